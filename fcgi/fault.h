@@ -1,0 +1,36 @@
+/* fault: why something failed, in words for the operator.
+ *
+ * A function that can fail returns 0 or -1 and takes a caller-owned `struct fault *` as its last
+ * argument. The first fault recorded stays; callers on the way up add where it happened. */
+#ifndef FAULT_H
+#define FAULT_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Longest text kept, in bytes, the final NUL included; a longer one is cut at the end. */
+#define FAULT_TEXT_MAX 512
+
+struct fault {
+    bool set;
+    bool lasting; /* will not go away by waiting: wrong file, newer version, bad option */
+    char text[FAULT_TEXT_MAX];
+};
+
+/* An empty fault, for initialization. */
+#define FAULT_NONE ((struct fault){.set = false})
+
+/* Records the formatted text unless a fault is already recorded. Always returns -1, so that a
+ * failing function can end with `return fault_set(...)`. FAULT may be NULL. */
+int fault_set(struct fault *fault, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* fault_set, with ": " and strerror(errno_value) behind the text. */
+int fault_set_errno(struct fault *fault, int errno_value, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Puts "where: " before the text recorded so far; where no fault is recorded, does nothing.
+ * Always returns -1. */
+int fault_add(struct fault *fault, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

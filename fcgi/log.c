@@ -1,0 +1,278 @@
+/* log: lines for stdout or a file, written by a thread of their own. */
+#include "config.h"
+
+#include "log.h"
+
+#include "moment.h"
+#include "monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Pause before a failing file is tried again. */
+#define RETRY_MS 1000
+
+/* A buffer that a stall made larger than this is given back when it is empty again. */
+#define BUFFER_KEEP ((size_t)1 << 20)
+
+struct log {
+    const char *path; /* NULL: stdout */
+    struct metrics *metrics;
+    int fd;
+    pthread_t thread;
+    struct monitor monitor; /* guards what follows */
+    struct text waiting;    /* appended by log_lines, taken whole by the thread */
+    uint64_t dropped;       /* lines lost and not yet reported */
+    bool reopen;
+    bool stop;     /* no more lines: write what waits and end */
+    bool abandon;  /* end now */
+    bool finished; /* the thread has ended */
+};
+
+static int open_path(const char *path)
+{
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+}
+
+/* Writes all of BYTES; waits while the reader is slow, until the log is abandoned. Returns how many
+ * bytes went out: fewer than LENGTH when the reader is gone or the disk is full. */
+static size_t write_all(struct log *log, const char *bytes, size_t length)
+{
+    size_t done = 0;
+    while (done < length) {
+        ssize_t written = write(log->fd, bytes + done, length - done);
+        if (written > 0) {
+            done += (size_t)written;
+        } else if (written < 0 && errno == EAGAIN) {
+            /* stdout may be non-blocking, by whoever else holds it */
+            struct pollfd pollfd = {.fd = log->fd, .events = POLLOUT};
+            poll(&pollfd, 1, RETRY_MS);
+        } else if (written < 0 && errno != EINTR) {
+            break;
+        }
+    }
+    return done;
+}
+
+static size_t count_lines(const char *bytes, size_t length)
+{
+    size_t lines = 0;
+    const char *end = bytes + length;
+    while (bytes < end && (bytes = memchr(bytes, '\n', (size_t)(end - bytes))) != NULL) {
+        lines++;
+        bytes++;
+    }
+    return lines;
+}
+
+static void reopen_path(struct log *log)
+{
+    int fd = open_path(log->path);
+    if (fd < 0)
+        return; /* the old file takes the lines until the path can be opened */
+    close(log->fd);
+    log->fd = fd;
+}
+
+/* What the thread takes in one turn. */
+struct turn {
+    struct text batch; /* whole lines */
+    uint64_t dropped;  /* lines lost before this turn, to be reported behind the batch */
+    bool reopen;
+};
+
+/* Takes what waits; false when the log is to end. Called and returns with the lock held. */
+static bool take(struct log *log, struct turn *turn)
+{
+    while (log->waiting.length == 0 && log->dropped == 0 && !log->reopen && !log->stop)
+        monitor_wait(&log->monitor);
+    if (log->abandon || (log->stop && log->waiting.length == 0 && log->dropped == 0))
+        return false;
+    struct text emptied = turn->batch;
+    if (emptied.capacity > BUFFER_KEEP)
+        text_release(&emptied);
+    text_clear(&emptied);
+    turn->batch = log->waiting;
+    log->waiting = emptied;
+    turn->dropped = log->dropped;
+    log->dropped = 0;
+    turn->reopen = log->reopen;
+    log->reopen = false;
+    return true;
+}
+
+/* Writes the line that reports DROPPED lost lines; false when it did not go out whole. */
+static bool report(struct log *log, uint64_t dropped, bool *torn)
+{
+    struct text line = {0};
+    log_begin(&line, "linesDropped");
+    text_addf(&line, ",\"lines\":%llu", (unsigned long long)dropped);
+    log_end(&line);
+    size_t done = line.failed ? 0 : write_all(log, line.bytes, line.length);
+    bool whole = !line.failed && done == line.length;
+    *torn = *torn || (done > 0 && !whole);
+    text_release(&line);
+    return whole;
+}
+
+/* Writes one turn's lines; returns how many lines are lost in all. */
+static uint64_t write_turn(struct log *log, const struct turn *turn, bool *torn)
+{
+    const struct text *batch = &turn->batch;
+    if (*torn && write_all(log, "\n", 1) == 1)
+        *torn = false;
+    size_t done = *torn ? 0 : write_all(log, batch->bytes, batch->length);
+    if (batch->length > 0)
+        metrics_add(log->metrics, METRIC_log_lines, count_lines(batch->bytes, done));
+    if (done < batch->length) {
+        uint64_t lost = count_lines(batch->bytes + done, batch->length - done);
+        *torn = *torn || (done > 0 && batch->bytes[done - 1] != '\n');
+        metrics_add(log->metrics, METRIC_log_lines_dropped, lost);
+        return lost + turn->dropped;
+    }
+    if (turn->dropped > 0 && !report(log, turn->dropped, torn))
+        return turn->dropped;
+    return 0;
+}
+
+/* Waits before a log that failed is tried again. Called and returns with the lock held. */
+static void pause_before_retry(struct log *log)
+{
+    int64_t until_ms = moment_monotonic_ms() + RETRY_MS;
+    while (!log->stop && !log->reopen && monitor_wait_until(&log->monitor, until_ms))
+        continue;
+}
+
+static void *write_lines(void *argument)
+{
+    struct log *log = argument;
+    struct turn turn = {0};
+    bool torn = false; /* the last line written is not whole: end it before the next */
+    monitor_enter(&log->monitor);
+    while (take(log, &turn)) {
+        monitor_leave(&log->monitor);
+        if (turn.reopen && log->path != NULL)
+            reopen_path(log);
+        uint64_t lost = write_turn(log, &turn, &torn);
+        monitor_enter(&log->monitor);
+        if (lost > 0 && log->stop)
+            break; /* nowhere left to report it */
+        log->dropped += lost;
+        if (lost > 0)
+            pause_before_retry(log);
+    }
+    log->finished = true;
+    monitor_wake(&log->monitor);
+    monitor_leave(&log->monitor);
+    text_release(&turn.batch);
+    return NULL;
+}
+
+int log_start(struct log **gives, const char *path, struct metrics *metrics, struct fault *fault)
+{
+    struct log *log = calloc(1, sizeof *log);
+    if (log == NULL)
+        return fault_set(fault, "log: out of memory");
+    log->path = path;
+    log->metrics = metrics;
+    log->fd = path == NULL ? STDOUT_FILENO : open_path(path);
+    if (log->fd < 0) {
+        fault_set_errno(fault, errno, "log: cannot open %s", path);
+        goto no_file;
+    }
+    monitor_init(&log->monitor);
+    int error = pthread_create(&log->thread, NULL, write_lines, log);
+    if (error != 0) {
+        fault_set_errno(fault, error, "log: cannot start a thread");
+        goto no_thread;
+    }
+    *gives = log;
+    return 0;
+
+no_thread:
+    monitor_release(&log->monitor);
+    if (path != NULL)
+        close(log->fd);
+no_file:
+    free(log);
+    return -1;
+}
+
+void log_stop(struct log *log)
+{
+    if (log == NULL)
+        return;
+    int64_t until_ms = moment_monotonic_ms() + LOG_STOP_WAIT_MS;
+    monitor_enter(&log->monitor);
+    log->stop = true;
+    monitor_wake(&log->monitor);
+    while (!log->finished && monitor_wait_until(&log->monitor, until_ms))
+        continue;
+    log->abandon = true;
+    bool finished = log->finished;
+    monitor_leave(&log->monitor);
+    if (!finished) {
+        /* The thread sits in write(2) on a stalled reader. It and the log end with the process. */
+        pthread_detach(log->thread);
+        return;
+    }
+    pthread_join(log->thread, NULL);
+    text_release(&log->waiting);
+    monitor_release(&log->monitor);
+    if (log->path != NULL)
+        close(log->fd);
+    free(log);
+}
+
+void log_reopen(struct log *log)
+{
+    monitor_enter(&log->monitor);
+    log->reopen = true;
+    monitor_wake(&log->monitor);
+    monitor_leave(&log->monitor);
+}
+
+void log_lines(struct log *log, const struct text *text, size_t lines)
+{
+    if (log == NULL || lines == 0)
+        return;
+    monitor_enter(&log->monitor);
+    if (text->failed || text->length > LOG_WAITING_MAX - log->waiting.length)
+        log->waiting.failed = true;
+    else
+        text_add(&log->waiting, text->bytes, text->length);
+    if (log->waiting.failed) {
+        log->waiting.failed = false;
+        log->dropped += lines;
+        metrics_add(log->metrics, METRIC_log_lines_dropped, lines);
+    }
+    monitor_wake(&log->monitor);
+    monitor_leave(&log->monitor);
+}
+
+void log_begin(struct text *text, const char *event)
+{
+    char time[MOMENT_TEXT_SIZE];
+    text_addf(text, "{\"time\":\"%s\",\"event\":\"%s\"", moment_format(moment_now_ms(), time),
+              event);
+}
+
+void log_end(struct text *text)
+{
+    text_add(text, "}\n", 2);
+}
+
+void log_event(struct log *log, const char *event, const char *member, const char *value)
+{
+    struct text line = {0};
+    log_begin(&line, event);
+    text_addf(&line, ",\"%s\":", member);
+    text_add_json_string(&line, value, strlen(value));
+    log_end(&line);
+    log_lines(log, &line, 1);
+    text_release(&line);
+}

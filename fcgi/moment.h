@@ -1,0 +1,20 @@
+/* moment: wall-clock time for people and records, monotonic time for time-outs. */
+#ifndef MOMENT_H
+#define MOMENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* "2026-01-02T03:04:05.678Z" and its NUL; room for whatever year a wrong clock shows. */
+#define MOMENT_TEXT_SIZE 80
+
+/* Milliseconds since 1970-01-01T00:00:00Z by the system's clock, which may step. */
+int64_t moment_now_ms(void);
+
+/* Milliseconds of a clock that never steps; only differences mean anything. */
+int64_t moment_monotonic_ms(void);
+
+/* Writes MS (milliseconds since 1970) as RFC 3339 in UTC with milliseconds; returns TEXT. */
+char *moment_format(int64_t ms, char text[MOMENT_TEXT_SIZE]);
+
+#endif

@@ -1,0 +1,253 @@
+/* options: what the operator asked for, from the command line and the environment. */
+#include "config.h"
+
+#include "options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STATE_DEFAULT "/var/lib/upgrade-receiver"
+#define WORKERS_MIN 2
+#define WORKERS_MAX 256
+#define MAX_BODY_MAX ((uint64_t)64 << 20)
+#define QUEUE_MAX 1000000
+
+static const char *const callbacks_default[] = {"/v1.0.0/messageReceiver",
+                                                "/v1.0.0/messageReceiver/cmd"};
+
+/* One option: its word, the name of its value (NULL: a switch), its help, and what takes it. */
+struct option_entry {
+    const char *word;
+    const char *value;
+    const char *help;
+    int (*take)(struct options *options, const struct option_entry *entry, const char *value,
+                struct fault *fault);
+    size_t offset;     /* of the member it sets */
+    uint64_t min, max; /* of a number */
+};
+
+static int take_number(const struct option_entry *entry, const char *value, uint64_t *number,
+                       struct fault *fault)
+{
+    char *end = NULL;
+    errno = 0;
+    unsigned long long parsed = isdigit((unsigned char)value[0]) ? strtoull(value, &end, 10) : 0;
+    if (end == NULL || *end != '\0' || errno != 0)
+        return fault_set(fault, "--%s %s: not a whole number", entry->word, value);
+    if (parsed < entry->min || parsed > entry->max)
+        return fault_set(fault, "--%s %s: takes %llu to %llu", entry->word, value,
+                         (unsigned long long)entry->min, (unsigned long long)entry->max);
+    *number = parsed;
+    return 0;
+}
+
+static int take_size(struct options *options, const struct option_entry *entry, const char *value,
+                     struct fault *fault)
+{
+    uint64_t number;
+    if (take_number(entry, value, &number, fault) != 0)
+        return -1;
+    *(size_t *)((char *)options + entry->offset) = (size_t)number;
+    return 0;
+}
+
+static int take_u64(struct options *options, const struct option_entry *entry, const char *value,
+                    struct fault *fault)
+{
+    return take_number(entry, value, (uint64_t *)((char *)options + entry->offset), fault);
+}
+
+static int take_text(struct options *options, const struct option_entry *entry, const char *value,
+                     struct fault *fault)
+{
+    if (value[0] == '\0')
+        return fault_set(fault, "--%s: empty", entry->word);
+    *(const char **)((char *)options + entry->offset) = value;
+    return 0;
+}
+
+static int take_callback(struct options *options, const struct option_entry *entry,
+                         const char *value, struct fault *fault)
+{
+    if (value[0] != '/' || strpbrk(value, "?# \t\r\n") != NULL)
+        return fault_set(fault, "--%s %s: takes a path that begins with / and has no ?, # or space",
+                         entry->word, value);
+    if (options->callbacks_length == OPTIONS_CALLBACKS_MAX)
+        return fault_set(fault, "--%s %s: more than %d paths", entry->word, value,
+                         OPTIONS_CALLBACKS_MAX);
+    options->callbacks[options->callbacks_length++] = value;
+    return 0;
+}
+
+static int take_switch(struct options *options, const struct option_entry *entry, const char *value,
+                       struct fault *fault)
+{
+    bool *set = (bool *)((char *)options + entry->offset);
+    if (value == NULL || strcmp(value, "1") == 0)
+        *set = true;
+    else if (strcmp(value, "0") == 0 || value[0] == '\0')
+        *set = false;
+    else
+        return fault_set(fault, "--%s: takes 1 or 0 from the environment, not %s", entry->word,
+                         value);
+    return 0;
+}
+
+#define MEMBER(name) offsetof(struct options, name)
+
+static const struct option_entry entries[] = {
+    {"state", "DIR", "the state folder: store and status file (" STATE_DEFAULT ")", take_text,
+     MEMBER(state), 0, 0},
+    {"callback", "PATH",
+     "a callback path, may be repeated (/v1.0.0/messageReceiver and the same with /cmd)",
+     take_callback, 0, 0, 0},
+    {"workers", "N", "threads that read and check requests (the processors, at least 2)", take_size,
+     MEMBER(workers), 1, WORKERS_MAX},
+    {"max-body", "BYTES", "largest body taken, a larger one is answered 413 (1048576)", take_size,
+     MEMBER(max_body), 1, MAX_BODY_MAX},
+    {"queue", "N", "requests that may wait for the disk, more are answered 503 (1024)", take_size,
+     MEMBER(queue), 1, QUEUE_MAX},
+    {"quarantine-max", "N", "bodies held in quarantine, more go to the log alone (10000)", take_u64,
+     MEMBER(quarantine_max), 0, INT64_MAX},
+    {"quarantine-bytes", "BYTES", "bytes held in quarantine, more go to the log alone (67108864)",
+     take_u64, MEMBER(quarantine_bytes), 0, INT64_MAX},
+    {"log", "FILE", "write the log to FILE, not to stdout; opened again on SIGHUP", take_text,
+     MEMBER(log), 0, 0},
+    {"refuse-invalid", NULL, "answer 400 or 422, not 200, to what goes to quarantine", take_switch,
+     MEMBER(refuse_invalid), 0, 0},
+    {"check", NULL, "see whether options, schemas and store are usable, then exit", take_switch,
+     MEMBER(check), 0, 0},
+    {"version", NULL, "print the version, then exit", take_switch, MEMBER(version), 0, 0},
+    {"help", NULL, "print this text, then exit", take_switch, MEMBER(help), 0, 0},
+};
+
+#define ENTRIES (sizeof entries / sizeof entries[0])
+
+static void set_defaults(struct options *options)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    *options = (struct options){
+        .state = STATE_DEFAULT,
+        .workers = processors < WORKERS_MIN   ? WORKERS_MIN
+                   : processors > WORKERS_MAX ? WORKERS_MAX
+                                              : (size_t)processors,
+        .max_body = (size_t)1 << 20,
+        .queue = 1024,
+        .quarantine_max = 10000,
+        .quarantine_bytes = (uint64_t)64 << 20,
+    };
+}
+
+/* The paths in UPGRADE_RECEIVER_CALLBACK, separated by white space; cuts up a copy. */
+static int take_callbacks(struct options *options, const struct option_entry *entry,
+                          const char *value, struct fault *fault)
+{
+    options->memory = strdup(value);
+    if (options->memory == NULL)
+        return fault_set(fault, "out of memory");
+    char *rest = NULL;
+    for (char *path = strtok_r(options->memory, " \t\r\n", &rest); path != NULL;
+         path = strtok_r(NULL, " \t\r\n", &rest))
+        if (take_callback(options, entry, path, fault) != 0)
+            return -1;
+    return 0;
+}
+
+static int read_environment(struct options *options, struct fault *fault)
+{
+    for (size_t i = 0; i < ENTRIES; i++) {
+        const struct option_entry *entry = &entries[i];
+        char name[64] = "UPGRADE_RECEIVER_";
+        size_t used = strlen(name);
+        for (const char *c = entry->word; *c != '\0'; c++)
+            name[used++] = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+        name[used] = '\0';
+        const char *value = getenv(name);
+        if (value == NULL)
+            continue;
+        int error = entry->take == take_callback ? take_callbacks(options, entry, value, fault)
+                                                 : entry->take(options, entry, value, fault);
+        if (error != 0)
+            return fault_add(fault, "%s", name);
+    }
+    return 0;
+}
+
+static const struct option_entry *find_entry(const char *word, size_t length)
+{
+    for (size_t i = 0; i < ENTRIES; i++)
+        if (strlen(entries[i].word) == length && memcmp(entries[i].word, word, length) == 0)
+            return &entries[i];
+    return NULL;
+}
+
+static int read_arguments(struct options *options, int argc, char **argv, struct fault *fault)
+{
+    size_t from_environment = options->callbacks_length;
+    for (int i = 1; i < argc; i++) {
+        const char *argument = argv[i];
+        if (strncmp(argument, "--", 2) != 0)
+            return fault_set(fault, "%s: not an option", argument);
+        const char *word = argument + 2;
+        size_t length = strcspn(word, "=");
+        const struct option_entry *entry = find_entry(word, length);
+        if (entry == NULL)
+            return fault_set(fault, "%s: no such option", argument);
+        const char *value = word[length] == '=' ? word + length + 1 : NULL;
+        if (entry->value == NULL && value != NULL)
+            return fault_set(fault, "--%s: takes no value", entry->word);
+        if (entry->value != NULL && value == NULL && (value = argv[++i]) == NULL)
+            return fault_set(fault, "--%s: takes a value, %s", entry->word, entry->value);
+        if (entry->take == take_callback && from_environment > 0) {
+            options->callbacks_length = 0; /* the command line wins over the environment */
+            from_environment = 0;
+        }
+        if (entry->take(options, entry, value, fault) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int options_read(struct options *options, int argc, char **argv, struct fault *fault)
+{
+    set_defaults(options);
+    if (read_environment(options, fault) != 0 || read_arguments(options, argc, argv, fault) != 0) {
+        options_release(options);
+        return -1;
+    }
+    if (options->callbacks_length == 0) {
+        memcpy(options->callbacks, callbacks_default, sizeof callbacks_default);
+        options->callbacks_length = sizeof callbacks_default / sizeof callbacks_default[0];
+    }
+    return 0;
+}
+
+void options_release(struct options *options)
+{
+    free(options->memory);
+    options->memory = NULL;
+}
+
+void options_print_help(FILE *out)
+{
+    fputs("Usage: upgrade-receiver [OPTION]... with a listening socket on file descriptor 0\n"
+          "\n"
+          "Receives the software upgrade results that an IoT platform pushes, behind a web\n"
+          "server that speaks FastCGI: spawn-fcgi -n -s SOCKET -- upgrade-receiver [OPTION]...\n"
+          "\n",
+          out);
+    for (size_t i = 0; i < ENTRIES; i++) {
+        char usage[64];
+        snprintf(usage, sizeof usage, "--%s%s%s", entries[i].word, entries[i].value ? " " : "",
+                 entries[i].value ? entries[i].value : "");
+        fprintf(out, "  %-26s %s\n", usage, entries[i].help);
+    }
+    fputs(
+        "\nEach option is also an environment variable: --max-body is UPGRADE_RECEIVER_MAX_BODY.\n"
+        "A switch is set there by 1; several callback paths are separated by white space.\n",
+        out);
+}
