@@ -1,0 +1,157 @@
+/* content: what a body says, whatever the order of its members and its white space. */
+#include "config.h"
+
+#include "content.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+_Static_assert(CONTENT_KEY_SIZE == crypto_shorthash_KEYBYTES, "the key is a SipHash key");
+
+#define PARSE_FLAGS (JSON_REJECT_DUPLICATES | JSON_DECODE_ANY)
+
+static bool nests_within(const json_t *json, int depth)
+{
+    if (!json_is_object(json) && !json_is_array(json))
+        return true;
+    if (depth == 0)
+        return false;
+    size_t index;
+    json_t *item;
+    json_array_foreach(json, index, item)
+    {
+        if (!nests_within(item, depth - 1))
+            return false;
+    }
+    for (void *iter = json_object_iter((json_t *)json); iter != NULL;
+         iter = json_object_iter_next((json_t *)json, iter))
+        if (!nests_within(json_object_iter_value(iter), depth - 1))
+            return false;
+    return true;
+}
+
+static enum content_result refuse(struct schema_verdict *verdict, const char *reason)
+{
+    *verdict = (struct schema_verdict){.reason = ""};
+    snprintf(verdict->reason, sizeof verdict->reason, "%s", reason);
+    return CONTENT_INVALID;
+}
+
+static enum content_result refuse_parse(const json_error_t *error, struct schema_verdict *verdict)
+{
+    switch (json_error_code(error)) {
+    case json_error_out_of_memory:
+        return CONTENT_NO_MEMORY;
+    case json_error_stack_overflow:
+        return refuse(verdict, "nested too deep");
+    default:
+        *verdict = (struct schema_verdict){.reason = ""};
+        snprintf(verdict->reason, sizeof verdict->reason, "not JSON: %s, at byte %d", error->text,
+                 error->position);
+        return CONTENT_INVALID;
+    }
+}
+
+enum content_result content_parse(const char *body, size_t length, json_t **gives,
+                                  struct schema_verdict *verdict)
+{
+    if (length == 0)
+        return refuse(verdict, "empty body");
+    json_error_t error;
+    json_t *json = json_loadb(body, length, PARSE_FLAGS, &error);
+    if (json == NULL)
+        return refuse_parse(&error, verdict);
+    enum content_result result = CONTENT_OBJECT;
+    if (!nests_within(json, CONTENT_DEPTH_MAX))
+        result = refuse(verdict, "nested too deep");
+    else if (!json_is_object(json))
+        result = refuse(verdict, "not a JSON object");
+    if (result == CONTENT_OBJECT)
+        *gives = json;
+    else
+        json_decref(json);
+    return result;
+}
+
+static uint64_t hash_bytes(const void *bytes, size_t length,
+                           const unsigned char key[CONTENT_KEY_SIZE])
+{
+    unsigned char out[crypto_shorthash_BYTES];
+    uint64_t hash;
+    crypto_shorthash(out, bytes, length, key);
+    memcpy(&hash, out, sizeof hash);
+    return hash;
+}
+
+static uint64_t hash_pair(uint64_t first, uint64_t second,
+                          const unsigned char key[CONTENT_KEY_SIZE])
+{
+    uint64_t pair[2] = {first, second};
+    return hash_bytes(pair, sizeof pair, key);
+}
+
+static uint64_t hash_object(const json_t *json, const unsigned char key[CONTENT_KEY_SIZE])
+{
+    uint64_t sum = 0; /* a sum does not see the order of the members */
+    for (void *iter = json_object_iter((json_t *)json); iter != NULL;
+         iter = json_object_iter_next((json_t *)json, iter)) {
+        const char *name = json_object_iter_key(iter);
+        sum += hash_pair(hash_bytes(name, strlen(name), key),
+                         content_hash(json_object_iter_value(iter), key), key);
+    }
+    return sum;
+}
+
+static uint64_t hash_array(const json_t *json, const unsigned char key[CONTENT_KEY_SIZE])
+{
+    uint64_t chain = json_array_size(json);
+    size_t index;
+    json_t *item;
+    json_array_foreach(json, index, item)
+    {
+        chain = hash_pair(chain, content_hash(item, key), key);
+    }
+    return chain;
+}
+
+uint64_t content_hash(const json_t *json, const unsigned char key[CONTENT_KEY_SIZE])
+{
+    uint64_t value = 0;
+    switch (json_typeof(json)) {
+    case JSON_STRING:
+        return hash_bytes(json_string_value(json), json_string_length(json), key);
+    case JSON_OBJECT:
+        value = hash_object(json, key);
+        break;
+    case JSON_ARRAY:
+        value = hash_array(json, key);
+        break;
+    case JSON_INTEGER:
+        value = (uint64_t)json_integer_value(json);
+        break;
+    case JSON_REAL: {
+        double real = json_real_value(json);
+        if (real == 0)
+            real = 0; /* -0.0 equals 0.0 */
+        memcpy(&value, &real, sizeof value);
+        break;
+    }
+    default:
+        break;
+    }
+    return hash_pair((uint64_t)json_typeof(json), value, key);
+}
+
+uint64_t content_hash_string(const char *string, const unsigned char key[CONTENT_KEY_SIZE])
+{
+    return hash_bytes(string, strlen(string), key);
+}
+
+bool content_equals(const json_t *json, const char *body, size_t length)
+{
+    json_t *kept = json_loadb(body, length, PARSE_FLAGS, NULL);
+    bool equal = kept != NULL && json_equal(json, kept);
+    json_decref(kept);
+    return equal;
+}

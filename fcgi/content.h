@@ -1,0 +1,41 @@
+/* content: what a body says, whatever the order of its members and its white space. */
+#ifndef CONTENT_H
+#define CONTENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "schema.h"
+
+/* Deepest nesting of a notification, its own braces included. SQLite's JSON functions, through
+ * which the store is read, stop at 1,000. */
+#define CONTENT_DEPTH_MAX 200
+
+/* Bytes of the key of content_hash. */
+#define CONTENT_KEY_SIZE 16
+
+enum content_result {
+    CONTENT_OBJECT,    /* a JSON object */
+    CONTENT_INVALID,   /* no JSON object, as the verdict tells */
+    CONTENT_NO_MEMORY, /* cannot be told now */
+};
+
+/* Parses LENGTH bytes strictly (RFC 8259): UTF-8, no duplicate members, no NUL in strings, no
+ * number that overflows. CONTENT_OBJECT gives *JSON, to be freed with json_decref; CONTENT_INVALID
+ * fills *VERDICT. Thread-safe. */
+enum content_result content_parse(const char *body, size_t length, json_t **json,
+                                  struct schema_verdict *verdict);
+
+/* A keyed hash (SipHash-2-4 over the values, sums over the members): equal content has equal
+ * hashes; different content may, so compare. Thread-safe. */
+uint64_t content_hash(const json_t *json, const unsigned char key[CONTENT_KEY_SIZE]);
+
+/* The same hash for a string alone. */
+uint64_t content_hash_string(const char *string, const unsigned char key[CONTENT_KEY_SIZE]);
+
+/* Whether LENGTH bytes of a body kept earlier have the content of JSON. Thread-safe. */
+bool content_equals(const json_t *json, const char *body, size_t length);
+
+#endif

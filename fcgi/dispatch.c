@@ -1,0 +1,77 @@
+/* dispatch: which notification a body is, whether it keeps its schema, what it means for the books.
+ */
+#include "config.h"
+
+#include "dispatch.h"
+
+#include "content.h"
+#include "notification.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a notifyType means for the books. A type that stands in schema/ and not here is news: kept,
+ * logged, and nothing to upgrades and operations. Sorted by notifyType. */
+static const struct dispatch_entry {
+    const char *notify_type;
+    enum record_meaning meaning;
+    struct notification_result_members members; /* of a result */
+} entries[] = {
+    {"swUpgradeResultNotify", RECORD_RESULT, {"swUpgradeResult", "errorCode"}},
+};
+
+static int compare_type(const void *key, const void *entry)
+{
+    return strcmp(key, ((const struct dispatch_entry *)entry)->notify_type);
+}
+
+static const struct dispatch_entry *find_entry(const char *notify_type)
+{
+    return bsearch(notify_type, entries, sizeof entries / sizeof entries[0], sizeof entries[0],
+                   compare_type);
+}
+
+static enum dispatch_result quarantine(struct record *record)
+{
+    json_decref(record->json);
+    record->json = NULL;
+    record->meaning = RECORD_QUARANTINE;
+    return DISPATCH_QUARANTINE;
+}
+
+static enum dispatch_result refuse_type(struct record *record, const char *reason)
+{
+    snprintf(record->verdict.reason, sizeof record->verdict.reason, "%s", reason);
+    snprintf(record->verdict.pointer, sizeof record->verdict.pointer, "/notifyType");
+    return quarantine(record);
+}
+
+enum dispatch_result dispatch_read(struct record *record)
+{
+    switch (content_parse(record->body, record->body_length, &record->json, &record->verdict)) {
+    case CONTENT_NO_MEMORY:
+        return DISPATCH_NO_MEMORY;
+    case CONTENT_INVALID:
+        return quarantine(record);
+    case CONTENT_OBJECT:
+        break;
+    }
+    const json_t *type = json_object_get(record->json, "notifyType");
+    if (type == NULL)
+        return refuse_type(record, "notifyType missing");
+    if (!json_is_string(type))
+        return refuse_type(record, "notifyType is not a string");
+    const struct schema *schema = schema_find(json_string_value(type));
+    if (schema == NULL)
+        return refuse_type(record, "notifyType unknown");
+    if (!schema_check(schema, record->json, &record->verdict))
+        return quarantine(record);
+
+    notification_read_ids(record);
+    const struct dispatch_entry *entry = find_entry(record->notify_type);
+    record->meaning = entry == NULL ? RECORD_NEWS : entry->meaning;
+    if (record->meaning == RECORD_RESULT)
+        notification_read_result(record, &entry->members);
+    return DISPATCH_NOTIFICATION;
+}

@@ -1,0 +1,76 @@
+/* notification: from a body's bytes to a typed record, and from a record to its log line. */
+#include "config.h"
+
+#include "notification.h"
+
+#include "log.h"
+
+#include <string.h>
+
+static const char *member(const json_t *json, const char *name)
+{
+    const char *value = json_string_value(json_object_get(json, name));
+    return value == NULL ? "" : value;
+}
+
+void notification_read_ids(struct record *record)
+{
+    record->notify_type = member(record->json, "notifyType");
+    record->app_id = member(record->json, "appId");
+    record->device_id = member(record->json, "deviceId");
+    record->operation_id = member(record->json, "operationId");
+    record->sub_operation_id = member(record->json, "subOperationId");
+}
+
+void notification_read_result(struct record *record,
+                              const struct notification_result_members *members)
+{
+    bool success = strcmp(member(record->json, members->result), "SUCCESS") == 0;
+    bool arrived = strcmp(member(record->json, "curVersion"),
+                          member(record->json, "targetVersion")) == 0;
+    record->state = success ? RECORD_SUCCESS : RECORD_FAIL;
+    record->contradictory = success != arrived;
+    record->error_code = members->error_code == NULL ? ""
+                                                     : member(record->json, members->error_code);
+}
+
+static void add_quarantined(const struct record *record, struct text *text)
+{
+    log_begin(text, "quarantined");
+    if (record->outcome == RECORD_QUARANTINED)
+        text_addf(text, ",\"id\":%lld", (long long)record->id);
+    else
+        text_add_string(text, ",\"id\":null");
+    text_add_string(text, ",\"reason\":");
+    text_add_json_string(text, record->verdict.reason, strlen(record->verdict.reason));
+    if (record->verdict.pointer[0] != '\0') {
+        text_add_string(text, ",\"pointer\":");
+        text_add_json_string(text, record->verdict.pointer, strlen(record->verdict.pointer));
+    }
+    if (record->outcome == RECORD_LOG_ONLY && text_is_utf8(record->body, record->body_length)) {
+        text_add_string(text, ",\"body\":");
+        text_add_json_string(text, record->body, record->body_length);
+    } else if (record->outcome == RECORD_LOG_ONLY) {
+        text_add_string(text, ",\"bodyBase64\":\"");
+        text_add_base64(text, record->body, record->body_length);
+        text_add_string(text, "\"");
+    }
+    log_end(text);
+}
+
+void notification_add_log_line(const struct record *record, struct text *text)
+{
+    if (record->meaning == RECORD_QUARANTINE) {
+        add_quarantined(record, text);
+        return;
+    }
+    bool repeat = record->outcome == RECORD_REPEATED;
+    log_begin(text, "notification");
+    text_addf(text, ",\"seq\":%lld,\"repeat\":%s", (long long)record->seq,
+              repeat ? "true" : "false");
+    if (repeat)
+        text_addf(text, ",\"deliveries\":%lld", (long long)record->deliveries);
+    text_add_string(text, ",\"body\":");
+    text_add_json_line(text, record->body, record->body_length);
+    log_end(text);
+}

@@ -1,0 +1,25 @@
+/* notification: from a body's bytes to a typed record, and from a record to its log line. */
+#ifndef NOTIFICATION_H
+#define NOTIFICATION_H
+
+#include "record.h"
+#include "text.h"
+
+/* The members in which a kind of result says how the upgrade ended. */
+struct notification_result_members {
+    const char *result;     /* SUCCESS or FAIL */
+    const char *error_code; /* NULL: this kind has none */
+};
+
+/* Fills RECORD's ids from RECORD->json, which keeps the strings; a member that is missing or no
+ * string is "". Thread-safe. */
+void notification_read_ids(struct record *record);
+
+/* Fills what RECORD's result says. The body has passed its schema. Thread-safe. */
+void notification_read_result(struct record *record,
+                              const struct notification_result_members *members);
+
+/* Appends the log line of a record that the store has kept. Thread-safe. */
+void notification_add_log_line(const struct record *record, struct text *text);
+
+#endif

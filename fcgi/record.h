@@ -1,0 +1,73 @@
+/* record: one body on its way into the books, and what became of it there.
+ *
+ * The receiver fills it, the store keeps it and notes the outcome. Every pointer is lent by whoever
+ * made the record, for as long as the record is in use. */
+#ifndef RECORD_H
+#define RECORD_H
+
+#include "schema.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a body means for the books. */
+enum record_meaning {
+    RECORD_NEWS,       /* a notification that is no part of an upgrade */
+    RECORD_PROGRESS,   /* an upgrade goes on: its step */
+    RECORD_RESULT,     /* an upgrade ended: SUCCESS or FAIL */
+    RECORD_QUARANTINE, /* no notification we know */
+};
+
+/* State of an upgrade; the numbers are what the store's tables hold. */
+enum record_state {
+    RECORD_IN_PROGRESS = 0,
+    RECORD_SUCCESS = 1,
+    RECORD_FAIL = 2,
+};
+
+enum record_outcome {
+    RECORD_PENDING,     /* not kept (yet) */
+    RECORD_STORED,      /* a notification of its own, numbered SEQ */
+    RECORD_REPEATED,    /* counted as one more delivery of notification SEQ */
+    RECORD_QUARANTINED, /* in quarantine under ID */
+    RECORD_LOG_ONLY,    /* quarantine is full: it goes to the log alone */
+};
+
+struct record {
+    enum record_meaning meaning;
+    const char *body; /* as received */
+    size_t body_length;
+    int64_t received_ms; /* since 1970 */
+
+    /* of a notification: its parsed body and what points into it, "" where it has none */
+    json_t *json;
+    const char *notify_type;
+    const char *app_id;
+    const char *device_id;
+    const char *operation_id;
+    const char *sub_operation_id;
+
+    /* of a result */
+    enum record_state state;
+    bool contradictory; /* SUCCESS elsewhere than at the target version, or FAIL at it */
+    const char *error_code;
+
+    /* of quarantine */
+    struct schema_verdict verdict;
+
+    /* set by the store */
+    enum record_outcome outcome;
+    int64_t seq;        /* of a notification */
+    int64_t deliveries; /* of that notification, so far */
+    int64_t id;         /* in quarantine */
+};
+
+/* The word for a state, as tables, logs and pages show it. */
+static inline const char *record_state_word(enum record_state state)
+{
+    return state == RECORD_SUCCESS ? "SUCCESS" : state == RECORD_FAIL ? "FAIL" : "IN_PROGRESS";
+}
+
+#endif
