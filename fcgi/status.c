@@ -1,0 +1,156 @@
+/* status: the status file, a snapshot of the books for cat, jq and monitoring. */
+#include "config.h"
+
+#include "status.h"
+
+#include "moment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void add_string(struct text *text, const char *name, const char *value)
+{
+    text_addf(text, "\"%s\":", name);
+    text_add_json_string(text, value, strlen(value));
+}
+
+static void add_time(struct text *text, const char *name, int64_t ms)
+{
+    char time[MOMENT_TEXT_SIZE];
+    text_addf(text, "\"%s\":\"%s\"", name, moment_format(ms, time));
+}
+
+static void add_totals(const struct store_totals *totals, struct text *text)
+{
+    text_addf(text,
+              "  \"totals\": {\"notifications\":%lld,\"repeats\":%lld,\"quarantined\":%lld,"
+              "\"quarantineLogOnly\":%lld},\n",
+              (long long)totals->notifications, (long long)totals->repeats,
+              (long long)totals->quarantined, (long long)totals->quarantine_log_only);
+    text_addf(text,
+              "  \"upgrades\": {\"inProgress\":%lld,\"success\":%lld,\"fail\":%lld,"
+              "\"contradictory\":%lld},\n",
+              (long long)totals->in_progress, (long long)totals->success, (long long)totals->fail,
+              (long long)totals->contradictory);
+    text_addf(text, "  \"quarantine\": {\"held\":%lld,\"bytes\":%lld},\n",
+              (long long)totals->quarantine_held, (long long)totals->quarantine_bytes);
+}
+
+static void add_process(const struct status_process *process, struct text *text)
+{
+    text_addf(text, "  \"version\": \"%s\",\n  \"pid\": %ld,\n", PACKAGE_VERSION, (long)getpid());
+    text_addf(text, "  \"store\": {\"ok\":%s,\"fault\":", process->store_fault ? "false" : "true");
+    if (process->store_fault != NULL)
+        text_add_json_string(text, process->store_fault, strlen(process->store_fault));
+    else
+        text_add_string(text, "null");
+    text_addf(text, "},\n  \"log\": {\"linesDropped\":%llu},\n",
+              (unsigned long long)metrics_read(process->metrics, METRIC_log_lines_dropped));
+    text_add_string(text, "  \"process\": {");
+    for (int metric = 0; metric < METRIC_COUNT; metric++)
+        text_addf(text, "%s\"%s\":%llu", metric == 0 ? "" : ",", metrics_name((enum metric)metric),
+                  (unsigned long long)metrics_read(process->metrics, (enum metric)metric));
+    text_add_string(text, "},\n");
+}
+
+static void add_operation(const struct store_operation *operation, struct text *text)
+{
+    text_add_string(text, "    {");
+    add_string(text, "appId", operation->app_id);
+    text_add_string(text, ",");
+    add_string(text, "operationId", operation->operation_id);
+    text_addf(text, ",\"inProgress\":%lld,\"success\":%lld,\"fail\":%lld,\"contradictory\":%lld,",
+              (long long)operation->in_progress, (long long)operation->success,
+              (long long)operation->fail, (long long)operation->contradictory);
+    add_time(text, "firstAt", operation->first_ms);
+    text_add_string(text, ",");
+    add_time(text, "lastAt", operation->last_ms);
+    text_add_string(text, ",\"failures\":[");
+    for (size_t i = 0; i < operation->failures_length; i++) {
+        const struct store_failure *failure = &operation->failures[i];
+        text_add_string(text, i == 0 ? "{" : ",{");
+        add_string(text, "errorCode", failure->error_code);
+        text_addf(text, ",\"count\":%lld,", (long long)failure->count);
+        add_time(text, "firstAt", failure->first_ms);
+        text_add_string(text, ",");
+        add_time(text, "lastAt", failure->last_ms);
+        text_add_string(text, "}");
+    }
+    text_add_string(text, "]}");
+}
+
+static void add_record(const struct store_recent *record, struct text *text)
+{
+    text_addf(text, "    {\"seq\":%lld,", (long long)record->seq);
+    add_time(text, "receivedAt", record->received_ms);
+    text_addf(text, ",\"deliveries\":%lld,\"body\":", (long long)record->deliveries);
+    if (record->body != NULL)
+        text_add_json_line(text, record->body, record->body_length);
+    else
+        text_addf(text, "null,\"bodyBytes\":%zu", record->body_length);
+    text_add_string(text, "}");
+}
+
+void status_format(const struct store_snapshot *snapshot, const struct status_process *process,
+                   struct text *text)
+{
+    text_add_string(text, "{\n  ");
+    add_time(text, "time", process->time_ms);
+    text_addf(text, ",\n  \"seq\": %lld,\n", (long long)snapshot->totals.seq);
+    add_process(process, text);
+    add_totals(&snapshot->totals, text);
+    text_add_string(text, "  \"operations\": [");
+    for (size_t i = 0; i < snapshot->operations_length; i++) {
+        text_add_string(text, i == 0 ? "\n" : ",\n");
+        add_operation(&snapshot->operations[i], text);
+    }
+    text_add_string(text, "\n  ],\n  \"records\": [");
+    for (size_t i = 0; i < snapshot->records_length; i++) {
+        text_add_string(text, i == 0 ? "\n" : ",\n");
+        add_record(&snapshot->records[i], text);
+    }
+    text_add_string(text, "\n  ]\n}\n");
+}
+
+static int write_file(int folder, const char *name, const struct text *text, struct fault *fault)
+{
+    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (fd < 0)
+        return fault_set_errno(fault, errno, "cannot make %s", name);
+    int result = 0;
+    for (size_t done = 0; done < text->length && result == 0;) {
+        ssize_t written = write(fd, text->bytes + done, text->length - done);
+        if (written >= 0)
+            done += (size_t)written;
+        else if (errno != EINTR)
+            result = fault_set_errno(fault, errno, "cannot write %s", name);
+    }
+    if (result == 0 && fsync(fd) != 0)
+        result = fault_set_errno(fault, errno, "cannot sync %s", name);
+    close(fd);
+    return result;
+}
+
+int status_replace(const char *folder, const struct text *text, struct fault *fault)
+{
+    if (text->failed)
+        return fault_set(fault, "status.json: out of memory");
+    int directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0)
+        return fault_set_errno(fault, errno, "cannot open %s", folder);
+    /* One name for all processes would let them write into each other's file. */
+    char name[64];
+    snprintf(name, sizeof name, "status.json.%ld.tmp", (long)getpid());
+    int result = write_file(directory, name, text, fault);
+    if (result == 0 && renameat(directory, name, directory, "status.json") != 0)
+        result = fault_set_errno(fault, errno, "cannot rename %s", name);
+    if (result == 0 && fsync(directory) != 0)
+        result = fault_set_errno(fault, errno, "cannot sync %s", folder);
+    if (result != 0)
+        unlinkat(directory, name, 0);
+    close(directory);
+    return result;
+}

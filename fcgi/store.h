@@ -1,0 +1,111 @@
+/* store: the books. History, repeats, state of each upgrade, counters of each operation, failures
+ * by errorCode and quarantine, all changed in the transaction that keeps the record they come from.
+ *
+ * An interface in the words of the design, batch by batch, without SQL; store_sqlite.c and its
+ * siblings are the engine behind it. A store is used by one thread at a time; a reader is a
+ * separate thing that never disturbs it. */
+#ifndef STORE_H
+#define STORE_H
+
+#include "fault.h"
+#include "record.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Longest wait for another process that holds the store, before a batch fails. */
+#define STORE_WAIT_MS 1000
+
+/* Version of the tables, kept in the file. */
+#define STORE_VERSION 1
+
+/* Bounds of a snapshot. */
+#define STORE_SNAPSHOT_OPERATIONS 10
+#define STORE_SNAPSHOT_FAILURES 10
+#define STORE_SNAPSHOT_RECORDS 10
+#define STORE_SNAPSHOT_TEXT_MAX 256 /* bytes of an id or error code; longer ones are cut */
+#define STORE_SNAPSHOT_BODY_MAX ((size_t)16 << 10) /* a longer body is left out */
+
+struct store_config {
+    const char *folder;        /* the state folder, lent for the store's lifetime */
+    uint64_t quarantine_max;   /* bodies held */
+    uint64_t quarantine_bytes; /* bytes of them */
+};
+
+struct store;
+
+/* Gives a store that is not open yet. Free with store_free. */
+int store_new(struct store **store, const struct store_config *config, struct fault *fault);
+void store_free(struct store *store);
+
+/* Makes the state folder where it is missing (mode 0750; not its parents). */
+int store_make_folder(const char *folder, struct fault *fault);
+
+/* Opens the store in its folder, creates it where there is none. A FAULT marked lasting will not go
+ * away by itself: no store of ours, or one that a newer version made. */
+int store_open(struct store *store, struct fault *fault);
+
+/* Keeps COUNT records in one transaction, synced to disk when this returns 0, and sets each one's
+ * outcome. On failure nothing is kept, no outcome is set, and the store stays usable. */
+int store_keep(struct store *store, struct record **records, size_t count, struct fault *fault);
+
+/* Finds out by a write of its own whether the store can keep records again; opens it anew where it
+ * is closed, or where its files are no longer the ones that were opened. */
+int store_probe(struct store *store, struct fault *fault);
+
+/* Totals since the store was made. */
+struct store_totals {
+    int64_t seq; /* of the last notification */
+    int64_t notifications, repeats, quarantined, quarantine_log_only;
+    int64_t in_progress, success, fail, contradictory; /* upgrades */
+    int64_t quarantine_held, quarantine_bytes;
+};
+
+struct store_failure {
+    char error_code[STORE_SNAPSHOT_TEXT_MAX];
+    int64_t count;
+    int64_t first_ms, last_ms;
+};
+
+struct store_operation {
+    char app_id[STORE_SNAPSHOT_TEXT_MAX];
+    char operation_id[STORE_SNAPSHOT_TEXT_MAX];
+    int64_t in_progress, success, fail, contradictory;
+    int64_t first_ms, last_ms;
+    struct store_failure failures[STORE_SNAPSHOT_FAILURES]; /* the most frequent first */
+    size_t failures_length;
+};
+
+struct store_recent {
+    int64_t seq, received_ms, deliveries;
+    char *body; /* NUL-terminated; NULL where it is longer than STORE_SNAPSHOT_BODY_MAX */
+    size_t body_length;
+};
+
+/* What the status file shows, all of one moment, whose cost does not grow with history. */
+struct store_snapshot {
+    struct store_totals totals;
+    struct store_operation operations[STORE_SNAPSHOT_OPERATIONS]; /* the latest first */
+    size_t operations_length;
+    struct store_recent records[STORE_SNAPSHOT_RECORDS]; /* the latest first */
+    size_t records_length;
+};
+
+struct store_reader;
+
+/* Gives a reader of the store in FOLDER (lent), which opens the files when they are first needed
+ * and again when they were replaced. Free with store_reader_free. */
+int store_reader_new(struct store_reader **reader, const char *folder, struct fault *fault);
+void store_reader_free(struct store_reader *reader);
+
+/* Reads a snapshot; gives what it points to, to be freed with store_snapshot_release. */
+int store_read_snapshot(struct store_reader *reader, struct store_snapshot *snapshot,
+                        struct fault *fault);
+void store_snapshot_release(struct store_snapshot *snapshot);
+
+/* Copies committed pages from the write-ahead log to the main file, beside the writer. With FINAL,
+ * for use after the last batch, the log is emptied as well. */
+int store_checkpoint(struct store_reader *reader, bool final, struct fault *fault);
+
+#endif

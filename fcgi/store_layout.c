@@ -1,0 +1,183 @@
+/* store_layout: the tables of the store, and the views that people read. */
+#include "config.h"
+
+#include "store_sqlite.h"
+
+#include <sodium.h>
+#include <stdio.h>
+
+/* Tables grow at their end; the indexes of a running campaign are touched in few pages, because
+ * they are led by the operation. `device`, `sub_operation` and `content` are keyed 32-bit hashes:
+ * they find candidates, and the text decides (store_books.c). Ids and everything else a sender said
+ * stand once, in the body; the views take them out of it. */
+static const char layout[] =
+    "CREATE TABLE notification ("
+    " seq INTEGER PRIMARY KEY,"      /* in commit order */
+    " received_at INTEGER NOT NULL," /* ms since 1970 */
+    " operation INTEGER NOT NULL,"   /* operation.id; 0: none */
+    " device INTEGER NOT NULL,"      /* hash of deviceId */
+    " content INTEGER NOT NULL,"     /* hash of the content */
+    " deliveries INTEGER NOT NULL DEFAULT 1,"
+    " body TEXT NOT NULL);" /* as received */
+    "CREATE INDEX notification_content ON notification (operation, device, content);"
+    "CREATE TABLE operation ("
+    " id INTEGER PRIMARY KEY,"
+    " app_id TEXT NOT NULL,"
+    " operation_id TEXT NOT NULL,"
+    " in_progress INTEGER NOT NULL DEFAULT 0," /* upgrades by state */
+    " success INTEGER NOT NULL DEFAULT 0,"
+    " fail INTEGER NOT NULL DEFAULT 0,"
+    " contradictory INTEGER NOT NULL DEFAULT 0,"
+    " first_at INTEGER NOT NULL," /* of its first and its last notification */
+    " last_at INTEGER NOT NULL,"
+    " last_seq INTEGER NOT NULL,"
+    " UNIQUE (app_id, operation_id));"
+    "CREATE INDEX operation_latest ON operation (last_seq);"
+    "CREATE TABLE upgrade ("
+    " id INTEGER PRIMARY KEY,"
+    " operation INTEGER NOT NULL,"
+    " device INTEGER NOT NULL,"        /* hash of deviceId */
+    " sub_operation INTEGER NOT NULL," /* hash of subOperationId */
+    " state INTEGER NOT NULL,"         /* 0 in progress, 1 SUCCESS, 2 FAIL */
+    " contradictory INTEGER NOT NULL,"
+    " seq INTEGER NOT NULL," /* of the notification that the state comes from */
+    " step_seq INTEGER);"    /* of the last state change */
+    "CREATE INDEX upgrade_device ON upgrade (operation, device, sub_operation);"
+    "CREATE TABLE failure ("
+    " operation INTEGER NOT NULL,"
+    " error_code TEXT NOT NULL,"  /* '': none */
+    " count INTEGER NOT NULL,"    /* upgrades that are FAIL with it now */
+    " first_at INTEGER NOT NULL," /* first and last result that said so */
+    " last_at INTEGER NOT NULL,"
+    " PRIMARY KEY (operation, error_code)) WITHOUT ROWID;"
+    "CREATE INDEX failure_count ON failure (operation, count);"
+    "CREATE TABLE quarantined ("
+    " id INTEGER PRIMARY KEY,"
+    " received_at INTEGER NOT NULL,"
+    " reason TEXT NOT NULL,"
+    " pointer TEXT NOT NULL,"
+    " body BLOB NOT NULL);" /* as received */
+    "CREATE TABLE totals ("
+    " seq INTEGER NOT NULL,"
+    " notifications INTEGER NOT NULL, repeats INTEGER NOT NULL,"
+    " quarantined INTEGER NOT NULL, quarantine_log_only INTEGER NOT NULL,"
+    " in_progress INTEGER NOT NULL, success INTEGER NOT NULL, fail INTEGER NOT NULL,"
+    " contradictory INTEGER NOT NULL,"
+    " quarantine_id INTEGER NOT NULL,"
+    " quarantine_held INTEGER NOT NULL, quarantine_bytes INTEGER NOT NULL);"
+    "INSERT INTO totals VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);"
+    "CREATE TABLE secret (hash_key BLOB NOT NULL);"
+    "CREATE TABLE probe (id INTEGER PRIMARY KEY, pad BLOB NOT NULL);"
+
+    "CREATE VIEW notifications AS SELECT"
+    " n.seq, strftime('%Y-%m-%dT%H:%M:%fZ', n.received_at / 1000.0, 'unixepoch') AS receivedAt,"
+    " json_extract(n.body, '$.notifyType') AS notifyType,"
+    " json_extract(n.body, '$.appId') AS appId,"
+    " json_extract(n.body, '$.deviceId') AS deviceId,"
+    " json_extract(n.body, '$.operationId') AS operationId,"
+    " json_extract(n.body, '$.subOperationId') AS subOperationId,"
+    " n.body, n.deliveries FROM notification n;"
+    "CREATE VIEW upgrades AS SELECT"
+    " o.app_id AS appId, o.operation_id AS operationId,"
+    " json_extract(n.body, '$.subOperationId') AS subOperationId,"
+    " json_extract(n.body, '$.deviceId') AS deviceId,"
+    " CASE u.state WHEN 0 THEN 'IN_PROGRESS' WHEN 1 THEN 'SUCCESS' ELSE 'FAIL' END AS state,"
+    " coalesce(json_extract(s.body, '$.swUpgradeState'), json_extract(s.body, '$.step')) AS step,"
+    " json_extract(n.body, '$.curVersion') AS curVersion,"
+    " json_extract(n.body, '$.targetVersion') AS targetVersion,"
+    " json_extract(n.body, '$.sourceVersion') AS sourceVersion,"
+    " json_extract(n.body, '$.upgradeTime') AS upgradeTime,"
+    " coalesce(json_extract(n.body, '$.resultDesc'), json_extract(n.body, '$.statusDesc'))"
+    "  AS resultDesc,"
+    " json_extract(n.body, '$.errorCode') AS errorCode,"
+    " json_extract(n.body, '$.description') AS description,"
+    " u.contradictory, u.seq"
+    " FROM upgrade u JOIN operation o ON o.id = u.operation"
+    " JOIN notification n ON n.seq = u.seq LEFT JOIN notification s ON s.seq = u.step_seq;"
+    "CREATE VIEW operations AS SELECT"
+    " app_id AS appId, operation_id AS operationId, in_progress AS inProgress, success, fail,"
+    " contradictory, strftime('%Y-%m-%dT%H:%M:%fZ', first_at / 1000.0, 'unixepoch') AS firstAt,"
+    " strftime('%Y-%m-%dT%H:%M:%fZ', last_at / 1000.0, 'unixepoch') AS lastAt FROM operation;"
+    "CREATE VIEW failures AS SELECT"
+    " o.app_id AS appId, o.operation_id AS operationId, f.error_code AS errorCode, f.count,"
+    " strftime('%Y-%m-%dT%H:%M:%fZ', f.first_at / 1000.0, 'unixepoch') AS firstAt,"
+    " strftime('%Y-%m-%dT%H:%M:%fZ', f.last_at / 1000.0, 'unixepoch') AS lastAt"
+    " FROM failure f JOIN operation o ON o.id = f.operation WHERE f.count > 0;"
+    "CREATE VIEW quarantine AS SELECT"
+    " id, strftime('%Y-%m-%dT%H:%M:%fZ', received_at / 1000.0, 'unixepoch') AS receivedAt,"
+    " reason, pointer, body FROM quarantined;";
+
+static int run(sqlite3 *db, const char *sql, struct fault *fault)
+{
+    return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK
+               ? 0
+               : store_fault(db, fault, "cannot prepare the tables");
+}
+
+static int read_number(sqlite3 *db, const char *sql, int *number, struct fault *fault)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = -1;
+    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW) {
+        *number = sqlite3_column_int(statement, 0);
+        result = 0;
+    } else {
+        store_fault(db, fault, "cannot read the store");
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+/* Makes all tables in an empty file. Called within a transaction. */
+static int make(sqlite3 *db, struct fault *fault)
+{
+    unsigned char key[CONTENT_KEY_SIZE];
+    char hex[2 * sizeof key + 1], sql[256];
+    randombytes_buf(key, sizeof key);
+    sodium_bin2hex(hex, sizeof hex, key, sizeof key);
+    snprintf(sql, sizeof sql,
+             "INSERT INTO secret VALUES (x'%s'); PRAGMA application_id = %d;"
+             " PRAGMA user_version = %d",
+             hex, STORE_APPLICATION_ID, STORE_VERSION);
+    return run(db, layout, fault) != 0 || run(db, sql, fault) != 0 ? -1 : 0;
+}
+
+static int refuse(struct fault *fault)
+{
+    if (fault != NULL)
+        fault->lasting = true;
+    return -1;
+}
+
+int store_layout_prepare(sqlite3 *db, struct fault *fault)
+{
+    int application_id, version, tables;
+    if (run(db, "BEGIN IMMEDIATE", fault) != 0)
+        return -1;
+    if (read_number(db, "PRAGMA application_id", &application_id, fault) != 0 ||
+        read_number(db, "PRAGMA user_version", &version, fault) != 0 ||
+        read_number(db, "SELECT count(*) FROM sqlite_schema", &tables, fault) != 0)
+        goto rollback;
+    if (application_id == 0 && version == 0 && tables == 0) {
+        if (make(db, fault) != 0)
+            goto rollback;
+    } else if (application_id != STORE_APPLICATION_ID) {
+        fault_set(fault, "the file is a database, but not one of upgrade-receiver");
+        refuse(fault);
+        goto rollback;
+    } else if (version > STORE_VERSION) {
+        fault_set(fault,
+                  "the store has version %d, made by a newer upgrade-receiver; this one knows "
+                  "version %d and leaves it alone",
+                  version, STORE_VERSION);
+        refuse(fault);
+        goto rollback;
+    }
+    if (run(db, "COMMIT", fault) == 0)
+        return 0;
+
+rollback:
+    sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    return -1;
+}

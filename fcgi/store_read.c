@@ -1,0 +1,270 @@
+/* store_read: reads the books beside the writer, and copies its log to the main file. */
+#include "config.h"
+
+#include "store_sqlite.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Pages that a reader keeps in memory, in KiB: it reads little, but again and again. */
+#define READER_CACHE "PRAGMA cache_size = -1024; PRAGMA trusted_schema = OFF"
+
+struct store_reader {
+    char *path;
+    sqlite3 *db; /* NULL: not open */
+    struct store_identity identity;
+};
+
+int store_reader_new(struct store_reader **gives, const char *folder, struct fault *fault)
+{
+    struct store_reader *reader = calloc(1, sizeof *reader);
+    size_t size = strlen(folder) + sizeof "/upgrades.db";
+    if (reader == NULL || (reader->path = malloc(size)) == NULL) {
+        free(reader);
+        return fault_set(fault, "out of memory");
+    }
+    snprintf(reader->path, size, "%s/upgrades.db", folder);
+    *gives = reader;
+    return 0;
+}
+
+static void close_reader(struct store_reader *reader)
+{
+    sqlite3_close(reader->db);
+    reader->db = NULL;
+}
+
+void store_reader_free(struct store_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    close_reader(reader);
+    free(reader->path);
+    free(reader);
+}
+
+/* Opens the store unless it is open already, and still the same file. It is opened for writing
+ * because a checkpoint writes; nothing else here does. */
+static int open_reader(struct store_reader *reader, struct fault *fault)
+{
+    struct store_identity now;
+    if (store_identify(reader->path, &now) != 0) {
+        int error = errno;
+        close_reader(reader);
+        return fault_set_errno(fault, error, "%s", reader->path);
+    }
+    if (reader->db != NULL && store_same_file(&now, &reader->identity))
+        return 0;
+    close_reader(reader);
+    if (sqlite3_open_v2(reader->path, &reader->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                        NULL) != SQLITE_OK)
+        goto fail;
+    sqlite3_extended_result_codes(reader->db, 1);
+    sqlite3_busy_timeout(reader->db, STORE_WAIT_MS);
+    sqlite3_db_config(reader->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    if (sqlite3_exec(reader->db, READER_CACHE, NULL, NULL, NULL) != SQLITE_OK)
+        goto fail;
+    reader->identity = now;
+    return 0;
+
+fail:
+    store_fault(reader->db, fault, reader->path);
+    close_reader(reader);
+    return -1;
+}
+
+static sqlite3_stmt *prepare(struct store_reader *reader, const char *sql, struct fault *fault)
+{
+    sqlite3_stmt *statement = NULL;
+    if (sqlite3_prepare_v2(reader->db, sql, -1, &statement, NULL) != SQLITE_OK)
+        store_fault(reader->db, fault, reader->path);
+    return statement;
+}
+
+/* Ends a loop over rows: 0 where STEP says that all came. */
+static int finish(struct store_reader *reader, sqlite3_stmt *statement, int step,
+                  struct fault *fault)
+{
+    if (step != SQLITE_DONE)
+        store_fault(reader->db, fault, reader->path);
+    sqlite3_finalize(statement);
+    return step == SQLITE_DONE ? 0 : -1;
+}
+
+/* Copies a column's text into OUT, cut before a character that would not fit whole. */
+static void copy_text(sqlite3_stmt *statement, int column, char out[STORE_SNAPSHOT_TEXT_MAX])
+{
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+    size_t length = text == NULL ? 0 : strlen(text);
+    if (length > STORE_SNAPSHOT_TEXT_MAX - 1) {
+        length = STORE_SNAPSHOT_TEXT_MAX - 1;
+        while (length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80)
+            length--;
+    }
+    if (length > 0)
+        memcpy(out, text, length);
+    out[length] = '\0';
+}
+
+static int read_totals(struct store_reader *reader, struct store_totals *totals,
+                       struct fault *fault)
+{
+    sqlite3_stmt *read = prepare(
+        reader,
+        "SELECT seq, notifications, repeats, quarantined, quarantine_log_only,"
+        " in_progress, success, fail, contradictory, quarantine_held, quarantine_bytes"
+        " FROM totals",
+        fault);
+    if (read == NULL)
+        return -1;
+    int64_t *const columns[] = {
+        &totals->seq,
+        &totals->notifications,
+        &totals->repeats,
+        &totals->quarantined,
+        &totals->quarantine_log_only,
+        &totals->in_progress,
+        &totals->success,
+        &totals->fail,
+        &totals->contradictory,
+        &totals->quarantine_held,
+        &totals->quarantine_bytes,
+    };
+    int step;
+    while ((step = sqlite3_step(read)) == SQLITE_ROW)
+        for (int i = 0; i < (int)(sizeof columns / sizeof columns[0]); i++)
+            *columns[i] = sqlite3_column_int64(read, i);
+    return finish(reader, read, step, fault);
+}
+
+static int read_failures(struct store_reader *reader, int64_t id, struct store_operation *operation,
+                         struct fault *fault)
+{
+    sqlite3_stmt *read = prepare(reader,
+                                 "SELECT error_code, count, first_at, last_at FROM failure"
+                                 " WHERE operation = ?1 AND count > 0"
+                                 " ORDER BY count DESC LIMIT ?2",
+                                 fault);
+    if (read == NULL)
+        return -1;
+    sqlite3_bind_int64(read, 1, id);
+    sqlite3_bind_int(read, 2, STORE_SNAPSHOT_FAILURES);
+    int step;
+    while ((step = sqlite3_step(read)) == SQLITE_ROW) {
+        struct store_failure *failure = &operation->failures[operation->failures_length++];
+        copy_text(read, 0, failure->error_code);
+        failure->count = sqlite3_column_int64(read, 1);
+        failure->first_ms = sqlite3_column_int64(read, 2);
+        failure->last_ms = sqlite3_column_int64(read, 3);
+    }
+    return finish(reader, read, step, fault);
+}
+
+static int read_operations(struct store_reader *reader, struct store_snapshot *snapshot,
+                           struct fault *fault)
+{
+    sqlite3_stmt *read = prepare(reader,
+                                 "SELECT id, app_id, operation_id, in_progress, success, fail,"
+                                 " contradictory, first_at, last_at FROM operation"
+                                 " ORDER BY last_seq DESC LIMIT ?1",
+                                 fault);
+    if (read == NULL)
+        return -1;
+    sqlite3_bind_int(read, 1, STORE_SNAPSHOT_OPERATIONS);
+    int step;
+    while ((step = sqlite3_step(read)) == SQLITE_ROW) {
+        struct store_operation *operation = &snapshot->operations[snapshot->operations_length++];
+        *operation = (struct store_operation){
+            .in_progress = sqlite3_column_int64(read, 3),
+            .success = sqlite3_column_int64(read, 4),
+            .fail = sqlite3_column_int64(read, 5),
+            .contradictory = sqlite3_column_int64(read, 6),
+            .first_ms = sqlite3_column_int64(read, 7),
+            .last_ms = sqlite3_column_int64(read, 8),
+        };
+        copy_text(read, 1, operation->app_id);
+        copy_text(read, 2, operation->operation_id);
+        if (read_failures(reader, sqlite3_column_int64(read, 0), operation, fault) != 0) {
+            sqlite3_finalize(read);
+            return -1;
+        }
+    }
+    return finish(reader, read, step, fault);
+}
+
+static int read_records(struct store_reader *reader, struct store_snapshot *snapshot,
+                        struct fault *fault)
+{
+    sqlite3_stmt *read = prepare(reader,
+                                 "SELECT seq, received_at, deliveries, body FROM notification"
+                                 " ORDER BY seq DESC LIMIT ?1",
+                                 fault);
+    if (read == NULL)
+        return -1;
+    sqlite3_bind_int(read, 1, STORE_SNAPSHOT_RECORDS);
+    int step;
+    while ((step = sqlite3_step(read)) == SQLITE_ROW) {
+        struct store_recent *record = &snapshot->records[snapshot->records_length++];
+        const char *body = (const char *)sqlite3_column_text(read, 3);
+        *record = (struct store_recent){
+            .seq = sqlite3_column_int64(read, 0),
+            .received_ms = sqlite3_column_int64(read, 1),
+            .deliveries = sqlite3_column_int64(read, 2),
+            .body_length = (size_t)sqlite3_column_bytes(read, 3),
+        };
+        if (body != NULL && record->body_length <= STORE_SNAPSHOT_BODY_MAX &&
+            (record->body = strdup(body)) == NULL) {
+            sqlite3_finalize(read);
+            return fault_set(fault, "out of memory");
+        }
+    }
+    return finish(reader, read, step, fault);
+}
+
+int store_read_snapshot(struct store_reader *reader, struct store_snapshot *snapshot,
+                        struct fault *fault)
+{
+    if (open_reader(reader, fault) != 0)
+        return -1;
+    struct store_snapshot *taken = calloc(1, sizeof *taken);
+    if (taken == NULL)
+        return fault_set(fault, "out of memory");
+    int result = -1;
+    if (sqlite3_exec(reader->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK) {
+        store_fault(reader->db, fault, reader->path);
+    } else if (read_totals(reader, &taken->totals, fault) == 0 &&
+               read_operations(reader, taken, fault) == 0 &&
+               read_records(reader, taken, fault) == 0) {
+        result = 0;
+    }
+    sqlite3_exec(reader->db, "COMMIT", NULL, NULL, NULL);
+    if (result == 0) {
+        *snapshot = *taken;
+    } else {
+        store_snapshot_release(taken);
+        close_reader(reader);
+    }
+    free(taken);
+    return result;
+}
+
+void store_snapshot_release(struct store_snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->records_length; i++)
+        free(snapshot->records[i].body);
+    snapshot->records_length = 0;
+}
+
+int store_checkpoint(struct store_reader *reader, bool final, struct fault *fault)
+{
+    if (open_reader(reader, fault) != 0)
+        return -1;
+    int code = sqlite3_wal_checkpoint_v2(
+        reader->db, NULL, final ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, NULL,
+        NULL);
+    if (code == SQLITE_OK || code == SQLITE_BUSY)
+        return 0; /* busy: somebody else is at it, or reads */
+    return store_fault(reader->db, fault, "cannot copy the store's log to its main file");
+}

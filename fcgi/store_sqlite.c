@@ -1,0 +1,315 @@
+/* store_sqlite: the store's file: opened, kept in order, written batch by batch. */
+#include "config.h"
+
+#include "store_sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What a probe writes: enough that a disk with room for one small batch passes, and one that is
+ * full to the last pages does not. The store keeps these bytes for good. */
+#define PROBE_BYTES (64 << 10)
+
+/* Pages of the write-ahead log (4 KiB each) past which the writer helps to copy them to the main
+ * file. Below it, checkpoints run beside the writer; but only a pause lets the log start again from
+ * its beginning, and under steady load there is none. */
+#define WAL_PAGES_MAX 8192
+
+static const char *const statement_texts[] = {
+#define X(name, sql) sql,
+    STORE_STATEMENTS(X)
+#undef X
+};
+
+int store_fault(sqlite3 *db, struct fault *fault, const char *what)
+{
+    return fault_set(fault, "%s: %s (SQLite %d)", what,
+                     db != NULL ? sqlite3_errmsg(db) : "out of memory",
+                     db != NULL ? sqlite3_extended_errcode(db) : SQLITE_NOMEM);
+}
+
+sqlite3_stmt *store_statement(struct store *store, enum store_statement statement)
+{
+    return store->statements[statement];
+}
+
+int store_run(struct store *store, sqlite3_stmt *statement, const char *what, struct fault *fault)
+{
+    int step = sqlite3_step(statement);
+    if (step != SQLITE_DONE)
+        store_fault(store->db, fault, what);
+    sqlite3_reset(statement);
+    return step == SQLITE_DONE ? 0 : -1;
+}
+
+int store_identify(const char *path, struct store_identity *identity)
+{
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return -1;
+    *identity = (struct store_identity){.device = status.st_dev, .inode = status.st_ino};
+    return 0;
+}
+
+bool store_same_file(const struct store_identity *a, const struct store_identity *b)
+{
+    return a->device == b->device && a->inode == b->inode;
+}
+
+static char *join(const char *folder, const char *name)
+{
+    size_t size = strlen(folder) + 1 + strlen(name) + 1;
+    char *path = malloc(size);
+    if (path != NULL)
+        snprintf(path, size, "%s/%s", folder, name);
+    return path;
+}
+
+int store_new(struct store **gives, const struct store_config *config, struct fault *fault)
+{
+    struct store *store = calloc(1, sizeof *store);
+    if (store == NULL)
+        return fault_set(fault, "out of memory");
+    store->config = *config;
+    store->turn_fd = store->lock_fd = -1;
+    store->path = join(config->folder, "upgrades.db");
+    store->wal_path = join(config->folder, "upgrades.db-wal");
+    if (store->path == NULL || store->wal_path == NULL) {
+        store_free(store);
+        return fault_set(fault, "out of memory");
+    }
+    *gives = store;
+    return 0;
+}
+
+static void close_files(struct store *store)
+{
+    for (size_t i = 0; i < STORE_STATEMENT_COUNT; i++) {
+        sqlite3_finalize(store->statements[i]);
+        store->statements[i] = NULL;
+    }
+    sqlite3_close(store->db);
+    store->db = NULL;
+    store_lock_close(store);
+}
+
+void store_free(struct store *store)
+{
+    if (store == NULL)
+        return;
+    close_files(store);
+    free(store->tallies);
+    free(store->wal_path);
+    free(store->path);
+    free(store);
+}
+
+/* Makes the entries of FOLDER last: files made in it survive a power cut by name. */
+static int sync_folder(const char *folder, struct fault *fault)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return fault_set_errno(fault, errno, "cannot open %s", folder);
+    int result = fsync(fd) == 0 ? 0 : fault_set_errno(fault, errno, "cannot sync %s", folder);
+    close(fd);
+    return result;
+}
+
+int store_make_folder(const char *folder, struct fault *fault)
+{
+    if (mkdir(folder, 0750) != 0)
+        return errno == EEXIST ? 0 : fault_set_errno(fault, errno, "cannot make %s", folder);
+    char *copy = strdup(folder);
+    int result = copy == NULL ? fault_set(fault, "out of memory")
+                              : sync_folder(dirname(copy), fault);
+    free(copy);
+    return result;
+}
+
+static int exec(struct store *store, const char *sql, struct fault *fault)
+{
+    if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK)
+        return 0;
+    store_fault(store->db, fault, "cannot set up the store");
+    if (sqlite3_errcode(store->db) == SQLITE_NOTADB && fault != NULL)
+        fault->lasting = true;
+    return -1;
+}
+
+static int note_wal_pages(void *argument, sqlite3 *db, const char *name, int pages)
+{
+    (void)db;
+    (void)name;
+    ((struct store *)argument)->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+static int open_database(struct store *store, struct fault *fault)
+{
+    /* SQLite would make the file readable for all that the umask allows. A file that exists is not
+     * opened here: closing it would drop the locks of this process's other connections. */
+    int fd = open(store->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (fd >= 0)
+        close(fd);
+    else if (errno != EEXIST)
+        return fault_set_errno(fault, errno, "cannot make %s", store->path);
+    if (sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                        NULL) != SQLITE_OK)
+        return store_fault(store->db, fault, "cannot open the store");
+    sqlite3_extended_result_codes(store->db, 1);
+    sqlite3_busy_timeout(store->db, STORE_WAIT_MS);
+    /* A store that is closed because its files went wrong must not be tidied up on the way out. */
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    if (exec(store,
+             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
+             "PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF",
+             fault) != 0 ||
+        store_layout_prepare(store->db, fault) != 0)
+        return -1;
+    sqlite3_wal_hook(store->db, note_wal_pages, store);
+    return 0;
+}
+
+static int prepare_statements(struct store *store, struct fault *fault)
+{
+    for (size_t i = 0; i < STORE_STATEMENT_COUNT; i++)
+        if (sqlite3_prepare_v3(store->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
+                               &store->statements[i], NULL) != SQLITE_OK)
+            return store_fault(store->db, fault, "cannot prepare the store");
+    return 0;
+}
+
+static int read_hash_key(struct store *store, struct fault *fault)
+{
+    sqlite3_stmt *read = NULL;
+    int result = -1;
+    if (sqlite3_prepare_v2(store->db, "SELECT hash_key FROM secret", -1, &read, NULL) ==
+            SQLITE_OK &&
+        sqlite3_step(read) == SQLITE_ROW && sqlite3_column_bytes(read, 0) == CONTENT_KEY_SIZE) {
+        memcpy(store->hash_key, sqlite3_column_blob(read, 0), CONTENT_KEY_SIZE);
+        result = 0;
+    } else {
+        fault_set(fault, "cannot read the store's hash key");
+    }
+    sqlite3_finalize(read);
+    return result;
+}
+
+int store_open(struct store *store, struct fault *fault)
+{
+    close_files(store);
+    if (store_lock_open(store, fault) != 0)
+        return -1;
+    if (open_database(store, fault) != 0 || prepare_statements(store, fault) != 0 ||
+        read_hash_key(store, fault) != 0 || sync_folder(store->config.folder, fault) != 0)
+        goto close;
+    if (store_identify(store->path, &store->identity) != 0 ||
+        store_identify(store->wal_path, &store->wal_identity) != 0) {
+        fault_set_errno(fault, errno, "%s went away", store->path);
+        goto close;
+    }
+    return 0;
+
+close:
+    close_files(store);
+    return fault_add(fault, "%s", store->path);
+}
+
+/* A file that is unlinked or replaced can still be written to, but nobody will find it again. */
+static int check_files(const struct store *store, struct fault *fault)
+{
+    struct store_identity now;
+    if (store_identify(store->path, &now) != 0 || !store_same_file(&now, &store->identity))
+        return fault_set(fault, "%s is no longer the file that was opened", store->path);
+    if (store_identify(store->wal_path, &now) != 0 || !store_same_file(&now, &store->wal_identity))
+        return fault_set(fault, "%s is no longer the file that was opened", store->wal_path);
+    return 0;
+}
+
+static void rollback(struct store *store)
+{
+    if (!sqlite3_get_autocommit(store->db))
+        sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+/* Lets the log start again from its beginning before it grows past all bounds. What the checkpoints
+ * beside the writer have not copied yet is little. A failure costs space, not records. */
+static void bound_wal(struct store *store)
+{
+    if (store->wal_pages > WAL_PAGES_MAX)
+        sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
+/* Runs the batch from BEGIN to COMMIT. Called with the lock between processes held. */
+static int run_transaction(struct store *store, struct record **records, size_t count,
+                           struct fault *fault)
+{
+    if (store_run(store, store->statements[STORE_begin], "cannot begin", fault) != 0)
+        return -1;
+    if (store_books_begin(store, fault) != 0)
+        goto rollback;
+    for (size_t i = 0; i < count; i++)
+        if (store_books_put(store, records[i], fault) != 0)
+            goto rollback;
+    if (store_books_finish(store, fault) != 0 ||
+        store_run(store, store->statements[STORE_commit], "cannot commit", fault) != 0)
+        goto rollback;
+    return check_files(store, fault);
+
+rollback:
+    rollback(store);
+    return -1;
+}
+
+int store_keep(struct store *store, struct record **records, size_t count, struct fault *fault)
+{
+    if (store->db == NULL)
+        return fault_set(fault, "%s is not open", store->path);
+    if (store_lock_take(store, fault) != 0)
+        return fault_add(fault, "%s", store->path);
+    int result = run_transaction(store, records, count, fault);
+    store_lock_release(store);
+    if (result != 0) {
+        for (size_t i = 0; i < count; i++)
+            records[i]->outcome = RECORD_PENDING;
+        return fault_add(fault, "%s", store->path);
+    }
+    bound_wal(store);
+    return 0;
+}
+
+static int write_probe(struct store *store, struct fault *fault)
+{
+    if (store_run(store, store->statements[STORE_begin], "cannot begin", fault) != 0)
+        return -1;
+    sqlite3_stmt *probe = store->statements[STORE_probe];
+    sqlite3_bind_int(probe, 1, PROBE_BYTES);
+    if (store_run(store, probe, "cannot write", fault) != 0 ||
+        store_run(store, store->statements[STORE_commit], "cannot commit", fault) != 0) {
+        rollback(store);
+        return -1;
+    }
+    return check_files(store, fault);
+}
+
+int store_probe(struct store *store, struct fault *fault)
+{
+    if (store->db == NULL || check_files(store, NULL) != 0) {
+        if (store_open(store, fault) != 0)
+            return -1;
+    }
+    if (store_lock_take(store, fault) != 0)
+        return fault_add(fault, "%s", store->path);
+    int result = write_probe(store, fault);
+    store_lock_release(store);
+    if (result == 0)
+        return 0;
+    close_files(store); /* the next probe starts from the files as they are then */
+    return fault_add(fault, "%s", store->path);
+}
