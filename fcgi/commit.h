@@ -1,0 +1,64 @@
+/* commit: group commit. Tickets wait in a bounded queue; one thread, the writer, keeps whatever
+ * waits in one transaction, and only then tells their owner.
+ *
+ * After a transaction failed, tickets are refused at once until a probe write works: steady refusal
+ * instead of flapping, since the platform silences a callback that fails now and then. */
+#ifndef COMMIT_H
+#define COMMIT_H
+
+#include "fault.h"
+#include "metrics.h"
+#include "record.h"
+#include "store.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Most records in one transaction: bounds how long the first one waits. */
+#define COMMIT_BATCH_MAX 256
+
+/* Bytes of bodies that may wait for the writer. */
+#define COMMIT_WAITING_BYTES_MAX ((size_t)64 << 20)
+
+/* Pause between two probes of a store that failed. */
+#define COMMIT_PROBE_MS 1000
+
+/* A record on its way to the store; embedded in what its owner knows it by. */
+struct ticket {
+    struct record record;
+    struct ticket *next; /* the queue's */
+};
+
+/* What the owner of the tickets is told, always in the writer's thread, without a lock held. */
+struct commit_listener {
+    void *owner;
+    /* COUNT records are kept, in this order; or none of them is, and FAULT tells why. The tickets
+     * are the owner's again. */
+    void (*kept)(void *owner, struct ticket **tickets, size_t count);
+    void (*failed)(void *owner, struct ticket **tickets, size_t count, const struct fault *fault);
+    /* The store works again; REFUSED tickets were turned away in between. */
+    void (*recovered)(void *owner, uint64_t refused);
+};
+
+struct commit;
+
+/* Starts the writer on STORE, which is its alone until commit_stop. OPEN_FAULT is why the store
+ * could not be opened, or NULL when it is open. STORE and METRICS are lent. Gives *COMMIT. */
+int commit_start(struct commit **commit, struct store *store, const struct fault *open_fault,
+                 size_t queue_max, const struct commit_listener *listener, struct metrics *metrics,
+                 struct fault *fault);
+
+/* Takes the ticket, to be given back through the listener; or returns -1 and leaves it: the queue
+ * is full, or the store does not work now. Thread-safe. */
+int commit_submit(struct commit *commit, struct ticket *ticket, struct fault *fault);
+
+/* Copies why the store does not work now, or sets FAULT to none. Thread-safe. */
+void commit_get_fault(struct commit *commit, struct fault *fault);
+
+/* How many batches were kept so far. Thread-safe. */
+uint64_t commit_count(struct commit *commit);
+
+/* Keeps what waits, ends the writer and frees COMMIT. No submit may come any more. Safe on NULL. */
+void commit_stop(struct commit *commit);
+
+#endif

@@ -1,0 +1,128 @@
+/* intake: the story of one notification, from its bytes to its answer. */
+#include "config.h"
+
+#include "intake.h"
+
+#include "answer.h"
+#include "dispatch.h"
+#include "moment.h"
+#include "notification.h"
+
+#include <stdlib.h>
+
+struct intake {
+    const struct options *options;
+    struct log *log;
+    struct commit *commit;
+    intake_reply *reply;
+    bool failing;       /* the writer's: the store's fault is logged already */
+    struct text lines;  /* the writer's: log lines of one batch */
+    struct text answer; /* the writer's */
+};
+
+static void release(struct ticket *ticket)
+{
+    json_decref(ticket->record.json);
+    ticket->record.json = NULL;
+}
+
+static void refuse(struct intake *intake, struct ticket *ticket, const char *detail,
+                   struct text *answer)
+{
+    release(ticket);
+    text_clear(answer);
+    answer_add_problem(answer, 503, detail);
+    intake->reply(ticket, 503, answer);
+}
+
+/* The beginning: what is it? Then to the writer, who keeps it or does not. */
+void intake_take(struct intake *intake, struct ticket *ticket)
+{
+    struct fault fault = FAULT_NONE;
+    ticket->record.received_ms = moment_now_ms();
+    if (dispatch_read(&ticket->record) == DISPATCH_NO_MEMORY)
+        fault_set(&fault, "out of memory");
+    if (!fault.set && commit_submit(intake->commit, ticket, &fault) == 0)
+        return;
+    struct text answer = {0};
+    refuse(intake, ticket, fault.text, &answer);
+    text_release(&answer);
+}
+
+/* The good end: the batch is on disk. First the log, in seq order, then the answers. */
+static void tell_kept(void *owner, struct ticket **tickets, size_t count)
+{
+    struct intake *intake = owner;
+    text_clear(&intake->lines);
+    for (size_t i = 0; i < count; i++)
+        notification_add_log_line(&tickets[i]->record, &intake->lines);
+    log_lines(intake->log, &intake->lines, count);
+    for (size_t i = 0; i < count; i++) {
+        text_clear(&intake->answer);
+        int status = answer_add_kept(&intake->answer, &tickets[i]->record,
+                                     intake->options->refuse_invalid);
+        release(tickets[i]);
+        intake->reply(tickets[i], status, &intake->answer);
+    }
+}
+
+/* The bad end: nothing of the batch is kept. */
+static void tell_failed(void *owner, struct ticket **tickets, size_t count,
+                        const struct fault *fault)
+{
+    struct intake *intake = owner;
+    if (!intake->failing)
+        log_event(intake->log, "fault", "fault", fault->text);
+    intake->failing = true;
+    for (size_t i = 0; i < count; i++)
+        refuse(intake, tickets[i], "the notification could not be kept", &intake->answer);
+}
+
+static void tell_recovered(void *owner, uint64_t refused)
+{
+    struct intake *intake = owner;
+    intake->failing = false;
+    text_clear(&intake->lines);
+    log_begin(&intake->lines, "recovered");
+    text_addf(&intake->lines, ",\"refused\":%llu", (unsigned long long)refused);
+    log_end(&intake->lines);
+    log_lines(intake->log, &intake->lines, 1);
+}
+
+int intake_start(struct intake **gives, const struct options *options, struct store *store,
+                 const struct fault *open_fault, struct log *log, struct metrics *metrics,
+                 intake_reply *reply, struct fault *fault)
+{
+    struct intake *intake = calloc(1, sizeof *intake);
+    if (intake == NULL)
+        return fault_set(fault, "intake: out of memory");
+    *intake = (struct intake){.options = options, .log = log, .reply = reply};
+    const struct commit_listener listener = {
+        .owner = intake, .kept = tell_kept, .failed = tell_failed, .recovered = tell_recovered};
+    if (open_fault != NULL) {
+        intake->failing = true;
+        log_event(log, "fault", "fault", open_fault->text);
+    }
+    if (commit_start(&intake->commit, store, open_fault, options->queue, &listener, metrics,
+                     fault) != 0) {
+        free(intake);
+        return -1;
+    }
+    *gives = intake;
+    return 0;
+}
+
+struct commit *intake_commit(struct intake *intake)
+{
+    return intake->commit;
+}
+
+void intake_stop(struct intake *intake)
+{
+    if (intake == NULL)
+        return;
+    commit_stop(intake->commit);
+    text_release(&intake->lines);
+    text_release(&intake->answer);
+    free(intake);
+}

@@ -1,0 +1,35 @@
+/* intake: the story of one notification, from its bytes to its answer. */
+#ifndef INTAKE_H
+#define INTAKE_H
+
+#include "commit.h"
+#include "log.h"
+#include "metrics.h"
+#include "options.h"
+#include "store.h"
+#include "text.h"
+
+/* Sends ANSWER (a CGI response, lent; failed when memory was short) for the ticket, which is the
+ * owner's again. Called once per ticket, in the writer's thread or in the one that called
+ * intake_take. */
+typedef void intake_reply(struct ticket *ticket, int status, const struct text *answer);
+
+struct intake;
+
+/* Starts the writer on STORE (see commit_start for OPEN_FAULT). All but OPEN_FAULT is lent for the
+ * intake's lifetime. Gives *INTAKE. */
+int intake_start(struct intake **intake, const struct options *options, struct store *store,
+                 const struct fault *open_fault, struct log *log, struct metrics *metrics,
+                 intake_reply *reply, struct fault *fault);
+
+/* Takes a body: TICKET's record has body, body_length and is otherwise zero. The bytes are lent
+ * until the reply. Thread-safe. */
+void intake_take(struct intake *intake, struct ticket *ticket);
+
+/* The writer, for those who show how it is. */
+struct commit *intake_commit(struct intake *intake);
+
+/* Answers what is under way and frees INTAKE. No take may come any more. Safe on NULL. */
+void intake_stop(struct intake *intake);
+
+#endif

@@ -1,0 +1,159 @@
+/* request: a gathered FastCGI request read by libfcgi, and its answer written by libfcgi. */
+#include "config.h"
+
+#include "request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define HEADER_SIZE 8
+#define CONTENT_MAX 65528 /* of one record, a multiple of 8 */
+
+/* All parameters in records of CONTENT_MAX, each with its header, the request's begin and two ends.
+ */
+#define FILE_SIZE (GATHER_PARAMS_MAX + HEADER_SIZE * (GATHER_PARAMS_MAX / CONTENT_MAX + 8))
+
+int request_library_init(struct fault *fault)
+{
+    /* What libfcgi does on its own with signals never comes about: they are blocked in all threads
+     * (main.c), so the handlers it installs are never run. */
+    if (FCGX_Init() != 0)
+        return fault_set(fault, "libfcgi cannot start");
+    return 0;
+}
+
+int request_file_open(struct request_file *file, struct fault *fault)
+{
+    *file = (struct request_file){.fd = -1};
+    int fd = memfd_create("request", MFD_CLOEXEC);
+    if (fd < 0)
+        return fault_set_errno(fault, errno, "cannot make a memory file");
+    void *bytes = MAP_FAILED;
+    if (ftruncate(fd, FILE_SIZE) == 0)
+        bytes = mmap(NULL, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (bytes == MAP_FAILED) {
+        fault_set_errno(fault, errno, "cannot map a memory file");
+        close(fd);
+        return -1;
+    }
+    *file = (struct request_file){.fd = fd, .bytes = bytes, .size = FILE_SIZE};
+    return 0;
+}
+
+void request_file_close(struct request_file *file)
+{
+    if (file->bytes != NULL)
+        munmap(file->bytes, file->size);
+    if (file->fd >= 0)
+        close(file->fd);
+    *file = (struct request_file){.fd = -1};
+}
+
+/* Lays one record into the file; returns what follows it. */
+static unsigned char *put_record(unsigned char *at, unsigned type, unsigned id, const void *content,
+                                 size_t length)
+{
+    const unsigned char header[HEADER_SIZE] = {
+        1,
+        (unsigned char)type,
+        (unsigned char)(id >> 8),
+        (unsigned char)id,
+        (unsigned char)(length >> 8),
+        (unsigned char)length,
+        0,
+        0,
+    };
+    memcpy(at, header, sizeof header);
+    if (length > 0)
+        memcpy(at + sizeof header, content, length);
+    return at + sizeof header + length;
+}
+
+/* Lays the request's begin, its parameters and an empty body into the file. What stands behind them
+ * is from earlier requests; libfcgi never reads past the end of standard input. */
+static void lay_out(struct request_file *file, const struct gather *gather)
+{
+    /* Always a request that keeps its connection: the receiver closes it, not libfcgi, which would
+     * linger for seconds over a peer that does not. */
+    const unsigned char begin[8] = {0, 1, 1, 0, 0, 0, 0, 0};
+    unsigned char *at = put_record(file->bytes, 1, gather->request_id, begin, sizeof begin);
+    for (size_t done = 0; done < gather->params.length;) {
+        size_t part = gather->params.length - done;
+        if (part > CONTENT_MAX)
+            part = CONTENT_MAX;
+        at = put_record(at, 4, gather->request_id, gather->params.bytes + done, part);
+        done += part;
+    }
+    at = put_record(at, 4, gather->request_id, NULL, 0);
+    put_record(at, 5, gather->request_id, NULL, 0);
+}
+
+/* Compares the body with what CONTENT_LENGTH announced. Where there is none (a chunked body, passed
+ * on by a server that does not count it), the end of the stream is the end of the body. */
+static enum request_body judge_body(const char *content_length, const struct gather *gather)
+{
+    uint64_t announced = gather->body_length;
+    if (content_length != NULL && content_length[0] != '\0') {
+        char *end;
+        errno = 0;
+        announced = strtoull(content_length, &end, 10);
+        if (content_length[0] < '0' || content_length[0] > '9' || *end != '\0' || errno != 0)
+            return REQUEST_BODY_INCOMPLETE;
+    }
+    if (announced != gather->body_length)
+        return REQUEST_BODY_INCOMPLETE;
+    return gather->body_too_large ? REQUEST_BODY_TOO_LARGE : REQUEST_BODY_WHOLE;
+}
+
+int request_read(struct request *request, struct request_file *file, const struct gather *gather,
+                 struct fault *fault)
+{
+    if (file->fd < 0) {
+        request_file_close(file);
+        if (request_file_open(file, fault) != 0)
+            return -1;
+    }
+    lay_out(file, gather);
+    FCGX_InitRequest(&request->fcgx, -1, 0);
+    if (lseek(file->fd, 0, SEEK_SET) != 0)
+        return fault_set_errno(fault, errno, "cannot rewind a memory file");
+    request->fcgx.ipcFd = file->fd;
+    request->fcgx.keepConnection =
+        1; /* else libfcgi would first close what it takes for an old one */
+    request->fcgx.detached = 1;
+    if (FCGX_Accept_r(&request->fcgx) != 0) {
+        /* libfcgi has closed the descriptor it could not read a request from */
+        file->fd = -1;
+        return fault_set(fault, "libfcgi cannot read a request");
+    }
+    request->fcgx.ipcFd = -1;
+    const char *method = FCGX_GetParam("REQUEST_METHOD", request->fcgx.envp);
+    const char *uri = FCGX_GetParam("REQUEST_URI", request->fcgx.envp);
+    request->method = method == NULL ? "" : method;
+    request->path = uri == NULL ? "" : uri;
+    request->path_length = strcspn(request->path, "?");
+    request->body = judge_body(FCGX_GetParam("CONTENT_LENGTH", request->fcgx.envp), gather);
+    return 0;
+}
+
+int request_answer(struct request *request, int socket, const char *head_and_body, size_t length)
+{
+    FCGX_Request *fcgx = &request->fcgx;
+    fcgx->ipcFd = socket;
+    int result = FCGX_PutStr(head_and_body, (int)length, fcgx->out) == (int)length ? 0 : -1;
+    /* FCGX_Finish_r writes too, and swallows the error: so close the stream here, which writes what
+     * is left and the end of the request, and ask. */
+    if (FCGX_FClose(fcgx->err) != 0 || FCGX_FClose(fcgx->out) != 0)
+        result = -1;
+    request_drop(request);
+    return result;
+}
+
+void request_drop(struct request *request)
+{
+    request->fcgx.ipcFd = -1;
+    FCGX_Free(&request->fcgx, 0);
+}

@@ -1,0 +1,29 @@
+/* upkeep: what is done beside the requests: the status file, and the copying of the store's log
+ * into its main file. Neither ever delays an answer. */
+#ifndef UPKEEP_H
+#define UPKEEP_H
+
+#include "commit.h"
+#include "log.h"
+#include "metrics.h"
+#include "store.h"
+
+/* The status file is written this often at most, and only after something changed. */
+#define UPKEEP_MS 1000
+
+struct upkeep;
+
+/* Starts the thread. All is lent for the lifetime of the upkeep. Gives *UPKEEP. */
+int upkeep_start(struct upkeep **upkeep, const char *folder, struct commit *commit, struct log *log,
+                 struct metrics *metrics, struct fault *fault);
+
+/* Ends the thread and frees UPKEEP. Safe on NULL. */
+void upkeep_stop(struct upkeep *upkeep);
+
+/* After the last commit, when the writer is gone: writes the last status file, with STORE_FAULT as
+ * the writer left it, and empties the store's log into its main file so that the next start need
+ * not. */
+void upkeep_finish(const char *folder, const struct fault *store_fault, struct log *log,
+                   const struct metrics *metrics);
+
+#endif

@@ -1,0 +1,476 @@
+/* worker: the pool: accepts, reads, routes and answers. */
+#include "config.h"
+
+#include "worker.h"
+
+#include "answer.h"
+#include "connection.h"
+#include "moment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Events that a worker takes at a time: few, so that no other worker idles meanwhile. */
+#define EVENTS_MAX 4
+
+/* Connections that a worker accepts at a time. */
+#define ACCEPT_MAX 16
+
+/* What a worker reads from a connection at a time. */
+#define READ_SIZE ((size_t)64 << 10)
+
+struct worker {
+    struct worker_pool *pool;
+    pthread_t thread;
+    bool started;
+    struct request_file file;
+    unsigned char bytes[READ_SIZE];
+};
+
+struct worker_pool {
+    int listener;
+    const struct options *options;
+    struct log *log;
+    struct metrics *metrics;
+    struct intake *intake;
+    int epoll;
+    int stop_event; /* readable when the threads are to end */
+    struct connection_list connections;
+    size_t connections_max;
+    atomic_size_t gathered; /* bytes of requests that are not whole */
+    atomic_bool draining;
+    atomic_bool paused;      /* no descriptors: accepting waits for the next tick */
+    atomic_int accept_error; /* why the listening socket is of no use; 0: it is */
+    struct worker *workers;
+};
+
+/* Puts the listening socket, which is disarmed by each of its events, back into the epoll set. */
+static void arm_listener(struct worker_pool *pool, int operation)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = pool};
+    epoll_ctl(pool->epoll, operation, pool->listener, &event);
+}
+
+static void count_held(struct worker_pool *pool, struct connection *connection)
+{
+    size_t held = gather_held(&connection->gather) + connection->ahead.capacity;
+    atomic_fetch_add_explicit(&pool->gathered, held - connection->held, memory_order_relaxed);
+    connection->held = held;
+}
+
+static void drop(struct worker_pool *pool, struct connection *connection)
+{
+    atomic_fetch_sub_explicit(&pool->gathered, connection->held, memory_order_relaxed);
+    connection_close(&pool->connections, connection);
+}
+
+/* Gives the connection to the epoll set until bytes arrive. It may be another thread's, or freed,
+ * when this returns. */
+static void await(struct worker_pool *pool, struct connection *connection, bool begun,
+                  int operation)
+{
+    int64_t now_ms = moment_monotonic_ms();
+    if (begun) {
+        if (atomic_load_explicit(&connection->deadline_ms, memory_order_relaxed) == 0)
+            atomic_store_explicit(&connection->deadline_ms, now_ms + WORKER_REQUEST_MS,
+                                  memory_order_relaxed);
+    } else if (operation == EPOLL_CTL_ADD) {
+        atomic_store_explicit(&connection->deadline_ms, now_ms + WORKER_FIRST_BYTE_MS,
+                              memory_order_relaxed);
+    }
+    /* Stored before `draining` is read: worker_drain sets that first and then looks for idle ones,
+     * so one of the two sees the other. */
+    atomic_store(&connection->idle_since_ms, begun ? 0 : now_ms);
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT,
+                                .data.ptr = connection};
+    /* Bytes read ahead, and an idle connection while draining, want a worker at once; the socket is
+     * writable, which is as good an event as any. */
+    if (connection->ahead.length > 0 || (!begun && atomic_load(&pool->draining)))
+        event.events |= EPOLLOUT;
+    if (epoll_ctl(pool->epoll, operation, connection->fd, &event) != 0)
+        drop(pool, connection);
+}
+
+static void log_broken(struct worker_pool *pool, const char *reason)
+{
+    metrics_add(pool->metrics, METRIC_broken_streams, 1);
+    log_event(pool->log, "broken", "reason", reason);
+}
+
+static void count_answer(struct worker_pool *pool, int status)
+{
+    metrics_add(pool->metrics,
+                status == 200   ? METRIC_answers_200
+                : status == 503 ? METRIC_answers_503
+                                : METRIC_answers_4xx,
+                1);
+}
+
+/* A kept record whose answer did not go out comes again, and is then a repeat: worth a line. */
+static void log_unanswered(struct worker_pool *pool, const struct ticket *ticket, int status)
+{
+    struct text line = {0};
+    metrics_add(pool->metrics, METRIC_unanswered, 1);
+    log_begin(&line, "unanswered");
+    text_addf(&line, ",\"status\":%d,\"seq\":%lld", status, (long long)ticket->record.seq);
+    log_end(&line);
+    log_lines(pool->log, &line, 1);
+    text_release(&line);
+}
+
+void worker_reply(struct ticket *ticket, int status, const struct text *answer)
+{
+    struct connection *connection = connection_of(ticket);
+    struct worker_pool *pool = connection->owner;
+    bool sent = false;
+    if (answer->failed)
+        request_drop(&connection->request);
+    else
+        sent = request_answer(&connection->request, connection->fd, answer->bytes,
+                              answer->length) == 0;
+    if (sent)
+        count_answer(pool, status);
+    else
+        log_unanswered(pool, ticket, status);
+    bool keep = sent && connection->gather.keep;
+    gather_reset(&connection->gather);
+    count_held(pool, connection);
+    if (keep)
+        await(pool, connection, false, EPOLL_CTL_MOD);
+    else
+        drop(pool, connection);
+}
+
+static void reject(struct connection *connection, int status, const char *detail)
+{
+    struct text answer = {0};
+    answer_add_problem(&answer, status, detail);
+    worker_reply(&connection->ticket, status, &answer);
+    text_release(&answer);
+}
+
+static void reject_body(struct worker_pool *pool, struct connection *connection, int status,
+                        const char *detail)
+{
+    struct text line = {0};
+    log_begin(&line, "rejected");
+    text_addf(&line, ",\"status\":%d,\"reason\":\"%s\"", status, detail);
+    log_end(&line);
+    log_lines(pool->log, &line, 1);
+    text_release(&line);
+    reject(connection, status, detail);
+}
+
+static bool is_callback(const struct options *options, const struct request *request)
+{
+    for (size_t i = 0; i < options->callbacks_length; i++)
+        if (strlen(options->callbacks[i]) == request->path_length &&
+            memcmp(options->callbacks[i], request->path, request->path_length) == 0)
+            return true;
+    return false;
+}
+
+/* The whole request is there: who wants it? */
+static void route(struct worker_pool *pool, struct connection *connection)
+{
+    const struct request *request = &connection->request;
+    metrics_add(pool->metrics, METRIC_requests, 1);
+    if (!is_callback(pool->options, request)) {
+        reject(connection, 404, "there is nothing at this path");
+    } else if (strcmp(request->method, "POST") != 0) {
+        reject(connection, 405, "this path takes notifications by POST");
+    } else if (request->body == REQUEST_BODY_INCOMPLETE) {
+        reject_body(pool, connection, 400, "the body is not as long as announced");
+    } else if (request->body == REQUEST_BODY_TOO_LARGE) {
+        reject_body(pool, connection, 413, "the body is larger than the limit");
+    } else {
+        const struct text *body = &connection->gather.body;
+        connection->ticket = (struct ticket){
+            .record = {.body = body->length > 0 ? body->bytes : "", .body_length = body->length}};
+        intake_take(pool->intake, &connection->ticket);
+    }
+}
+
+static void handle(struct worker *worker, struct connection *connection)
+{
+    struct fault fault = FAULT_NONE;
+    atomic_store_explicit(&connection->deadline_ms, 0, memory_order_relaxed);
+    connection->ticket = (struct ticket){.next = NULL};
+    if (request_read(&connection->request, &worker->file, &connection->gather, &fault) != 0) {
+        log_broken(worker->pool, fault.text);
+        drop(worker->pool, connection);
+        return;
+    }
+    route(worker->pool, connection);
+}
+
+/* What is to become of a connection after some of its bytes were taken. */
+enum step { STEP_AWAIT, STEP_HANDLE, STEP_DROP };
+
+/* Feeds LENGTH bytes that arrived; what comes behind a whole request is set aside. */
+static enum step feed(struct worker_pool *pool, struct connection *connection,
+                      const unsigned char *bytes, size_t length)
+{
+    struct gather *gather = &connection->gather;
+    while (length > 0) {
+        size_t used;
+        enum gather_result result = gather_feed(gather, bytes, length, &used);
+        bytes += used;
+        length -= used;
+        if (result == GATHER_WHOLE) {
+            text_add(&connection->ahead, (const char *)bytes, length);
+            return connection->ahead.failed ? STEP_DROP : STEP_HANDLE;
+        }
+        if (result == GATHER_REPLY && send(connection->fd, gather->reply, gather->reply_length,
+                                           MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+            return STEP_DROP;
+        if (result == GATHER_BROKEN) {
+            log_broken(pool, gather->defect);
+            return STEP_DROP;
+        }
+    }
+    count_held(pool, connection);
+    if (atomic_load_explicit(&pool->gathered, memory_order_relaxed) > WORKER_GATHERED_MAX) {
+        log_broken(pool, "too many bytes of unfinished requests");
+        return STEP_DROP;
+    }
+    return STEP_AWAIT;
+}
+
+static enum step feed_ahead(struct worker_pool *pool, struct connection *connection)
+{
+    struct text ahead = connection->ahead;
+    connection->ahead = (struct text){0};
+    enum step step = feed(pool, connection, (const unsigned char *)ahead.bytes, ahead.length);
+    text_release(&ahead);
+    return step;
+}
+
+/* The connection ended, or failed, or has nothing to say now. */
+static enum step see_end(struct worker_pool *pool, const struct connection *connection,
+                         ssize_t received)
+{
+    bool begun = gather_has_begun(&connection->gather);
+    if (received < 0 && (errno == EAGAIN || errno == EINTR))
+        return begun || !atomic_load(&pool->draining) ? STEP_AWAIT : STEP_DROP;
+    if (begun)
+        log_broken(pool, "the connection ended within a request");
+    return STEP_DROP;
+}
+
+static void serve(struct worker *worker, struct connection *connection)
+{
+    struct worker_pool *pool = worker->pool;
+    enum step step;
+    if (connection->ahead.length > 0) {
+        step = feed_ahead(pool, connection);
+    } else {
+        ssize_t received = recv(connection->fd, worker->bytes, READ_SIZE, MSG_DONTWAIT);
+        step = received > 0 ? feed(pool, connection, worker->bytes, (size_t)received)
+                            : see_end(pool, connection, received);
+    }
+    switch (step) {
+    case STEP_AWAIT:
+        await(pool, connection, gather_has_begun(&connection->gather), EPOLL_CTL_MOD);
+        break;
+    case STEP_HANDLE:
+        handle(worker, connection);
+        break;
+    case STEP_DROP:
+        drop(pool, connection);
+        break;
+    }
+}
+
+/* Accepts one connection: 0, or the error that ended accepting for now. */
+static int accept_one(struct worker_pool *pool)
+{
+    if (connection_count(&pool->connections) >= pool->connections_max)
+        return EMFILE;
+    int fd = accept4(pool->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    struct connection *connection = connection_open(&pool->connections, fd, pool->options->max_body,
+                                                    pool);
+    if (connection == NULL) {
+        close(fd);
+        return ENOMEM;
+    }
+    metrics_add(pool->metrics, METRIC_connections, 1);
+    await(pool, connection, false, EPOLL_CTL_ADD);
+    return 0;
+}
+
+static void accept_some(struct worker_pool *pool)
+{
+    int error = 0;
+    for (int i = 0; i < ACCEPT_MAX && (error == 0 || error == EINTR || error == ECONNABORTED); i++)
+        error = accept_one(pool);
+    switch (error) {
+    case 0:
+    case EINTR:
+    case ECONNABORTED:
+    case EAGAIN:
+        if (!atomic_load(&pool->draining))
+            arm_listener(pool, EPOLL_CTL_MOD);
+        break;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOBUFS:
+        if (!atomic_exchange(&pool->paused, true))
+            log_event(pool->log, "fault", "fault", "no more connections can be accepted now");
+        break;
+    default:
+        atomic_store(&pool->accept_error, error);
+        break;
+    }
+}
+
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    struct worker_pool *pool = worker->pool;
+    for (;;) {
+        struct epoll_event events[EVENTS_MAX];
+        int count = epoll_wait(pool->epoll, events, EVENTS_MAX, -1);
+        bool stop = false;
+        for (int i = 0; i < count; i++) {
+            if (events[i].data.ptr == NULL)
+                stop = true;
+            else if (events[i].data.ptr == pool)
+                accept_some(pool);
+            else
+                serve(worker, events[i].data.ptr);
+        }
+        if (stop)
+            return NULL;
+    }
+}
+
+static size_t connections_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= 2 * WORKER_SPARE_DESCRIPTORS)
+        return WORKER_SPARE_DESCRIPTORS;
+    return limit.rlim_cur - WORKER_SPARE_DESCRIPTORS;
+}
+
+int worker_new(struct worker_pool **gives, int listener, const struct options *options,
+               struct log *log, struct metrics *metrics, struct fault *fault)
+{
+    struct worker_pool *pool = calloc(1, sizeof *pool);
+    struct worker *workers = calloc(options->workers, sizeof *workers);
+    if (pool == NULL || workers == NULL) {
+        free(workers);
+        free(pool);
+        return fault_set(fault, "workers: out of memory");
+    }
+    pool->listener = listener;
+    pool->options = options;
+    pool->log = log;
+    pool->metrics = metrics;
+    pool->workers = workers;
+    pool->connections_max = connections_limit();
+    connection_list_init(&pool->connections);
+    pool->epoll = epoll_create1(EPOLL_CLOEXEC);
+    pool->stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct epoll_event stop = {.events = EPOLLIN, .data.ptr = NULL};
+    int flags = fcntl(listener, F_GETFL);
+    if (pool->epoll < 0 || pool->stop_event < 0 || flags < 0 ||
+        fcntl(listener, F_SETFL, flags | O_NONBLOCK) != 0 ||
+        epoll_ctl(pool->epoll, EPOLL_CTL_ADD, pool->stop_event, &stop) != 0) {
+        fault_set_errno(fault, errno, "workers: cannot wait for connections");
+        worker_free(pool);
+        return -1;
+    }
+    *gives = pool;
+    return 0;
+}
+
+/* Ends the threads that run. */
+static void join(struct worker_pool *pool)
+{
+    const uint64_t one = 1;
+    ssize_t written = write(pool->stop_event, &one, sizeof one);
+    (void)written; /* an eventfd takes its first 1 */
+    for (size_t i = 0; i < pool->options->workers; i++)
+        if (pool->workers[i].started) {
+            pthread_join(pool->workers[i].thread, NULL);
+            request_file_close(&pool->workers[i].file);
+            pool->workers[i].started = false;
+        }
+}
+
+int worker_start(struct worker_pool *pool, struct intake *intake, struct fault *fault)
+{
+    pool->intake = intake;
+    if (request_library_init(fault) != 0)
+        return -1;
+    for (size_t i = 0; i < pool->options->workers; i++) {
+        struct worker *worker = &pool->workers[i];
+        worker->pool = pool;
+        if (request_file_open(&worker->file, fault) != 0) {
+            join(pool);
+            return -1;
+        }
+        int error = pthread_create(&worker->thread, NULL, work, worker);
+        if (error != 0) {
+            request_file_close(&worker->file);
+            join(pool);
+            return fault_set_errno(fault, error, "workers: cannot start a thread");
+        }
+        worker->started = true;
+    }
+    arm_listener(pool, EPOLL_CTL_ADD);
+    return 0;
+}
+
+int worker_tick(struct worker_pool *pool, struct fault *fault)
+{
+    int64_t now_ms = moment_monotonic_ms();
+    connection_end_late(&pool->connections, now_ms);
+    if (atomic_load(&pool->paused)) {
+        connection_end_idle(&pool->connections, CONNECTION_EVICT_MAX,
+                            now_ms - CONNECTION_EVICT_IDLE_MS);
+        atomic_store(&pool->paused, false);
+        arm_listener(pool, EPOLL_CTL_MOD);
+    }
+    int error = atomic_load(&pool->accept_error);
+    return error == 0 ? 0 : fault_set_errno(fault, error, "the listening socket cannot be used");
+}
+
+void worker_drain(struct worker_pool *pool)
+{
+    int64_t until_ms = moment_monotonic_ms() + WORKER_DRAIN_MS;
+    atomic_store(&pool->draining, true);
+    epoll_ctl(pool->epoll, EPOLL_CTL_DEL, pool->listener, NULL);
+    connection_end_idle(&pool->connections, SIZE_MAX, INT64_MAX);
+    if (!connection_wait_none(&pool->connections, until_ms)) {
+        connection_end_all(&pool->connections);
+        connection_wait_none(&pool->connections, until_ms + WORKER_TICK_MS);
+    }
+    join(pool);
+}
+
+void worker_free(struct worker_pool *pool)
+{
+    if (pool == NULL)
+        return;
+    while (pool->connections.first != NULL)
+        connection_close(&pool->connections, pool->connections.first);
+    connection_list_release(&pool->connections);
+    if (pool->epoll >= 0)
+        close(pool->epoll);
+    if (pool->stop_event >= 0)
+        close(pool->stop_event);
+    free(pool->workers);
+    free(pool);
+}

@@ -1,0 +1,57 @@
+/* worker: the pool. Connections wait in an epoll set, whatever their number; a worker takes one
+ * only when bytes have arrived, reads what is there, and has a request read, routed and answered
+ * once it is whole. No thread ever waits for a peer. */
+#ifndef WORKER_H
+#define WORKER_H
+
+#include "intake.h"
+#include "log.h"
+#include "metrics.h"
+#include "options.h"
+
+/* A request must be whole this long after its first byte; a web server has it whole before it
+ * sends. */
+#define WORKER_REQUEST_MS 10000
+
+/* A new connection must send its first byte within this time. Kept ones may be silent for ever. */
+#define WORKER_FIRST_BYTE_MS 30000
+
+/* How often worker_tick wants to be called. */
+#define WORKER_TICK_MS 250
+
+/* Bytes of requests that are not whole yet, of all connections together. */
+#define WORKER_GATHERED_MAX ((size_t)256 << 20)
+
+/* Descriptors left to the store, the log and the status file. */
+#define WORKER_SPARE_DESCRIPTORS 48
+
+/* What worker_drain allows for, in all, before it gives up on silent peers. */
+#define WORKER_DRAIN_MS 3000
+
+struct worker_pool;
+
+/* Makes a pool for the listening socket LISTENER (made non-blocking). All is lent for its lifetime.
+ * Gives *POOL; no thread runs yet. */
+int worker_new(struct worker_pool **pool, int listener, const struct options *options,
+               struct log *log, struct metrics *metrics, struct fault *fault);
+
+/* What intake calls with an answer. Thread-safe. */
+intake_reply worker_reply;
+
+/* Starts the threads, which hand what they read to INTAKE. */
+int worker_start(struct worker_pool *pool, struct intake *intake, struct fault *fault);
+
+/* Ends connections that took too long, and takes up accepting where it was left for lack of
+ * descriptors. Fails when the listening socket is of no use any more. Call it every WORKER_TICK_MS.
+ */
+int worker_tick(struct worker_pool *pool, struct fault *fault);
+
+/* Stops accepting, lets every request that has begun to arrive be answered, closes connections, and
+ * ends the threads: within WORKER_DRAIN_MS and a little. What waits for the store is answered by
+ * the writer, so intake_stop comes after. */
+void worker_drain(struct worker_pool *pool);
+
+/* Frees the pool. Safe on NULL. */
+void worker_free(struct worker_pool *pool);
+
+#endif
