@@ -30,6 +30,12 @@ struct option_entry {
     uint64_t min, max; /* of a number */
 };
 
+/* The member of OPTIONS that ENTRY sets. */
+static void *member(struct options *options, const struct option_entry *entry)
+{
+    return (char *)options + entry->offset;
+}
+
 static int take_number(const struct option_entry *entry, const char *value, uint64_t *number,
                        struct fault *fault)
 {
@@ -51,14 +57,14 @@ static int take_size(struct options *options, const struct option_entry *entry, 
     uint64_t number;
     if (take_number(entry, value, &number, fault) != 0)
         return -1;
-    *(size_t *)((char *)options + entry->offset) = (size_t)number;
+    *(size_t *)member(options, entry) = (size_t)number;
     return 0;
 }
 
 static int take_u64(struct options *options, const struct option_entry *entry, const char *value,
                     struct fault *fault)
 {
-    return take_number(entry, value, (uint64_t *)((char *)options + entry->offset), fault);
+    return take_number(entry, value, member(options, entry), fault);
 }
 
 static int take_text(struct options *options, const struct option_entry *entry, const char *value,
@@ -66,7 +72,7 @@ static int take_text(struct options *options, const struct option_entry *entry, 
 {
     if (value[0] == '\0')
         return fault_set(fault, "--%s: empty", entry->word);
-    *(const char **)((char *)options + entry->offset) = value;
+    *(const char **)member(options, entry) = value;
     return 0;
 }
 
@@ -86,7 +92,7 @@ static int take_callback(struct options *options, const struct option_entry *ent
 static int take_switch(struct options *options, const struct option_entry *entry, const char *value,
                        struct fault *fault)
 {
-    bool *set = (bool *)((char *)options + entry->offset);
+    bool *set = member(options, entry);
     if (value == NULL || strcmp(value, "1") == 0)
         *set = true;
     else if (strcmp(value, "0") == 0 || value[0] == '\0')
