@@ -74,6 +74,26 @@ enum content_result content_parse(const char *body, size_t length, json_t **give
     return result;
 }
 
+bool content_has_escaped_name(const char *body, size_t length)
+{
+    if (memchr(body, '\\', length) == NULL)
+        return false;
+    bool within = false;  /* a string */
+    bool escaped = false; /* by a backslash in the last string */
+    for (size_t i = 0; i < length; i++) {
+        if (within && body[i] == '\\') {
+            escaped = true;
+            i++;
+        } else if (body[i] == '"') {
+            escaped = escaped && within;
+            within = !within;
+        } else if (!within && body[i] == ':' && escaped) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static uint64_t hash_bytes(const void *bytes, size_t length,
                            const unsigned char key[CONTENT_KEY_SIZE])
 {

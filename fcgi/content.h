@@ -28,6 +28,11 @@ enum content_result {
 enum content_result content_parse(const char *body, size_t length, json_t **json,
                                   struct schema_verdict *verdict);
 
+/* Whether a member's name is spelled with an escape (`"device\u0049d"`) somewhere in LENGTH bytes
+ * of valid JSON. SQLite's JSON functions compare names as they are spelled, so such a body must be
+ * rendered anew before it is kept. */
+bool content_has_escaped_name(const char *body, size_t length);
+
 /* A keyed hash (SipHash-2-4 over the values, sums over the members): equal content has equal
  * hashes; different content may, so compare. Thread-safe. */
 uint64_t content_hash(const json_t *json, const unsigned char key[CONTENT_KEY_SIZE]);

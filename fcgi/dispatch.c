@@ -47,6 +47,20 @@ static enum dispatch_result refuse_type(struct record *record, const char *reaso
     return quarantine(record);
 }
 
+/* Spells the body anew where the store could not find its members by name. Left alone on failure.
+ */
+static int render(struct record *record)
+{
+    if (!content_has_escaped_name(record->body, record->body_length))
+        return 0;
+    record->rendered = json_dumps(record->json, JSON_COMPACT);
+    if (record->rendered == NULL)
+        return -1;
+    record->body = record->rendered;
+    record->body_length = strlen(record->rendered);
+    return 0;
+}
+
 enum dispatch_result dispatch_read(struct record *record)
 {
     switch (content_parse(record->body, record->body_length, &record->json, &record->verdict)) {
@@ -68,6 +82,10 @@ enum dispatch_result dispatch_read(struct record *record)
     if (!schema_check(schema, record->json, &record->verdict))
         return quarantine(record);
 
+    if (render(record) != 0) {
+        record_release(record);
+        return DISPATCH_NO_MEMORY;
+    }
     notification_read_ids(record);
     const struct dispatch_entry *entry = find_entry(record->notify_type);
     record->meaning = entry == NULL ? RECORD_NEWS : entry->meaning;

@@ -20,16 +20,10 @@ struct intake {
     struct text answer; /* the writer's */
 };
 
-static void release(struct ticket *ticket)
-{
-    json_decref(ticket->record.json);
-    ticket->record.json = NULL;
-}
-
 static void refuse(struct intake *intake, struct ticket *ticket, const char *detail,
                    struct text *answer)
 {
-    release(ticket);
+    record_release(&ticket->record);
     text_clear(answer);
     answer_add_problem(answer, 503, detail);
     intake->reply(ticket, 503, answer);
@@ -61,7 +55,7 @@ static void tell_kept(void *owner, struct ticket **tickets, size_t count)
         text_clear(&intake->answer);
         int status = answer_add_kept(&intake->answer, &tickets[i]->record,
                                      intake->options->refuse_invalid);
-        release(tickets[i]);
+        record_release(&tickets[i]->record);
         intake->reply(tickets[i], status, &intake->answer);
     }
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 /* What a body means for the books. */
 enum record_meaning {
@@ -37,8 +38,9 @@ enum record_outcome {
 
 struct record {
     enum record_meaning meaning;
-    const char *body; /* as received */
+    const char *body; /* as received, or RENDERED */
     size_t body_length;
+    char *rendered; /* the same content spelled another way, where it must be; see record_release */
     int64_t received_ms; /* since 1970 */
 
     /* of a notification: its parsed body and what points into it, "" where it has none */
@@ -63,6 +65,15 @@ struct record {
     int64_t deliveries; /* of that notification, so far */
     int64_t id;         /* in quarantine */
 };
+
+/* Frees what reading the body allocated: the parsed body and its other spelling. */
+static inline void record_release(struct record *record)
+{
+    json_decref(record->json);
+    record->json = NULL;
+    free(record->rendered);
+    record->rendered = NULL;
+}
 
 /* The word for a state, as tables, logs and pages show it. */
 static inline const char *record_state_word(enum record_state state)

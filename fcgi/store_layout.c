@@ -114,6 +114,14 @@ static int run(sqlite3 *db, const char *sql, struct fault *fault)
                : store_fault(db, fault, "cannot prepare the tables");
 }
 
+/* Marks the fault as one that waiting does not mend. */
+static int lasting(struct fault *fault)
+{
+    if (fault != NULL)
+        fault->lasting = true;
+    return -1;
+}
+
 static int read_number(sqlite3 *db, const char *sql, int *number, struct fault *fault)
 {
     sqlite3_stmt *statement = NULL;
@@ -124,6 +132,8 @@ static int read_number(sqlite3 *db, const char *sql, int *number, struct fault *
         result = 0;
     } else {
         store_fault(db, fault, "cannot read the store");
+        if (sqlite3_errcode(db) == SQLITE_NOTADB)
+            lasting(fault);
     }
     sqlite3_finalize(statement);
     return result;
@@ -143,41 +153,52 @@ static int make(sqlite3 *db, struct fault *fault)
     return run(db, layout, fault) != 0 || run(db, sql, fault) != 0 ? -1 : 0;
 }
 
-static int refuse(struct fault *fault)
+/* What the file says it is. */
+struct marks {
+    int application_id, version, tables;
+};
+
+static int read_marks(sqlite3 *db, struct marks *marks, struct fault *fault)
 {
-    if (fault != NULL)
-        fault->lasting = true;
-    return -1;
+    return read_number(db, "PRAGMA application_id", &marks->application_id, fault) != 0 ||
+                   read_number(db, "PRAGMA user_version", &marks->version, fault) != 0 ||
+                   read_number(db, "SELECT count(*) FROM sqlite_schema", &marks->tables, fault) != 0
+               ? -1
+               : 0;
 }
 
-int store_layout_prepare(sqlite3 *db, struct fault *fault)
+static bool is_new(const struct marks *marks)
 {
-    int application_id, version, tables;
-    if (run(db, "BEGIN IMMEDIATE", fault) != 0)
+    return marks->application_id == 0 && marks->version == 0 && marks->tables == 0;
+}
+
+int store_layout_check(sqlite3 *db, struct fault *fault)
+{
+    struct marks marks;
+    if (read_marks(db, &marks, fault) != 0)
         return -1;
-    if (read_number(db, "PRAGMA application_id", &application_id, fault) != 0 ||
-        read_number(db, "PRAGMA user_version", &version, fault) != 0 ||
-        read_number(db, "SELECT count(*) FROM sqlite_schema", &tables, fault) != 0)
-        goto rollback;
-    if (application_id == 0 && version == 0 && tables == 0) {
-        if (make(db, fault) != 0)
-            goto rollback;
-    } else if (application_id != STORE_APPLICATION_ID) {
+    if (!is_new(&marks) && marks.application_id != STORE_APPLICATION_ID)
         fault_set(fault, "the file is a database, but not one of upgrade-receiver");
-        refuse(fault);
-        goto rollback;
-    } else if (version > STORE_VERSION) {
+    else if (marks.version > STORE_VERSION)
         fault_set(fault,
                   "the store has version %d, made by a newer upgrade-receiver; this one knows "
                   "version %d and leaves it alone",
-                  version, STORE_VERSION);
-        refuse(fault);
-        goto rollback;
-    }
-    if (run(db, "COMMIT", fault) == 0)
+                  marks.version, STORE_VERSION);
+    else
         return 0;
+    return lasting(fault);
+}
 
-rollback:
-    sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-    return -1;
+int store_layout_make(sqlite3 *db, struct fault *fault)
+{
+    struct marks marks;
+    if (run(db, "BEGIN IMMEDIATE", fault) != 0)
+        return -1;
+    /* Another process may have made them since store_layout_check. */
+    if (read_marks(db, &marks, fault) != 0 || (is_new(&marks) && make(db, fault) != 0) ||
+        run(db, "COMMIT", fault) != 0) {
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+        return -1;
+    }
+    return 0;
 }

@@ -132,16 +132,6 @@ int store_make_folder(const char *folder, struct fault *fault)
     return result;
 }
 
-static int exec(struct store *store, const char *sql, struct fault *fault)
-{
-    if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK)
-        return 0;
-    store_fault(store->db, fault, "cannot set up the store");
-    if (sqlite3_errcode(store->db) == SQLITE_NOTADB && fault != NULL)
-        fault->lasting = true;
-    return -1;
-}
-
 static int note_wal_pages(void *argument, sqlite3 *db, const char *name, int pages)
 {
     (void)db;
@@ -166,11 +156,15 @@ static int open_database(struct store *store, struct fault *fault)
     sqlite3_busy_timeout(store->db, STORE_WAIT_MS);
     /* A store that is closed because its files went wrong must not be tidied up on the way out. */
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    if (exec(store,
-             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
-             "PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF",
-             fault) != 0 ||
-        store_layout_prepare(store->db, fault) != 0)
+    if (store_layout_check(store->db, fault) != 0)
+        return -1;
+    if (sqlite3_exec(store->db,
+                     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                     "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -8192;"
+                     "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF",
+                     NULL, NULL, NULL) != SQLITE_OK)
+        return store_fault(store->db, fault, "cannot set up the store");
+    if (store_layout_make(store->db, fault) != 0)
         return -1;
     sqlite3_wal_hook(store->db, note_wal_pages, store);
     return 0;
@@ -201,22 +195,30 @@ static int read_hash_key(struct store *store, struct fault *fault)
     return result;
 }
 
+static int open_files(struct store *store, struct fault *fault)
+{
+    if (open_database(store, fault) != 0 || prepare_statements(store, fault) != 0 ||
+        read_hash_key(store, fault) != 0 || sync_folder(store->config.folder, fault) != 0)
+        return -1;
+    if (store_identify(store->path, &store->identity) != 0 ||
+        store_identify(store->wal_path, &store->wal_identity) != 0)
+        return fault_set_errno(fault, errno, "it went away");
+    return 0;
+}
+
 int store_open(struct store *store, struct fault *fault)
 {
     close_files(store);
     if (store_lock_open(store, fault) != 0)
         return -1;
-    if (open_database(store, fault) != 0 || prepare_statements(store, fault) != 0 ||
-        read_hash_key(store, fault) != 0 || sync_folder(store->config.folder, fault) != 0)
-        goto close;
-    if (store_identify(store->path, &store->identity) != 0 ||
-        store_identify(store->wal_path, &store->wal_identity) != 0) {
-        fault_set_errno(fault, errno, "%s went away", store->path);
-        goto close;
+    /* Several processes that start on a new folder make the store once. */
+    int result = store_lock_take(store, fault);
+    if (result == 0) {
+        result = open_files(store, fault);
+        store_lock_release(store);
     }
-    return 0;
-
-close:
+    if (result == 0)
+        return 0;
     close_files(store);
     return fault_add(fault, "%s", store->path);
 }

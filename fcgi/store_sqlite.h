@@ -108,8 +108,10 @@ void store_lock_close(struct store *store);
 int store_lock_take(struct store *store, struct fault *fault);
 void store_lock_release(struct store *store);
 
-/* store_layout.c: makes the tables in a new file, refuses a file that is not ours. */
-int store_layout_prepare(sqlite3 *db, struct fault *fault);
+/* store_layout.c: refuses a file that is not ours, before anything is written to it; makes the
+ * tables in a new one. */
+int store_layout_check(sqlite3 *db, struct fault *fault);
+int store_layout_make(sqlite3 *db, struct fault *fault);
 
 /* store_books.c: changes every table that RECORD touches, within the open transaction, and notes
  * what became of it in RECORD; store_books_finish writes what was gathered for the whole batch. */
