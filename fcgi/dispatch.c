@@ -54,11 +54,7 @@ static int render(struct record *record)
     if (!content_has_escaped_name(record->body, record->body_length))
         return 0;
     record->rendered = json_dumps(record->json, JSON_COMPACT);
-    if (record->rendered == NULL)
-        return -1;
-    record->body = record->rendered;
-    record->body_length = strlen(record->rendered);
-    return 0;
+    return record->rendered != NULL ? 0 : -1;
 }
 
 enum dispatch_result dispatch_read(struct record *record)

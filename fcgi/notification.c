@@ -65,12 +65,14 @@ void notification_add_log_line(const struct record *record, struct text *text)
         return;
     }
     bool repeat = record->outcome == RECORD_REPEATED;
+    size_t length;
+    const char *body = record_text(record, &length);
     log_begin(text, "notification");
     text_addf(text, ",\"seq\":%lld,\"repeat\":%s", (long long)record->seq,
               repeat ? "true" : "false");
     if (repeat)
         text_addf(text, ",\"deliveries\":%lld", (long long)record->deliveries);
     text_add_string(text, ",\"body\":");
-    text_add_json_line(text, record->body, record->body_length);
+    text_add_json_line(text, body, length);
     log_end(text);
 }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* What a body means for the books. */
 enum record_meaning {
@@ -38,9 +39,9 @@ enum record_outcome {
 
 struct record {
     enum record_meaning meaning;
-    const char *body; /* as received, or RENDERED */
+    const char *body; /* as received */
     size_t body_length;
-    char *rendered; /* the same content spelled another way, where it must be; see record_release */
+    char *rendered; /* the same content spelled another way, where it must be; NULL: as received */
     int64_t received_ms; /* since 1970 */
 
     /* of a notification: its parsed body and what points into it, "" where it has none */
@@ -65,6 +66,13 @@ struct record {
     int64_t deliveries; /* of that notification, so far */
     int64_t id;         /* in quarantine */
 };
+
+/* The notification's text as it is kept and logged, and its LENGTH in bytes. */
+static inline const char *record_text(const struct record *record, size_t *length)
+{
+    *length = record->rendered != NULL ? strlen(record->rendered) : record->body_length;
+    return record->rendered != NULL ? record->rendered : record->body;
+}
 
 /* Frees what reading the body allocated: the parsed body and its other spelling. */
 static inline void record_release(struct record *record)

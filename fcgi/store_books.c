@@ -242,13 +242,15 @@ static int add_notification(struct store *store, struct record *record, const st
                             struct fault *fault)
 {
     struct store_totals *totals = &store->ledger.totals;
+    size_t length;
+    const char *body = record_text(record, &length);
     sqlite3_stmt *add = store_statement(store, STORE_add_notification);
     sqlite3_bind_int64(add, 1, totals->seq + 1);
     sqlite3_bind_int64(add, 2, record->received_ms);
     sqlite3_bind_int64(add, 3, place->operation);
     sqlite3_bind_int64(add, 4, place->device);
     sqlite3_bind_int64(add, 5, place->content);
-    sqlite3_bind_text(add, 6, record->body, (int)record->body_length, SQLITE_STATIC);
+    sqlite3_bind_text(add, 6, body, (int)length, SQLITE_STATIC);
     if (store_run(store, add, "cannot add a notification", fault) != 0)
         return -1;
     record->seq = ++totals->seq;
