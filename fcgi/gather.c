@@ -34,9 +34,16 @@ void gather_reset(struct gather *gather)
     gather_init(gather, body_max);
 }
 
+/* Whether nothing of a record is left, so that the next byte is a header's. */
+static bool is_between_records(const struct gather *gather)
+{
+    return gather->content_left == 0 && gather->padding_left == 0 &&
+           (gather->header_length == 0 || gather->header_length == HEADER_SIZE);
+}
+
 bool gather_has_begun(const struct gather *gather)
 {
-    return gather->request_id != 0 || gather->header_length > 0;
+    return gather->request_id != 0 || !is_between_records(gather);
 }
 
 size_t gather_held(const struct gather *gather)
@@ -217,8 +224,8 @@ enum gather_result gather_feed(struct gather *gather, const unsigned char *bytes
     /* A record is over when nothing of it is left; the request is whole when its last one is over.
      */
     while (result == GATHER_MORE) {
-        bool between = gather->content_left == 0 && gather->padding_left == 0;
-        if (between && gather->header_length == HEADER_SIZE)
+        bool between = is_between_records(gather);
+        if (between)
             gather->header_length = 0;
         if (between && gather->whole) {
             result = GATHER_WHOLE;
