@@ -9,7 +9,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
+
+#define TEMPORARY "status.json.tmp"
 
 static void add_string(struct text *text, const char *name, const char *value)
 {
@@ -134,6 +137,20 @@ static int write_file(int folder, const char *name, const struct text *text, str
     return result;
 }
 
+/* Called with the lock on the folder held. What a killed process left under the temporary name is
+ * written over. */
+static int replace(int folder, const struct text *text, struct fault *fault)
+{
+    int result = write_file(folder, TEMPORARY, text, fault);
+    if (result == 0 && renameat(folder, TEMPORARY, folder, "status.json") != 0)
+        result = fault_set_errno(fault, errno, "cannot rename %s", TEMPORARY);
+    if (result != 0) {
+        unlinkat(folder, TEMPORARY, 0);
+        return -1;
+    }
+    return fsync(folder) == 0 ? 0 : fault_set_errno(fault, errno, "cannot sync its folder");
+}
+
 int status_replace(const char *folder, const struct text *text, struct fault *fault)
 {
     if (text->failed)
@@ -141,16 +158,13 @@ int status_replace(const char *folder, const struct text *text, struct fault *fa
     int directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0)
         return fault_set_errno(fault, errno, "cannot open %s", folder);
-    /* One name for all processes would let them write into each other's file. */
-    char name[64];
-    snprintf(name, sizeof name, "status.json.%ld.tmp", (long)getpid());
-    int result = write_file(directory, name, text, fault);
-    if (result == 0 && renameat(directory, name, directory, "status.json") != 0)
-        result = fault_set_errno(fault, errno, "cannot rename %s", name);
-    if (result == 0 && fsync(directory) != 0)
-        result = fault_set_errno(fault, errno, "cannot sync %s", folder);
-    if (result != 0)
-        unlinkat(directory, name, 0);
+    int result = flock(directory, LOCK_EX | LOCK_NB);
+    if (result == 0)
+        result = replace(directory, text, fault);
+    else if (errno == EWOULDBLOCK)
+        result = 1;
+    else
+        fault_set_errno(fault, errno, "cannot lock %s", folder);
     close(directory);
     return result;
 }

@@ -19,7 +19,8 @@ void status_format(const struct store_snapshot *snapshot, const struct status_pr
                    struct text *text);
 
 /* Replaces FOLDER/status.json by TEXT, so that a reader sees the old file or the new one and a
- * power cut leaves one of them: temporary file, fsync, rename, fsync of the folder. */
+ * power cut leaves one of them: temporary file, fsync, rename, fsync of the folder. Returns 0, or
+ * -1, or 1 where another process is just replacing it. */
 int status_replace(const char *folder, const struct text *text, struct fault *fault);
 
 #endif

@@ -265,7 +265,6 @@ struct upgrade {
     int64_t id; /* 0: not known yet */
     enum record_state state;
     bool contradictory;
-    int64_t seq;
 };
 
 static int find_upgrade(struct store *store, const struct record *record, const struct place *place,
@@ -284,7 +283,6 @@ static int find_upgrade(struct store *store, const struct record *record, const 
             .id = sqlite3_column_int64(find, 0),
             .state = (enum record_state)sqlite3_column_int(find, 1),
             .contradictory = sqlite3_column_int(find, 2) != 0,
-            .seq = sqlite3_column_int64(find, 3),
         };
     else if (step != SQLITE_DONE)
         store_fault(store->db, fault, "cannot look up an upgrade");
@@ -327,22 +325,22 @@ static int count_failure(struct store *store, int64_t operation, const char *err
     return store_run(store, count, "cannot count a failure", fault);
 }
 
-/* Takes the failure that notification SEQ reported out of the failures by errorCode. */
-static int uncount_failure(struct store *store, int64_t operation, int64_t seq, struct fault *fault)
+/* Takes the failure that the upgrade ended with so far out of the failures by errorCode. */
+static int uncount_failure(struct store *store, int64_t operation, int64_t upgrade,
+                           struct fault *fault)
 {
-    sqlite3_stmt *read = store_statement(store, STORE_read_error_code);
-    sqlite3_bind_int64(read, 1, seq);
-    if (sqlite3_step(read) != SQLITE_ROW) {
-        store_fault(store->db, fault, "cannot read an earlier result");
-        sqlite3_reset(read);
-        return -1;
-    }
     sqlite3_stmt *uncount = store_statement(store, STORE_uncount_failure);
     sqlite3_bind_int64(uncount, 1, operation);
-    sqlite3_bind_value(uncount, 2, sqlite3_column_value(read, 0));
-    int result = store_run(store, uncount, "cannot take back a failure", fault);
-    sqlite3_reset(read);
-    return result;
+    sqlite3_bind_int64(uncount, 2, upgrade);
+    return store_run(store, uncount, "cannot take back a failure", fault);
+}
+
+static void bind_error_code(sqlite3_stmt *statement, int index, const struct record *record)
+{
+    if (record->meaning == RECORD_RESULT && record->state == RECORD_FAIL)
+        bind_text(statement, index, record->error_code);
+    else
+        sqlite3_bind_null(statement, index);
 }
 
 static int add_upgrade(struct store *store, const struct record *record, const struct place *place,
@@ -360,6 +358,7 @@ static int add_upgrade(struct store *store, const struct record *record, const s
         sqlite3_bind_int64(add, 7, record->seq);
     else
         sqlite3_bind_null(add, 7);
+    bind_error_code(add, 8, record);
     return store_run(store, add, "cannot add an upgrade", fault);
 }
 
@@ -390,13 +389,14 @@ static int put_result(struct store *store, const struct record *record, const st
 
     count_upgrade(store, place->tally, upgrade->state, upgrade->contradictory, -1);
     if (upgrade->state == RECORD_FAIL &&
-        uncount_failure(store, place->operation, upgrade->seq, fault) != 0)
+        uncount_failure(store, place->operation, upgrade->id, fault) != 0)
         return -1;
     sqlite3_stmt *set = store_statement(store, STORE_set_result);
     sqlite3_bind_int64(set, 1, upgrade->id);
     sqlite3_bind_int(set, 2, (int)record->state);
     sqlite3_bind_int(set, 3, record->contradictory);
     sqlite3_bind_int64(set, 4, record->seq);
+    bind_error_code(set, 5, record);
     return store_run(store, set, "cannot set an upgrade's result", fault);
 }
 

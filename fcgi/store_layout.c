@@ -41,7 +41,8 @@ static const char layout[] =
     " state INTEGER NOT NULL,"         /* 0 in progress, 1 SUCCESS, 2 FAIL */
     " contradictory INTEGER NOT NULL,"
     " seq INTEGER NOT NULL," /* of the notification that the state comes from */
-    " step_seq INTEGER);"    /* of the last state change */
+    " step_seq INTEGER,"     /* of the last state change */
+    " error_code TEXT);"     /* of a FAIL, as it was counted */
     "CREATE INDEX upgrade_device ON upgrade (operation, device, sub_operation);"
     "CREATE TABLE failure ("
     " operation INTEGER NOT NULL,"

@@ -36,24 +36,23 @@
       "UPDATE operation SET in_progress = in_progress + ?2, success = success + ?3,"               \
       " fail = fail + ?4, contradictory = contradictory + ?5, last_at = ?6, last_seq = ?7"         \
       " WHERE id = ?1")                                                                            \
-    X(find_upgrade, "SELECT u.id, u.state, u.contradictory, u.seq FROM upgrade u"                  \
+    X(find_upgrade, "SELECT u.id, u.state, u.contradictory FROM upgrade u"                         \
                     " JOIN notification n ON n.seq = u.seq"                                        \
                     " WHERE u.operation = ?1 AND u.device = ?2 AND u.sub_operation = ?3"           \
                     " AND json_extract(n.body, '$.deviceId') = ?4"                                 \
                     " AND json_extract(n.body, '$.subOperationId') = ?5")                          \
     X(add_upgrade, "INSERT INTO upgrade (operation, device, sub_operation, state, contradictory, " \
-                   "seq, step_seq)"                                                                \
-                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                                         \
-    X(set_result, "UPDATE upgrade SET state = ?2, contradictory = ?3, seq = ?4 WHERE id = ?1")     \
+                   "seq, step_seq,"                                                                \
+                   " error_code) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")                         \
+    X(set_result, "UPDATE upgrade SET state = ?2, contradictory = ?3, seq = ?4, error_code = ?5"   \
+                  " WHERE id = ?1")                                                                \
     X(set_step, "UPDATE upgrade SET step_seq = ?2,"                                                \
                 " seq = CASE state WHEN 0 THEN ?2 ELSE seq END WHERE id = ?1")                     \
-    X(read_error_code,                                                                             \
-      "SELECT coalesce(json_extract(body, '$.errorCode'), '') FROM notification WHERE seq = ?1")   \
     X(count_failure, "INSERT INTO failure (operation, error_code, count, first_at, last_at)"       \
                      " VALUES (?1, ?2, 1, ?3, ?3)"                                                 \
                      " ON CONFLICT DO UPDATE SET count = count + 1, last_at = excluded.last_at")   \
-    X(uncount_failure,                                                                             \
-      "UPDATE failure SET count = count - 1 WHERE operation = ?1 AND error_code = ?2")             \
+    X(uncount_failure, "UPDATE failure SET count = count - 1 WHERE operation = ?1"                 \
+                       " AND error_code = (SELECT error_code FROM upgrade WHERE id = ?2)")         \
     X(add_quarantined, "INSERT INTO quarantined (id, received_at, reason, pointer, body) VALUES "  \
                        "(?1, ?2, ?3, ?4, ?5)")                                                     \
     X(probe, "INSERT OR REPLACE INTO probe (id, pad) VALUES (1, zeroblob(?1))")
