@@ -1,0 +1,139 @@
+# prepare.sh: what must be there before nginx/start can serve: packages, a receiver, a state folder
+# and a certificate.
+#
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # nginx/start sets what stands here in small letters and is not local
+
+POLICY=/usr/sbin/policy-rc.d # asked by Debian's packages whether they may start their services
+wrote_policy=
+receiver=
+
+# as_service COMMAND...: runs it as the user that the receiver runs as.
+as_service() {
+    if [[ -z $service_user ]]; then
+        "$@"
+    else
+        setpriv --reuid "$service_user" --regid "$service_user" --init-groups -- "$@"
+    fi
+}
+
+# --- packages ---------------------------------------------------------------------------------
+
+install_packages() {
+    local lists=("$NGINX/packages.run") missing
+    if must_build; then lists+=("$NGINX/packages.build"); fi
+    mapfile -t missing < <(missing_packages "${lists[@]}")
+    if ((${#missing[@]} == 0)); then return 0; fi
+    command -v apt-get >/dev/null || die "missing, by Debian's names: ${missing[*]}"
+    if ((EUID != 0)); then
+        die "packages are missing; as root, run this first:
+    apt-get update && apt-get install --no-install-recommends ${missing[*]}"
+    fi
+    say "installing ${missing[*]}"
+    keep_services_stopped
+    {
+        apt-get update -qq &&
+            DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+                -o DPkg::Lock::Timeout=120 "${missing[@]}"
+    } >&2 </dev/null || die "the packages cannot be installed; see above"
+    let_services_start
+}
+
+# missing_packages LIST...: those that are neither installed nor stood in for by a command of their
+# name: what was built by hand, or nginx from another of its packages.
+missing_packages() {
+    local package
+    while IFS= read -r package; do
+        if command -v "${package%-light}" >/dev/null || is_installed "$package"; then continue; fi
+        printf '%s\n' "$package"
+    done < <(sed -E 's/#.*//; s/[[:space:]]+//g; /^$/d' "$@")
+}
+
+# Where there is no dpkg, configure will tell which library it does not find.
+is_installed() {
+    if ! command -v dpkg-query >/dev/null; then return 0; fi
+    [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
+}
+
+# Installing nginx would start the system's own nginx on port 80, which nobody has asked for.
+keep_services_stopped() {
+    if [[ -e $POLICY || -L $POLICY ]]; then return 0; fi
+    wrote_policy=1
+    printf '#!/bin/sh\nexit 101\n' >"$POLICY"
+    chmod 0755 "$POLICY"
+}
+
+let_services_start() {
+    if [[ -n $wrote_policy ]]; then rm -f "$POLICY"; fi
+    wrote_policy=
+}
+
+# --- the receiver -----------------------------------------------------------------------------
+
+# A tree that somebody else has built, and that is not ours to write to, is taken as it is.
+must_build() {
+    [[ -z ${UPGRADE_RECEIVER_BIN:-} && (-w $SOURCE || ! -x $SOURCE/build/fcgi/upgrade-receiver) ]]
+}
+
+# Sets $receiver.
+find_or_build_receiver() {
+    receiver=$(realpath -m -- "${UPGRADE_RECEIVER_BIN:-$SOURCE/build/fcgi/upgrade-receiver}")
+    if must_build; then build_receiver; fi
+    [[ -f $receiver && -x $receiver ]] || die "$receiver: no such program"
+}
+
+build_receiver() {
+    local log=$SOURCE/build/start.log
+    [[ -w $SOURCE ]] ||
+        die "$SOURCE is not yours to write to: clone it to a folder of yours, or set UPGRADE_RECEIVER_BIN"
+    mkdir -p "$SOURCE/build"
+    say "building; what the compiler says is in $log"
+    # An old build is brought up to date; make does nothing where nothing has changed.
+    (
+        { cd "$SOURCE" && if [[ ! -x configure ]]; then autoreconf -i; fi; } &&
+            { cd build && if [[ ! -f Makefile ]]; then ../configure; fi; } &&
+            make -j "$(nproc)"
+    ) >"$log" 2>&1 </dev/null || {
+        tail -n 20 "$log" >&2
+        die "the build failed; the lines above are the end of $log"
+    }
+}
+
+# --- state folder and certificate -------------------------------------------------------------
+
+# A folder that is there already is never given to another user, except an empty one.
+make_state_folder() {
+    local owner=()
+    if [[ -n $service_user ]]; then owner=(-o "$service_user" -g "$service_user"); fi
+    if [[ ! -e $state || (-d $state && -O $state && -z $(ls -A -- "$state")) ]]; then
+        install -d -m 0750 "${owner[@]}" -- "$state" || die "$state cannot be made"
+    fi
+    [[ -d $state ]] || die "$state is no folder"
+    as_service test -w "$state" -a -x "$state" ||
+        die "$(as_service id -un) cannot write to $state; use --state to name a folder that it can reach and owns"
+}
+
+# Makes a certificate for localhost where there is none that is good for another day.
+make_certificate() {
+    local tls=$state/tls
+    if certificate_is_good "$tls"; then return 0; fi
+    say "making a certificate for localhost"
+    (
+        umask 077
+        as_service mkdir -p "$tls" &&
+            as_service openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
+                -days 365 -subj /CN=localhost \
+                -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1' \
+                -keyout "$tls/key.pem.new" -out "$tls/certificate.pem.new" &&
+            as_service chmod 0644 "$tls/certificate.pem.new" &&
+            as_service mv -f "$tls/key.pem.new" "$tls/key.pem" &&
+            as_service mv -f "$tls/certificate.pem.new" "$tls/certificate.pem"
+    ) >/dev/null 2>"$run/openssl" </dev/null || die "no certificate: $(tail -n 3 "$run/openssl")"
+}
+
+# certificate_is_good FOLDER: valid for another day, and its key is there.
+certificate_is_good() {
+    as_service openssl x509 -in "$1/certificate.pem" -noout -checkend 86400 &>/dev/null &&
+        [[ $(as_service openssl x509 -in "$1/certificate.pem" -noout -pubkey) == \
+            "$(as_service openssl pkey -in "$1/key.pem" -pubout 2>/dev/null)" ]]
+}
