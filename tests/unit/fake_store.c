@@ -1,0 +1,127 @@
+/* fake_store: a store in memory behind store.h, which waits or fails when a test says so. */
+#include "config.h"
+
+#include "fake_store.h"
+
+#include "monitor.h"
+#include "support.h"
+
+#include <stdlib.h>
+
+struct fake_store {
+    struct monitor monitor; /* guards what follows */
+    bool hold, holding;
+    const char *fault;
+    struct fake_store_tally tally;
+    const struct record *records[FAKE_STORE_MAX];
+};
+
+struct fake_store *fake_store_new(void)
+{
+    struct fake_store *fake = calloc(1, sizeof *fake);
+    assert_non_null(fake);
+    monitor_init(&fake->monitor);
+    return fake;
+}
+
+void fake_store_free(struct fake_store *fake)
+{
+    monitor_release(&fake->monitor);
+    free(fake);
+}
+
+struct store *fake_store_as_store(struct fake_store *fake)
+{
+    return (struct store *)(void *)fake;
+}
+
+static void set_hold(struct fake_store *fake, bool hold)
+{
+    monitor_enter(&fake->monitor);
+    fake->hold = hold;
+    monitor_wake(&fake->monitor);
+    monitor_leave(&fake->monitor);
+}
+
+void fake_store_hold(struct fake_store *fake)
+{
+    set_hold(fake, true);
+}
+
+void fake_store_let_go(struct fake_store *fake)
+{
+    set_hold(fake, false);
+}
+
+bool fake_store_is_holding(void *argument)
+{
+    struct fake_store *fake = argument;
+    monitor_enter(&fake->monitor);
+    bool holding = fake->holding;
+    monitor_leave(&fake->monitor);
+    return holding;
+}
+
+void fake_store_break(struct fake_store *fake, const char *text)
+{
+    monitor_enter(&fake->monitor);
+    fake->fault = text;
+    monitor_leave(&fake->monitor);
+}
+
+struct fake_store_tally fake_store_read(struct fake_store *fake)
+{
+    monitor_enter(&fake->monitor);
+    struct fake_store_tally tally = fake->tally;
+    monitor_leave(&fake->monitor);
+    return tally;
+}
+
+const struct record *fake_store_record(struct fake_store *fake, size_t index)
+{
+    monitor_enter(&fake->monitor);
+    const struct record *record = fake->records[index];
+    monitor_leave(&fake->monitor);
+    return record;
+}
+
+/* --- store.h, as far as commit.h calls it --- */
+
+static void keep(struct fake_store *fake, struct record **records, size_t count)
+{
+    fake->tally.batches++;
+    if (count > fake->tally.largest)
+        fake->tally.largest = count;
+    for (size_t i = 0; i < count && fake->tally.records < FAKE_STORE_MAX; i++) {
+        fake->records[fake->tally.records++] = records[i];
+        records[i]->outcome = RECORD_STORED;
+        records[i]->seq = (int64_t)fake->tally.records;
+    }
+}
+
+int store_keep(struct store *store, struct record **records, size_t count, struct fault *fault)
+{
+    struct fake_store *fake = (struct fake_store *)(void *)store;
+    monitor_enter(&fake->monitor);
+    fake->tally.attempts++;
+    while (fake->hold) {
+        fake->holding = true;
+        monitor_wait(&fake->monitor);
+    }
+    fake->holding = false;
+    int result = fake->fault == NULL ? 0 : fault_set(fault, "%s", fake->fault);
+    if (result == 0)
+        keep(fake, records, count);
+    monitor_leave(&fake->monitor);
+    return result;
+}
+
+int store_probe(struct store *store, struct fault *fault)
+{
+    struct fake_store *fake = (struct fake_store *)(void *)store;
+    monitor_enter(&fake->monitor);
+    fake->tally.probes++;
+    int result = fake->fault == NULL ? 0 : fault_set(fault, "%s", fake->fault);
+    monitor_leave(&fake->monitor);
+    return result;
+}

@@ -1,0 +1,38 @@
+/* fake_store: a store in memory behind store.h, which waits or fails when a test says so. A program
+ * that links it does without SQLite. */
+#ifndef FAKE_STORE_H
+#define FAKE_STORE_H
+
+#include "store.h"
+
+/* Records that a fake store remembers. */
+#define FAKE_STORE_MAX 10000
+
+struct fake_store; /* is a struct store to the code under test */
+
+struct fake_store *fake_store_new(void);
+void fake_store_free(struct fake_store *fake);
+struct store *fake_store_as_store(struct fake_store *fake);
+
+/* Batches are held until the store is let go; wait until one is held. */
+void fake_store_hold(struct fake_store *fake);
+bool fake_store_is_holding(void *fake);
+void fake_store_let_go(struct fake_store *fake);
+
+/* Batches and probes fail from now on with this text; NULL: they work. */
+void fake_store_break(struct fake_store *fake, const char *text);
+
+/* What was asked of it so far. */
+struct fake_store_tally {
+    size_t batches; /* kept */
+    size_t records; /* in them */
+    size_t largest; /* records in one */
+    size_t attempts, probes;
+};
+
+struct fake_store_tally fake_store_read(struct fake_store *fake);
+
+/* The INDEX-th record kept. */
+const struct record *fake_store_record(struct fake_store *fake, size_t index);
+
+#endif
