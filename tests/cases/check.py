@@ -1,0 +1,414 @@
+#!/usr/bin/env python3
+"""Sends the bodies of tests/cases to a running receiver and checks answer, log line and store.
+
+Usage: check.py --url URL --certificate FILE --state DIR --log FILE [--refuse-invalid] [CASE...]
+
+A case is a folder KIND/RULE; without CASE all of them run, one after the other. In the folder:
+
+body.*      the body, byte for byte; or
+make        a program that prints it. tests/cases is in its PATH, for `notification`.
+each        one line per variant: the words of a line are make's arguments, and the first one
+            replaces {each} in the other files. Each variant counts as a case.
+before*     bodies (before-1.json, ...) or a program (before) that are sent first, in order of name,
+            and must be kept or quarantined.
+request     JSON: method, path, headers, chunked (send the body in chunks), if it is not a plain POST.
+expect      JSON, what differs from the kind's expectation below:
+            status, result, reason (its first characters), pointer, headers (of the answer),
+            contradictory (of the upgrade in the store), deliveries, respelled (true: the store may
+            hold the content of the body in other bytes than it came in).
+
+Whatever the kind: an answer names nothing that is not in the store, and nothing changes in the store
+that the answer does not name. With --refuse-invalid the receiver has been started with that option: the
+cases of `quarantined` alone are run, and are answered 400 or 422, but kept all the same. The output is a line "ok NAME" or "not ok NAME" for each case.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import pathlib
+import re
+import sqlite3
+import ssl
+import subprocess
+import sys
+import time
+import urllib.parse
+
+CASES = pathlib.Path(__file__).resolve().parent
+KINDS = {
+    "accepted": {"status": 200, "result": "stored"},
+    "repeated": {"status": 200, "result": "repeated", "deliveries": 2},
+    "quarantined": {"status": 200, "result": "quarantined"},
+    "rejected": {"status": 400},
+}
+EXPECTATIONS = {
+    "status", "result", "reason", "pointer", "headers", "contradictory", "deliveries",
+    "respelled",
+}
+TITLES = {
+    400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 413: "Content Too Large",
+    422: "Unprocessable Content", 503: "Service Unavailable",
+}
+NO_OBJECT = ("empty body", "not JSON", "not a JSON object", "nested too deep")
+CALLBACK = "/v1.0.0/messageReceiver"
+PATIENCE_S = 20
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+class Wrong(Exception):
+    """What a case found that it should not have."""
+
+
+def demand(condition, text):
+    if not condition:
+        raise Wrong(text)
+
+
+def same(what, found, expected):
+    demand(found == expected, f"{what}: found {shorten(found)}, expected {shorten(expected)}")
+
+
+def shorten(value):
+    text = repr(value)
+    return text if len(text) <= 400 else f"{text[:200]}... ({len(text)} characters)"
+
+
+def chunks(body, size=1000):
+    for start in range(0, len(body), size):
+        yield body[start : start + size]
+
+
+class Client:
+    """One kept HTTPS connection; a new one where the server closed it."""
+
+    def __init__(self, url, certificate):
+        parts = urllib.parse.urlsplit(url)
+        context = ssl.create_default_context(cafile=certificate)
+        self.connection = http.client.HTTPSConnection(
+            parts.hostname, parts.port, context=context, timeout=PATIENCE_S
+        )
+
+    def send(self, body, request):
+        headers = {"Content-Type": "application/json", **request.get("headers", {})}
+        headers = {name: value for name, value in headers.items() if value is not None}
+        chunked = request.get("chunked", False)
+        method = request.get("method", "POST")
+        try:
+            self.connection.request(
+                method,
+                request.get("path", CALLBACK),
+                body=chunks(body) if chunked else body,
+                headers=headers,
+                encode_chunked=chunked,
+            )
+            answer = self.connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.connection.close()
+            raise Wrong(f"no answer: {error!r}") from error
+
+
+class Log:
+    """The lines of the log as they come."""
+
+    def __init__(self, path):
+        self.file = open(path, "rb")
+        self.rest = b""
+
+    def lines(self):
+        self.rest += self.file.read()
+        *whole, self.rest = self.rest.split(b"\n")
+        return [strict_json(line) for line in whole]
+
+    def skip(self):
+        self.file.seek(0, os.SEEK_END)
+        self.rest = b""
+
+    def next_line(self):
+        """The line of one body, as soon as it is there; a second one would be a fault."""
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            # The line of a request refused earlier may come late.
+            found = [line for line in self.lines() if line["event"] != "rejected"]
+            if found:
+                demand(len(found) == 1, f"{len(found)} log lines: {shorten(found)}")
+                return found[0]
+            time.sleep(0.002)
+        raise Wrong("no log line came")
+
+
+class Store:
+    """What the views say."""
+
+    def __init__(self, state):
+        self.database = sqlite3.connect(
+            f"file:{urllib.parse.quote(os.path.abspath(state))}/upgrades.db?mode=ro",
+            uri=True,
+            timeout=PATIENCE_S,
+            isolation_level=None,
+        )
+        self.database.row_factory = sqlite3.Row
+        self.database.text_factory = bytes
+
+    def rows(self, query, *arguments):
+        return self.database.execute(query, arguments).fetchall()
+
+    def counts(self):
+        notifications, deliveries = self.rows(
+            "SELECT count(*), coalesce(sum(deliveries), 0) FROM notifications"
+        )[0]
+        return {
+            "notifications": notifications,
+            "repeats": deliveries - notifications,
+            "quarantined": self.rows("SELECT count(*) FROM quarantine")[0][0],
+        }
+
+
+def strict_json(text):
+    """Duplicate members of our own answers and lines would be a fault."""
+
+    def members(pairs):
+        demand(len(dict(pairs)) == len(pairs), f"duplicate members: {shorten(text)}")
+        return dict(pairs)
+
+    try:
+        return json.loads(text, object_pairs_hook=members)
+    except ValueError as error:
+        raise Wrong(f"not JSON ({error}): {shorten(text)}") from error
+
+
+class Case:
+    def __init__(self, folder, words):
+        self.folder = folder
+        self.kind = folder.parent.name
+        self.words = words
+        self.name = "/".join([self.kind, folder.name, *words])
+        self.request = json.loads(self.text("request", "{}"))
+        own = json.loads(self.text("expect", "{}"))
+        unknown = set(own) - EXPECTATIONS
+        if unknown:
+            raise Wrong(f"{self.name}: expect has unknown members {sorted(unknown)}")
+        self.expect = {**KINDS[self.kind], **own}
+        if self.expect.get("result") == "quarantined" and "reason" not in self.expect:
+            raise Wrong(f"{self.name}: expect names no reason")
+
+    def text(self, name, default):
+        path = self.folder / name
+        text = path.read_text(encoding="utf-8") if path.exists() else default
+        return text.replace("{each}", self.words[0]) if self.words else text
+
+    def refuse(self):
+        """Expects the answer of a receiver that refuses what is invalid."""
+        self.name = "refused/" + self.name
+        no_object = self.expect["reason"].startswith(NO_OBJECT)
+        self.expect["status"] = 400 if no_object else 422
+
+    def make(self, path):
+        if path.suffix or not os.access(path, os.X_OK):
+            return path.read_bytes()
+        made = subprocess.run(
+            [path, *self.words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            timeout=PATIENCE_S,
+            check=False,
+            env={**os.environ, "PATH": f"{CASES}:{os.environ['PATH']}"},
+        )
+        demand(made.returncode == 0, f"{path.name} ended with status {made.returncode}")
+        return made.stdout
+
+    def body(self):
+        found = [path for path in self.folder.glob("body*")] + list(self.folder.glob("make"))
+        if not found:
+            return b""
+        demand(len(found) == 1, f"{len(found)} bodies: {found}")
+        return self.make(found[0])
+
+    def before(self):
+        return [self.make(path) for path in sorted(self.folder.glob("before*"))]
+
+
+class Run:
+    def __init__(self, client, store, log, refuses):
+        self.client = client
+        self.refuses = refuses
+        self.store = store
+        self.log = log
+
+    def run(self, case):
+        first = None
+        for body in case.before():
+            status, _, answer = self.client.send(body, {})
+            demand(status == 200, f"the body before was answered {status}: {shorten(answer)}")
+            first = first or (strict_json(answer), body)
+            self.log.next_line()
+        body = case.body()
+        before = self.store.counts()
+        status, headers, answer = self.client.send(body, case.request)
+        self.check_answer(case, status, headers, answer)
+        after = self.store.counts()
+        growth = {name: after[name] - before[name] for name in after}
+        result = case.expect.get("result")
+        same("growth", growth, {
+            "notifications": int(result == "stored"),
+            "repeats": int(result == "repeated"),
+            "quarantined": int(result == "quarantined"),
+        })
+        if result is None:
+            self.check_rejected(case)
+            return
+        named = strict_json(answer)
+        if self.refuses:
+            # What refuses does not tell under which number it was kept all the same.
+            self.check_verdict("answer", case, {**named, "reason": named["detail"]})
+            named = {"result": result, "id": self.store.rows("SELECT max(id) FROM quarantine")[0][0]}
+        self.check_log(case, body, named, first)
+        if result == "quarantined":
+            self.check_quarantine(case, body, named["id"])
+        else:
+            self.check_notification(case, body, named["seq"], first)
+
+    def check_answer(self, case, status, headers, answer):
+        expect = case.expect
+        demand(status == expect["status"], f"answered {status}, not {expect['status']}: {shorten(answer)}")
+        for name, value in expect.get("headers", {}).items():
+            same(f"header {name}", headers.get(name), value)
+        demand("nginx/" not in headers.get("Server", ""), "nginx tells its version")
+        if status == 200:
+            self.check_result(case, headers, strict_json(answer))
+        elif case.request.get("method") != "HEAD":
+            problem = strict_json(answer)
+            same("Content-Type", headers.get("Content-Type"), "application/problem+json")
+            same("problem's status", problem.get("status"), status)
+            same("problem's type", problem.get("type"), "about:blank")
+            same("problem's title", problem.get("title"), TITLES[status])
+            demand(problem.get("detail"), "the problem has no detail")
+
+    @staticmethod
+    def check_result(case, headers, answer):
+        expect = case.expect
+        same("Content-Type", headers.get("Content-Type"), "application/json")
+        same("result", answer.get("result"), expect["result"])
+        if expect["result"] != "quarantined":
+            same("members of the answer", sorted(answer), ["result", "seq"])
+            return
+        Run.check_verdict("answer", case, answer)
+        same("further members of the answer", sorted(set(answer) - {"reason", "pointer"}),
+             ["id", "result"])
+
+    @staticmethod
+    def check_verdict(where, case, found):
+        expect = case.expect
+        reason = found.get("reason") or ""
+        demand(reason.startswith(expect["reason"]),
+               f"{where}: reason {reason!r} does not begin with {expect['reason']!r}")
+        same(f"pointer of the {where}", found.get("pointer"), expect.get("pointer"))
+
+    def check_log(self, case, body, answer, first):
+        line = self.log.next_line()
+        demand(TIME.fullmatch(line.get("time", "")), f"time of the log line: {line.get('time')}")
+        if answer["result"] == "quarantined":
+            same("event", line["event"], "quarantined")
+            same("id in the log", line["id"], answer["id"])
+            self.check_verdict("log line", case, line)
+            return
+        same("event", line["event"], "notification")
+        same("seq in the log", line["seq"], answer["seq"])
+        same("repeat in the log", line["repeat"], answer["result"] == "repeated")
+        same("body in the log", line["body"], json.loads(body))
+        if answer["result"] == "repeated":
+            same("seq", answer["seq"], first[0]["seq"])
+            same("deliveries in the log", line["deliveries"], case.expect["deliveries"])
+
+    def check_quarantine(self, case, body, number):
+        rows = self.store.rows("SELECT * FROM quarantine WHERE id = ?", number)
+        demand(len(rows) == 1, f"{len(rows)} rows in quarantine with id {number}")
+        same("body in quarantine", rows[0]["body"], body)
+        demand(TIME.fullmatch(rows[0]["receivedAt"].decode()), f"receivedAt: {rows[0]['receivedAt']}")
+        self.check_verdict("quarantine", case, {
+            "reason": rows[0]["reason"].decode(),
+            "pointer": (rows[0]["pointer"] or b"").decode() or None,
+        })
+
+    def check_notification(self, case, body, seq, first):
+        rows = self.store.rows("SELECT * FROM notifications WHERE seq = ?", seq)
+        demand(len(rows) == 1, f"{len(rows)} notifications with seq {seq}")
+        row = rows[0]
+        kept = first[1] if case.kind == "repeated" else body
+        if case.expect.get("respelled"):
+            same("body in the store", strict_json(row["body"]), json.loads(kept))
+        else:
+            same("body in the store", row["body"], kept)
+        same("deliveries", row["deliveries"], case.expect.get("deliveries", 1))
+        demand(TIME.fullmatch(row["receivedAt"].decode()), f"receivedAt: {row['receivedAt']}")
+        said = json.loads(body)
+        for name in ("notifyType", "appId", "deviceId", "operationId", "subOperationId"):
+            same(f"{name} in the store", row[name].decode(), said[name])
+        if case.kind == "accepted":
+            self.check_upgrade(case, said, seq)
+
+    def check_upgrade(self, case, said, seq):
+        rows = self.store.rows("SELECT * FROM upgrades WHERE seq = ?", seq)
+        demand(len(rows) == 1, f"{len(rows)} upgrades whose state comes from seq {seq}")
+        row = rows[0]
+        for name in ("appId", "deviceId", "operationId", "subOperationId", "curVersion",
+                     "targetVersion", "sourceVersion", "resultDesc", "errorCode", "description"):
+            same(f"{name} of the upgrade", row[name].decode(), said[name])
+        same("state", row["state"].decode(), said["swUpgradeResult"])
+        if "contradictory" in case.expect:
+            same("contradictory", bool(row["contradictory"]), case.expect["contradictory"])
+
+    def check_rejected(self, case):
+        """A refused request leaves at most a line that says so; never one of a notification."""
+        for line in self.log.lines():
+            same("event", line["event"], "rejected")
+            same("status in the log", line["status"], case.expect["status"])
+
+
+def read_cases(names):
+    folders = [CASES / name for name in names] or sorted(
+        folder for kind in KINDS for folder in (CASES / kind).iterdir()
+    )
+    for folder in folders:
+        each = folder / "each"
+        if each.exists():
+            for line in each.read_text(encoding="utf-8").splitlines():
+                yield Case(folder, line.split())
+        else:
+            yield Case(folder, [])
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("url", "certificate", "state", "log"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--refuse-invalid", action="store_true")
+    parser.add_argument("cases", nargs="*")
+    options = parser.parse_args()
+    log = Log(options.log)
+    log.skip()
+    run = Run(
+        Client(options.url, options.certificate), Store(options.state), log, options.refuse_invalid
+    )
+    failed = 0
+    for case in read_cases(options.cases):
+        if options.refuse_invalid and case.kind != "quarantined":
+            continue
+        if options.refuse_invalid:
+            case.refuse()
+        try:
+            run.run(case)
+            print(f"ok {case.name}")
+        except (Wrong, OSError, ValueError, KeyError, AttributeError, sqlite3.Error) as error:
+            failed += 1
+            print(f"not ok {case.name}\n# {type(error).__name__}: {error}")
+            # What this case still has to say is not the next one's.
+            time.sleep(0.1)
+            log.skip()
+        sys.stdout.flush()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

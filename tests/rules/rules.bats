@@ -1,0 +1,161 @@
+#!/usr/bin/env bats
+# Each rule finds what is planted for it, and finds nothing in a tree that keeps it.
+#
+# shellcheck disable=SC2016 # what is planted is not to be expanded
+
+setup() {
+    RULES=$BATS_TEST_DIRNAME
+    tree=$BATS_TEST_TMPDIR/tree
+    mkdir -p "$tree/fcgi" "$tree/tests/unit"
+    cp "$RULES/../../.clang-format" "$tree/"
+    plant fcgi/fault.h '/* fault: why. */' '#ifndef FAULT_H' '#define FAULT_H' '#endif'
+}
+
+# plant FILE LINE...: writes FILE into the tree.
+plant() {
+    printf '%s\n' "${@:2}" >"$tree/$1"
+}
+
+# keeps RULE: it finds nothing in the tree.
+keeps() {
+    run -0 "$RULES/$1" "$tree"
+}
+
+# breaks RULE PLACE: it fails and names PLACE.
+breaks() {
+    run -1 "$RULES/$1" "$tree"
+    grep -F -- "$2: " <<<"$output" || {
+        printf 'not named: %s\n%s\n' "$2" "$output"
+        return 1
+    }
+}
+
+bats_require_minimum_version 1.5.0
+
+@test "layers: a header of a higher layer is found" {
+    plant fcgi/store_sqlite.c '#include "fault.h"' '#include <sqlite3.h>'
+    keeps layers
+    plant fcgi/fault.c '#include "fault.h"' '' '#include "store.h"'
+    breaks layers fcgi/fault.c:3
+}
+
+@test "layers: a library's header in the wrong file is found" {
+    local header
+    for header in sqlite3.h fcgiapp.h pthread.h fcgi_stdio.h signal.h; do
+        plant fcgi/intake.c '#include "fault.h"' "#  include <$header>"
+        breaks layers fcgi/intake.c:2
+    done
+    plant fcgi/intake.c '#include <stdio.h>'
+    plant fcgi/store.h '#include <sqlite3.h>'
+    breaks layers fcgi/store.h:1
+}
+
+@test "layers: a file that the table does not know is found" {
+    plant fcgi/novelty.c '/* novelty: new. */'
+    breaks layers fcgi/novelty.c:1
+}
+
+@test "format: a line that is laid out otherwise is found" {
+    plant tests/unit/a_test.c 'int main(void)' '{' '    return 0;' '}'
+    keeps format
+    plant tests/unit/a_test.c 'int main(void)' '{' '  return 0;' '}'
+    breaks format tests/unit/a_test.c:2
+}
+
+@test "banned: each function is found where it is called, and only there" {
+    local name
+    plant fcgi/log.c '/* strcpy(a, b) is banned */' 'const char *text = "gets(x)";' \
+        'my_strcpy(a);' 'snprintf(a, 1, "%d", 1); /*' 'system("x");' '*/'
+    keeps banned
+    for name in strcpy strcat sprintf vsprintf gets strtok atoi atol system popen strncpy alloca \
+        scanf sscanf fscanf localtime gmtime; do
+        plant fcgi/log.c '#include "log.h"' '' "    x = $name (a);"
+        breaks banned fcgi/log.c:3
+        rm "$tree/fcgi/log.c"
+        plant tests/unit/a_test.c "$name(a);"
+        breaks banned tests/unit/a_test.c:1
+        rm "$tree/tests/unit/a_test.c"
+    done
+}
+
+@test "banned: printing to stdout is found, except where it is allowed" {
+    plant fcgi/main.c 'printf("%s", VERSION);'
+    plant fcgi/fault.h 'int fault_set(const char *format, ...) __attribute__((format(printf, 1, 2)));'
+    plant tests/unit/a_test.c 'puts("a");'
+    keeps banned
+    plant fcgi/log.c '' 'fputs("a", stdout);'
+    breaks banned fcgi/log.c:2
+    plant fcgi/log.c 'printf("a");'
+    breaks banned fcgi/log.c:1
+}
+
+@test "shell: what shellcheck finds is found, whatever the file is called" {
+    plant start '#!/usr/bin/env bash' 'echo "$HOME"'
+    keeps shell
+    plant start '#!/usr/bin/env bash' 'echo $HOME'
+    breaks shell start:2:6
+    plant start '#!/usr/bin/env bash' 'echo "$HOME"'
+    plant tests/a.bats '@test "a" {' '    rm $file' '}'
+    breaks shell tests/a.bats:2:8
+}
+
+@test "files: what does not belong in a source tree is found" {
+    keeps files
+    local name
+    for name in configure Makefile.in fcgi/fault.o upgrades.db upgrades.db-wal receiver.log key.pem; do
+        plant "$name" made
+        breaks files "$name:1"
+        rm "$tree/$name"
+    done
+    printf 'a\0b\n' >"$tree/picture"
+    breaks files picture:1
+}
+
+@test "files: untidy lines and places of one machine are found" {
+    # Put together here, or this file would break the rule itself.
+    local word=wor host=registry.npm
+    plant notes.md 'fine' 'not fine ' 'fine'
+    breaks files notes.md:2
+    plant notes.md 'fine' "see /${word}k/main"
+    breaks files notes.md:2
+    word=roo
+    plant notes.md "see /${word}t/.cache"
+    breaks files notes.md:1
+    plant notes.md 'fine' '' "from ${host}js.org"
+    breaks files notes.md:3
+    printf 'fine\nno end' >"$tree/notes.md"
+    breaks files notes.md:1
+    plant notes.md 'fine: the network, fcgi/work and /workers'
+    keeps files
+}
+
+@test "readme: a file without a line, or with two, is found" {
+    receiver_that_knows '--state DIR'
+    plant README.md '- `fault.[ch]`: why' '- `--state DIR`: where'
+    keeps readme
+    plant fcgi/log.c '/* log: lines. */'
+    breaks readme README.md:1
+    plant README.md '- `fault.[ch]`: why' '- `log.c`: lines' '- `--state DIR`: where'
+    keeps readme
+    plant README.md '- `fault.[ch]`: why' '- `log.c`: lines' '- `log.c`: again' '- `--state DIR`: where'
+    breaks readme README.md:3
+}
+
+@test "readme: an option that only one of README and --help knows is found" {
+    receiver_that_knows '--state DIR' '--check'
+    plant README.md '- `fault.h`: why' '| `--state DIR` | where |' '| `--check` | whether |'
+    keeps readme
+    plant README.md '- `fault.h`: why' '| `--state DIR` | where |'
+    breaks readme README.md:1
+    plant README.md '- `fault.h`: why' '| `--state DIR` | where |' '| `--check` | whether |' \
+        '| `--wish` | what for |'
+    breaks readme README.md:4
+}
+
+receiver_that_knows() {
+    printf '#!/bin/sh\ncat <<"X"\n' >"$tree/receiver"
+    printf '  %-20s what it does\n' "$@" >>"$tree/receiver"
+    printf 'X\n' >>"$tree/receiver"
+    chmod +x "$tree/receiver"
+    export UPGRADE_RECEIVER_BIN=$tree/receiver
+}

@@ -1,0 +1,122 @@
+#!/usr/bin/env bats
+# SIGTERM ends the receiver soon, cleanly, and without loss.
+
+load lib
+load faults
+
+# stops_within MILLISECONDS [SIGNAL]: the receiver ends with status 0 by then.
+stops_within() {
+    local start=${EPOCHREALTIME//./} took
+    kill -s "${2:-TERM}" "$(receiver_pid)"
+    wait_for 10 receiver_has_ended
+    took=$(((${EPOCHREALTIME//./} - start) / 1000))
+    equal "exit status" "$(<"$T/pid.exit")" 0
+    ((took < $1)) || fail "the stop took $took ms"
+}
+
+@test "an idle receiver starts and stops cleanly" {
+    # Twenty times started and stopped, each stop takes under a second, exits 0 and is a line in the log.
+    receiver_start
+    local i
+    for ((i = 1; i <= 20; i++)); do
+        stops_within 1000
+        log_has '.event == "stop"' "$i" || fail "no stop line, time $i"
+        receiver_restart
+    done
+    stops_within 1000 INT
+    log_has '.event == "stop"' 21
+}
+
+@test "SIGTERM under load loses nothing that was read" {
+    # Five stops under load cost the platform no answer but 200, and none is a repeat: whatever was kept was answered at once.
+    receiver_start --restart
+    nginx_start
+    push_behind --count "${DRAIN_COUNT:-8000}" --deadline 40 --ledger "$T/ledger"
+    local i old
+    for i in 1 2 3 4 5; do
+        wait_for 20 seq_reached $((i * ${DRAIN_COUNT:-8000} / 6))
+        old=$(receiver_pid)
+        kill -s TERM "$old"
+        wait_for 5 receiver_has_changed "$old"
+        equal "exit status" "$(<"$T/pid.exit")" 0
+        wait_for 5 receiver_is_running
+    done
+    push_end
+    cat "$T/push.out"
+    equal "answers" "$(pushed '.answers | keys[]')" 200
+    equal "kept but not answered" "$(pushed .repeated)" 0
+    books_match_ledger "$T/ledger"
+    books_add_up
+    equal "stop lines" "$(grep -c '"event":"stop"' "$LOG")" 5
+}
+
+seq_reached() {
+    (($(sql 'SELECT coalesce(max(seq), 0) FROM notifications') >= $1))
+}
+
+@test "peers that are silent or stuck do not delay the end" {
+    # With silent, half-sent, dribbling and kept connections open the receiver ends within five seconds.
+    receiver_start --workers 2
+    local attack
+    for attack in silent half-parameters half-body half-end dribble-body never-reads; do
+        stay_attack "$attack" 10
+    done
+    stay keep "$PYTHON" "$TESTS/tool/fcgi_peer.py" "$T/socket" keep --peers 20 --idle
+    wait_for 20 grep -q answers "$T/keep.out"
+    stops_within 5000
+    log_has '.event == "stop"'
+    equal "kept" "$(sql 'SELECT count(*) FROM notifications')" 20
+    equal "quarantine" "$(sql 'SELECT count(*) FROM quarantine')" 0
+}
+
+@test "a stop while the store is locked ends in time" {
+    # With the store locked by another program and requests waiting for it, SIGTERM answers them and ends within five seconds.
+    receiver_start
+    send deviceId=first
+    answered 200 stored
+    lock_store
+    background burst "$PYTHON" "$TESTS/tool/fcgi_peer.py" "$T/socket" burst --peers 20
+    sleep 0.3
+    stops_within 5000
+    wait "$background_pid" || fail "not all were answered: $(cat "$T/burst.out")"
+    equal answers "$(jq -c .answers "$T/burst.out")" '{"503":20}'
+    unlock_store
+}
+
+@test "a stop with a stalled stdout ends in time" {
+    # Nobody reads stdout and much waits for it; SIGTERM still ends the receiver within five seconds.
+    mkfifo "$T/stdout"
+    exec {reader}<>"$T/stdout"
+    RECEIVER_STDOUT=$T/stdout receiver_start
+    notification description@<(head -c 900000 /dev/zero | tr '\0' x) >"$T/large.json"
+    send_body "$T/large.json"
+    answered 200 stored
+    stops_within 5000
+    exec {reader}>&-
+}
+
+@test "requests in flight when SIGTERM comes are answered" {
+    # Requests that have been read and wait for the disk when SIGTERM comes are kept and answered 200.
+    receiver_start
+    send deviceId=first
+    lock_store
+    background burst "$PYTHON" "$TESTS/tool/fcgi_peer.py" "$T/socket" burst --peers 20
+    sleep 0.3
+    kill -s TERM "$(receiver_pid)"
+    sleep 0.2
+    unlock_store
+    wait_for 5 receiver_has_ended
+    equal "exit status" "$(<"$T/pid.exit")" 0
+    wait "$background_pid"
+    equal answers "$(jq -c .answers "$T/burst.out")" '{"200":20}'
+    equal kept "$(sql 'SELECT count(*) FROM notifications')" 21
+}
+
+@test "the status file is right after the stop" {
+    # The last thing a stop does is to write a status file that says all that is in the store.
+    receiver_start
+    peer burst --peers 30 >/dev/null
+    stops_within 2000
+    equal seq "$(status_json .seq)" 30
+    equal totals "$(status_json .totals.notifications)" 30
+}

@@ -1,0 +1,265 @@
+# faults.bash: what scenarios of faults and attacks need beside lib.bash, which must be loaded first.
+#
+# shellcheck shell=bash
+
+# Through a version manager's wrapper python3 takes four times as long to start.
+PYTHON=${PYTHON:-$(python3 -c 'import sys; print(sys.executable)')}
+export PYTHON
+PUSHER=${PUSHER:-$(dirname "$(dirname "$RECEIVER_BIN")")/tests/tool/pusher}
+
+# --- the raw client ---------------------------------------------------------------------------
+
+# peer COMMAND...: fcgi_peer.py on the receiver's socket.
+peer() {
+    "$PYTHON" "$TESTS/tool/fcgi_peer.py" "$T/socket" "$@"
+}
+
+# send_body FILE|- [OPTION...]: posts a body straight to the receiver's socket. Sets $status_code
+# (0 where no answer came), $body, $answer_ms and $retry_after.
+send_body() {
+    local file=$1 answer
+    shift
+    answer=$(peer post --body "$file" "$@") || true
+    {
+        read -r status_code answer_ms retry_after
+        IFS= read -r -d '' body
+    } < <(jq -r '"\(.status) \(.ms | ceil) \(.headers["retry-after"] // "")\n\(.body)\u0000"' <<<"$answer")
+}
+
+# send [NAME=TEXT...]: the same with a notification, which is then in $T/sent.json.
+send() {
+    notification "$@" >"$T/sent.json"
+    send_body "$T/sent.json"
+}
+
+# answered STATUS [RESULT]: the last answer was that.
+answered() {
+    equal "status ($body)" "$status_code" "$1" || return
+    if (($# > 1)); then equal "result" "$(jq -r .result <<<"$body")" "$2"; fi
+}
+
+# --- load ---------------------------------------------------------------------------------------
+
+# push OPTION...: the pusher, through nginx; its summary goes to $T/push.out.
+push() {
+    "$PUSHER" --url "$URL$CALLBACK" --cacert "$CERTIFICATE" "$@" >"$T/push.out" 3>&-
+}
+
+# push_behind OPTION...: the same, beside the test; finish with push_end.
+push_behind() {
+    background push "$PUSHER" --url "$URL$CALLBACK" --cacert "$CERTIFICATE" "$@"
+    pusher_pid=$background_pid
+}
+
+# push_end: waits for the pusher; fails unless all was answered 200 in the end.
+push_end() {
+    wait_for 300 has_ended "$pusher_pid" || return
+    wait "$pusher_pid" || fail "the pusher ended with $?: $(cat "$T/push.out")"
+}
+
+# pushed FILTER: of the pusher's summary.
+pushed() {
+    jq -r "$1" "$T/push.out"
+}
+
+# books_match_ledger LEDGER: every notification answered 200 is kept exactly once, under the seq that
+# was answered, with as many deliveries as were answered at least and were sent at most. (nginx sends
+# again by itself what met the end of a receiver, and says so in its error log.)
+books_match_ledger() {
+    local wrong resent
+    resent=$(grep -c 'upstream: "fastcgi:' "$T/nginx/error.log") || true
+    wrong=$(sqlite3 -cmd '.timeout 5000' :memory: 2>&1 <<SQL
+.mode tabs
+.import $1 ledger
+ATTACH 'file:$T/state/upgrades.db?mode=ro' AS books;
+CREATE TEMP TABLE kept AS SELECT seq, deliveries,
+  substr(json_extract(body, '\$.description'), instr(json_extract(body, '\$.description'), '(report')) AS report
+  FROM books.notifications WHERE body LIKE '%(report %';
+CREATE INDEX temp.kept_report ON kept (report);
+CREATE UNIQUE INDEX ledger_report ON ledger (report);
+SELECT 'lost', report FROM ledger WHERE stored + repeated > 0
+  AND report NOT IN (SELECT report FROM kept) LIMIT 3;
+SELECT 'kept twice', report FROM kept GROUP BY report HAVING count(*) > 1 LIMIT 3;
+SELECT 'never sent', report FROM kept WHERE report NOT IN (SELECT report FROM ledger) LIMIT 3;
+SELECT 'another seq', report FROM ledger JOIN kept USING (report)
+  WHERE ledger.stored + ledger.repeated > 0 AND ledger.seq <> kept.seq LIMIT 3;
+SELECT 'two seqs answered', report FROM ledger WHERE unlike > 0 LIMIT 3;
+SELECT 'stored answered twice', report FROM ledger WHERE CAST(stored AS INTEGER) > 1 LIMIT 3;
+SELECT 'answered something else', report FROM ledger WHERE other > 0 LIMIT 3;
+SELECT 'deliveries', report, deliveries, sent, stored, repeated FROM ledger JOIN kept USING (report)
+  WHERE deliveries < stored + repeated OR deliveries > sent + $resent LIMIT 3;
+SELECT 'deliveries that nobody sent', sum(deliveries - sent) FROM ledger JOIN kept USING (report)
+  WHERE deliveries > CAST(sent AS INTEGER) HAVING sum(deliveries - sent) > $resent;
+SQL
+    ) || true
+    [[ -z $wrong ]] || fail "ledger and books differ: $wrong"
+}
+
+# books_add_up: the counters are those of a recount of the notifications, and the file is sound.
+books_add_up() {
+    local wrong
+    wrong=$(sqlite3 -cmd '.timeout 5000' :memory: 2>&1 <<SQL
+ATTACH 'file:$T/state/upgrades.db?mode=ro' AS books;
+CREATE TEMP TABLE result AS SELECT seq, appId, operationId, subOperationId, deviceId,
+  json_extract(body, '\$.swUpgradeResult') AS state, json_extract(body, '\$.errorCode') AS errorCode,
+  (json_extract(body, '\$.swUpgradeResult') = 'SUCCESS') <>
+  (json_extract(body, '\$.curVersion') = json_extract(body, '\$.targetVersion')) AS contradictory
+  FROM books.notifications WHERE notifyType = 'swUpgradeResultNotify';
+CREATE TEMP TABLE last AS SELECT max(seq) AS seq, appId, operationId, subOperationId, deviceId,
+  state, errorCode, contradictory FROM result GROUP BY 2, 3, 4, 5;
+CREATE TEMP VIEW counted AS SELECT appId, operationId, sum(state = 'SUCCESS') AS success,
+  sum(state = 'FAIL') AS fail, sum(contradictory) AS contradictory FROM last GROUP BY 1, 2;
+CREATE TEMP VIEW failed AS SELECT appId, operationId, errorCode, count(*) AS count
+  FROM last WHERE state = 'FAIL' GROUP BY 1, 2, 3;
+.mode tabs
+SELECT 'operation', * FROM (SELECT * FROM counted EXCEPT
+  SELECT appId, operationId, success, fail, contradictory FROM books.operations) LIMIT 3;
+SELECT 'surplus operation', * FROM (SELECT appId, operationId, success, fail, contradictory
+  FROM books.operations EXCEPT SELECT * FROM counted) LIMIT 3;
+SELECT 'failure', * FROM (SELECT * FROM failed EXCEPT
+  SELECT appId, operationId, errorCode, count FROM books.failures) LIMIT 3;
+SELECT 'surplus failure', * FROM (SELECT appId, operationId, errorCode, count FROM books.failures
+  EXCEPT SELECT * FROM failed) LIMIT 3;
+SELECT 'upgrade', * FROM (SELECT seq, appId, operationId, subOperationId, deviceId, state, errorCode,
+  contradictory FROM last EXCEPT SELECT seq, appId, operationId, subOperationId, deviceId, state,
+  errorCode, contradictory FROM books.upgrades) LIMIT 3;
+SELECT 'surplus upgrades', (SELECT count(*) FROM books.upgrades), (SELECT count(*) FROM last)
+  WHERE (SELECT count(*) FROM books.upgrades) <> (SELECT count(*) FROM last);
+SELECT 'inProgress', * FROM books.operations WHERE inProgress <> 0 LIMIT 3;
+SELECT 'unsound', integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok' LIMIT 3;
+SQL
+    ) || true
+    [[ -z $wrong ]] || fail "the books do not add up: $wrong"
+}
+
+# status_matches_books: the status file's totals are a recount's, now or within its two seconds.
+status_matches_books() {
+    local counted
+    counted=$(sql "SELECT json_object('notifications', count(*), 'repeats',
+        coalesce(sum(deliveries - 1), 0), 'seq', coalesce(max(seq), 0)) FROM notifications")
+    wait_for 3 status_is "{notifications: .totals.notifications, repeats: .totals.repeats, seq} ==
+        $counted" || fail "status: $(status_json -c '{seq, totals}'), counted: $counted" || return
+    counted=$(sql "SELECT json_object('success', coalesce(sum(success), 0),
+        'fail', coalesce(sum(fail), 0), 'contradictory', coalesce(sum(contradictory), 0),
+        'inProgress', coalesce(sum(inProgress), 0)) FROM operations")
+    status_is ".upgrades == $counted" || fail "status: $(status_json .upgrades), counted: $counted"
+}
+
+# --- programs that stay until told to go ----------------------------------------------------------
+
+# global: bats loads this file within a function
+declare -gA stays=()
+
+# stay NAME COMMAND...: runs COMMAND in the background until leave NAME. Its
+# output goes to $T/NAME.out, its process id is in $T/background/NAME.
+stay() {
+    local name=$1 fd
+    shift
+    mkfifo "$T/$name.in"
+    # opened for both, so that neither end waits for the other
+    exec {fd}<>"$T/$name.in"
+    stays[$name]=$fd
+    background "$name" stay_reading "$T/$name.in" "$fd" "$@"
+}
+
+stay_reading() {
+    local fifo=$1 fd=$2
+    shift 2
+    exec {fd}>&-
+    exec "$@" <"$fifo"
+}
+
+# leave NAME [LINE]: tells it to end, by an empty line or by LINE, and waits for it. (Its stdin does not
+# end where a receiver started since then has inherited the other side.)
+leave() {
+    local fd=${stays[$1]} pid
+    pid=$(<"$T/background/$1")
+    printf '%s\n' "${2:-}" >&"$fd"
+    exec {fd}>&-
+    wait_for "$PATIENCE" has_ended "$pid" || return
+    rm -f "$T/$1.in" "$T/background/$1"
+    wait "$pid" || fail "$1 ended with $?: $(cat "$T/$1.out")"
+}
+
+# has_ended PID: whether a child of the test has, waited for or not.
+has_ended() {
+    [[ ! -e /proc/$1 ]] || grep -q '^State:[[:space:]]*Z' "/proc/$1/status"
+}
+
+# stay_attack NAME PEERS: peers that misbehave until leave NAME.
+stay_attack() {
+    stay "$1" "$PYTHON" "$TESTS/tool/fcgi_peer.py" "$T/socket" hold "$1" --peers "$2"
+    wait_for 20 grep -q ready "$T/$1.out"
+}
+
+# --- faults -------------------------------------------------------------------------------------
+
+# lock_store [IMMEDIATE|EXCLUSIVE]: another program holds the store's write lock, until unlock_store.
+lock_store() {
+    stay locker sqlite3 "$T/state/upgrades.db"
+    printf '.timeout 10000\nBEGIN %s;\n.print locked\n' "${1:-IMMEDIATE}" >&"${stays[locker]}"
+    wait_for 10 grep -q locked "$T/locker.out"
+}
+
+unlock_store() {
+    leave locker $'ROLLBACK;\n.quit'
+}
+
+# refuses_steadily: the first notification is answered 503 within 2.5 s, the following ones within
+# 0.3 s, each with Retry-After.
+refuses_steadily() {
+    local i
+    send "subOperationId=refused-$RANDOM-0"
+    answered 503 || return
+    ((answer_ms < 2500)) || fail "the first 503 took $answer_ms ms" || return
+    for i in 1 2 3 4; do
+        sleep 0.2
+        send "subOperationId=refused-$RANDOM-$i"
+        answered 503 || return
+        ((answer_ms < 300)) || fail "503 number $i took $answer_ms ms" || return
+        [[ $retry_after =~ ^[0-9]+$ ]] || fail "503 without Retry-After" || return
+    done
+    [[ $(jq .status <<<"$body") == 503 ]] || fail "no problem document: $body"
+}
+
+# serves_again: within 5 s a notification is stored, by the process $1.
+serves_again() {
+    wait_for 5 stores_one || return
+    equal "process id" "$(receiver_pid)" "$1"
+}
+
+stores_one() {
+    send "subOperationId=again-$RANDOM-$RANDOM" && answered 200 stored
+}
+
+# keep_some PREFIX COUNT: sends so many, each answered 200.
+keep_some() {
+    local i
+    for ((i = 1; i <= $2; i++)); do
+        send "subOperationId=$1-$i"
+        answered 200 stored || return
+    done
+}
+
+# kept PREFIX: how many of them the books hold.
+kept() {
+    sql "SELECT count(*) FROM notifications WHERE subOperationId LIKE '$1-%'"
+}
+
+rss_kib() {
+    awk '/^VmRSS/ {print $2}' "/proc/$1/status"
+}
+
+open_descriptors() {
+    find "/proc/$1/fd" -mindepth 1 2>/dev/null | wc -l
+}
+
+# open_sockets PID: the listening one and all connections.
+open_sockets() {
+    find "/proc/$1/fd" -lname 'socket:*' 2>/dev/null | wc -l
+}
+
+# cpu_ticks PID: clock ticks of processor time it has had.
+cpu_ticks() {
+    sed 's/.*) //' "/proc/$1/stat" | awk '{print $12 + $13}'
+}

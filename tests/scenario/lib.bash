@@ -1,0 +1,397 @@
+# lib.bash: a receiver, a web server and a client for scenarios. A bats file begins with `load lib`.
+#
+# Each test has a folder of its own, $T, and stops whatever it started, also when it fails:
+#
+#   $T/state    the state folder      $T/log         what the receiver printed
+#   $T/socket   its listening socket  $T/stderr      its complaints
+#   $T/pid      its process id, while it runs; $T/pid.exit the last one's exit status
+#   $T/nginx/   configuration and logs of nginx
+#
+# A scenario that needs more in setup or teardown defines its own and calls scenario_setup and
+# scenario_teardown from them.
+#
+# shellcheck shell=bash
+
+TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+SOURCE=$(dirname "$TESTS")
+RECEIVER_BIN=${UPGRADE_RECEIVER_BIN:-$SOURCE/build/fcgi/upgrade-receiver}
+CALLBACK=/v1.0.0/messageReceiver
+
+# An option in the environment of whoever runs the tests must not reach the receiver.
+for name in $(compgen -e UPGRADE_RECEIVER_ || true); do
+    unset "$name"
+done
+unset name
+export UPGRADE_RECEIVER_BIN=$RECEIVER_BIN LC_ALL=C.UTF-8 TZ=UTC
+# How long the receiver waits at most for what should happen at once, in seconds: generous, because
+# it is only ever reached by a failure.
+PATIENCE=${PATIENCE:-20}
+
+# --- life of a test ---------------------------------------------------------------------------
+
+scenario_setup() {
+    # Not under bats' own folder: the path of a Unix socket has 107 bytes at most.
+    T=$(mktemp -d "${TMPDIR:-/tmp}/upgrade-receiver.XXXXXX")
+    chmod 0755 "$T"
+    mkdir "$T/state" "$T/background"
+    LOG=$T/log
+    POST_PATH=$CALLBACK
+    RECEIVER_WRAP=()
+    receiver_command=()
+    touch "$LOG" "$T/stderr"
+}
+
+scenario_teardown() {
+    local pidfile
+    if [[ -z ${T:-} || ! -d $T ]]; then return; fi
+    if [[ -z ${BATS_TEST_COMPLETED:-} && -n ${BATS_TEST_NAME:-} ]]; then show_what_happened; fi
+    for pidfile in "$T"/background/*; do
+        if [[ -f $pidfile ]]; then stop_process "$(<"$pidfile")" KILL; fi
+    done
+    if [[ -f $T/nginx/master ]]; then stop_process "$(<"$T/nginx/master")" TERM; fi
+    if [[ -f $T/holder ]]; then stop_process "$(<"$T/holder")" TERM; fi
+    if [[ -z ${KEEP_TEST_FOLDERS:-} ]]; then rm -rf "$T"; else echo "# kept $T" >&2; fi
+}
+
+setup() {
+    scenario_setup
+}
+
+teardown() {
+    scenario_teardown
+}
+
+# Prints the ends of all logs: bats shows what a failed test printed.
+show_what_happened() {
+    local file
+    for file in "$LOG" "$T/stderr" "$T/nginx/stderr" "$T/nginx/error.log"; do
+        if [[ -s $file ]]; then
+            echo "--- ${file#"$T/"}"
+            tail -n 12 "$file" | cut -c 1-400
+        fi
+    done
+}
+
+# fail TEXT...: ends the test with a reason.
+fail() {
+    printf '%s\n' "$*" >&2
+    return 1
+}
+
+# equal WHAT FOUND EXPECTED: fails, naming both, where they differ.
+equal() {
+    [[ $2 == "$3" ]] || fail "$1: found '$2', expected '$3'"
+}
+
+# wait_for SECONDS COMMAND...: until COMMAND succeeds, or fails after SECONDS.
+wait_for() {
+    local end=$((${EPOCHREALTIME//./} + $1 * 1000000))
+    shift
+    until "$@" 2>/dev/null; do
+        if ((${EPOCHREALTIME//./} > end)); then
+            fail "waited in vain for: $*"
+            return
+        fi
+        sleep 0.02
+    done
+}
+
+# background NAME COMMAND...: runs COMMAND until it ends or the test does; $background_pid is its
+# process id, its output goes to $T/NAME.out.
+background() {
+    local name=$1
+    shift
+    "$@" >"$T/$name.out" 2>&1 3>&- &
+    background_pid=$!
+    echo "$background_pid" >"$T/background/$name"
+}
+
+# stop_process PID SIGNAL: and waits until it has gone; kills it when that takes longer than a
+# stopping receiver may need.
+stop_process() {
+    if ! kill -s "$2" "$1" 2>/dev/null; then return 0; fi
+    if ! wait_for 15 process_is_gone "$1" 2>/dev/null; then
+        kill -s KILL "$1" 2>/dev/null || true
+        wait_for 5 process_is_gone "$1"
+    fi
+}
+
+process_is_gone() {
+    ! kill -0 "$1" 2>/dev/null
+}
+
+# --- the receiver -----------------------------------------------------------------------------
+
+# receiver_start [--restart] [OPTION...]: starts the receiver and waits until it says so in its log.
+# --restart: the holder starts it again whenever it ends. RECEIVER_WRAP=(prlimit --nofile=20) puts a
+# command before it, which must become the receiver (exec). RECEIVER_STDOUT=FILE takes its stdout
+# instead of $T/log. $LOG is where the log then goes: that file or the one of --log.
+receiver_start() {
+    local holder_options=() word previous="" stdout=${RECEIVER_STDOUT:-$T/log}
+    if [[ ${1:-} == --restart ]]; then
+        holder_options=(--restart)
+        shift
+    fi
+    [[ -x $RECEIVER_BIN ]] || {
+        fail "$RECEIVER_BIN: no such program; build it or set UPGRADE_RECEIVER_BIN"
+        return
+    }
+    LOG=$stdout
+    for word in "$@"; do
+        case $word in --log=*) LOG=${word#--log=} ;; esac
+        if [[ $previous == --log ]]; then LOG=$word; fi
+        previous=$word
+    done
+    receiver_command=("${RECEIVER_WRAP[@]}" "$RECEIVER_BIN" --state "$T/state" "$@")
+    rm -f "$T/pid" "$T/pid.exit"
+    python3 "$TESTS/tool/hold.py" "$T/socket" "$T/pid" "${holder_options[@]}" -- \
+        "${receiver_command[@]}" >>"$stdout" 2>>"$T/stderr" 3>&- </dev/null &
+    echo "$!" >"$T/holder"
+    receiver_wait_ready
+}
+
+# Waits until the receiver whose id is in $T/pid has written its start line. Where the log is a pipe
+# or a device there is nothing to read: being there must do, the socket makes clients wait.
+receiver_wait_ready() {
+    wait_for "$PATIENCE" receiver_started_or_ended || return
+    if [[ -f $LOG || ! -e $LOG ]]; then
+        wait_for "$PATIENCE" receiver_says_start_or_ended || return
+    fi
+    receiver_is_running ||
+        fail "the receiver ended with status $(cat "$T/pid.exit"): $(tail -n 5 "$T/stderr")"
+}
+
+receiver_started_or_ended() {
+    [[ -f $T/pid || -f $T/pid.exit ]]
+}
+
+receiver_says_start_or_ended() {
+    [[ ! -f $T/pid ]] || log_lines ".event == \"start\" and .pid == $(<"$T/pid")" | grep -q .
+}
+
+receiver_is_running() {
+    [[ -f $T/pid ]] && kill -0 "$(<"$T/pid")" 2>/dev/null
+}
+
+receiver_pid() {
+    cat "$T/pid"
+}
+
+# receiver_stop: SIGTERM to the receiver, through its holder; fails unless it exits 0.
+receiver_stop() {
+    local holder status=0
+    holder=$(<"$T/holder")
+    kill -s TERM "$holder"
+    wait "$holder" || status=$?
+    rm -f "$T/holder"
+    ((status == 0)) || fail "the receiver ended with status $status: $(tail -n 5 "$T/stderr")"
+}
+
+# receiver_kill: SIGKILL. The socket stays; without --restart, receiver_restart starts it again.
+receiver_kill() {
+    local pid
+    pid=$(<"$T/pid")
+    kill -s KILL "$pid"
+    wait_for 5 receiver_has_changed "$pid"
+}
+
+receiver_has_changed() {
+    [[ ! -f $T/pid || $(<"$T/pid") != "$1" ]]
+}
+
+# receiver_restart: starts it again on the same socket, with the same options. One that still runs
+# is stopped with SIGTERM first, and must exit 0.
+receiver_restart() {
+    if [[ -f $T/pid ]]; then
+        kill -s TERM "$(<"$T/pid")"
+        wait_for 15 receiver_has_ended || return
+        equal "exit status" "$(<"$T/pid.exit")" 0 || return
+    fi
+    rm -f "$T/pid.exit"
+    kill -s USR1 "$(<"$T/holder")"
+    receiver_wait_ready
+}
+
+receiver_has_ended() {
+    [[ ! -f $T/pid ]]
+}
+
+# --- nginx ------------------------------------------------------------------------------------
+
+# A free port of 127.0.0.1, for now: whoever binds it must be ready to lose it and ask again.
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# Makes $CERTIFICATE and $CERTIFICATE_KEY for localhost, once for all tests of a run.
+make_certificate() {
+    local run=${TEST_RUN_DIR:-${BATS_RUN_TMPDIR:-$T}} new
+    CERTIFICATE=$run/tls/certificate.pem
+    # shellcheck disable=SC2034 # for whoever configures a web server
+    CERTIFICATE_KEY=$run/tls/key.pem
+    if [[ -d $run/tls ]]; then return; fi
+    new=$(mktemp -d "$run/tls.XXXXXX")
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
+        -subj /CN=localhost -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' \
+        -keyout "$new/key.pem" -out "$new/certificate.pem" 2>"$new/openssl" || {
+        cat "$new/openssl" >&2
+        return 1
+    }
+    # Tests that run side by side may both have made one: the first to arrive counts.
+    mv -T "$new" "$run/tls" 2>/dev/null || rm -rf "$new"
+}
+
+# nginx_start: real nginx with the shipped site in front of $T/socket; $URL is where it listens.
+# NGINX_EXTRA holds further directives for its http block, NGINX_SITE names another site file.
+nginx_start() {
+    local attempt
+    make_certificate || return
+    mkdir -p "$T/nginx"
+    for attempt in 1 2 3; do
+        nginx_port=$(free_port)
+        URL=https://127.0.0.1:$nginx_port
+        nginx_configure "$nginx_port" || return
+        rm -f "$T/nginx/pid"
+        nginx -p "$T/nginx" -c "$T/nginx/nginx.conf" -e "$T/nginx/error.log" \
+            >"$T/nginx/stderr" 2>&1 3>&- </dev/null &
+        echo "$!" >"$T/nginx/master"
+        wait_for "$PATIENCE" nginx_listens_or_ended || return
+        if [[ -s $T/nginx/pid ]]; then return; fi
+        grep -q 'Address already in use' "$T/nginx/stderr" "$T/nginx/error.log" || break
+    done
+    fail "nginx does not start: $(tail -n 5 "$T/nginx/stderr") (attempt $attempt)"
+}
+
+# nginx writes its pid file once its sockets listen.
+nginx_listens_or_ended() {
+    [[ -s $T/nginx/pid ]] || process_is_gone "$(<"$T/nginx/master")"
+}
+
+# The shipped site, changed only in where things are: port, socket, certificate, files.
+nginx_configure() {
+    local shipped=$SOURCE/nginx
+    {
+        if ((EUID == 0)); then echo "user $(id -un) $(id -gn);"; fi
+        cat <<MAIN
+daemon off;
+worker_processes 2;
+pid $T/nginx/pid;
+error_log $T/nginx/error.log notice;
+events { worker_connections 1024; }
+http {
+    access_log $T/nginx/access.log;
+    client_body_temp_path $T/nginx/client;
+    fastcgi_temp_path $T/nginx/fastcgi;
+    proxy_temp_path $T/nginx/proxy;
+    scgi_temp_path $T/nginx/scgi;
+    uwsgi_temp_path $T/nginx/uwsgi;
+    ${NGINX_EXTRA:-}
+    include $T/nginx/site.conf;
+}
+MAIN
+    } >"$T/nginx/nginx.conf"
+    sed -E \
+        -e "s|^( *listen) +443|\1 127.0.0.1:$1|" \
+        -e '/^ *listen +\[::\]/d' \
+        -e "s#\\<server +unix:[^ ;]+#server unix:$T/socket#" \
+        -e "s|^( *ssl_certificate) .*;|\1 $CERTIFICATE;|" \
+        -e "s|^( *ssl_certificate_key) .*;|\1 $CERTIFICATE_KEY;|" \
+        -e "s|^( *access_log) +[^ ;]+|\1 $T/nginx/access.log|" \
+        -e "s|^( *error_log) +[^ ;]+|\1 $T/nginx/error.log|" \
+        -e "s|^( *include) +/etc/nginx/upgrade-receiver|\1 $shipped/upgrade-receiver|" \
+        "${NGINX_SITE:-$shipped/upgrade-receiver.conf}" >"$T/nginx/site.conf"
+}
+
+# nginx_stop: SIGTERM, and waits.
+nginx_stop() {
+    stop_process "$(<"$T/nginx/master")" TERM
+    rm -f "$T/nginx/master"
+}
+
+# --- the client -------------------------------------------------------------------------------
+
+# post FILE|- [CURL-ARGUMENT...]: posts FILE (or stdin) to $POST_PATH; sets $status_code (000 where
+# no answer came), $body, and $answer_headers, the file with the answer's headers.
+post() {
+    local file=$1
+    shift
+    request "$POST_PATH" -H 'Content-Type: application/json' --data-binary "@$file" "$@"
+}
+
+# post_text TEXT [CURL-ARGUMENT...]: the same with the body itself.
+post_text() {
+    local text=$1
+    shift
+    post - "$@" < <(printf '%s' "$text")
+}
+
+# request PATH [CURL-ARGUMENT...]: any request, with post's results.
+request() {
+    local path=$1
+    shift
+    answer_headers=$T/answer.headers
+    # -q first: no .curlrc.
+    status_code=$(curl -q --silent --show-error --noproxy '*' --cacert "$CERTIFICATE" \
+        --max-time "$PATIENCE" --output "$T/answer.body" --dump-header "$answer_headers" \
+        --write-out '%{http_code}' "$@" "$URL$path" 2>"$T/answer.stderr") || true
+    # shellcheck disable=SC2034 # for the caller
+    body=
+    if [[ -f $T/answer.body ]]; then IFS= read -r -d '' body <"$T/answer.body" || true; fi
+    rm -f "$T/answer.body"
+}
+
+# expect_answer STATUS [JQ-FILTER]: the last answer has that status, and FILTER is true of its body.
+expect_answer() {
+    [[ $status_code == "$1" ]] ||
+        fail "answered $status_code, not $1: $body $(cat "$T/answer.stderr")" || return
+    if (($# > 1)); then
+        jq -e "$2" <<<"$body" >/dev/null || fail "the answer is not '$2': $body"
+    fi
+}
+
+# notification [NAME=TEXT | NAME:=JSON | NAME@FILE | -NAME]...: prints a body.
+notification() {
+    "$TESTS/cases/notification" "$@"
+}
+
+# --- what was kept and said --------------------------------------------------------------------
+
+# sql QUERY: what the store says, columns separated by |.
+sql() {
+    sqlite3 -readonly -cmd '.timeout 5000' "$T/state/upgrades.db" "$1"
+}
+
+# log_lines [FILTER]: the log's lines of which the jq FILTER is true, compact. What stands behind
+# the last newline is still being written and left out.
+log_lines() {
+    jq -cRs "split(\"\\n\")[:-1][] | fromjson | select(${1:-true})" "$LOG"
+}
+
+# log_count [FILTER]: how many there are.
+log_count() {
+    log_lines "${1:-true}" | wc -l
+}
+
+# log_has FILTER [COUNT]: whether there are at least COUNT (1).
+log_has() {
+    (($(log_count "$1") >= ${2:-1}))
+}
+
+# wait_for_log FILTER [COUNT]
+wait_for_log() {
+    wait_for "$PATIENCE" log_has "$@"
+}
+
+# status_json FILTER: jq on the status file.
+status_json() {
+    jq -r "$1" "$T/state/status.json"
+}
+
+status_is() {
+    jq -e "$1" "$T/state/status.json" >/dev/null
+}
+
+# wait_for_status FILTER: until FILTER is true of the status file.
+wait_for_status() {
+    wait_for "$PATIENCE" status_is "$1"
+}

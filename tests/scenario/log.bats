@@ -1,0 +1,280 @@
+#!/usr/bin/env bats
+# The log: one line per notification, in seq order, that nothing can break or delay.
+
+load lib
+load faults
+
+# check_log FILE [COUNT]: every line is strict JSON in printable text with time and event, however one
+# splits lines; the seqs of new notifications rise by one from 1, to COUNT where it is given.
+check_log() {
+    "$PYTHON" - "$@" <<'PYTHON'
+import json, re, sys
+
+def refuse(name):
+    raise ValueError(f"{name} is no JSON")
+
+def unique(pairs):
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        raise ValueError("a member stands twice")
+    return dict(pairs)
+
+with open(sys.argv[1], "rb") as file:
+    data = file.read()
+text = data.decode("utf-8")
+assert not text or text.endswith("\n"), "the last line has no end"
+assert text.splitlines() == text.split("\n")[:-1], "something else than a newline splits a line"
+bad = re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]", text)
+assert not bad, f"a control character in the log: {bad and text[max(0, bad.start() - 60):bad.end()]!r}"
+expected = 1
+for line in text.splitlines():
+    entry = json.loads(line, parse_constant=refuse, object_pairs_hook=unique)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", entry["time"]), line[:80]
+    if entry["event"] == "notification" and not entry["repeat"]:
+        assert entry["seq"] == expected, f"seq {entry['seq']} where {expected} is due"
+        expected += 1
+    elif entry["event"] == "notification":
+        assert 0 < entry["seq"] < expected, f"a repeat of {entry['seq']} before {expected}"
+        assert entry["deliveries"] > 1
+if len(sys.argv) > 2:
+    assert expected - 1 == int(sys.argv[2]), f"{expected - 1} notifications, not {sys.argv[2]}"
+PYTHON
+}
+
+@test "one line per notification, in seq order" {
+    # Under load from 64 connections each notification and each repeat is one line, in the order of seq, with the body as in the store.
+    receiver_start
+    nginx_start
+    push --count 5000 --repeats 500 --deadline 40
+    wait_for_lines 5500
+    check_log "$LOG" 5000
+    equal repeats "$(grep -c '"repeat":true' "$LOG")" "$(sql 'SELECT sum(deliveries - 1) FROM notifications')"
+    jq -cS 'select(.event == "notification" and .repeat == false) | .body' "$LOG" >"$T/logged"
+    sql 'SELECT body FROM notifications ORDER BY seq' | jq -cS . >"$T/kept"
+    cmp "$T/logged" "$T/kept"
+}
+
+wait_for_lines() {
+    wait_for 10 lines_reached "$1"
+}
+
+lines_reached() {
+    (($(grep -c '"event":"notification"' "$LOG") >= $1))
+}
+
+@test "start and stop are lines, and so are a fault and its end" {
+    # The log tells when the receiver starts, stops, cannot keep notifications, and can again: each once, not once a request.
+    receiver_start
+    send deviceId=a
+    lock_store
+    local i
+    for i in 1 2 3 4; do send "deviceId=refused-$i"; done
+    answered 503
+    sleep 2.5
+    unlock_store
+    wait_for_log '.event == "recovered"'
+    wait_for 5 stores_one
+    receiver_stop
+    check_log "$LOG"
+    equal starts "$(log_count '.event == "start" and (.version | type) == "string" and .pid > 0')" 1
+    equal faults "$(log_count '.event == "fault" and (.fault | length) > 10')" 1
+    equal recoveries "$(log_count '.event == "recovered"')" 1
+    equal stops "$(log_count '.event == "stop"')" 1
+    equal "the last line" "$(tail -n 1 "$LOG" | jq -r .event)" stop
+}
+
+# hostile_text: writes bodies whose every string is an attempt on the log to $T/hostile-*.json.
+hostile_text() {
+    "$PYTHON" - "$T" <<'PYTHON'
+import json, sys
+
+texts = ["a\nb", "a\r\nb", "\u2028\u2029", "\u0085\u009b31m", "\x1b[2J\x1b]0;owned\x07", "\x7f\x0b\x0c",
+         '","event":"stop","x":"', "\\\"\\u000a\\", "\\", "\u202egnp.exe", "\u200e\u061c\u2066", "\ufeffx",
+         "\x1c\x1d\x1e", '"}\n{"time":"2026-01-01T00:00:00.000Z","event":"notification","seq":1}',
+         "%s%n%d", "\U000e0001\U0001f600", "\ufffe\uffff", "</script><script>", "\u0000".replace("\0", "\\0"),
+         "".join(map(chr, range(1, 0x20))), "".join(map(chr, range(0x7f, 0xa0)))]
+base = {"notifyType": "swUpgradeResultNotify", "curVersion": "1", "targetVersion": "2",
+        "sourceVersion": "1", "swUpgradeResult": "FAIL", "upgradeTime": "1"}
+number = 0
+for text in texts:
+    body = dict(base, deviceId="d" + text, appId=text + "a", operationId=text + "o",
+                subOperationId=f"{number}" + text, resultDesc=text, errorCode=text, description=text)
+    body[text] = {text: [text, {text: None}]}
+    for ascii, indent in ((True, None), (False, None), (False, "\t")):
+        if indent:
+            body["again"] = True
+        elif not ascii:
+            body["raw"] = True
+        with open(f"{sys.argv[1]}/hostile-{number}.json", "w", encoding="utf-8", newline="") as out:
+            json.dump(body, out, ensure_ascii=ascii, indent=indent)
+        number += 1
+PYTHON
+}
+
+@test "hostile text in a notification cannot break a line" {
+    # Line ends of every kind, terminal escapes, quotes and look-alike lines in any member, written raw or as \u escapes, stay within their line, and mean what was sent.
+    receiver_start
+    hostile_text
+    local bodies=() file count
+    for file in "$T"/hostile-*.json; do bodies+=(--body "$file"); done
+    count=$((${#bodies[@]} / 2))
+    peer burst --peers "$((2 * count))" "${bodies[@]}" >"$T/burst.out"
+    equal results "$(jq -cS .results "$T/burst.out")" "{\"repeated\":$count,\"stored\":$count}"
+    wait_for 5 lines_reached "$((2 * count))"
+    check_log "$LOG" "$count"
+    jq -cS 'select(.event == "notification" and .repeat == false) | .body' "$LOG" | sort >"$T/logged"
+    cat "$T"/hostile-*.json | jq -cS . | sort >"$T/sent"
+    cmp "$T/logged" "$T/sent"
+}
+
+@test "hostile bytes in quarantine cannot break a line" {
+    # Bodies that are no notification are told by line, reason and pointer; at the bound the body itself is in the log: as text or base64, whole.
+    receiver_start --quarantine-max 2
+    hostile_text
+    local i=0 file bodies=(--body "$T/q-0")
+    printf 'a\nb' >"$T/q-0"
+    for file in "$T"/hostile-{0,1,4,5,9,38,41,44,59,61}.json; do
+        i=$((i + 1))
+        jq -c '.notifyType = .description' "$file" >"$T/q-$i"
+        { printf '\n\xff\xfe\x00"\r\n\xe2\x80\xa8\xc2\x85\x1b[2J'; cat "$file"; } >"$T/r-$i"
+        jq 'del(.deviceId) | .description = 7' "$file" >"$T/s-$i"
+        bodies+=(--body "$T/q-$i" --body "$T/r-$i" --body "$T/s-$i")
+    done
+    peer burst --peers 31 "${bodies[@]}" >"$T/burst.out"
+    equal results "$(jq -c .results "$T/burst.out")" '{"quarantined":31}'
+    wait_for_log '.event == "quarantined"' 31
+    check_log "$LOG" 0
+    log_lines '.event == "quarantined" and .id == null' >"$T/whole"
+    equal "bodies in the log" "$(wc -l <"$T/whole")" 29
+    "$PYTHON" - "$T" <<'PYTHON'
+import base64, glob, json, sys
+
+sent = [open(name, "rb").read() for name in glob.glob(sys.argv[1] + "/[qrs]-*")]
+for line in open(sys.argv[1] + "/whole", encoding="utf-8"):
+    entry = json.loads(line)
+    body = base64.b64decode(entry["bodyBase64"]) if "bodyBase64" in entry else entry["body"].encode()
+    assert body in sent, f"not what was sent: {body[:80]!r}"
+    sent.remove(body)
+assert len(sent) == 2
+PYTHON
+}
+
+@test "a stalled stdout delays nothing, and what is lost is counted" {
+    # Nobody reads stdout: answers come as before, memory is bounded, dropped lines stand in the status file, and are reported when lines flow again.
+    mkfifo "$T/stdout"
+    exec {reader}<>"$T/stdout"
+    RECEIVER_STDOUT=$T/stdout receiver_start
+    notification description@<(head -c 800000 /dev/zero | tr '\0' x) >"$T/large.json"
+    local i rss dropped
+    rss=$(rss_kib "$(receiver_pid)")
+    for ((i = 1; i <= 20; i++)); do
+        sed "s/device-1/large-$i/" "$T/large.json" >"$T/body.json"
+        send_body "$T/body.json"
+        answered 200 stored
+        ((answer_ms < 1000)) || fail "answer $i took $answer_ms ms"
+    done
+    (($(rss_kib "$(receiver_pid)") - rss < 65536)) || fail "memory grew"
+    wait_for 3 status_is '.log.linesDropped > 0'
+    background drain cat "$T/stdout"
+    LOG=$T/drain.out
+    exec {reader}>&-
+    wait_for_log '.event == "linesDropped"'
+    send deviceId=after
+    wait_for_log '.event == "notification" and .body.deviceId == "after"'
+    dropped=$(log_lines '.event == "linesDropped"' | jq -s 'map(.lines) | add')
+    equal "told and dropped" "$(($(log_count '.event == "notification"') + dropped))" 21
+    wait_for 3 status_is ".log.linesDropped == $dropped"
+    equal "in seq order" "$(log_lines '.event == "notification"' | jq -s 'map(.seq) | . == (sort | unique)')" true
+    receiver_stop
+}
+
+@test "a stdout that is closed, full or gone delays nothing" {
+    # Started with a closed stdout, on a full device, or with a reader that goes away, the receiver answers as ever and writes nothing elsewhere.
+    local how
+    for how in closed full gone; do
+        start_with_stdout "$how"
+        keep_some "$how" 3
+        ((answer_ms < 1000)) || fail "$how: the answer took $answer_ms ms"
+        wait_for 3 status_is '.totals.notifications > 0'
+        if [[ $how != closed ]]; then wait_for 3 status_is '.log.linesDropped > 0'; fi
+        books_add_up
+        equal "$how: store" "$(head -c 15 "$T/state/upgrades.db")" 'SQLite format 3'
+        receiver_stop
+    done
+    equal notifications "$(sql 'SELECT count(*) FROM notifications')" 9
+}
+
+start_with_stdout() {
+    case $1 in
+    closed)
+        # shellcheck disable=SC2016 # the inner shell expands them
+        RECEIVER_WRAP=(bash -c 'exec "$@" >&-' -)
+        RECEIVER_STDOUT=/dev/null receiver_start
+        RECEIVER_WRAP=()
+        ;;
+    full) RECEIVER_STDOUT=/dev/full receiver_start ;;
+    gone)
+        mkfifo "$T/stdout"
+        # shellcheck disable=SC2016 # the inner shell expands it
+        background reader bash -c 'exec sleep 60 <"$0"' "$T/stdout"
+        RECEIVER_STDOUT=$T/stdout receiver_start
+        kill -s KILL "$background_pid"
+        wait_for 5 has_ended "$background_pid"
+        ;;
+    esac
+}
+
+@test "--log FILE is opened again on SIGHUP and no line is lost" {
+    # Under load the file is renamed and SIGHUP sent, five times: together the files have each notification once, in order.
+    receiver_start --log "$T/own.log"
+    nginx_start
+    push_behind --count 6000 --repeats 200 --deadline 40
+    local i
+    for i in 1 2 3 4 5; do
+        wait_for 20 lines_reached 300
+        mv "$T/own.log" "$T/own.log.$i"
+        kill -s HUP "$(receiver_pid)"
+        wait_for 5 test -e "$T/own.log"
+    done
+    push_end
+    receiver_stop
+    cat "$T"/own.log.{1,2,3,4,5} "$T/own.log" >"$T/all.log"
+    check_log "$T/all.log" 6000
+    equal "lines" "$(grep -c '"event":"notification"' "$T/all.log")" 6200
+    equal "modes" "$(find "$T" -maxdepth 1 -name 'own.log*' -perm /0137)" ''
+    equal "stdout" "$(cat "$T/log")" ''
+}
+
+@test "SIGHUP with the log on stdout changes nothing" {
+    # Without --log a SIGHUP neither ends the receiver nor loses a line.
+    receiver_start
+    local pid
+    pid=$(receiver_pid)
+    kill -s HUP "$pid"
+    keep_some a 2
+    equal "process id" "$(receiver_pid)" "$pid"
+    wait_for_log '.event == "notification"' 2
+    check_log "$LOG" 2
+}
+
+@test "large notifications that arrive at once all have their line" {
+    # Twenty notifications of almost 1 MiB kept in one transaction are all told: lines are dropped for a slow reader only.
+    receiver_start
+    send deviceId=first
+    local bodies=() i
+    notification description@<(head -c 1000000 /dev/zero | tr '\0' x) >"$T/large.json"
+    for ((i = 1; i <= 20; i++)); do
+        sed "s/device-1/large-$i/" "$T/large.json" >"$T/large-$i.json"
+        bodies+=(--body "$T/large-$i.json")
+    done
+    lock_store
+    background burst "$PYTHON" "$TESTS/tool/fcgi_peer.py" "$T/socket" burst --peers 20 "${bodies[@]}"
+    sleep 0.6
+    unlock_store
+    wait "$background_pid"
+    equal answers "$(jq -c .results "$T/burst.out")" '{"stored":20}'
+    wait_for 5 lines_reached 21
+    check_log "$LOG" 21
+    receiver_stop
+    equal dropped "$(log_count '.event == "linesDropped"')" 0
+}

@@ -1,0 +1,172 @@
+#!/usr/bin/env bats
+# The status file can be read at any moment and tells what is in the books.
+
+load lib
+load faults
+
+# watch_status SECONDS: reads the file all the time; prints how often, how many versions it saw, the
+# shortest time between two in milliseconds, and what was no valid JSON.
+watch_status() {
+    "$PYTHON" - "$T/state/status.json" "$1" <<'PYTHON'
+import json, os, sys, time
+
+path, end = sys.argv[1], time.monotonic() + float(sys.argv[2])
+reads, times, wrong, last_seq = 0, [], [], 0
+while time.monotonic() < end:
+    with open(path, "rb") as file:
+        changed, text = os.fstat(file.fileno()).st_mtime_ns, file.read()
+    reads += 1
+    try:
+        seq = json.loads(text)["seq"]
+    except (ValueError, KeyError) as error:
+        wrong.append(f"{error}: {text[:80]!r}")
+        continue
+    if seq < last_seq:
+        wrong.append(f"seq {seq} after {last_seq}")
+    last_seq = seq
+    if not times or times[-1] != changed:
+        times.append(changed)
+    time.sleep(0.002)
+gaps = [(b - a) / 1e6 for a, b in zip(times, times[1:])]
+print(json.dumps({"reads": reads, "versions": len(times), "shortest": min(gaps, default=0),
+                  "longest": max(gaps, default=0), "wrong": wrong[:3]}))
+PYTHON
+}
+
+@test "the status file is valid at any moment and written at most once a second" {
+    # Read all the time under load, it is always whole JSON, never goes back, and is replaced about once a second, not more often.
+    receiver_start
+    nginx_start
+    wait_for_status '.seq == 0'
+    push_behind --count 100000 --rate 600 --connections 16 --deadline 60
+    watch_status 5 >"$T/watched"
+    kill -s TERM "$pusher_pid"
+    wait "$pusher_pid" || true
+    cat "$T/watched"
+    equal wrong "$(jq -c .wrong "$T/watched")" '[]'
+    # the clock of file times ticks every 4 ms or so
+    jq -e '.reads > 300 and .versions >= 4 and .versions <= 7 and .shortest > 950
+        and .longest < 2000' "$T/watched"
+    status_matches_books
+}
+
+@test "the status file follows the last commit within two seconds" {
+    # A notification, a repeat, a quarantined body: each stands in the file within two seconds, and the file then rests.
+    receiver_start
+    local changed
+    send deviceId=a
+    wait_for 2 status_is '.totals.notifications == 1 and .seq == 1 and .records[0].seq == 1'
+    send deviceId=a
+    wait_for 2 status_is '.totals.repeats == 1 and .records[0].deliveries == 2'
+    send swUpgradeResult=FAIL deviceId=b curVersion=1.0
+    wait_for 2 status_is '.upgrades.fail == 1 and .operations[0].failures[0].errorCode == "***"'
+    send -deviceId
+    wait_for 2 status_is '.totals.quarantined == 1 and .quarantine.held == 1'
+    status_matches_books
+    changed=$(stat -c %y "$T/state/status.json")
+    sleep 2.5
+    equal "the file of an idle receiver" "$(stat -c %y "$T/state/status.json")" "$changed"
+}
+
+@test "the status file is right again after SIGKILL" {
+    # Killed before the file could tell the last notifications, the receiver corrects it after the restart without a new one.
+    receiver_start
+    local i
+    for i in 1 2 3; do
+        peer burst --peers 20 >/dev/null
+        receiver_kill
+        receiver_restart
+        wait_for 2 status_is ".seq == $((i * 20)) and .pid == $(receiver_pid)"
+        status_matches_books
+    done
+}
+
+@test "the status file is made again where it is missing or damaged" {
+    # The file can be deleted or overwritten; the next start, and the next notification, make it again from the store.
+    receiver_start
+    send deviceId=a
+    wait_for_status '.seq == 1'
+    rm "$T/state/status.json"
+    send deviceId=b
+    wait_for 3 status_is '.seq == 2'
+    receiver_kill
+    head -c 100 /dev/urandom >"$T/state/status.json"
+    receiver_restart
+    wait_for 3 status_is '.seq == 2'
+}
+
+@test "the status file is bounded, whatever the history" {
+    # Many operations, error codes, long ids and large bodies: the file stays under 1 MiB, lists ten at most of each, and stays valid.
+    receiver_start
+    "$PYTHON" - "$T" <<'PYTHON'
+import json, sys
+
+sys.path.insert(0, sys.argv[1])
+base = {"notifyType": "swUpgradeResultNotify", "curVersion": "1", "targetVersion": "2",
+        "sourceVersion": "1", "swUpgradeResult": "FAIL", "upgradeTime": 1, "resultDesc": ""}
+for i in range(300):
+    long = ["x" * 20000, "\u2028\x01" * 6000, "\u00e9" * 9000, "\U0001f600" * 5000, "\"\\" * 8000][i % 5]
+    body = dict(base, deviceId=f"{i}{long}", appId=f"a{i % 40}{long}", operationId=f"{i % 60}{long}",
+                subOperationId=f"{i}", errorCode=f"{i}{long}", description=long)
+    with open(f"{sys.argv[1]}/large-{i}.json", "w", encoding="utf-8") as out:
+        json.dump(body, out, ensure_ascii=i % 2 == 0)
+PYTHON
+    local bodies=() i
+    for ((i = 0; i < 300; i++)); do bodies+=(--body "$T/large-$i.json"); done
+    peer burst --peers 300 "${bodies[@]}" >"$T/burst.out"
+    equal answers "$(jq -c .results "$T/burst.out")" '{"stored":300}'
+    wait_for 3 status_is '.seq == 300'
+    (($(stat -c %s "$T/state/status.json") < 1048576)) ||
+        fail "status.json has $(stat -c %s "$T/state/status.json") bytes"
+    status_is '(.operations | length) == 10 and (.records | length) == 10'
+    status_is '[.operations[].failures | length] | max <= 10'
+    status_is '[.records[].seq] == [range(300; 290; -1)]'
+    "$PYTHON" -c 'import json, sys; json.loads(open(sys.argv[1], encoding="utf-8").read())' \
+        "$T/state/status.json"
+    books_add_up
+}
+
+@test "no temporary file stays behind, and nobody else can read the folder's files" {
+    # Killed in the middle of replacing the file, the receiver leaves nothing that the next one does not tidy up.
+    receiver_start
+    local i
+    for i in 1 2 3 4 5; do
+        peer burst --peers 3 >/dev/null
+        kill_within_replacement "$(receiver_pid)"
+        wait_for 5 receiver_has_ended
+        receiver_restart
+    done
+    wait_for 3 only_known_files || fail "left behind: $(ls "$T/state")"
+    equal "files open to others" "$(find "$T/state" -type f -perm /0137)" ''
+}
+
+# Kills PID as soon as a temporary file can be seen, or after 1.5 s.
+kill_within_replacement() {
+    "$PYTHON" - "$T/state" "$1" <<'PYTHON'
+import os, signal, sys, time
+
+end = time.monotonic() + 1.5
+known = {"status.json"}
+while time.monotonic() < end:
+    if any("status" in name and name not in known for name in os.listdir(sys.argv[1])):
+        break
+os.kill(int(sys.argv[2]), signal.SIGKILL)
+PYTHON
+}
+
+only_known_files() {
+    [[ $(cd "$T/state" && ls) =~ ^(status.json|turn.lock|upgrades.db|upgrades.db-shm|upgrades.db-wal|writer.lock|[[:space:]])*$ ]]
+}
+
+@test "the status file tells a fault of the store, and its end" {
+    # While the store is locked by another program the file says so within two seconds, and says it is well within two of the end.
+    receiver_start
+    send deviceId=a
+    lock_store
+    send deviceId=b
+    answered 503
+    wait_for 2 status_is '.store.ok == false and (.store.fault | type) == "string"'
+    unlock_store
+    wait_for 4 status_is '.store.ok == true and .store.fault == null'
+    wait_for 5 stores_one
+}
