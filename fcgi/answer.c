@@ -12,6 +12,7 @@ static const struct {
 } statuses[] = {
     {200, "OK", ""},
     {400, "Bad Request", ""},
+    {401, "Unauthorized", "WWW-Authenticate: Signature\r\n"},
     {404, "Not Found", ""},
     {405, "Method Not Allowed", "Allow: POST\r\n"},
     {413, "Content Too Large", ""},

@@ -19,8 +19,9 @@ struct commit {
     struct ticket *first, **last; /* the queue */
     size_t waiting;               /* tickets in it */
     size_t waiting_bytes;         /* of their bodies */
-    uint64_t refused;             /* tickets turned away since the store failed */
-    uint64_t batches;
+    struct store_cursor cursor;   /* to be moved there, where MOVE says so */
+    bool move;
+    uint64_t refused;   /* tickets turned away since the store failed */
     struct fault fault; /* set: the store does not work */
     bool stop;
 };
@@ -48,12 +49,14 @@ static void write_batch(struct commit *commit)
     struct ticket *batch[COMMIT_BATCH_MAX];
     struct record *records[COMMIT_BATCH_MAX];
     size_t count = take_batch(commit, batch);
+    struct store_cursor cursor = commit->cursor;
+    bool move = commit->move;
     struct fault fault = commit->fault;
     monitor_leave(&commit->monitor);
 
     for (size_t i = 0; i < count; i++)
         records[i] = &batch[i]->record;
-    if (!fault.set && store_keep(commit->store, records, count, &fault) != 0)
+    if (!fault.set && store_keep(commit->store, records, count, move ? &cursor : NULL, &fault) != 0)
         metrics_add(commit->metrics, METRIC_store_faults, 1);
 
     /* The listener may hand out the connections behind the tickets at once, so the state that new
@@ -63,7 +66,8 @@ static void write_batch(struct commit *commit)
         commit->fault = fault;
         commit->refused += count;
     } else {
-        commit->batches++;
+        if (move && commit->cursor.seq == cursor.seq)
+            commit->move = false;
     }
     monitor_leave(&commit->monitor);
 
@@ -87,10 +91,14 @@ static void probe(struct commit *commit)
         return;
     monitor_leave(&commit->monitor);
     struct fault fault = FAULT_NONE;
+    int64_t opened = store_count_opened(commit->store);
     bool works = store_probe(commit->store, &fault) == 0;
+    bool replaced = opened != 0 && store_count_opened(commit->store) != opened;
     if (!works)
         metrics_add(commit->metrics, METRIC_store_faults, 1);
     monitor_enter(&commit->monitor);
+    if (replaced)
+        commit->move = false; /* it counts in the numbers of a store that is gone */
     if (!works) {
         commit->fault = fault;
         return;
@@ -108,7 +116,7 @@ static void *write_batches(void *argument)
     struct commit *commit = argument;
     monitor_enter(&commit->monitor);
     for (;;) {
-        if (commit->first != NULL)
+        if (commit->first != NULL || (commit->move && !commit->fault.set))
             write_batch(commit);
         else if (commit->stop)
             break;
@@ -169,19 +177,20 @@ int commit_submit(struct commit *commit, struct ticket *ticket, struct fault *fa
     return result;
 }
 
+void commit_move_cursor(struct commit *commit, const struct store_cursor *cursor)
+{
+    monitor_enter(&commit->monitor);
+    commit->cursor = *cursor;
+    commit->move = true;
+    monitor_wake(&commit->monitor);
+    monitor_leave(&commit->monitor);
+}
+
 void commit_get_fault(struct commit *commit, struct fault *fault)
 {
     monitor_enter(&commit->monitor);
     *fault = commit->fault;
     monitor_leave(&commit->monitor);
-}
-
-uint64_t commit_count(struct commit *commit)
-{
-    monitor_enter(&commit->monitor);
-    uint64_t batches = commit->batches;
-    monitor_leave(&commit->monitor);
-    return batches;
 }
 
 void commit_stop(struct commit *commit)

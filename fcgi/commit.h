@@ -52,11 +52,12 @@ int commit_start(struct commit **commit, struct store *store, const struct fault
  * is full, or the store does not work now. Thread-safe. */
 int commit_submit(struct commit *commit, struct ticket *ticket, struct fault *fault);
 
+/* Has the writer move an application's cursor with its next transaction. Only the newest place
+ * asked for counts; it is tried until it is kept. Thread-safe. */
+void commit_move_cursor(struct commit *commit, const struct store_cursor *cursor);
+
 /* Copies why the store does not work now, or sets FAULT to none. Thread-safe. */
 void commit_get_fault(struct commit *commit, struct fault *fault);
-
-/* How many batches were kept so far. Thread-safe. */
-uint64_t commit_count(struct commit *commit);
 
 /* Keeps what waits, ends the writer and frees COMMIT. No submit may come any more. Safe on NULL. */
 void commit_stop(struct commit *commit);

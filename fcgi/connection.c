@@ -85,7 +85,7 @@ void connection_end_idle(struct connection_list *list, size_t most, int64_t sinc
 {
     monitor_enter(&list->monitor);
     for (struct connection *c = list->first; c != NULL && most > 0; c = c->next) {
-        int64_t idle_since_ms = atomic_load(&c->idle_since_ms);
+        int64_t idle_since_ms = atomic_load_explicit(&c->idle_since_ms, memory_order_relaxed);
         if (idle_since_ms != 0 && idle_since_ms <= since_ms) {
             shutdown(c->fd, SHUT_RD);
             most--;

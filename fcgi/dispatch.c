@@ -18,8 +18,15 @@ static const struct dispatch_entry {
     enum record_meaning meaning;
     struct notification_result_members members; /* of a result */
 } entries[] = {
-    {"swUpgradeResultNotify", RECORD_RESULT, {"swUpgradeResult", "errorCode"}},
+    {"fwUpgradeResultNotify", RECORD_RESULT, {{"status", "Status"}, NULL}},
+    {"fwUpgradeStateChangeNotify", RECORD_PROGRESS, {{NULL}, NULL}},
+    {"swUpgradeResultNotify", RECORD_RESULT, {{"swUpgradeResult"}, "errorCode"}},
+    {"swUpgradeStateChangeNotify", RECORD_PROGRESS, {{NULL}, NULL}},
 };
+
+/* The member by which a body without a notifyType is known for a command's status (PLATFORM.md: it
+ * is pushed to the callbackUrl of a command). */
+#define UNTYPED_MEMBER "commandId"
 
 static int compare_type(const void *key, const void *entry)
 {
@@ -32,6 +39,7 @@ static const struct dispatch_entry *find_entry(const char *notify_type)
                    compare_type);
 }
 
+/* For quarantine, as its verdict tells. */
 static enum dispatch_result quarantine(struct record *record)
 {
     json_decref(record->json);
@@ -40,11 +48,29 @@ static enum dispatch_result quarantine(struct record *record)
     return DISPATCH_QUARANTINE;
 }
 
-static enum dispatch_result refuse_type(struct record *record, const char *reason)
+void dispatch_quarantine(struct record *record, const char *reason, const char *pointer)
 {
     snprintf(record->verdict.reason, sizeof record->verdict.reason, "%s", reason);
-    snprintf(record->verdict.pointer, sizeof record->verdict.pointer, "/notifyType");
-    return quarantine(record);
+    snprintf(record->verdict.pointer, sizeof record->verdict.pointer, "%s", pointer);
+    quarantine(record);
+}
+
+/* The schema that BODY must keep; NULL with the reason why there is none. */
+static const struct schema *find_schema(const json_t *body, const char **reason)
+{
+    const json_t *type = json_object_get(body, "notifyType");
+    const struct schema *schema = NULL;
+    if (type == NULL) {
+        *reason = "notifyType missing";
+        if (json_object_get(body, UNTYPED_MEMBER) != NULL)
+            schema = schema_untyped();
+    } else if (!json_is_string(type)) {
+        *reason = "notifyType is not a string";
+    } else {
+        *reason = "notifyType unknown";
+        schema = schema_find(json_string_value(type));
+    }
+    return schema;
 }
 
 /* Spells the body anew where the store could not find its members by name. Left alone on failure.
@@ -67,14 +93,12 @@ enum dispatch_result dispatch_read(struct record *record)
     case CONTENT_OBJECT:
         break;
     }
-    const json_t *type = json_object_get(record->json, "notifyType");
-    if (type == NULL)
-        return refuse_type(record, "notifyType missing");
-    if (!json_is_string(type))
-        return refuse_type(record, "notifyType is not a string");
-    const struct schema *schema = schema_find(json_string_value(type));
-    if (schema == NULL)
-        return refuse_type(record, "notifyType unknown");
+    const char *reason;
+    const struct schema *schema = find_schema(record->json, &reason);
+    if (schema == NULL) {
+        dispatch_quarantine(record, reason, "/notifyType");
+        return DISPATCH_QUARANTINE;
+    }
     if (!schema_check(schema, record->json, &record->verdict))
         return quarantine(record);
 

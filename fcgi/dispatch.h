@@ -5,6 +5,10 @@
 
 #include "record.h"
 
+/* The reason of a body that keeps its schema, but is of an application that is not among the
+ * accepted. */
+#define DISPATCH_APP_NOT_ACCEPTED "appId not accepted"
+
 enum dispatch_result {
     DISPATCH_NOTIFICATION, /* RECORD is a notification */
     DISPATCH_QUARANTINE,   /* RECORD is for quarantine, as its verdict tells */
@@ -14,5 +18,8 @@ enum dispatch_result {
 /* Reads RECORD's body and fills what it says. Gives RECORD->json, to be freed by json_decref when
  * the record is done with (it is NULL for quarantine). Thread-safe. */
 enum dispatch_result dispatch_read(struct record *record);
+
+/* Turns a notification into one for quarantine, with a reason and the member at fault. */
+void dispatch_quarantine(struct record *record, const char *reason, const char *pointer);
 
 #endif

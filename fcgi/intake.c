@@ -12,10 +12,13 @@
 
 struct intake {
     const struct options *options;
+    const struct trust *trust;
     struct log *log;
     struct commit *commit;
+    struct delivery *delivery; /* NULL: nobody to deliver to */
     intake_reply *reply;
     bool failing;       /* the writer's: the store's fault is logged already */
+    bool full;          /* the writer's: that quarantine is full is logged already */
     struct text lines;  /* the writer's: log lines of one batch */
     struct text answer; /* the writer's */
 };
@@ -34,8 +37,12 @@ void intake_take(struct intake *intake, struct ticket *ticket)
 {
     struct fault fault = FAULT_NONE;
     ticket->record.received_ms = moment_now_ms();
-    if (dispatch_read(&ticket->record) == DISPATCH_NO_MEMORY)
+    enum dispatch_result what = dispatch_read(&ticket->record);
+    if (what == DISPATCH_NO_MEMORY)
         fault_set(&fault, "out of memory");
+    else if (what == DISPATCH_NOTIFICATION && ticket->record.app_id[0] != '\0' &&
+             !trust_accepts_app(intake->trust, ticket->record.app_id))
+        dispatch_quarantine(&ticket->record, DISPATCH_APP_NOT_ACCEPTED, "/appId");
     if (!fault.set && commit_submit(intake->commit, ticket, &fault) == 0)
         return;
     struct text answer = {0};
@@ -43,13 +50,25 @@ void intake_take(struct intake *intake, struct ticket *ticket)
     text_release(&answer);
 }
 
+/* Says once that quarantine is full, and again after it had room in between. */
+static void watch_quarantine(struct intake *intake, const struct record *record)
+{
+    if (record->outcome == RECORD_LOG_ONLY && !intake->full)
+        log_event(intake->log, "fault", "fault",
+                  "quarantine is full: bodies go to the log alone until some are taken out");
+    if (record->outcome == RECORD_LOG_ONLY || record->outcome == RECORD_QUARANTINED)
+        intake->full = record->outcome == RECORD_LOG_ONLY;
+}
+
 /* The good end: the batch is on disk. First the log, in seq order, then the answers. */
 static void tell_kept(void *owner, struct ticket **tickets, size_t count)
 {
     struct intake *intake = owner;
     text_clear(&intake->lines);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        watch_quarantine(intake, &tickets[i]->record);
         notification_add_log_line(&tickets[i]->record, &intake->lines);
+    }
     log_lines(intake->log, &intake->lines, count);
     for (size_t i = 0; i < count; i++) {
         text_clear(&intake->answer);
@@ -58,6 +77,7 @@ static void tell_kept(void *owner, struct ticket **tickets, size_t count)
         record_release(&tickets[i]->record);
         intake->reply(tickets[i], status, &intake->answer);
     }
+    delivery_wake(intake->delivery);
 }
 
 /* The bad end: nothing of the batch is kept. */
@@ -83,14 +103,14 @@ static void tell_recovered(void *owner, uint64_t refused)
     log_lines(intake->log, &intake->lines, 1);
 }
 
-int intake_start(struct intake **gives, const struct options *options, struct store *store,
-                 const struct fault *open_fault, struct log *log, struct metrics *metrics,
-                 intake_reply *reply, struct fault *fault)
+int intake_start(struct intake **gives, const struct options *options, const struct trust *trust,
+                 struct store *store, const struct fault *open_fault, struct log *log,
+                 struct metrics *metrics, intake_reply *reply, struct fault *fault)
 {
     struct intake *intake = calloc(1, sizeof *intake);
     if (intake == NULL)
         return fault_set(fault, "intake: out of memory");
-    *intake = (struct intake){.options = options, .log = log, .reply = reply};
+    *intake = (struct intake){.options = options, .trust = trust, .log = log, .reply = reply};
     const struct commit_listener listener = {
         .owner = intake, .kept = tell_kept, .failed = tell_failed, .recovered = tell_recovered};
     if (open_fault != NULL) {
@@ -104,6 +124,11 @@ int intake_start(struct intake **gives, const struct options *options, struct st
     }
     *gives = intake;
     return 0;
+}
+
+void intake_wake(struct intake *intake, struct delivery *delivery)
+{
+    intake->delivery = delivery;
 }
 
 struct commit *intake_commit(struct intake *intake)

@@ -3,11 +3,13 @@
 #define INTAKE_H
 
 #include "commit.h"
+#include "delivery.h"
 #include "log.h"
 #include "metrics.h"
 #include "options.h"
 #include "store.h"
 #include "text.h"
+#include "trust.h"
 
 /* Sends ANSWER (a CGI response, lent; failed when memory was short) for the ticket, which is the
  * owner's again. Called once per ticket, in the writer's thread or in the one that called
@@ -18,9 +20,12 @@ struct intake;
 
 /* Starts the writer on STORE (see commit_start for OPEN_FAULT). All but OPEN_FAULT is lent for the
  * intake's lifetime. Gives *INTAKE. */
-int intake_start(struct intake **intake, const struct options *options, struct store *store,
-                 const struct fault *open_fault, struct log *log, struct metrics *metrics,
-                 intake_reply *reply, struct fault *fault);
+int intake_start(struct intake **intake, const struct options *options, const struct trust *trust,
+                 struct store *store, const struct fault *open_fault, struct log *log,
+                 struct metrics *metrics, intake_reply *reply, struct fault *fault);
+
+/* Has DELIVERY, which is lent, woken after each batch. Call it before the first take. */
+void intake_wake(struct intake *intake, struct delivery *delivery);
 
 /* Takes a body: TICKET's record has body, body_length and is otherwise zero. The bytes are lent
  * until the reply. Thread-safe. */

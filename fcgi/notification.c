@@ -18,6 +18,8 @@ void notification_read_ids(struct record *record)
     record->notify_type = member(record->json, "notifyType");
     record->app_id = member(record->json, "appId");
     record->device_id = member(record->json, "deviceId");
+    if (record->device_id[0] == '\0') /* commandRsp and deviceEvent have theirs in a header */
+        record->device_id = member(json_object_get(record->json, "header"), "deviceId");
     record->operation_id = member(record->json, "operationId");
     record->sub_operation_id = member(record->json, "subOperationId");
 }
@@ -25,7 +27,10 @@ void notification_read_ids(struct record *record)
 void notification_read_result(struct record *record,
                               const struct notification_result_members *members)
 {
-    bool success = strcmp(member(record->json, members->result), "SUCCESS") == 0;
+    const char *result = member(record->json, members->result[0]);
+    if (result[0] == '\0' && members->result[1] != NULL)
+        result = member(record->json, members->result[1]);
+    bool success = strcmp(result, "SUCCESS") == 0;
     bool arrived = strcmp(member(record->json, "curVersion"),
                           member(record->json, "targetVersion")) == 0;
     record->state = success ? RECORD_SUCCESS : RECORD_FAIL;

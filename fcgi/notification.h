@@ -7,7 +7,7 @@
 
 /* The members in which a kind of result says how the upgrade ended. */
 struct notification_result_members {
-    const char *result;     /* SUCCESS or FAIL */
+    const char *result[2];  /* SUCCESS or FAIL stands in one of these; NULL: no second one */
     const char *error_code; /* NULL: this kind has none */
 };
 

@@ -16,6 +16,9 @@
 #define MAX_BODY_MAX ((uint64_t)64 << 20)
 #define QUEUE_MAX 1000000
 
+/* A week: news older than that is no repeat by any account of the platform. */
+#define REPEAT_WINDOW_MAX_S (7 * 24 * 3600)
+
 static const char *const callbacks_default[] = {"/v1.0.0/messageReceiver",
                                                 "/v1.0.0/messageReceiver/cmd"};
 
@@ -76,17 +79,26 @@ static int take_text(struct options *options, const struct option_entry *entry, 
     return 0;
 }
 
+static int take_item(struct options *options, const struct option_entry *entry, const char *value,
+                     struct fault *fault)
+{
+    struct options_list *list = member(options, entry);
+    if (value[0] == '\0')
+        return fault_set(fault, "--%s: empty", entry->word);
+    if (list->length == OPTIONS_LIST_MAX)
+        return fault_set(fault, "--%s %s: more than %d of them", entry->word, value,
+                         OPTIONS_LIST_MAX);
+    list->items[list->length++] = value;
+    return 0;
+}
+
 static int take_callback(struct options *options, const struct option_entry *entry,
                          const char *value, struct fault *fault)
 {
     if (value[0] != '/' || strpbrk(value, "?# \t\r\n") != NULL)
         return fault_set(fault, "--%s %s: takes a path that begins with / and has no ?, # or space",
                          entry->word, value);
-    if (options->callbacks_length == OPTIONS_CALLBACKS_MAX)
-        return fault_set(fault, "--%s %s: more than %d paths", entry->word, value,
-                         OPTIONS_CALLBACKS_MAX);
-    options->callbacks[options->callbacks_length++] = value;
-    return 0;
+    return take_item(options, entry, value, fault);
 }
 
 static int take_switch(struct options *options, const struct option_entry *entry, const char *value,
@@ -110,17 +122,25 @@ static const struct option_entry entries[] = {
      MEMBER(state), 0, 0},
     {"callback", "PATH",
      "a callback path, may be repeated (/v1.0.0/messageReceiver and the same with /cmd)",
-     take_callback, 0, 0, 0},
+     take_callback, MEMBER(callbacks), 0, 0},
     {"workers", "N", "threads that read and check requests (the processors, at least 2)", take_size,
      MEMBER(workers), 1, WORKERS_MAX},
     {"max-body", "BYTES", "largest body taken, a larger one is answered 413 (1048576)", take_size,
      MEMBER(max_body), 1, MAX_BODY_MAX},
     {"queue", "N", "requests that may wait for the disk, more are answered 503 (1024)", take_size,
      MEMBER(queue), 1, QUEUE_MAX},
+    {"repeat-window", "SECONDS",
+     "how long the same news (not of an upgrade) counts as a repeat (600)", take_size,
+     MEMBER(repeat_window_s), 0, REPEAT_WINDOW_MAX_S},
     {"quarantine-max", "N", "bodies held in quarantine, more go to the log alone (10000)", take_u64,
      MEMBER(quarantine_max), 0, INT64_MAX},
     {"quarantine-bytes", "BYTES", "bytes held in quarantine, more go to the log alone (67108864)",
      take_u64, MEMBER(quarantine_bytes), 0, INT64_MAX},
+    {"app-id", "ID", "accept this appId, may be repeated; others are quarantined (all)", take_item,
+     MEMBER(app_ids), 0, 0},
+    {"token-file", "FILE",
+     "check each request's signature with the tokens in FILE, one a line; 401 when it is wrong",
+     take_text, MEMBER(token_file), 0, 0},
     {"log", "FILE", "write the log to FILE, not to stdout; opened again on SIGHUP", take_text,
      MEMBER(log), 0, 0},
     {"refuse-invalid", NULL, "answer 400 or 422, not 200, to what goes to quarantine", take_switch,
@@ -143,22 +163,29 @@ static void set_defaults(struct options *options)
                                               : (size_t)processors,
         .max_body = (size_t)1 << 20,
         .queue = 1024,
+        .repeat_window_s = 600,
         .quarantine_max = 10000,
         .quarantine_bytes = (uint64_t)64 << 20,
     };
 }
 
-/* The paths in UPGRADE_RECEIVER_CALLBACK, separated by white space; cuts up a copy. */
-static int take_callbacks(struct options *options, const struct option_entry *entry,
-                          const char *value, struct fault *fault)
+static bool is_list(const struct option_entry *entry)
 {
-    options->memory = strdup(value);
-    if (options->memory == NULL)
+    return entry->take == take_callback || entry->take == take_item;
+}
+
+/* Values separated by white space, as the environment has them; cuts up a copy. */
+static int take_list(struct options *options, const struct option_entry *entry, const char *value,
+                     struct fault *fault)
+{
+    struct options_list *list = member(options, entry);
+    list->memory = strdup(value);
+    if (list->memory == NULL)
         return fault_set(fault, "out of memory");
     char *rest = NULL;
-    for (char *path = strtok_r(options->memory, " \t\r\n", &rest); path != NULL;
-         path = strtok_r(NULL, " \t\r\n", &rest))
-        if (take_callback(options, entry, path, fault) != 0)
+    for (char *item = strtok_r(list->memory, " \t\r\n", &rest); item != NULL;
+         item = strtok_r(NULL, " \t\r\n", &rest))
+        if (entry->take(options, entry, item, fault) != 0)
             return -1;
     return 0;
 }
@@ -175,8 +202,8 @@ static int read_environment(struct options *options, struct fault *fault)
         const char *value = getenv(name);
         if (value == NULL)
             continue;
-        int error = entry->take == take_callback ? take_callbacks(options, entry, value, fault)
-                                                 : entry->take(options, entry, value, fault);
+        int error = is_list(entry) ? take_list(options, entry, value, fault)
+                                   : entry->take(options, entry, value, fault);
         if (error != 0)
             return fault_add(fault, "%s", name);
     }
@@ -191,9 +218,17 @@ static const struct option_entry *find_entry(const char *word, size_t length)
     return NULL;
 }
 
+/* The command line wins over the environment: its first value replaces all of that. */
+static void forget_environment(struct options_list *list)
+{
+    if (list->memory != NULL)
+        list->length = 0;
+    free(list->memory);
+    list->memory = NULL;
+}
+
 static int read_arguments(struct options *options, int argc, char **argv, struct fault *fault)
 {
-    size_t from_environment = options->callbacks_length;
     for (int i = 1; i < argc; i++) {
         const char *argument = argv[i];
         if (strncmp(argument, "--", 2) != 0)
@@ -208,10 +243,8 @@ static int read_arguments(struct options *options, int argc, char **argv, struct
             return fault_set(fault, "--%s: takes no value", entry->word);
         if (entry->value != NULL && value == NULL && (value = argv[++i]) == NULL)
             return fault_set(fault, "--%s: takes a value, %s", entry->word, entry->value);
-        if (entry->take == take_callback && from_environment > 0) {
-            options->callbacks_length = 0; /* the command line wins over the environment */
-            from_environment = 0;
-        }
+        if (is_list(entry))
+            forget_environment(member(options, entry));
         if (entry->take(options, entry, value, fault) != 0)
             return -1;
     }
@@ -225,27 +258,29 @@ int options_read(struct options *options, int argc, char **argv, struct fault *f
         options_release(options);
         return -1;
     }
-    if (options->callbacks_length == 0) {
-        memcpy(options->callbacks, callbacks_default, sizeof callbacks_default);
-        options->callbacks_length = sizeof callbacks_default / sizeof callbacks_default[0];
+    if (options->callbacks.length == 0) {
+        memcpy(options->callbacks.items, callbacks_default, sizeof callbacks_default);
+        options->callbacks.length = sizeof callbacks_default / sizeof callbacks_default[0];
     }
     return 0;
 }
 
 void options_release(struct options *options)
 {
-    free(options->memory);
-    options->memory = NULL;
+    forget_environment(&options->callbacks);
+    forget_environment(&options->app_ids);
 }
 
-void options_print_help(FILE *out)
+void options_print_help(const char *program, FILE *out)
 {
-    fputs("Usage: upgrade-receiver [OPTION]... with a listening socket on file descriptor 0\n"
-          "\n"
-          "Receives the software upgrade results that an IoT platform pushes, behind a web\n"
-          "server that speaks FastCGI: spawn-fcgi -n -s SOCKET -- upgrade-receiver [OPTION]...\n"
-          "\n",
-          out);
+    fprintf(
+        out,
+        "Usage: %s [OPTION]... with a listening socket on file descriptor 0\n"
+        "\n"
+        "Receives the notifications of software upgrades that an IoT platform pushes, behind a\n"
+        "web server that speaks FastCGI: spawn-fcgi -n -s SOCKET -- %s [OPTION]...\n"
+        "\n",
+        program, program);
     for (size_t i = 0; i < ENTRIES; i++) {
         char usage[64];
         snprintf(usage, sizeof usage, "--%s%s%s", entries[i].word, entries[i].value ? " " : "",
@@ -254,6 +289,8 @@ void options_print_help(FILE *out)
     }
     fputs(
         "\nEach option is also an environment variable: --max-body is UPGRADE_RECEIVER_MAX_BODY.\n"
-        "A switch is set there by 1; several callback paths are separated by white space.\n",
+        "A switch is set there by 1; the values of an option that may be repeated are separated "
+        "by\n"
+        "white space.\n",
         out);
 }

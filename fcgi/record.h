@@ -35,6 +35,7 @@ enum record_outcome {
     RECORD_REPEATED,    /* counted as one more delivery of notification SEQ */
     RECORD_QUARANTINED, /* in quarantine under ID */
     RECORD_LOG_ONLY,    /* quarantine is full: it goes to the log alone */
+    RECORD_GONE,        /* it was to leave quarantine, and is not there any more */
 };
 
 struct record {
@@ -43,6 +44,7 @@ struct record {
     size_t body_length;
     char *rendered; /* the same content spelled another way, where it must be; NULL: as received */
     int64_t received_ms; /* since 1970 */
+    int64_t requeue_id;  /* it comes from quarantine, where it had this id, and leaves it; 0: no */
 
     /* of a notification: its parsed body and what points into it, "" where it has none */
     json_t *json;

@@ -108,6 +108,11 @@ static enum request_body judge_body(const char *content_length, const struct gat
     return gather->body_too_large ? REQUEST_BODY_TOO_LARGE : REQUEST_BODY_WHOLE;
 }
 
+const char *request_parameter(const struct request *request, const char *name)
+{
+    return FCGX_GetParam(name, request->fcgx.envp);
+}
+
 int request_read(struct request *request, struct request_file *file, const struct gather *gather,
                  struct fault *fault)
 {
@@ -130,12 +135,12 @@ int request_read(struct request *request, struct request_file *file, const struc
         return fault_set(fault, "libfcgi cannot read a request");
     }
     request->fcgx.ipcFd = -1;
-    const char *method = FCGX_GetParam("REQUEST_METHOD", request->fcgx.envp);
-    const char *uri = FCGX_GetParam("REQUEST_URI", request->fcgx.envp);
+    const char *method = request_parameter(request, "REQUEST_METHOD");
+    const char *uri = request_parameter(request, "REQUEST_URI");
     request->method = method == NULL ? "" : method;
     request->path = uri == NULL ? "" : uri;
     request->path_length = strcspn(request->path, "?");
-    request->body = judge_body(FCGX_GetParam("CONTENT_LENGTH", request->fcgx.envp), gather);
+    request->body = judge_body(request_parameter(request, "CONTENT_LENGTH"), gather);
     return 0;
 }
 

@@ -47,6 +47,10 @@ int request_library_init(struct fault *fault);
 int request_read(struct request *request, struct request_file *file, const struct gather *gather,
                  struct fault *fault);
 
+/* A parameter of the request, such as HTTP_NONCE for the header Nonce; NULL where there is none.
+ * Lent until the request is answered. */
+const char *request_parameter(const struct request *request, const char *name);
+
 /* Sends HEAD_AND_BODY (a CGI response) and the end of the request to SOCKET, which is non-blocking:
  * a peer that does not take a few hundred bytes at once has gone wrong. Releases what request_read
  * took. Returns -1 when the answer did not go out whole. */

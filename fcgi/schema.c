@@ -22,6 +22,11 @@ const struct schema *schema_find(const char *notify_type)
     return bsearch(notify_type, table, TABLE_LENGTH, sizeof table[0], compare_type);
 }
 
+const struct schema *schema_untyped(void)
+{
+    return untyped.root == NULL ? NULL : &untyped;
+}
+
 size_t schema_count(void)
 {
     return TABLE_LENGTH;
@@ -179,6 +184,32 @@ static bool check_array(const struct schema_node *node, const json_t *array,
     return true;
 }
 
+/* Where none of the alternatives holds, the first one's reason stands. */
+static bool check_any_of(const struct schema_node *const *any_of, const json_t *value,
+                         struct schema_verdict *verdict)
+{
+    struct schema_verdict first = {.reason = ""}, other;
+    for (size_t i = 0; any_of[i] != NULL; i++) {
+        other = (struct schema_verdict){.reason = ""};
+        if (check_node(any_of[i], value, i == 0 ? &first : &other))
+            return true;
+    }
+    *verdict = first;
+    return false;
+}
+
+static bool check_kind(const struct schema_node *node, unsigned type, const json_t *value,
+                       struct schema_verdict *verdict)
+{
+    if (type == SCHEMA_STRING)
+        return check_string(node, value, verdict);
+    if (type == SCHEMA_OBJECT)
+        return check_object(node, value, verdict);
+    if (type == SCHEMA_ARRAY)
+        return check_array(node, value, verdict);
+    return true;
+}
+
 static bool check_node(const struct schema_node *node, const json_t *value,
                        struct schema_verdict *verdict)
 {
@@ -190,13 +221,8 @@ static bool check_node(const struct schema_node *node, const json_t *value,
             describe_types(type, node->types, verdict->reason);
         return false;
     }
-    if (type == SCHEMA_STRING)
-        return check_string(node, value, verdict);
-    if (type == SCHEMA_OBJECT)
-        return check_object(node, value, verdict);
-    if (type == SCHEMA_ARRAY)
-        return check_array(node, value, verdict);
-    return true;
+    return check_kind(node, type, value, verdict) &&
+           (node->any_of == NULL || check_any_of(node->any_of, value, verdict));
 }
 
 bool schema_check(const struct schema *schema, const json_t *body, struct schema_verdict *verdict)

@@ -32,7 +32,8 @@ struct schema_node {
     const char *const *values;           /* the only strings allowed, NULL-terminated; or NULL */
     const struct schema_member *members; /* of an object; others are allowed */
     size_t members_length;
-    const struct schema_node *items; /* of every item of an array; or NULL */
+    const struct schema_node *items;         /* of every item of an array; or NULL */
+    const struct schema_node *const *any_of; /* one of these must hold, NULL-terminated; or NULL */
 };
 
 struct schema_member {
@@ -43,7 +44,7 @@ struct schema_member {
 
 /* The schema of one notifyType. */
 struct schema {
-    const char *notify_type;
+    const char *notify_type; /* or the name of the body that has none */
     const struct schema_node *root;
 };
 
@@ -57,7 +58,10 @@ struct schema_verdict {
 /* The schema for a notifyType, or NULL where none is known. */
 const struct schema *schema_find(const char *notify_type);
 
-/* How many schemas there are, and the one at INDEX, sorted by notifyType. */
+/* The schema for a body that has no notifyType, or NULL where there is none. */
+const struct schema *schema_untyped(void);
+
+/* How many schemas of notifyTypes there are, and the one at INDEX, sorted by notifyType. */
 size_t schema_count(void);
 const struct schema *schema_at(size_t index);
 

@@ -59,6 +59,19 @@ static void add_process(const struct status_process *process, struct text *text)
     text_add_string(text, "},\n");
 }
 
+static void add_cursors(const struct store_snapshot *snapshot, struct text *text)
+{
+    text_add_string(text, "  \"applications\": [");
+    for (size_t i = 0; i < snapshot->cursors_length; i++) {
+        const struct store_cursor *cursor = &snapshot->cursors[i];
+        text_add_string(text, i == 0 ? "{" : ",{");
+        add_string(text, "name", cursor->name);
+        text_addf(text, ",\"cursor\":%lld,\"backlog\":%lld}", (long long)cursor->seq,
+                  (long long)(snapshot->totals.seq - cursor->seq));
+    }
+    text_add_string(text, "],\n");
+}
+
 static void add_operation(const struct store_operation *operation, struct text *text)
 {
     text_add_string(text, "    {");
@@ -85,7 +98,7 @@ static void add_operation(const struct store_operation *operation, struct text *
     text_add_string(text, "]}");
 }
 
-static void add_record(const struct store_recent *record, struct text *text)
+static void add_record(const struct store_kept *record, struct text *text)
 {
     text_addf(text, "    {\"seq\":%lld,", (long long)record->seq);
     add_time(text, "receivedAt", record->received_ms);
@@ -105,6 +118,7 @@ void status_format(const struct store_snapshot *snapshot, const struct status_pr
     text_addf(text, ",\n  \"seq\": %lld,\n", (long long)snapshot->totals.seq);
     add_process(process, text);
     add_totals(&snapshot->totals, text);
+    add_cursors(snapshot, text);
     text_add_string(text, "  \"operations\": [");
     for (size_t i = 0; i < snapshot->operations_length; i++) {
         text_add_string(text, i == 0 ? "\n" : ",\n");

@@ -20,7 +20,11 @@
 /* Version of the tables, kept in the file. */
 #define STORE_VERSION 1
 
+/* Bytes of a cursor's name, with the NUL. */
+#define STORE_CURSOR_NAME_MAX 64
+
 /* Bounds of a snapshot. */
+#define STORE_SNAPSHOT_CURSORS 8
 #define STORE_SNAPSHOT_OPERATIONS 10
 #define STORE_SNAPSHOT_FAILURES 10
 #define STORE_SNAPSHOT_RECORDS 10
@@ -31,6 +35,7 @@ struct store_config {
     const char *folder;        /* the state folder, lent for the store's lifetime */
     uint64_t quarantine_max;   /* bodies held */
     uint64_t quarantine_bytes; /* bytes of them */
+    int64_t repeat_window_ms;  /* how long equal news is a repeat; equal upgrades always are */
 };
 
 struct store;
@@ -46,13 +51,25 @@ int store_make_folder(const char *folder, struct fault *fault);
  * away by itself: no store of ours, or one that a newer version made. */
 int store_open(struct store *store, struct fault *fault);
 
+/* How far an application has been told, under its name. */
+struct store_cursor {
+    char name[STORE_CURSOR_NAME_MAX];
+    int64_t seq; /* of the last notification it was told */
+};
+
 /* Keeps COUNT records in one transaction, synced to disk when this returns 0, and sets each one's
- * outcome. On failure nothing is kept, no outcome is set, and the store stays usable. */
-int store_keep(struct store *store, struct record **records, size_t count, struct fault *fault);
+ * outcome; moves CURSOR, unless that is NULL, forward in the same transaction. On failure nothing
+ * is kept, no outcome is set, and the store stays usable. */
+int store_keep(struct store *store, struct record **records, size_t count,
+               const struct store_cursor *cursor, struct fault *fault);
 
 /* Finds out by a write of its own whether the store can keep records again; opens it anew where it
  * is closed, or where its files are no longer the ones that were opened. */
 int store_probe(struct store *store, struct fault *fault);
+
+/* How many stores have been opened so far, one that was replaced beneath the receiver and the one
+ * that took its place counting as two. */
+int64_t store_count_opened(const struct store *store);
 
 /* Totals since the store was made. */
 struct store_totals {
@@ -77,9 +94,19 @@ struct store_operation {
     size_t failures_length;
 };
 
-struct store_recent {
+/* A notification as it is kept. */
+struct store_kept {
     int64_t seq, received_ms, deliveries;
-    char *body; /* NUL-terminated; NULL where it is longer than STORE_SNAPSHOT_BODY_MAX */
+    char *body; /* NUL-terminated; in a snapshot NULL where longer than STORE_SNAPSHOT_BODY_MAX */
+    size_t body_length;
+};
+
+/* A body in quarantine. */
+struct store_quarantined {
+    int64_t id, received_ms;
+    char *reason;  /* NUL-terminated */
+    char *pointer; /* NUL-terminated, may be empty */
+    char *body;    /* byte for byte; a NUL follows */
     size_t body_length;
 };
 
@@ -88,9 +115,14 @@ struct store_snapshot {
     struct store_totals totals;
     struct store_operation operations[STORE_SNAPSHOT_OPERATIONS]; /* the latest first */
     size_t operations_length;
-    struct store_recent records[STORE_SNAPSHOT_RECORDS]; /* the latest first */
+    struct store_kept records[STORE_SNAPSHOT_RECORDS]; /* the latest first */
     size_t records_length;
+    struct store_cursor cursors[STORE_SNAPSHOT_CURSORS]; /* by name */
+    size_t cursors_length;
 };
+
+/* Bytes of bodies after which a read of many ends early. */
+#define STORE_READ_BYTES ((size_t)4 << 20)
 
 struct store_reader;
 
@@ -103,6 +135,30 @@ void store_reader_free(struct store_reader *reader);
 int store_read_snapshot(struct store_reader *reader, struct store_snapshot *snapshot,
                         struct fault *fault);
 void store_snapshot_release(struct store_snapshot *snapshot);
+
+/* How often the reader has opened files so far: another number, another store. */
+int64_t store_reader_opened(const struct store_reader *reader);
+
+/* Sets *VERSION to a number that is another one after any process has committed to the store. */
+int store_read_version(struct store_reader *reader, int64_t *version, struct fault *fault);
+
+/* Sets *SEQ to where the cursor NAME stands; 0 where there is none yet. */
+int store_read_cursor(struct store_reader *reader, const char *name, int64_t *seq,
+                      struct fault *fault);
+
+/* Reads notifications numbered above AFTER, in seq order, MOST at most; their bodies together may
+ * pass STORE_READ_BYTES by one body. Gives what KEPT points to, to be freed with
+ * store_kept_release. */
+int store_read_after(struct store_reader *reader, int64_t after, struct store_kept *kept,
+                     size_t most, size_t *count, struct fault *fault);
+void store_kept_release(struct store_kept *kept, size_t count);
+
+/* Reads bodies in quarantine with ids above AFTER, in order, MOST at most, bounded like the above.
+ */
+int store_read_quarantined(struct store_reader *reader, int64_t after,
+                           struct store_quarantined *quarantined, size_t most, size_t *count,
+                           struct fault *fault);
+void store_quarantined_release(struct store_quarantined *quarantined, size_t count);
 
 /* Copies committed pages from the write-ahead log to the main file, beside the writer. With FINAL,
  * for use after the last batch, the log is emptied as well. */

@@ -83,14 +83,18 @@ int store_books_finish(struct store *store, struct fault *fault)
 {
     for (size_t i = 0; i < store->tallies_length; i++) {
         const struct store_tally *tally = &store->tallies[i];
-        if (tally->last_seq == 0)
-            continue; /* repeats alone */
+        if (!tally->changed)
+            continue;
         sqlite3_stmt *change = store_statement(store, STORE_change_operation);
         const int64_t values[] = {tally->operation, tally->in_progress,   tally->success,
                                   tally->fail,      tally->contradictory, tally->last_ms,
                                   tally->last_seq};
         for (int v = 0; v < (int)(sizeof values / sizeof values[0]); v++)
             sqlite3_bind_int64(change, v + 1, values[v]);
+        if (tally->last_seq == 0) {
+            sqlite3_bind_null(change, 6);
+            sqlite3_bind_null(change, 7);
+        }
         if (store_run(store, change, "cannot change an operation", fault) != 0)
             return -1;
     }
@@ -202,6 +206,12 @@ static int find_place(struct store *store, const struct record *record, struct p
     return 0;
 }
 
+/* Whether two times lie no further apart than WINDOW_MS; the clock may have stepped either way. */
+static bool is_within(int64_t window_ms, int64_t a_ms, int64_t b_ms)
+{
+    return a_ms - b_ms <= window_ms && b_ms - a_ms <= window_ms;
+}
+
 /* Whether a notification with this content is kept already: 1, with its number in RECORD; 0; or -1.
  */
 static int find_same(struct store *store, struct record *record, const struct place *place,
@@ -217,6 +227,12 @@ static int find_same(struct store *store, struct record *record, const struct pl
         if (body == NULL ||
             !content_equals(record->json, body, (size_t)sqlite3_column_bytes(find, 2)))
             continue;
+        if (!is_of_upgrade(record) &&
+            !is_within(store->config.repeat_window_ms, record->received_ms,
+                       sqlite3_column_int64(find, 3))) {
+            step = SQLITE_DONE; /* the latest of its equals is too old, and so are the others */
+            break;
+        }
         record->seq = sqlite3_column_int64(find, 0);
         record->deliveries = sqlite3_column_int64(find, 1) + 1;
         found = 1;
@@ -265,6 +281,7 @@ struct upgrade {
     int64_t id; /* 0: not known yet */
     enum record_state state;
     bool contradictory;
+    int64_t received_ms; /* of the notification that the state comes from */
 };
 
 static int find_upgrade(struct store *store, const struct record *record, const struct place *place,
@@ -283,6 +300,7 @@ static int find_upgrade(struct store *store, const struct record *record, const 
             .id = sqlite3_column_int64(find, 0),
             .state = (enum record_state)sqlite3_column_int(find, 1),
             .contradictory = sqlite3_column_int(find, 2) != 0,
+            .received_ms = sqlite3_column_int64(find, 3),
         };
     else if (step != SQLITE_DONE)
         store_fault(store->db, fault, "cannot look up an upgrade");
@@ -315,13 +333,16 @@ static void count_upgrade(struct store *store, struct store_tally *tally, enum r
     }
 }
 
-static int count_failure(struct store *store, int64_t operation, const char *error_code, int64_t ms,
-                         struct fault *fault)
+/* Adds a result to the failures by errorCode: BY is 1, or 0 where it is history already. */
+static int count_failure(struct store *store, const struct record *record, int64_t operation,
+                         int by, struct fault *fault)
 {
     sqlite3_stmt *count = store_statement(store, STORE_count_failure);
     sqlite3_bind_int64(count, 1, operation);
-    bind_text(count, 2, error_code);
-    sqlite3_bind_int64(count, 3, ms);
+    bind_text(count, 2, record->error_code);
+    sqlite3_bind_int(count, 3, by);
+    sqlite3_bind_int64(count, 4, record->received_ms);
+    sqlite3_bind_int(count, 5, record->requeue_id != 0);
     return store_run(store, count, "cannot count a failure", fault);
 }
 
@@ -362,6 +383,13 @@ static int add_upgrade(struct store *store, const struct record *record, const s
     return store_run(store, add, "cannot add an upgrade", fault);
 }
 
+/* Whether RECORD comes late from quarantine: what the upgrade is by now was received after it. */
+static bool is_overtaken(const struct record *record, const struct upgrade *upgrade)
+{
+    return record->requeue_id != 0 && upgrade->id != 0 &&
+           record->received_ms < upgrade->received_ms;
+}
+
 /* A state change: the last one received is the upgrade's step; it never undoes a result. */
 static int put_progress(struct store *store, const struct record *record, const struct place *place,
                         const struct upgrade *upgrade, struct fault *fault)
@@ -370,6 +398,8 @@ static int put_progress(struct store *store, const struct record *record, const 
         count_upgrade(store, place->tally, RECORD_IN_PROGRESS, false, 1);
         return add_upgrade(store, record, place, fault);
     }
+    if (is_overtaken(record, upgrade))
+        return 0;
     sqlite3_stmt *set = store_statement(store, STORE_set_step);
     sqlite3_bind_int64(set, 1, upgrade->id);
     sqlite3_bind_int64(set, 2, record->seq);
@@ -380,9 +410,12 @@ static int put_progress(struct store *store, const struct record *record, const 
 static int put_result(struct store *store, const struct record *record, const struct place *place,
                       const struct upgrade *upgrade, struct fault *fault)
 {
+    bool history = upgrade->state != RECORD_IN_PROGRESS && is_overtaken(record, upgrade);
     if (record->state == RECORD_FAIL &&
-        count_failure(store, place->operation, record->error_code, record->received_ms, fault) != 0)
+        count_failure(store, record, place->operation, history ? 0 : 1, fault) != 0)
         return -1;
+    if (history)
+        return 0;
     count_upgrade(store, place->tally, record->state, record->contradictory, 1);
     if (upgrade->id == 0)
         return add_upgrade(store, record, place, fault);
@@ -406,16 +439,17 @@ static int put_upgrade(struct store *store, const struct record *record, const s
     struct upgrade upgrade;
     if (find_upgrade(store, record, place, &upgrade, fault) != 0)
         return -1;
-    place->tally->last_ms = record->received_ms;
-    place->tally->last_seq = record->seq;
+    place->tally->changed = true;
+    if (record->requeue_id == 0) {
+        place->tally->last_ms = record->received_ms;
+        place->tally->last_seq = record->seq;
+    }
     return record->meaning == RECORD_PROGRESS ? put_progress(store, record, place, &upgrade, fault)
                                               : put_result(store, record, place, &upgrade, fault);
 }
 
-int store_books_put(struct store *store, struct record *record, struct fault *fault)
+static int put_notification(struct store *store, struct record *record, struct fault *fault)
 {
-    if (record->meaning == RECORD_QUARANTINE)
-        return put_quarantined(store, record, fault);
     struct place place;
     if (find_place(store, record, &place, fault) != 0)
         return -1;
@@ -425,4 +459,48 @@ int store_books_put(struct store *store, struct record *record, struct fault *fa
     if (add_notification(store, record, &place, fault) != 0)
         return -1;
     return is_of_upgrade(record) ? put_upgrade(store, record, &place, fault) : 0;
+}
+
+/* Takes the body that RECORD came from out of quarantine: 1, or 0 where it is not there, or -1. */
+static int leave_quarantine(struct store *store, const struct record *record, struct fault *fault)
+{
+    sqlite3_stmt *size = store_statement(store, STORE_size_quarantined);
+    sqlite3_bind_int64(size, 1, record->requeue_id);
+    int step = sqlite3_step(size);
+    int64_t bytes = step == SQLITE_ROW ? sqlite3_column_int64(size, 0) : 0;
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        store_fault(store->db, fault, "cannot look up a quarantined body");
+    sqlite3_reset(size);
+    if (step != SQLITE_ROW)
+        return step == SQLITE_DONE ? 0 : -1;
+
+    sqlite3_stmt *remove = store_statement(store, STORE_remove_quarantined);
+    sqlite3_bind_int64(remove, 1, record->requeue_id);
+    if (store_run(store, remove, "cannot take a body out of quarantine", fault) != 0)
+        return -1;
+    store->ledger.totals.quarantine_held--;
+    store->ledger.totals.quarantine_bytes -= bytes;
+    return 1;
+}
+
+int store_books_put(struct store *store, struct record *record, struct fault *fault)
+{
+    if (record->requeue_id != 0) {
+        int left = leave_quarantine(store, record, fault);
+        if (left <= 0) {
+            record->outcome = RECORD_GONE;
+            return left;
+        }
+    }
+    return record->meaning == RECORD_QUARANTINE ? put_quarantined(store, record, fault)
+                                                : put_notification(store, record, fault);
+}
+
+int store_books_move_cursor(struct store *store, const struct store_cursor *cursor,
+                            struct fault *fault)
+{
+    sqlite3_stmt *move = store_statement(store, STORE_move_cursor);
+    bind_text(move, 1, cursor->name);
+    sqlite3_bind_int64(move, 2, cursor->seq);
+    return store_run(store, move, "cannot move a cursor", fault);
 }

@@ -67,6 +67,7 @@ static const char layout[] =
     " quarantine_id INTEGER NOT NULL,"
     " quarantine_held INTEGER NOT NULL, quarantine_bytes INTEGER NOT NULL);"
     "INSERT INTO totals VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);"
+    "CREATE TABLE cursor (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE secret (hash_key BLOB NOT NULL);"
     "CREATE TABLE probe (id INTEGER PRIMARY KEY, pad BLOB NOT NULL);"
 
@@ -74,7 +75,8 @@ static const char layout[] =
     " n.seq, strftime('%Y-%m-%dT%H:%M:%fZ', n.received_at / 1000.0, 'unixepoch') AS receivedAt,"
     " json_extract(n.body, '$.notifyType') AS notifyType,"
     " json_extract(n.body, '$.appId') AS appId,"
-    " json_extract(n.body, '$.deviceId') AS deviceId,"
+    " coalesce(json_extract(n.body, '$.deviceId'), json_extract(n.body, '$.header.deviceId'))"
+    " AS deviceId,"
     " json_extract(n.body, '$.operationId') AS operationId,"
     " json_extract(n.body, '$.subOperationId') AS subOperationId,"
     " n.body, n.deliveries FROM notification n;"

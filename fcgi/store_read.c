@@ -15,6 +15,7 @@ struct store_reader {
     char *path;
     sqlite3 *db; /* NULL: not open */
     struct store_identity identity;
+    int64_t opened; /* how often */
 };
 
 int store_reader_new(struct store_reader **gives, const char *folder, struct fault *fault)
@@ -28,6 +29,11 @@ int store_reader_new(struct store_reader **gives, const char *folder, struct fau
     snprintf(reader->path, size, "%s/upgrades.db", folder);
     *gives = reader;
     return 0;
+}
+
+int64_t store_reader_opened(const struct store_reader *reader)
+{
+    return reader->opened;
 }
 
 static void close_reader(struct store_reader *reader)
@@ -67,6 +73,7 @@ static int open_reader(struct store_reader *reader, struct fault *fault)
     if (sqlite3_exec(reader->db, READER_CACHE, NULL, NULL, NULL) != SQLITE_OK)
         goto fail;
     reader->identity = now;
+    reader->opened++;
     return 0;
 
 fail:
@@ -206,9 +213,9 @@ static int read_records(struct store_reader *reader, struct store_snapshot *snap
     sqlite3_bind_int(read, 1, STORE_SNAPSHOT_RECORDS);
     int step;
     while ((step = sqlite3_step(read)) == SQLITE_ROW) {
-        struct store_recent *record = &snapshot->records[snapshot->records_length++];
+        struct store_kept *record = &snapshot->records[snapshot->records_length++];
         const char *body = (const char *)sqlite3_column_text(read, 3);
-        *record = (struct store_recent){
+        *record = (struct store_kept){
             .seq = sqlite3_column_int64(read, 0),
             .received_ms = sqlite3_column_int64(read, 1),
             .deliveries = sqlite3_column_int64(read, 2),
@@ -219,6 +226,24 @@ static int read_records(struct store_reader *reader, struct store_snapshot *snap
             sqlite3_finalize(read);
             return fault_set(fault, "out of memory");
         }
+    }
+    return finish(reader, read, step, fault);
+}
+
+static int read_cursors(struct store_reader *reader, struct store_snapshot *snapshot,
+                        struct fault *fault)
+{
+    sqlite3_stmt *read = prepare(reader, "SELECT name, seq FROM cursor ORDER BY name LIMIT ?1",
+                                 fault);
+    if (read == NULL)
+        return -1;
+    sqlite3_bind_int(read, 1, STORE_SNAPSHOT_CURSORS);
+    int step;
+    while ((step = sqlite3_step(read)) == SQLITE_ROW) {
+        struct store_cursor *cursor = &snapshot->cursors[snapshot->cursors_length++];
+        snprintf(cursor->name, sizeof cursor->name, "%s",
+                 (const char *)sqlite3_column_text(read, 0));
+        cursor->seq = sqlite3_column_int64(read, 1);
     }
     return finish(reader, read, step, fault);
 }
@@ -236,7 +261,7 @@ int store_read_snapshot(struct store_reader *reader, struct store_snapshot *snap
         store_fault(reader->db, fault, reader->path);
     } else if (read_totals(reader, &taken->totals, fault) == 0 &&
                read_operations(reader, taken, fault) == 0 &&
-               read_records(reader, taken, fault) == 0) {
+               read_records(reader, taken, fault) == 0 && read_cursors(reader, taken, fault) == 0) {
         result = 0;
     }
     sqlite3_exec(reader->db, "COMMIT", NULL, NULL, NULL);
@@ -252,9 +277,162 @@ int store_read_snapshot(struct store_reader *reader, struct store_snapshot *snap
 
 void store_snapshot_release(struct store_snapshot *snapshot)
 {
-    for (size_t i = 0; i < snapshot->records_length; i++)
-        free(snapshot->records[i].body);
+    store_kept_release(snapshot->records, snapshot->records_length);
     snapshot->records_length = 0;
+}
+
+/* Reads the one number that SQL gives, with one TEXT bound where that is not NULL; left alone where
+ * there is no row. */
+static int read_number(struct store_reader *reader, const char *sql, const char *text,
+                       int64_t *number, struct fault *fault)
+{
+    if (open_reader(reader, fault) != 0)
+        return -1;
+    sqlite3_stmt *read = prepare(reader, sql, fault);
+    if (read == NULL)
+        return -1;
+    if (text != NULL)
+        sqlite3_bind_text(read, 1, text, -1, SQLITE_STATIC);
+    int64_t found = *number;
+    int step;
+    while ((step = sqlite3_step(read)) == SQLITE_ROW)
+        found = sqlite3_column_int64(read, 0);
+    if (finish(reader, read, step, fault) != 0)
+        return -1;
+    *number = found;
+    return 0;
+}
+
+int store_read_version(struct store_reader *reader, int64_t *version, struct fault *fault)
+{
+    int64_t number = 0;
+    if (read_number(reader, "PRAGMA data_version", NULL, &number, fault) != 0)
+        return -1;
+    *version = reader->opened << 32 | number;
+    return 0;
+}
+
+int store_read_cursor(struct store_reader *reader, const char *name, int64_t *seq,
+                      struct fault *fault)
+{
+    *seq = 0;
+    return read_number(reader, "SELECT seq FROM cursor WHERE name = ?1", name, seq, fault);
+}
+
+/* Copies a column's bytes, with a NUL behind them; NULL when memory is short. */
+static char *copy_bytes(sqlite3_stmt *statement, int column, size_t *length)
+{
+    const void *bytes = sqlite3_column_blob(statement, column);
+    size_t size = (size_t)sqlite3_column_bytes(statement, column);
+    char *copy = malloc(size + 1);
+    if (copy == NULL)
+        return NULL;
+    if (size > 0)
+        memcpy(copy, bytes, size);
+    copy[size] = '\0';
+    if (length != NULL)
+        *length = size;
+    return copy;
+}
+
+/* Prepares a read of rows numbered above AFTER, MOST at most. */
+static sqlite3_stmt *prepare_after(struct store_reader *reader, const char *sql, int64_t after,
+                                   size_t most, struct fault *fault)
+{
+    if (open_reader(reader, fault) != 0)
+        return NULL;
+    sqlite3_stmt *read = prepare(reader, sql, fault);
+    if (read == NULL)
+        return NULL;
+    sqlite3_bind_int64(read, 1, after);
+    sqlite3_bind_int64(read, 2, (int64_t)most);
+    return read;
+}
+
+int store_read_after(struct store_reader *reader, int64_t after, struct store_kept *kept,
+                     size_t most, size_t *count, struct fault *fault)
+{
+    sqlite3_stmt *read = prepare_after(reader,
+                                       "SELECT seq, received_at, deliveries, body"
+                                       " FROM notification WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+                                       after, most, fault);
+    if (read == NULL)
+        return -1;
+    size_t taken = 0, bytes = 0;
+    int step = SQLITE_DONE;
+    while (bytes < STORE_READ_BYTES && (step = sqlite3_step(read)) == SQLITE_ROW) {
+        struct store_kept *next = &kept[taken];
+        *next = (struct store_kept){
+            .seq = sqlite3_column_int64(read, 0),
+            .received_ms = sqlite3_column_int64(read, 1),
+            .deliveries = sqlite3_column_int64(read, 2),
+        };
+        next->body = copy_bytes(read, 3, &next->body_length);
+        bytes += next->body_length;
+        taken++;
+        if (next->body == NULL) {
+            fault_set(fault, "out of memory");
+            step = SQLITE_NOMEM;
+            break;
+        }
+    }
+    if (finish(reader, read, step == SQLITE_ROW ? SQLITE_DONE : step, fault) != 0) {
+        store_kept_release(kept, taken);
+        return -1;
+    }
+    *count = taken;
+    return 0;
+}
+
+void store_kept_release(struct store_kept *kept, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(kept[i].body);
+}
+
+int store_read_quarantined(struct store_reader *reader, int64_t after,
+                           struct store_quarantined *quarantined, size_t most, size_t *count,
+                           struct fault *fault)
+{
+    sqlite3_stmt *read = prepare_after(reader,
+                                       "SELECT id, received_at, reason, pointer, body"
+                                       " FROM quarantined WHERE id > ?1 ORDER BY id LIMIT ?2",
+                                       after, most, fault);
+    if (read == NULL)
+        return -1;
+    size_t taken = 0, bytes = 0;
+    int step = SQLITE_DONE;
+    while (bytes < STORE_READ_BYTES && (step = sqlite3_step(read)) == SQLITE_ROW) {
+        struct store_quarantined *next = &quarantined[taken++];
+        *next = (struct store_quarantined){
+            .id = sqlite3_column_int64(read, 0),
+            .received_ms = sqlite3_column_int64(read, 1),
+            .reason = copy_bytes(read, 2, NULL),
+            .pointer = copy_bytes(read, 3, NULL),
+        };
+        next->body = copy_bytes(read, 4, &next->body_length);
+        bytes += next->body_length;
+        if (next->reason == NULL || next->pointer == NULL || next->body == NULL) {
+            fault_set(fault, "out of memory");
+            step = SQLITE_NOMEM;
+            break;
+        }
+    }
+    if (finish(reader, read, step == SQLITE_ROW ? SQLITE_DONE : step, fault) != 0) {
+        store_quarantined_release(quarantined, taken);
+        return -1;
+    }
+    *count = taken;
+    return 0;
+}
+
+void store_quarantined_release(struct store_quarantined *quarantined, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(quarantined[i].reason);
+        free(quarantined[i].pointer);
+        free(quarantined[i].body);
+    }
 }
 
 int store_checkpoint(struct store_reader *reader, bool final, struct fault *fault)

@@ -186,7 +186,12 @@ static int read_hash_key(struct store *store, struct fault *fault)
     if (sqlite3_prepare_v2(store->db, "SELECT hash_key FROM secret", -1, &read, NULL) ==
             SQLITE_OK &&
         sqlite3_step(read) == SQLITE_ROW && sqlite3_column_bytes(read, 0) == CONTENT_KEY_SIZE) {
-        memcpy(store->hash_key, sqlite3_column_blob(read, 0), CONTENT_KEY_SIZE);
+        const void *key = sqlite3_column_blob(read, 0);
+        /* Each store has its own, so it tells one from another, which an inode that is used again
+         * does not. */
+        if (store->opened == 0 || memcmp(store->hash_key, key, CONTENT_KEY_SIZE) != 0)
+            store->opened++;
+        memcpy(store->hash_key, key, CONTENT_KEY_SIZE);
         result = 0;
     } else {
         fault_set(fault, "cannot read the store's hash key");
@@ -204,6 +209,11 @@ static int open_files(struct store *store, struct fault *fault)
         store_identify(store->wal_path, &store->wal_identity) != 0)
         return fault_set_errno(fault, errno, "it went away");
     return 0;
+}
+
+int64_t store_count_opened(const struct store *store)
+{
+    return store->opened;
 }
 
 int store_open(struct store *store, struct fault *fault)
@@ -250,7 +260,7 @@ static void bound_wal(struct store *store)
 
 /* Runs the batch from BEGIN to COMMIT. Called with the lock between processes held. */
 static int run_transaction(struct store *store, struct record **records, size_t count,
-                           struct fault *fault)
+                           const struct store_cursor *cursor, struct fault *fault)
 {
     if (store_run(store, store->statements[STORE_begin], "cannot begin", fault) != 0)
         return -1;
@@ -259,7 +269,8 @@ static int run_transaction(struct store *store, struct record **records, size_t 
     for (size_t i = 0; i < count; i++)
         if (store_books_put(store, records[i], fault) != 0)
             goto rollback;
-    if (store_books_finish(store, fault) != 0 ||
+    if ((cursor != NULL && store_books_move_cursor(store, cursor, fault) != 0) ||
+        store_books_finish(store, fault) != 0 ||
         store_run(store, store->statements[STORE_commit], "cannot commit", fault) != 0)
         goto rollback;
     return check_files(store, fault);
@@ -269,13 +280,14 @@ rollback:
     return -1;
 }
 
-int store_keep(struct store *store, struct record **records, size_t count, struct fault *fault)
+int store_keep(struct store *store, struct record **records, size_t count,
+               const struct store_cursor *cursor, struct fault *fault)
 {
     if (store->db == NULL)
         return fault_set(fault, "%s is not open", store->path);
     if (store_lock_take(store, fault) != 0)
         return fault_add(fault, "%s", store->path);
-    int result = run_transaction(store, records, count, fault);
+    int result = run_transaction(store, records, count, cursor, fault);
     store_lock_release(store);
     if (result != 0) {
         for (size_t i = 0; i < count; i++)

@@ -23,8 +23,8 @@
       "UPDATE totals SET seq = ?1, notifications = ?2, repeats = ?3, quarantined = ?4,"            \
       " quarantine_log_only = ?5, in_progress = ?6, success = ?7, fail = ?8, contradictory = ?9,"  \
       " quarantine_id = ?10, quarantine_held = ?11, quarantine_bytes = ?12")                       \
-    X(find_same, "SELECT seq, deliveries, body FROM notification"                                  \
-                 " WHERE operation = ?1 AND device = ?2 AND content = ?3")                         \
+    X(find_same, "SELECT seq, deliveries, body, received_at FROM notification"                     \
+                 " WHERE operation = ?1 AND device = ?2 AND content = ?3 ORDER BY seq DESC")       \
     X(count_delivery, "UPDATE notification SET deliveries = deliveries + 1 WHERE seq = ?1")        \
     X(add_notification,                                                                            \
       "INSERT INTO notification (seq, received_at, operation, device, content, body)"              \
@@ -34,9 +34,9 @@
                      " VALUES (?1, ?2, ?3, ?3, ?4)")                                               \
     X(change_operation,                                                                            \
       "UPDATE operation SET in_progress = in_progress + ?2, success = success + ?3,"               \
-      " fail = fail + ?4, contradictory = contradictory + ?5, last_at = ?6, last_seq = ?7"         \
-      " WHERE id = ?1")                                                                            \
-    X(find_upgrade, "SELECT u.id, u.state, u.contradictory FROM upgrade u"                         \
+      " fail = fail + ?4, contradictory = contradictory + ?5,"                                     \
+      " last_at = coalesce(?6, last_at), last_seq = coalesce(?7, last_seq) WHERE id = ?1")         \
+    X(find_upgrade, "SELECT u.id, u.state, u.contradictory, n.received_at FROM upgrade u"          \
                     " JOIN notification n ON n.seq = u.seq"                                        \
                     " WHERE u.operation = ?1 AND u.device = ?2 AND u.sub_operation = ?3"           \
                     " AND json_extract(n.body, '$.deviceId') = ?4"                                 \
@@ -48,13 +48,18 @@
                   " WHERE id = ?1")                                                                \
     X(set_step, "UPDATE upgrade SET step_seq = ?2,"                                                \
                 " seq = CASE state WHEN 0 THEN ?2 ELSE seq END WHERE id = ?1")                     \
-    X(count_failure, "INSERT INTO failure (operation, error_code, count, first_at, last_at)"       \
-                     " VALUES (?1, ?2, 1, ?3, ?3)"                                                 \
-                     " ON CONFLICT DO UPDATE SET count = count + 1, last_at = excluded.last_at")   \
+    X(count_failure,                                                                               \
+      "INSERT INTO failure (operation, error_code, count, first_at, last_at)"                      \
+      " VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT DO UPDATE SET count = count + excluded.count,"     \
+      " last_at = CASE WHEN ?5 THEN last_at ELSE excluded.last_at END")                            \
     X(uncount_failure, "UPDATE failure SET count = count - 1 WHERE operation = ?1"                 \
                        " AND error_code = (SELECT error_code FROM upgrade WHERE id = ?2)")         \
     X(add_quarantined, "INSERT INTO quarantined (id, received_at, reason, pointer, body) VALUES "  \
                        "(?1, ?2, ?3, ?4, ?5)")                                                     \
+    X(size_quarantined, "SELECT length(body) FROM quarantined WHERE id = ?1")                      \
+    X(remove_quarantined, "DELETE FROM quarantined WHERE id = ?1")                                 \
+    X(move_cursor, "INSERT INTO cursor (name, seq) VALUES (?1, ?2)"                                \
+                   " ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)")                      \
     X(probe, "INSERT OR REPLACE INTO probe (id, pad) VALUES (1, zeroblob(?1))")
 
 enum store_statement {
@@ -76,7 +81,8 @@ struct store_tally {
     const char *operation_id;
     int64_t operation;
     int64_t in_progress, success, fail, contradictory;
-    int64_t last_ms, last_seq;
+    bool changed;              /* by anything but repeats */
+    int64_t last_ms, last_seq; /* 0: nothing came that was not from quarantine */
 };
 
 /* Which file a name led to when it was opened. */
@@ -95,7 +101,8 @@ struct store {
     sqlite3_stmt *statements[STORE_STATEMENT_COUNT];
     unsigned char hash_key[CONTENT_KEY_SIZE];
     struct store_identity identity, wal_identity;
-    int wal_pages; /* frames in the log after the last commit */
+    int64_t opened; /* stores so far */
+    int wal_pages;  /* frames in the log after the last commit */
     struct store_ledger ledger;
     struct store_tally *tallies;
     size_t tallies_length, tallies_capacity;
@@ -116,6 +123,8 @@ int store_layout_make(sqlite3 *db, struct fault *fault);
  * what became of it in RECORD; store_books_finish writes what was gathered for the whole batch. */
 int store_books_begin(struct store *store, struct fault *fault);
 int store_books_put(struct store *store, struct record *record, struct fault *fault);
+int store_books_move_cursor(struct store *store, const struct store_cursor *cursor,
+                            struct fault *fault);
 int store_books_finish(struct store *store, struct fault *fault);
 
 /* store_sqlite.c: small tools. A statement got is ready for binding. Run steps a statement that

@@ -48,17 +48,18 @@ static void note_fault(struct upkeep *upkeep, const struct fault *fault)
     memcpy(upkeep->last_fault, fault->set ? fault->text : "", fault->set ? FAULT_TEXT_MAX : 1);
 }
 
-/* What of the process, beside the number of commits, makes the status file out of date. */
+/* What makes the status file out of date: a commit of any process, and what this one has to say. */
 struct seen {
-    uint64_t batches;
+    int64_t version;
     uint64_t lines_dropped;
     char fault[FAULT_TEXT_MAX];
 };
 
-static void look(struct upkeep *upkeep, struct seen *seen, struct fault *store_fault)
+static void look(struct upkeep *upkeep, struct seen *seen, struct fault *store_fault,
+                 struct fault *fault)
 {
     commit_get_fault(upkeep->commit, store_fault);
-    seen->batches = commit_count(upkeep->commit);
+    store_read_version(upkeep->reader, &seen->version, fault);
     seen->lines_dropped = metrics_read(upkeep->metrics, METRIC_log_lines_dropped);
     memset(seen->fault, 0, sizeof seen->fault);
     if (store_fault->set)
@@ -68,15 +69,15 @@ static void look(struct upkeep *upkeep, struct seen *seen, struct fault *store_f
 static void *keep_up(void *argument)
 {
     struct upkeep *upkeep = argument;
-    struct seen shown = {0}, now;
+    struct seen shown = {0}, now = {0};
     bool written = false;
     monitor_enter(&upkeep->monitor);
     while (!upkeep->stop) {
         monitor_leave(&upkeep->monitor);
         int64_t next_ms = moment_monotonic_ms() + UPKEEP_MS;
         struct fault fault = FAULT_NONE, store_fault;
-        look(upkeep, &now, &store_fault);
-        if (now.batches != shown.batches)
+        look(upkeep, &now, &store_fault, &fault);
+        if (now.version != shown.version)
             store_checkpoint(upkeep->reader, false, &fault);
         if (!written || memcmp(&now, &shown, sizeof now) != 0) {
             written = write_status(upkeep, &store_fault, &fault) == 0;

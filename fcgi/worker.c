@@ -26,6 +26,9 @@
 /* What a worker reads from a connection at a time. */
 #define READ_SIZE ((size_t)64 << 10)
 
+/* How often a drain looks for connections that have become idle. */
+#define DRAIN_LOOK_MS 50
+
 struct worker {
     struct worker_pool *pool;
     pthread_t thread;
@@ -37,6 +40,7 @@ struct worker {
 struct worker_pool {
     int listener;
     const struct options *options;
+    const struct trust *trust;
     struct log *log;
     struct metrics *metrics;
     struct intake *intake;
@@ -85,14 +89,12 @@ static void await(struct worker_pool *pool, struct connection *connection, bool 
         atomic_store_explicit(&connection->deadline_ms, now_ms + WORKER_FIRST_BYTE_MS,
                               memory_order_relaxed);
     }
-    /* Stored before `draining` is read: worker_drain sets that first and then looks for idle ones,
-     * so one of the two sees the other. */
-    atomic_store(&connection->idle_since_ms, begun ? 0 : now_ms);
+    atomic_store_explicit(&connection->idle_since_ms, begun ? 0 : now_ms, memory_order_relaxed);
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT,
                                 .data.ptr = connection};
-    /* Bytes read ahead, and an idle connection while draining, want a worker at once; the socket is
-     * writable, which is as good an event as any. */
-    if (connection->ahead.length > 0 || (!begun && atomic_load(&pool->draining)))
+    /* Bytes read ahead want a worker at once; the socket is writable, which is as good an event as
+     * any. */
+    if (connection->ahead.length > 0)
         event.events |= EPOLLOUT;
     if (epoll_ctl(pool->epoll, operation, connection->fd, &event) != 0)
         drop(pool, connection);
@@ -139,7 +141,10 @@ void worker_reply(struct ticket *ticket, int status, const struct text *answer)
         count_answer(pool, status);
     else
         log_unanswered(pool, ticket, status);
-    bool keep = sent && connection->gather.keep;
+    /* While draining, an answer is the last one: a web server that reads the end behind it does not
+     * send another request into a connection that is about to be closed. */
+    bool keep = sent && connection->gather.keep &&
+                (!atomic_load(&pool->draining) || connection->ahead.length > 0);
     gather_reset(&connection->gather);
     count_held(pool, connection);
     if (keep)
@@ -156,8 +161,9 @@ static void reject(struct connection *connection, int status, const char *detail
     text_release(&answer);
 }
 
-static void reject_body(struct worker_pool *pool, struct connection *connection, int status,
-                        const char *detail)
+/* Rejects what the platform, or somebody in its place, sent; that is worth a line. */
+static void reject_logged(struct worker_pool *pool, struct connection *connection, int status,
+                          const char *detail)
 {
     struct text line = {0};
     log_begin(&line, "rejected");
@@ -170,11 +176,19 @@ static void reject_body(struct worker_pool *pool, struct connection *connection,
 
 static bool is_callback(const struct options *options, const struct request *request)
 {
-    for (size_t i = 0; i < options->callbacks_length; i++)
-        if (strlen(options->callbacks[i]) == request->path_length &&
-            memcmp(options->callbacks[i], request->path, request->path_length) == 0)
+    const struct options_list *paths = &options->callbacks;
+    for (size_t i = 0; i < paths->length; i++)
+        if (strlen(paths->items[i]) == request->path_length &&
+            memcmp(paths->items[i], request->path, request->path_length) == 0)
             return true;
     return false;
+}
+
+static bool is_signed(const struct trust *trust, const struct request *request)
+{
+    return trust_accepts_signature(trust, request_parameter(request, "HTTP_TIMESTAMP"),
+                                   request_parameter(request, "HTTP_NONCE"),
+                                   request_parameter(request, "HTTP_SIGNATURE"));
 }
 
 /* The whole request is there: who wants it? */
@@ -186,10 +200,12 @@ static void route(struct worker_pool *pool, struct connection *connection)
         reject(connection, 404, "there is nothing at this path");
     } else if (strcmp(request->method, "POST") != 0) {
         reject(connection, 405, "this path takes notifications by POST");
+    } else if (!is_signed(pool->trust, request)) {
+        reject_logged(pool, connection, 401, "the request is not signed with a token known here");
     } else if (request->body == REQUEST_BODY_INCOMPLETE) {
-        reject_body(pool, connection, 400, "the body is not as long as announced");
+        reject_logged(pool, connection, 400, "the body is not as long as announced");
     } else if (request->body == REQUEST_BODY_TOO_LARGE) {
-        reject_body(pool, connection, 413, "the body is larger than the limit");
+        reject_logged(pool, connection, 413, "the body is larger than the limit");
     } else {
         const struct text *body = &connection->gather.body;
         connection->ticket = (struct ticket){
@@ -259,7 +275,7 @@ static enum step see_end(struct worker_pool *pool, const struct connection *conn
 {
     bool begun = gather_has_begun(&connection->gather);
     if (received < 0 && (errno == EAGAIN || errno == EINTR))
-        return begun || !atomic_load(&pool->draining) ? STEP_AWAIT : STEP_DROP;
+        return STEP_AWAIT;
     if (begun)
         log_broken(pool, "the connection ended within a request");
     return STEP_DROP;
@@ -364,7 +380,8 @@ static size_t connections_limit(void)
 }
 
 int worker_new(struct worker_pool **gives, int listener, const struct options *options,
-               struct log *log, struct metrics *metrics, struct fault *fault)
+               const struct trust *trust, struct log *log, struct metrics *metrics,
+               struct fault *fault)
 {
     struct worker_pool *pool = calloc(1, sizeof *pool);
     struct worker *workers = calloc(options->workers, sizeof *workers);
@@ -375,6 +392,7 @@ int worker_new(struct worker_pool **gives, int listener, const struct options *o
     }
     pool->listener = listener;
     pool->options = options;
+    pool->trust = trust;
     pool->log = log;
     pool->metrics = metrics;
     pool->workers = workers;
@@ -449,14 +467,16 @@ int worker_tick(struct worker_pool *pool, struct fault *fault)
 
 void worker_drain(struct worker_pool *pool)
 {
-    int64_t until_ms = moment_monotonic_ms() + WORKER_DRAIN_MS;
+    int64_t now_ms = moment_monotonic_ms(), until_ms = now_ms + WORKER_DRAIN_MS;
     atomic_store(&pool->draining, true);
     epoll_ctl(pool->epoll, EPOLL_CTL_DEL, pool->listener, NULL);
-    connection_end_idle(&pool->connections, SIZE_MAX, INT64_MAX);
-    if (!connection_wait_none(&pool->connections, until_ms)) {
-        connection_end_all(&pool->connections);
-        connection_wait_none(&pool->connections, until_ms + WORKER_TICK_MS);
-    }
+    do {
+        now_ms = moment_monotonic_ms();
+        connection_end_idle(&pool->connections, SIZE_MAX, now_ms - WORKER_LINGER_MS);
+    } while (!connection_wait_none(&pool->connections, now_ms + DRAIN_LOOK_MS) &&
+             now_ms < until_ms);
+    connection_end_all(&pool->connections);
+    connection_wait_none(&pool->connections, until_ms + WORKER_TICK_MS);
     join(pool);
 }
 

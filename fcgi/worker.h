@@ -25,6 +25,10 @@
 /* Descriptors left to the store, the log and the status file. */
 #define WORKER_SPARE_DESCRIPTORS 48
 
+/* A drain leaves a kept connection open until it has been idle this long: the web server may just
+ * be sending on it. */
+#define WORKER_LINGER_MS 500
+
 /* What worker_drain allows for, in all, before it gives up on silent peers. */
 #define WORKER_DRAIN_MS 3000
 
@@ -33,7 +37,8 @@ struct worker_pool;
 /* Makes a pool for the listening socket LISTENER (made non-blocking). All is lent for its lifetime.
  * Gives *POOL; no thread runs yet. */
 int worker_new(struct worker_pool **pool, int listener, const struct options *options,
-               struct log *log, struct metrics *metrics, struct fault *fault);
+               const struct trust *trust, struct log *log, struct metrics *metrics,
+               struct fault *fault);
 
 /* What intake calls with an answer. Thread-safe. */
 intake_reply worker_reply;

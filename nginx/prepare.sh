@@ -35,7 +35,10 @@ install_packages() {
         apt-get update -qq &&
             DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
                 -o DPkg::Lock::Timeout=120 "${missing[@]}"
-    } >&2 </dev/null || die "the packages cannot be installed; see above"
+    } >"$run/apt" 2>&1 </dev/null || {
+        tail -n 20 "$run/apt" >&2
+        die "the packages cannot be installed"
+    }
     let_services_start
 }
 

@@ -33,7 +33,7 @@ wait_until() {
 # where some characters mean something, and of a socket's path, which has 107 bytes at most.
 make_run_folder() {
     local base=${TMPDIR:-/tmp}
-    if ! [[ $base =~ ^/[[:alnum:]/._-]{1,48}$ ]]; then base=/tmp; fi
+    if ! [[ $base =~ ^/[[:alnum:]/._-]{1,48}$ ]] || ! as_service test -x "$base"; then base=/tmp; fi
     run=$(mktemp -d "$base/upgrade-receiver-start.XXXXXX")
     mkdir -m 0750 "$run/receiver"
     if [[ -n $service_user ]]; then
@@ -96,7 +96,7 @@ configure_nginx() {
     cp "$NGINX/upgrade-receiver.params" "$run/"
     sed -E \
         -e "s|^( *listen) +[0-9]+|\1 127.0.0.1:$port|" -e "$listen6" \
-        -e "s|^( *server) +unix:[^ ;]+|\1 unix:$run/receiver/socket|" \
+        -e "s|^( *server) +unix:/run/upgrade-receiver/|\1 unix:$run/receiver/|" \
         -e 's|^( *ssl_certificate) .*|\1 tls/certificate.pem;|' \
         -e 's|^( *ssl_certificate_key) .*|\1 tls/key.pem;|' \
         -e 's|^( *access_log) +[^ ;]+|\1 access.log|' \

@@ -4,7 +4,7 @@
 Usage: generate.py FOLDER > schema_table.inc
 
 Each FOLDER/NAME.schema.json (JSON Schema 2020-12) describes the notification whose notifyType is
-NAME. The keywords below are supported, each with the checks that a schema using it must pass; any
+NAME. One, UNTYPED, is of the body that the platform pushes without a notifyType. The keywords below are supported, each with the checks that a schema using it must pass; any
 other keyword, or a use that the C side cannot check, ends the build with the file and the place
 named, because a rule that is silently not checked is worse than a build that fails.
 """
@@ -15,7 +15,7 @@ import sys
 
 ANNOTATIONS = {"$schema", "$id", "$comment", "title", "description", "examples"}
 SUPPORTED = ANNOTATIONS | {
-    "type", "const", "enum", "minLength", "properties", "required", "items",
+    "type", "const", "enum", "minLength", "properties", "required", "items", "anyOf",
 }
 TYPES = {
     "string": "SCHEMA_STRING",
@@ -28,6 +28,12 @@ TYPES = {
 }
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SUFFIX = ".schema.json"
+
+# The body without a notifyType, and the member by which fcgi/dispatch.c knows it.
+UNTYPED, UNTYPED_MEMBER = "commandStatus", "commandId"
+
+# Longer strings than any body that the receiver takes.
+MIN_LENGTH_MAX = 1 << 26
 
 
 class Unsupported(Exception):
@@ -50,6 +56,14 @@ def c_string(text):
         for b in text.encode("utf-8")
     )
     return f'"{encoded}"'
+
+
+def is_list_of_names(value):
+    return (
+        isinstance(value, list)
+        and all(isinstance(name, str) for name in value)
+        and len(set(value)) == len(value)
+    )
 
 
 class Table:
@@ -96,21 +110,34 @@ class Table:
             fields.append(f".values = {self.strings(values)}")
         if "minLength" in schema:
             length = schema["minLength"]
-            if type(length) is not int or length < 0:
-                raise Unsupported(f"{where}: minLength must be a whole number")
+            if type(length) is not int or not 0 <= length <= MIN_LENGTH_MAX:
+                raise Unsupported(f"{where}: minLength must be a whole number up to {MIN_LENGTH_MAX}")
             self.demand_type(schema, "string", "minLength", where)
             fields.append(f".min_length = {length}")
         if "properties" in schema or "required" in schema:
             self.demand_type(schema, "object", "properties", where)
             properties, required = self.object_keywords(schema, where)
+            # A required member without rules of its own: anything may stand there.
+            properties = properties | {m: {} for m in required if m not in properties}
             if properties:
                 members = self.members(properties, required, where)
                 fields.append(f".members = {members}, .members_length = {len(properties)}")
+        if "anyOf" in schema:
+            fields.append(f".any_of = {self.any_of(schema['anyOf'], where + '/anyOf')}")
         if "items" in schema:
             self.demand_type(schema, "array", "items", where)
             fields.append(f".items = &{self.node(schema['items'], where + '/items')}")
         name = self.name("node")
         self.lines.append(f"static const struct schema_node {name} = {{{', '.join(fields)}}};")
+        return name
+
+    def any_of(self, alternatives, where):
+        if not isinstance(alternatives, list) or not alternatives:
+            raise Unsupported(f"{where}: anyOf must be a list with something in it")
+        nodes = [self.node(a, f"{where}/{i}") for i, a in enumerate(alternatives)]
+        name = self.name("any_of")
+        joined = ", ".join(f"&{node}" for node in nodes)
+        self.lines.append(f"static const struct schema_node *const {name}[] = {{{joined}, NULL}};")
         return name
 
     @staticmethod
@@ -119,7 +146,7 @@ class Table:
         if types is None:
             return "SCHEMA_ANY"
         types = [types] if isinstance(types, str) else types
-        if not isinstance(types, list) or not types or len(set(map(str, types))) != len(types):
+        if not is_list_of_names(types) or not types:
             raise Unsupported(f"{where}: type must be a name or a list of different names")
         for name in types:
             if name not in TYPES:
@@ -153,10 +180,10 @@ class Table:
         required = schema.get("required", [])
         if not isinstance(properties, dict):
             raise Unsupported(f"{where}: properties must be an object")
-        if not isinstance(required, list) or len(set(map(str, required))) != len(required):
+        if not is_list_of_names(required):
             raise Unsupported(f"{where}: required must be a list of different names")
         for member in required:
-            if member not in properties:
+            if properties and member not in properties:
                 raise Unsupported(f"{where}: required member {member!r} is not in properties")
         return properties, required
 
@@ -170,33 +197,45 @@ def read_schema(path, name):
         raise Unsupported(f'"$schema" must be "{DIALECT}"')
     if schema.get("type") != "object":
         raise Unsupported('a notification is an object: "type": "object" is missing')
-    constant = schema.get("properties", {}).get("notifyType", {}).get("const")
+    properties, required = Table.object_keywords(schema, "#")
+    if name == UNTYPED:
+        if UNTYPED_MEMBER not in required:
+            raise Unsupported(f"{UNTYPED_MEMBER} must be required: the body is known by it")
+        return schema
+    constant = properties.get("notifyType")
+    constant = constant.get("const") if isinstance(constant, dict) else None
     if constant != name:
         raise Unsupported(f"/properties/notifyType/const is {constant!r}, the file's name says {name!r}")
-    if "notifyType" not in schema.get("required", []):
+    if "notifyType" not in required:
         raise Unsupported("notifyType must be required")
     return schema
 
 
 def generate(folder):
     table = Table()
-    rows = []
+    rows, untyped = [], "{NULL, NULL}"
     files = sorted(f for f in os.listdir(folder) if f.endswith(SUFFIX))
-    if not files:
-        raise Unsupported(f"{folder}: no *{SUFFIX} there")
     for file in files:
         name = file[: -len(SUFFIX)]
         try:
             root = table.node(read_schema(os.path.join(folder, file), name), "#")
         except (Unsupported, ValueError) as problem:
             raise Unsupported(f"{os.path.join(folder, file)}: {problem}") from problem
-        rows.append((name.encode("utf-8"), f"    {{{c_string(name)}, &{root}}},"))
+        row = f"{{{c_string(name)}, &{root}}}"
+        if name == UNTYPED:
+            untyped = row
+        else:
+            rows.append((name.encode("utf-8"), f"    {row},"))
+    if not rows:
+        raise Unsupported(f"{folder}: no *{SUFFIX} with a notifyType there")
     print("/* Made by schema/generate.py from the schemas beside it. */")
     print("\n".join(table.lines))
     print("/* sorted by notifyType, byte by byte, for bsearch */")
     print("static const struct schema table[] = {")
     print("\n".join(row for _, row in sorted(rows)))
     print("};")
+    print("/* the body without a notifyType; a NULL root where there is none */")
+    print(f"static const struct schema untyped = {untyped};")
 
 
 def main():

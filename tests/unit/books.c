@@ -22,8 +22,10 @@ int books_setup(void **state)
     struct books *books = calloc(1, sizeof *books);
     assert_non_null(books);
     books->folder = support_folder();
-    books->config = (struct store_config){
-        .folder = books->folder, .quarantine_max = 1000, .quarantine_bytes = 1 << 20};
+    books->config = (struct store_config){.folder = books->folder,
+                                          .quarantine_max = 1000,
+                                          .quarantine_bytes = 1 << 20,
+                                          .repeat_window_ms = INT64_MAX};
     *state = books;
     open_store(books);
     return 0;
@@ -55,7 +57,7 @@ struct store *books_open_another(const struct books *books)
 void books_keep(struct books *books, struct record **records, size_t count)
 {
     struct fault fault = FAULT_NONE;
-    if (store_keep(books->store, records, count, &fault) != 0)
+    if (store_keep(books->store, records, count, NULL, &fault) != 0)
         fail_msg("%s", fault.text);
 }
 

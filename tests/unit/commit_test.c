@@ -170,7 +170,6 @@ static void what_waits_together_is_kept_together_and_told_in_order(void **state)
     wait_told(group, 200);
     assert_int_equal(group->calls, 2);
     assert_int_equal(fake_store_read(group->fake).batches, 2);
-    assert_int_equal(commit_count(group->commit), 2);
     assert_int_equal(metrics_read(group->metrics, METRIC_batches), 2);
     for (size_t i = 0; i < 200; i++) {
         assert_true(group->kept[i]);
@@ -247,7 +246,6 @@ static void a_failing_store_fails_the_whole_batch_and_what_waits_behind_it(void 
     assert_int_equal(fake_store_read(group->fake).attempts, 1);
     assert_int_equal(metrics_read(group->metrics, METRIC_batches), 0);
     assert_true(metrics_read(group->metrics, METRIC_store_faults) >= 1);
-    assert_int_equal(commit_count(group->commit), 0);
     struct fault fault;
     commit_get_fault(group->commit, &fault);
     support_assert_fault(&fault, "the disk is full");
@@ -275,6 +273,22 @@ static void a_store_that_failed_is_refused_to_all_until_a_probe_works(void **sta
     wait_told(group, 2);
     assert_true(group->kept[1]);
     assert_int_equal(group->recoveries, 1);
+}
+
+static void each_recovery_tells_what_was_refused_since_the_last(void **state)
+{
+    struct group *group = *state;
+    start(group, 1000, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        fake_store_break(group->fake, "broken");
+        submit(group, i, i + 1);
+        wait_told(group, i + 1);
+        expect_refusal(group, 10, "the store cannot be written now");
+        fake_store_break(group->fake, NULL);
+        assert_true(support_wait_until(is_recovered, group));
+        assert_int_equal(group->refused, 2);
+        group->recoveries = 0;
+    }
 }
 
 static bool has_probed_twice(void *fake)
@@ -417,6 +431,7 @@ int main(void)
         FRESH(bytes_that_wait_are_bounded_too),
         FRESH(a_failing_store_fails_the_whole_batch_and_what_waits_behind_it),
         FRESH(a_store_that_failed_is_refused_to_all_until_a_probe_works),
+        FRESH(each_recovery_tells_what_was_refused_since_the_last),
         FRESH(a_store_that_stays_broken_is_probed_now_and_then),
         FRESH(a_store_that_could_not_be_opened_is_refused_until_a_probe_works),
         FRESH(stopping_keeps_what_waits),

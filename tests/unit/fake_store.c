@@ -99,8 +99,10 @@ static void keep(struct fake_store *fake, struct record **records, size_t count)
     }
 }
 
-int store_keep(struct store *store, struct record **records, size_t count, struct fault *fault)
+int store_keep(struct store *store, struct record **records, size_t count,
+               const struct store_cursor *cursor, struct fault *fault)
 {
+    (void)cursor;
     struct fake_store *fake = (struct fake_store *)(void *)store;
     monitor_enter(&fake->monitor);
     fake->tally.attempts++;
@@ -124,4 +126,10 @@ int store_probe(struct store *store, struct fault *fault)
     int result = fake->fault == NULL ? 0 : fault_set(fault, "%s", fake->fault);
     monitor_leave(&fake->monitor);
     return result;
+}
+
+int64_t store_count_opened(const struct store *store)
+{
+    (void)store;
+    return 1;
 }

@@ -27,6 +27,7 @@ struct told {
 struct desk {
     struct books *books;
     struct options options;
+    struct trust *trust;
     struct metrics *metrics;
     struct log *log;
     char *log_path;
@@ -58,8 +59,8 @@ static void start(struct desk *desk, const struct fault *open_fault)
 {
     struct fault fault = FAULT_NONE;
     if (log_start(&desk->log, desk->log_path, desk->metrics, &fault) != 0 ||
-        intake_start(&desk->intake, &desk->options, desk->books->store, open_fault, desk->log,
-                     desk->metrics, note_reply, &fault) != 0)
+        intake_start(&desk->intake, &desk->options, desk->trust, desk->books->store, open_fault,
+                     desk->log, desk->metrics, note_reply, &fault) != 0)
         fail_msg("%s", fault.text);
 }
 
@@ -71,6 +72,7 @@ static int setup(void **state)
     books_setup(&books);
     desk->books = books;
     desk->options.queue = TICKETS_MAX;
+    assert_int_equal(trust_new(&desk->trust, &desk->options, NULL), 0);
     desk->metrics = metrics_new();
     desk->log_path = strdup(support_path(desk->books->folder, "log"));
     monitor_init(&desk->monitor);
@@ -93,6 +95,7 @@ static int teardown(void **state)
     stop(desk);
     books_teardown(&books);
     metrics_free(desk->metrics);
+    trust_free(desk->trust);
     monitor_release(&desk->monitor);
     free(desk->log_path);
     free(desk);
@@ -212,6 +215,10 @@ static void invalid_bodies_are_refused_and_kept_where_that_is_asked_for(void **s
     books_assert(desk->books, "SELECT count(*) FROM quarantine", "2");
 }
 
+#define UNAVAILABLE(detail)                                                       \
+    "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503," \
+    "\"detail\":\"" detail "\"}\n"
+
 /* Holds the store, as another process would, while a test fills the queue. */
 static FILE *hold_store(const struct desk *desk)
 {
@@ -242,7 +249,7 @@ static void answers_and_log_lines_come_in_the_order_of_the_numbers(void **state)
         text_addf(&expected, "notification %zu;", i + 1);
     }
     text_add(&expected, "", 1);
-    assert_true(commit_count(intake_commit(desk->intake)) <= 3);
+    assert_true(metrics_read(desk->metrics, METRIC_batches) <= 3);
     stop(desk);
     expect_events(desk, expected.bytes);
     text_release(&expected);
@@ -259,9 +266,7 @@ static void a_full_queue_is_answered_503_at_once(void **state)
         take(desk, taken++, RESULT("d"));
     assert_in_range(taken, 2, 3); /* one waits, and the writer may have taken another */
     assert_int_equal(desk->replies, 1);
-    expect(desk, taken - 1, 503,
-           "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
-           "\"detail\":\"too many notifications wait for the disk\"}\n");
+    expect(desk, taken - 1, 503, UNAVAILABLE("too many notifications wait for the disk"));
     support_assert_has(desk->told[taken - 1].answer, "\r\nRetry-After: 5\r\n");
     fclose(lock);
     wait_replies(desk, taken);
@@ -275,23 +280,31 @@ static bool works_again(void *argument)
     return !fault.set;
 }
 
-static void a_store_that_fails_is_answered_503_until_it_works_and_logged_once(void **state)
+/* Puts a folder in the place of the store's file, and takes it away again. */
+static void break_store(const struct desk *desk)
 {
-    struct desk *desk = *state;
-    static const char cannot[] =
-        "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
-        "\"detail\":\"the notification could not be kept\"}\n";
-    static const char not_now[] =
-        "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
-        "\"detail\":\"the store cannot be written now\"}\n";
-    start(desk, NULL);
-    char *away = strdup(support_path(desk->books->folder, "away"));
     const char *database = support_path(desk->books->folder, "upgrades.db");
-    assert_int_equal(rename(database, away), 0);
+    assert_int_equal(rename(database, support_path(desk->books->folder, "away")), 0);
     assert_int_equal(mkdir(database, 0700), 0);
+}
+
+static void mend_store(struct desk *desk)
+{
+    const char *database = support_path(desk->books->folder, "upgrades.db");
+    assert_int_equal(rmdir(database), 0);
+    assert_int_equal(rename(support_path(desk->books->folder, "away"), database), 0);
+    assert_true(support_wait_until(works_again, desk));
+}
+
+static void a_store_that_fails_is_answered_503_until_it_works(void **state)
+{
+    static const char not_now[] = UNAVAILABLE("the store cannot be written now");
+    struct desk *desk = *state;
+    start(desk, NULL);
+    break_store(desk);
     take(desk, 0, RESULT("d"));
     wait_replies(desk, 1);
-    expect(desk, 0, 503, cannot);
+    expect(desk, 0, 503, UNAVAILABLE("the notification could not be kept"));
     take(desk, 1, RESULT("d"));
     take(desk, 2, "no JSON");
     assert_int_equal(desk->replies, 3); /* at once, in this thread */
@@ -300,9 +313,7 @@ static void a_store_that_fails_is_answered_503_until_it_works_and_logged_once(vo
     support_sleep_ms(COMMIT_PROBE_MS + 200); /* a probe fails in between */
     take(desk, 3, RESULT("d"));
     expect(desk, 3, 503, not_now);
-    assert_int_equal(rmdir(database), 0);
-    assert_int_equal(rename(away, database), 0);
-    assert_true(support_wait_until(works_again, desk));
+    mend_store(desk);
     take(desk, 4, RESULT("e"));
     wait_replies(desk, 5);
     assert_int_equal(desk->told[4].status, 200);
@@ -310,7 +321,27 @@ static void a_store_that_fails_is_answered_503_until_it_works_and_logged_once(vo
     struct text events = read_events(desk);
     assert_memory_equal(events.bytes, "fault;recovered 4;notification ", 31);
     text_release(&events);
-    free(away);
+}
+
+static void each_failure_is_logged_once_whatever_was_waiting(void **state)
+{
+    struct desk *desk = *state;
+    start(desk, NULL);
+    FILE *lock = hold_store(desk);
+    for (size_t i = 0; i < COMMIT_BATCH_MAX + 10; i++)
+        take(desk, i, RESULT("d")); /* more than one batch */
+    break_store(desk);
+    fclose(lock);
+    wait_replies(desk, COMMIT_BATCH_MAX + 10);
+    mend_store(desk);
+    break_store(desk);
+    take(desk, COMMIT_BATCH_MAX + 10, RESULT("e"));
+    wait_replies(desk, COMMIT_BATCH_MAX + 11);
+    mend_store(desk);
+    for (size_t i = 0; i < COMMIT_BATCH_MAX + 11; i++)
+        expect(desk, i, 503, UNAVAILABLE("the notification could not be kept"));
+    stop(desk);
+    expect_events(desk, "fault;recovered 266;fault;recovered 1;");
 }
 
 static void a_store_that_could_not_be_opened_is_told_once(void **state)
@@ -360,7 +391,8 @@ int main(void)
         FRESH(invalid_bodies_are_refused_and_kept_where_that_is_asked_for),
         FRESH(answers_and_log_lines_come_in_the_order_of_the_numbers),
         FRESH(a_full_queue_is_answered_503_at_once),
-        FRESH(a_store_that_fails_is_answered_503_until_it_works_and_logged_once),
+        FRESH(a_store_that_fails_is_answered_503_until_it_works),
+        FRESH(each_failure_is_logged_once_whatever_was_waiting),
         FRESH(a_store_that_could_not_be_opened_is_told_once),
         FRESH(stopping_answers_all_that_was_taken),
         cmocka_unit_test(stopping_nothing_is_safe),

@@ -369,28 +369,59 @@ static bool has_dropped(void *writer)
     return dropped(writer) > 0;
 }
 
+static bool has_dropped_twice(void *writer)
+{
+    return dropped(writer) > 1;
+}
+
+/* Writes line 0, which is read, and line 1, which is lost because the reader has gone. */
+static void lose_reader(struct writer *writer, struct reading *reading)
+{
+    struct drain drain = {.reader = make_pipe(writer), .reading = reading, .total = 1};
+    start(writer);
+    write_number(writer->log, 0, 10);
+    assert_true(support_wait_until(all_is_told, &drain));
+    close(drain.reader);
+    write_number(writer->log, 1, 10);
+    assert_true(support_wait_until(has_dropped, writer));
+    assert_int_equal(dropped(writer), 1);
+}
+
 static void a_reader_that_went_away_is_told_when_it_is_back(void **state)
 {
     struct writer *writer = *state;
     struct reading reading = {.next = 0};
-    int reader = make_pipe(writer);
-    start(writer);
-    write_number(writer->log, 0, 10);
-    struct drain drain = {.reader = reader, .reading = &reading, .total = 1};
-    assert_true(support_wait_until(all_is_told, &drain));
-    close(reader);
-    write_number(writer->log, 1, 10);
-    assert_true(support_wait_until(has_dropped, writer));
-    assert_int_equal(dropped(writer), 1);
-    write_number(writer->log, 2, 10); /* waits for the next try, a second later */
-    reader = open(writer->path, O_RDONLY | O_NONBLOCK);
+    lose_reader(writer, &reading);
+    write_number(writer->log, 2, 10); /* lost a second later */
+    assert_true(support_wait_until(has_dropped_twice, writer));
+    write_number(writer->log, 3, 10); /* waits for the next try */
+    int reader = open(writer->path, O_RDONLY | O_NONBLOCK);
     assert_true(reader >= 0);
-    drain = (struct drain){.reader = reader, .reading = &reading, .total = 3};
+    struct drain drain = {.reader = reader, .reading = &reading, .total = 4};
+    assert_true(support_wait_until(all_is_told, &drain));
+    assert_int_equal(reading.lines, 2);
+    assert_int_equal(reading.told_dropped, 2);
+    assert_int_equal(reading.next, 4);
+    stop(writer);
+    close(reader);
+    text_release(&reading.rest);
+}
+
+static void stopping_tries_once_more_and_does_not_wait_for_it(void **state)
+{
+    struct writer *writer = *state;
+    struct reading reading = {.next = 0};
+    lose_reader(writer, &reading);
+    int reader = open(writer->path, O_RDONLY | O_NONBLOCK);
+    assert_true(reader >= 0);
+    write_number(writer->log, 2, 10);
+    int64_t before_ms = moment_monotonic_ms();
+    stop(writer);
+    assert_in_range(moment_monotonic_ms() - before_ms, 0, 700);
+    struct drain drain = {.reader = reader, .reading = &reading, .total = 3};
     assert_true(support_wait_until(all_is_told, &drain));
     assert_int_equal(reading.lines, 2);
     assert_int_equal(reading.told_dropped, 1);
-    assert_int_equal(reading.next, 3);
-    stop(writer);
     close(reader);
     text_release(&reading.rest);
 }
@@ -503,6 +534,7 @@ int main(void)
         FRESH(a_stalled_reader_holds_nobody_up_and_is_told_what_it_missed),
         FRESH(lines_belong_together_or_are_dropped_together),
         FRESH(a_reader_that_went_away_is_told_when_it_is_back),
+        FRESH(stopping_tries_once_more_and_does_not_wait_for_it),
         FRESH(stopping_without_a_reader_ends_at_once_and_counts_what_is_lost),
         FRESH(stopping_with_a_stalled_reader_gives_up_after_a_second),
         FRESH(a_line_that_was_torn_is_ended_before_the_next),

@@ -22,8 +22,8 @@ static void members_that_are_missing_or_no_strings_are_empty(void **state)
 
 static void a_kind_of_result_names_its_own_members(void **state)
 {
-    const struct notification_result_members firmware = {.result = "status"};
-    const struct notification_result_members software = {.result = "swUpgradeResult",
+    const struct notification_result_members firmware = {.result = {"status"}};
+    const struct notification_result_members software = {.result = {"swUpgradeResult"},
                                                          .error_code = "errorCode"};
     static const char body[] = "{\"status\":\"SUCCESS\",\"swUpgradeResult\":\"FAIL\","
                                "\"errorCode\":\"4\",\"curVersion\":\"2\",\"targetVersion\":\"2\"}";

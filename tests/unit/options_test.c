@@ -68,9 +68,9 @@ static void there_are_defaults(void **state)
     struct options options = read_right(NO_WORDS);
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     assert_string_equal(options.state, "/var/lib/upgrade-receiver");
-    assert_int_equal(options.callbacks_length, 2);
-    assert_string_equal(options.callbacks[0], "/v1.0.0/messageReceiver");
-    assert_string_equal(options.callbacks[1], "/v1.0.0/messageReceiver/cmd");
+    assert_int_equal(options.callbacks.length, 2);
+    assert_string_equal(options.callbacks.items[0], "/v1.0.0/messageReceiver");
+    assert_string_equal(options.callbacks.items[1], "/v1.0.0/messageReceiver/cmd");
     assert_int_equal(options.workers, processors < 2 ? 2 : processors > 256 ? 256 : processors);
     assert_int_equal(options.max_body, 1048576);
     assert_int_equal(options.queue, 1024);
@@ -84,8 +84,8 @@ static void there_are_defaults(void **state)
 static void expect_all(const struct options *options)
 {
     assert_string_equal(options->state, "/s");
-    assert_int_equal(options->callbacks_length, 1);
-    assert_string_equal(options->callbacks[0], "/c");
+    assert_int_equal(options->callbacks.length, 1);
+    assert_string_equal(options->callbacks.items[0], "/c");
     assert_int_equal(options->workers, 3);
     assert_int_equal(options->max_body, 4);
     assert_int_equal(options->queue, 5);
@@ -147,9 +147,9 @@ static void the_command_line_wins_over_the_environment(void **state)
                                               "--queue", "15", "--quarantine-max", "16",
                                               "--quarantine-bytes", "17", "--log", "/L"));
     assert_string_equal(options.state, "/S");
-    assert_int_equal(options.callbacks_length, 2);
-    assert_string_equal(options.callbacks[0], "/C");
-    assert_string_equal(options.callbacks[1], "/D");
+    assert_int_equal(options.callbacks.length, 2);
+    assert_string_equal(options.callbacks.items[0], "/C");
+    assert_string_equal(options.callbacks.items[1], "/D");
     assert_int_equal(options.workers, 13);
     assert_int_equal(options.max_body, 14);
     assert_int_equal(options.queue, 15);
@@ -186,31 +186,34 @@ static void callbacks_of_the_environment_are_separated_by_white_space(void **sta
 {
     set("UPGRADE_RECEIVER_CALLBACK", "\t/a  /b/c\n/d ");
     struct options options = read_right(NO_WORDS);
-    assert_int_equal(options.callbacks_length, 3);
-    assert_string_equal(options.callbacks[0], "/a");
-    assert_string_equal(options.callbacks[1], "/b/c");
-    assert_string_equal(options.callbacks[2], "/d");
+    assert_int_equal(options.callbacks.length, 3);
+    assert_string_equal(options.callbacks.items[0], "/a");
+    assert_string_equal(options.callbacks.items[1], "/b/c");
+    assert_string_equal(options.callbacks.items[2], "/d");
     assert_string_equal(getenv("UPGRADE_RECEIVER_CALLBACK"), "\t/a  /b/c\n/d ");
     options_release(&options);
     set("UPGRADE_RECEIVER_CALLBACK", " ");
     options = read_right(NO_WORDS);
-    assert_int_equal(options.callbacks_length, 2);
+    assert_int_equal(options.callbacks.length, 2);
     options_release(&options);
 }
 
-static void sixteen_callbacks_can_be_set_and_no_more(void **state)
+static void sixty_four_callbacks_can_be_set_and_no_more(void **state)
 {
-    const char *words[2 * 17 + 1] = {NULL};
-    for (size_t i = 0; i < 2 * 16; i++)
+    const char *words[2 * (OPTIONS_LIST_MAX + 1) + 1] = {NULL};
+    for (size_t i = 0; i < 2 * OPTIONS_LIST_MAX; i++)
         words[i] = i % 2 == 0 ? "--callback" : "/x";
     struct options options = read_right(words);
-    assert_int_equal(options.callbacks_length, OPTIONS_CALLBACKS_MAX);
+    assert_int_equal(options.callbacks.length, OPTIONS_LIST_MAX);
     options_release(&options);
-    words[32] = "--callback";
-    words[33] = "/one-more";
-    read_wrong(words, "--callback /one-more: more than 16 paths");
-    set("UPGRADE_RECEIVER_CALLBACK", "/a /a /a /a /a /a /a /a /a /a /a /a /a /a /a /a /a");
-    read_wrong(NO_WORDS, "UPGRADE_RECEIVER_CALLBACK: --callback /a: more than 16 paths");
+    words[2 * OPTIONS_LIST_MAX] = "--callback";
+    words[2 * OPTIONS_LIST_MAX + 1] = "/one-more";
+    read_wrong(words, "--callback /one-more: more than 64 of them");
+    char many[3 * (OPTIONS_LIST_MAX + 1) + 1] = "";
+    for (size_t i = 0; i <= OPTIONS_LIST_MAX; i++)
+        memcpy(many + 3 * i, "/a ", 4);
+    set("UPGRADE_RECEIVER_CALLBACK", many);
+    read_wrong(NO_WORDS, "UPGRADE_RECEIVER_CALLBACK: --callback /a: more than 64 of them");
 }
 
 static void a_callback_is_a_path(void **state)
@@ -222,7 +225,7 @@ static void a_callback_is_a_path(void **state)
     static const char *const right[] = {"/", "/a%20b", "/\303\251", "/a/./../b"};
     for (size_t i = 0; i < LENGTH(right); i++) {
         struct options options = read_right(WORDS("--callback", right[i]));
-        assert_string_equal(options.callbacks[0], right[i]);
+        assert_string_equal(options.callbacks.items[0], right[i]);
         options_release(&options);
     }
     set("UPGRADE_RECEIVER_CALLBACK", "/a b");
@@ -302,7 +305,7 @@ static void the_help_names_every_option(void **state)
     size_t length;
     FILE *out = open_memstream(&help, &length);
     assert_non_null(out);
-    options_print_help(out);
+    options_print_help("receiver", out);
     assert_int_equal(fclose(out), 0);
     for (size_t i = 0; i < LENGTH(lines); i++)
         support_assert_has(help, lines[i]);
@@ -328,7 +331,7 @@ int main(void)
         CLEAN(the_last_of_several_wins),
         CLEAN(switches_of_the_environment_are_1_or_0),
         CLEAN(callbacks_of_the_environment_are_separated_by_white_space),
-        CLEAN(sixteen_callbacks_can_be_set_and_no_more),
+        CLEAN(sixty_four_callbacks_can_be_set_and_no_more),
         CLEAN(a_callback_is_a_path),
         CLEAN(a_number_is_a_whole_number_within_its_bounds),
         CLEAN(words_that_are_no_options_are_named),

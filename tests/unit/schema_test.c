@@ -178,6 +178,18 @@ static void a_long_pointer_is_cut_at_its_end(void **state)
     assert_string_equal(told + SCHEMA_POINTER_MAX - 1, ": missing");
 }
 
+static void a_name_longer_than_a_pointer_is_cut(void **state)
+{
+    char body[512], name[301];
+    memset(name, 'm', sizeof name - 1);
+    name[300] = '\0';
+    snprintf(body, sizeof body, "{\"notifyType\":\"long\",\"%s\":0}", name);
+    const char *told = check(find_fixture("long"), body);
+    assert_int_equal(strcspn(told, ":"), SCHEMA_POINTER_MAX - 1);
+    assert_memory_equal(told + 1, name, SCHEMA_POINTER_MAX - 2);
+    assert_string_equal(told + SCHEMA_POINTER_MAX - 1, ": wrong type: an integer, not a boolean");
+}
+
 static void a_long_reason_is_cut(void **state)
 {
     const char *told = check(find_fixture("long"), "{\"notifyType\":\"long\",\"choice\":\"none\"}");
@@ -283,6 +295,7 @@ int main(void)
         cmocka_unit_test(a_body_that_is_no_object_is_at_fault_as_a_whole),
         cmocka_unit_test(members_of_any_name_are_found),
         cmocka_unit_test(a_long_pointer_is_cut_at_its_end),
+        cmocka_unit_test(a_name_longer_than_a_pointer_is_cut),
         cmocka_unit_test(a_long_reason_is_cut),
         cmocka_unit_test(the_generated_table_is_sorted_byte_by_byte),
         cmocka_unit_test(every_schema_is_found_by_its_name_and_nothing_else_is),

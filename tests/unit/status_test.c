@@ -5,10 +5,12 @@
 #include "support.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,6 +23,9 @@ static json_t *format(const struct store_snapshot *snapshot, const struct status
     status_format(snapshot, process, &text);
     assert_false(text.failed);
     assert_true(text_is_utf8(text.bytes, text.length));
+    for (size_t i = 0; i < text.length; i++) /* safe to look at, too */
+        assert_true(text.bytes[i] == '\n' ||
+                    ((unsigned char)text.bytes[i] >= 0x20 && text.bytes[i] != 0x7F));
     json_t *json = json_loadb(text.bytes, text.length, JSON_REJECT_DUPLICATES, &error);
     if (json == NULL)
         fail_msg("%s in %.*s", error.text, (int)text.length, text.bytes);
@@ -70,7 +75,7 @@ static void an_empty_store_has_a_status(void **state)
                 "{'time':'1970-01-01T00:00:00.001Z','seq':0,'store':{'ok':true,'fault':null},"
                 "'log':{'linesDropped':0},'totals':{'notifications':0,'repeats':0,"
                 "'quarantined':0,'quarantineLogOnly':0},'upgrades':{'inProgress':0,'success':0,"
-                "'fail':0,'contradictory':0},'quarantine':{'held':0,'bytes':0},"
+                "'fail':0,'contradictory':0},'quarantine':{'held':0,'bytes':0},'applications':[],"
                 "'operations':[],'records':[]}");
     json_decref(json);
     free(snapshot);
@@ -105,12 +110,12 @@ static void all_of_a_snapshot_is_shown(void **state)
         .failures_length = 2};
     snapshot->operations[1] = (struct store_operation){.app_id = "b", .operation_id = "p"};
     snapshot->records_length = 2;
-    snapshot->records[0] = (struct store_recent){.seq = 2,
-                                                 .received_ms = 11,
-                                                 .deliveries = 3,
-                                                 .body = strdup("{\"a\":\n1.0}"),
-                                                 .body_length = 10};
-    snapshot->records[1] = (struct store_recent){.seq = 1, .deliveries = 1, .body_length = 20000};
+    snapshot->records[0] = (struct store_kept){.seq = 2,
+                                               .received_ms = 11,
+                                               .deliveries = 3,
+                                               .body = strdup("{\"a\":\n1.0}"),
+                                               .body_length = 10};
+    snapshot->records[1] = (struct store_kept){.seq = 1, .deliveries = 1, .body_length = 20000};
     json_t *json = format(snapshot, &(struct status_process){.store_fault = "disk \"full\"\n"});
     expect_json(
         json,
@@ -118,7 +123,7 @@ static void all_of_a_snapshot_is_shown(void **state)
         "'store':{'ok':false,'fault':'disk \\'full\\'\\n'},'log':{'linesDropped':0},"
         "'totals':{'notifications':102,'repeats':103,'quarantined':104,'quarantineLogOnly':105},"
         "'upgrades':{'inProgress':106,'success':107,'fail':108,'contradictory':109},"
-        "'quarantine':{'held':110,'bytes':111},"
+        "'quarantine':{'held':110,'bytes':111},'applications':[],"
         "'operations':[{'appId':'a','operationId':'o','inProgress':1,'success':2,'fail':3,"
         "'contradictory':4,'firstAt':'1970-01-01T00:00:00.005Z',"
         "'lastAt':'1970-01-01T00:00:00.006Z','failures':[{'errorCode':'4','count':2,"
@@ -174,7 +179,7 @@ static struct store_snapshot *hostile_snapshot(void)
     }
     snapshot->records_length = STORE_SNAPSHOT_RECORDS;
     for (size_t r = 0; r < STORE_SNAPSHOT_RECORDS; r++) {
-        struct store_recent *record = &snapshot->records[r];
+        struct store_kept *record = &snapshot->records[r];
         record->body_length = STORE_SNAPSHOT_BODY_MAX;
         record->body = malloc(STORE_SNAPSHOT_BODY_MAX + 1);
         assert_non_null(record->body);
@@ -318,16 +323,38 @@ static void a_folder_in_the_files_place_is_a_fault(void **state)
 static void a_link_in_the_temporary_files_place_is_not_followed(void **state)
 {
     struct fault fault = FAULT_NONE;
-    char name[64];
     char *elsewhere = support_folder();
     support_write_file(support_path(elsewhere, "precious"), "precious");
-    snprintf(name, sizeof name, "status.json.tmp");
-    assert_int_equal(symlink(support_path(elsewhere, "precious"), support_path(*state, name)), 0);
+    assert_int_equal(
+        symlink(support_path(elsewhere, "precious"), support_path(*state, "status.json.tmp")), 0);
     assert_int_equal(replace(*state, "x", &fault), -1);
+    support_assert_fault(&fault, "status.json.tmp");
     char *precious = support_read_file(support_path(elsewhere, "precious"));
     assert_string_equal(precious, "precious");
     free(precious);
     support_folder_free(elsewhere);
+}
+
+static void what_a_killed_process_left_is_written_over(void **state)
+{
+    struct fault fault = FAULT_NONE;
+    support_write_file(support_path(*state, "status.json.tmp"), "half of something longer");
+    assert_int_equal(replace(*state, "new", &fault), 0);
+    expect_file(*state, "new");
+}
+
+static void two_processes_never_write_into_one_file(void **state)
+{
+    struct fault fault = FAULT_NONE;
+    assert_int_equal(replace(*state, "old", &fault), 0);
+    int other = open(*state, O_RDONLY | O_DIRECTORY);
+    assert_int_equal(flock(other, LOCK_EX), 0);
+    assert_int_equal(replace(*state, "new", &fault), 1);
+    assert_false(fault.set);
+    expect_file(*state, "old");
+    close(other);
+    assert_int_equal(replace(*state, "new", &fault), 0);
+    expect_file(*state, "new");
 }
 
 #define FOLDER(test) cmocka_unit_test_setup_teardown(test, setup_folder, teardown_folder)
@@ -346,6 +373,8 @@ int main(void)
         FOLDER(a_missing_folder_is_named),
         FOLDER(a_folder_in_the_files_place_is_a_fault),
         FOLDER(a_link_in_the_temporary_files_place_is_not_followed),
+        FOLDER(what_a_killed_process_left_is_written_over),
+        FOLDER(two_processes_never_write_into_one_file),
     };
     return cmocka_run_group_tests(tests, support_begin, NULL);
 }

@@ -42,7 +42,7 @@ static void expect_failure(struct books *books, struct record **records, size_t 
                            const char *part)
 {
     struct fault fault = FAULT_NONE;
-    assert_int_equal(store_keep(books->store, records, count, &fault), -1);
+    assert_int_equal(store_keep(books->store, records, count, NULL, &fault), -1);
     support_assert_fault(&fault, part);
     support_assert_fault(&fault, "upgrades.db");
     assert_false(fault.lasting);
@@ -111,6 +111,28 @@ static void the_store_stays_usable_without_a_probe(void **state)
     books_keep(books, records, LENGTH(records));
     assert_int_equal(records[0]->outcome, RECORD_STORED);
     assert_int_equal(records[0]->seq, 1);
+    books_assert_recount(books);
+    support_records_free(records, LENGTH(records));
+}
+
+/* Whatever fails in the middle of a batch: here a number that somebody else has taken. */
+static void a_batch_that_fails_in_the_middle_leaves_nothing(void **state)
+{
+    struct books *books = *state;
+    struct record *records[] = {support_result(&(struct support_result){.device = "d"}),
+                                support_record("no JSON"),
+                                support_result(&(struct support_result){.device = "e"})};
+    books_meddle(books, "INSERT INTO notification (seq, received_at, operation, device, content,"
+                        " body) VALUES (2, 0, 0, 0, 0, '{}')");
+    expect_failure(books, records, LENGTH(records), "cannot add a notification");
+    books_assert(books,
+                 "SELECT (SELECT count(*) FROM notification), (SELECT count(*) FROM upgrade),"
+                 " (SELECT count(*) FROM operation), (SELECT count(*) FROM quarantined),"
+                 " (SELECT seq FROM totals)",
+                 "1|0|0|0|0");
+    books_meddle(books, "DELETE FROM notification"); /* the store holds no lock meanwhile */
+    books_keep(books, records, LENGTH(records));
+    assert_int_equal(records[2]->seq, 2);
     books_assert_recount(books);
     support_records_free(records, LENGTH(records));
 }
@@ -252,7 +274,7 @@ static void *write_turns(void *argument)
         snprintf(device, sizeof device, "%s-%d", neighbour->name, i);
         struct record *record = support_result(&(struct support_result){.device = device});
         struct fault fault = FAULT_NONE;
-        bool kept = store_keep(neighbour->books.store, &record, 1, &fault) == 0;
+        bool kept = store_keep(neighbour->books.store, &record, 1, NULL, &fault) == 0;
         support_record_free(record);
         if (!kept)
             break;
@@ -298,6 +320,7 @@ int main(void)
         OPEN(a_batch_that_finds_no_room_leaves_nothing),
         OPEN(a_large_batch_that_finds_no_room_leaves_nothing),
         OPEN(the_store_stays_usable_without_a_probe),
+        OPEN(a_batch_that_fails_in_the_middle_leaves_nothing),
         OPEN(a_store_removed_beneath_fails_and_is_made_anew),
         OPEN(a_log_of_the_store_removed_beneath_fails_and_is_made_anew),
         OPEN(a_folder_moved_away_fails_until_it_is_back),

@@ -376,7 +376,7 @@ static void fail_now(struct books *books, struct record **records, size_t count)
     struct fault fault = FAULT_NONE;
     assert_int_equal(stat(support_path(books->folder, "upgrades.db-wal"), &status), 0);
     support_limit_file_size((uint64_t)status.st_size);
-    int result = store_keep(books->store, records, count, &fault);
+    int result = store_keep(books->store, records, count, NULL, &fault);
     support_limit_file_size(RLIM_INFINITY);
     assert_int_equal(result, -1);
 }

@@ -220,25 +220,39 @@ static void a_long_body_is_left_out_and_its_length_told(void **state)
     store_reader_free(reader);
 }
 
+static void remove_store(const struct books *books)
+{
+    assert_int_equal(unlink(support_path(books->folder, "upgrades.db")), 0);
+    assert_int_equal(unlink(support_path(books->folder, "upgrades.db-wal")), 0);
+    assert_int_equal(unlink(support_path(books->folder, "upgrades.db-shm")), 0);
+}
+
+static void expect_operation(struct store_reader *reader, const char *operation_id)
+{
+    struct store_snapshot *snapshot = read_snapshot(reader);
+    assert_int_equal(snapshot->operations_length, 1);
+    assert_string_equal(snapshot->operations[0].operation_id, operation_id);
+    free_snapshot(snapshot);
+}
+
 static void a_reader_follows_a_store_that_was_replaced(void **state)
 {
     struct books *books = *state;
     struct store_reader *reader = open_reader(books);
-    books_add_result(books, &(struct support_result){.operation = "old"});
-    free_snapshot(read_snapshot(reader));
-    unlink(support_path(books->folder, "upgrades.db"));
-    unlink(support_path(books->folder, "upgrades.db-wal"));
-    unlink(support_path(books->folder, "upgrades.db-shm"));
-    struct fault fault = FAULT_NONE;
     struct store_snapshot snapshot;
+    struct fault fault = FAULT_NONE;
+    books_add_result(books, &(struct support_result){.operation = "old"});
+    expect_operation(reader, "old");
+    remove_store(books);
+    books_reopen(books);
+    books_add_result(books, &(struct support_result){.operation = "new"});
+    expect_operation(reader, "new");
+    remove_store(books);
     assert_int_equal(store_read_snapshot(reader, &snapshot, &fault), -1);
     support_assert_fault(&fault, "upgrades.db");
     books_reopen(books);
-    books_add_result(books, &(struct support_result){.operation = "new"});
-    struct store_snapshot *now = read_snapshot(reader);
-    assert_int_equal(now->operations_length, 1);
-    assert_string_equal(now->operations[0].operation_id, "new");
-    free_snapshot(now);
+    books_add_result(books, &(struct support_result){.operation = "newest"});
+    expect_operation(reader, "newest");
     store_reader_free(reader);
 }
 

@@ -3,6 +3,7 @@
 
 #include "books.h"
 
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,7 +106,7 @@ static void a_store_that_is_not_open_keeps_nothing(void **state)
     struct fault fault = FAULT_NONE;
     assert_int_equal(store_new(&store, &config, &fault), 0);
     struct record *record = support_record("{}");
-    assert_int_equal(store_keep(store, &record, 1, &fault), -1);
+    assert_int_equal(store_keep(store, &record, 1, NULL, &fault), -1);
     support_assert_fault(&fault, "is not open");
     assert_int_equal(record->outcome, RECORD_PENDING);
     assert_int_equal(support_count_files(folder, ""), 0);
@@ -247,7 +248,7 @@ static void a_store_that_somebody_holds_is_a_fault_that_may_pass(void **state)
     assert_int_equal(sqlite3_exec(holder, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     struct fault fault = FAULT_NONE;
     struct record *record = support_result(&(struct support_result){.device = "d"});
-    assert_int_equal(store_keep(books->store, &record, 1, &fault), -1);
+    assert_int_equal(store_keep(books->store, &record, 1, NULL, &fault), -1);
     support_assert_fault(&fault, "locked");
     assert_false(fault.lasting);
     assert_int_equal(record->outcome, RECORD_PENDING);
@@ -255,6 +256,54 @@ static void a_store_that_somebody_holds_is_a_fault_that_may_pass(void **state)
     books_keep_one(books, record);
     assert_int_equal(record->seq, 1);
     support_record_free(record);
+}
+
+static void *open_store(void *folder)
+{
+    const struct store_config config = {.folder = folder};
+    struct store *store = NULL;
+    struct fault fault = FAULT_NONE;
+    bool opened = store_new(&store, &config, &fault) == 0 && store_open(store, &fault) == 0;
+    store_free(store);
+    return opened ? folder : NULL;
+}
+
+static void several_that_open_a_new_folder_at_once_make_one_store(void **state)
+{
+    for (int round = 0; round < 5; round++) {
+        struct books books = {.folder = support_folder()};
+        pthread_t threads[4];
+        for (size_t i = 0; i < LENGTH(threads); i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, open_store, books.folder), 0);
+        for (size_t i = 0; i < LENGTH(threads); i++) {
+            void *opened;
+            pthread_join(threads[i], &opened);
+            assert_non_null(opened);
+        }
+        books_assert(&books, "SELECT (SELECT count(*) FROM secret), (SELECT count(*) FROM totals)",
+                     "1|1");
+        support_folder_free(books.folder);
+    }
+}
+
+static void *let_go(void *holder)
+{
+    support_sleep_ms(100);
+    sqlite3_exec(holder, "COMMIT", NULL, NULL, NULL);
+    return NULL;
+}
+
+static void a_store_that_somebody_holds_for_a_moment_is_waited_for(void **state)
+{
+    struct books *books = *state;
+    sqlite3 *holder;
+    pthread_t thread;
+    assert_int_equal(sqlite3_open(support_path(books->folder, "upgrades.db"), &holder), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(holder, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(pthread_create(&thread, NULL, let_go, holder), 0);
+    books_add_result(books, &(struct support_result){.device = "d"});
+    pthread_join(thread, NULL);
+    assert_int_equal(sqlite3_close(holder), SQLITE_OK);
 }
 
 #define OPEN(test) cmocka_unit_test_setup_teardown(test, books_setup, books_teardown)
@@ -276,7 +325,9 @@ int main(void)
         OPEN(a_file_that_is_no_database_is_refused_and_left_as_it_was),
         OPEN(an_empty_file_becomes_a_store),
         cmocka_unit_test(a_missing_folder_is_a_fault_that_may_pass),
+        cmocka_unit_test(several_that_open_a_new_folder_at_once_make_one_store),
         OPEN(a_store_that_somebody_holds_is_a_fault_that_may_pass),
+        OPEN(a_store_that_somebody_holds_for_a_moment_is_waited_for),
     };
     return cmocka_run_group_tests(tests, support_begin, NULL);
 }

@@ -1,0 +1,257 @@
+/* delivery: hands kept notifications to the application. */
+#include "config.h"
+
+#include "delivery.h"
+
+#include "moment.h"
+#include "monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+/* Notifications read, and handed over before the cursor is moved, at a time. */
+#define CHUNK_MAX 64
+
+struct delivery {
+    const char *folder;
+    struct commit *commit;
+    struct log *log;
+    struct delivery_target target;
+    struct store_reader *reader;
+    int lock_fd;    /* held while this process is the one that delivers; -1: it is not */
+    int64_t opened; /* which opening of the store the cursor was read from */
+    int64_t seq;    /* of the last notification handed over */
+    bool faulty;    /* its fault is logged already */
+    pthread_t thread;
+    struct monitor monitor; /* guards what follows */
+    bool news;
+    bool stop;
+    bool finished;
+    bool abandoned; /* commit and log are not to be touched any more */
+};
+
+static bool is_stopped(struct delivery *delivery)
+{
+    monitor_enter(&delivery->monitor);
+    bool stop = delivery->stop;
+    monitor_leave(&delivery->monitor);
+    return stop;
+}
+
+/* Waits for MS, or until delivery is stopped; with FOR_NEWS also until something may have come. */
+static void wait_a_while(struct delivery *delivery, int64_t ms, bool for_news)
+{
+    int64_t until_ms = moment_monotonic_ms() + ms;
+    monitor_enter(&delivery->monitor);
+    while (!delivery->stop && !(for_news && delivery->news) &&
+           monitor_wait_until(&delivery->monitor, until_ms))
+        continue;
+    if (for_news)
+        delivery->news = false;
+    monitor_leave(&delivery->monitor);
+}
+
+/* What belongs to others may be gone when a callback returns after delivery_stop gave it up; so
+ * these look first, and hold the lock meanwhile. */
+
+static void move_cursor(struct delivery *delivery)
+{
+    struct store_cursor cursor = {.seq = delivery->seq};
+    snprintf(cursor.name, sizeof cursor.name, "%s", delivery->target.name);
+    monitor_enter(&delivery->monitor);
+    if (!delivery->abandoned)
+        commit_move_cursor(delivery->commit, &cursor);
+    monitor_leave(&delivery->monitor);
+}
+
+static void log_line(struct delivery *delivery, const struct text *line)
+{
+    monitor_enter(&delivery->monitor);
+    if (!delivery->abandoned)
+        log_lines(delivery->log, line, 1);
+    monitor_leave(&delivery->monitor);
+}
+
+static void log_undelivered(struct delivery *delivery, int64_t seq)
+{
+    struct text line = {0};
+    log_begin(&line, "undelivered");
+    text_addf(&line, ",\"seq\":%lld", (long long)seq);
+    log_end(&line);
+    log_line(delivery, &line);
+    text_release(&line);
+}
+
+static void log_fault(struct delivery *delivery, const struct fault *fault)
+{
+    struct text line = {0};
+    log_begin(&line, "fault");
+    text_add_string(&line, ",\"fault\":");
+    text_add_json_string(&line, fault->text, strlen(fault->text));
+    log_end(&line);
+    log_line(delivery, &line);
+    text_release(&line);
+}
+
+/* Becomes the process that delivers under this name, and finds out how far the last one got: 0, or
+ * 1 where another process delivers now, or -1. */
+static int take_over(struct delivery *delivery, struct fault *fault)
+{
+    char path[4096];
+    int length = snprintf(path, sizeof path, "%s/delivery-%s.lock", delivery->folder,
+                          delivery->target.name);
+    if (length < 0 || (size_t)length >= sizeof path)
+        return fault_set(fault, "delivery: %s: the path is too long", delivery->folder);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return fault_set_errno(fault, errno, "delivery: cannot open %s", path);
+    int result = 1;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        result = store_read_cursor(delivery->reader, delivery->target.name, &delivery->seq, fault);
+    if (result != 0) {
+        close(fd);
+        return result;
+    }
+    delivery->lock_fd = fd;
+    delivery->opened = store_reader_opened(delivery->reader);
+    move_cursor(delivery); /* to where it stands: from now on the status file knows it */
+    return 0;
+}
+
+/* Whether the store is another one than the cursor was read from: replaced beneath the receiver,
+ * with numbers and cursors of its own. */
+static bool is_replaced(struct delivery *delivery, struct fault *fault)
+{
+    int64_t version;
+    return store_read_version(delivery->reader, &version, fault) == 0 &&
+           store_reader_opened(delivery->reader) != delivery->opened;
+}
+
+static void let_go(struct delivery *delivery)
+{
+    close(delivery->lock_fd);
+    delivery->lock_fd = -1;
+}
+
+/* Hands one notification over until the application takes it; false when delivery is stopped first.
+ */
+static bool hand_over(struct delivery *delivery, const struct store_kept *kept)
+{
+    int64_t pause_ms = DELIVERY_PAUSE_MIN_MS;
+    while (!is_stopped(delivery)) {
+        if (delivery->target.deliver(delivery->target.owner, kept) == 0)
+            return true;
+        if (pause_ms == DELIVERY_PAUSE_MIN_MS)
+            log_undelivered(delivery, kept->seq);
+        wait_a_while(delivery, pause_ms, false);
+        pause_ms = pause_ms * 2 > DELIVERY_PAUSE_MAX_MS ? DELIVERY_PAUSE_MAX_MS : pause_ms * 2;
+    }
+    return false;
+}
+
+/* Hands over what is kept beyond the cursor, a chunk at most, and moves the cursor: how many, or
+ * -1. */
+static int deliver_chunk(struct delivery *delivery, struct fault *fault)
+{
+    struct store_kept kept[CHUNK_MAX];
+    size_t count, done = 0;
+    if (store_read_after(delivery->reader, delivery->seq, kept, CHUNK_MAX, &count, fault) != 0)
+        return -1;
+    while (done < count && hand_over(delivery, &kept[done]))
+        delivery->seq = kept[done++].seq;
+    store_kept_release(kept, count);
+    if (done > 0)
+        move_cursor(delivery);
+    return (int)done;
+}
+
+static void *deliver(void *argument)
+{
+    struct delivery *delivery = argument;
+    while (!is_stopped(delivery)) {
+        struct fault fault = FAULT_NONE;
+        if (delivery->lock_fd >= 0 && is_replaced(delivery, &fault))
+            let_go(delivery);
+        int result = delivery->lock_fd < 0 ? take_over(delivery, &fault) : 0;
+        int delivered = result == 0 ? deliver_chunk(delivery, &fault) : 0;
+        if (fault.set && !delivery->faulty)
+            log_fault(delivery, &fault);
+        delivery->faulty = fault.set;
+        if (delivered <= 0)
+            wait_a_while(delivery, DELIVERY_POLL_MS, result == 0 && delivered == 0);
+    }
+    monitor_enter(&delivery->monitor);
+    delivery->finished = true;
+    monitor_wake(&delivery->monitor);
+    monitor_leave(&delivery->monitor);
+    return NULL;
+}
+
+int delivery_start(struct delivery **gives, const char *folder, struct commit *commit,
+                   struct log *log, const struct delivery_target *target, struct fault *fault)
+{
+    struct delivery *delivery = calloc(1, sizeof *delivery);
+    if (delivery == NULL)
+        return fault_set(fault, "delivery: out of memory");
+    delivery->folder = folder;
+    delivery->commit = commit;
+    delivery->log = log;
+    delivery->target = *target;
+    delivery->lock_fd = -1;
+    monitor_init(&delivery->monitor);
+    int error = 0;
+    if (store_reader_new(&delivery->reader, folder, fault) != 0 ||
+        (error = pthread_create(&delivery->thread, NULL, deliver, delivery)) != 0) {
+        delivery_free(delivery);
+        return fault_set_errno(fault, error, "delivery: cannot start a thread");
+    }
+    *gives = delivery;
+    return 0;
+}
+
+void delivery_wake(struct delivery *delivery)
+{
+    if (delivery == NULL)
+        return;
+    monitor_enter(&delivery->monitor);
+    delivery->news = true;
+    monitor_wake(&delivery->monitor);
+    monitor_leave(&delivery->monitor);
+}
+
+int delivery_stop(struct delivery *delivery)
+{
+    if (delivery == NULL)
+        return 0;
+    int64_t until_ms = moment_monotonic_ms() + DELIVERY_STOP_MS;
+    monitor_enter(&delivery->monitor);
+    delivery->stop = true;
+    monitor_wake(&delivery->monitor);
+    while (!delivery->finished && monitor_wait_until(&delivery->monitor, until_ms))
+        continue;
+    bool finished = delivery->finished;
+    delivery->abandoned = !finished;
+    monitor_leave(&delivery->monitor);
+    if (!finished) {
+        pthread_detach(delivery->thread);
+        return -1;
+    }
+    pthread_join(delivery->thread, NULL);
+    return 0;
+}
+
+void delivery_free(struct delivery *delivery)
+{
+    if (delivery == NULL || delivery->abandoned)
+        return;
+    if (delivery->lock_fd >= 0)
+        close(delivery->lock_fd);
+    store_reader_free(delivery->reader);
+    monitor_release(&delivery->monitor);
+    free(delivery);
+}

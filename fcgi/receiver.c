@@ -1,0 +1,299 @@
+/* receiver: push_message_receiver_run: wires things together, and waits for signals. */
+#include "config.h"
+
+#include "push_message_receiver.h"
+
+#include "delivery.h"
+#include "intake.h"
+#include "log.h"
+#include "metrics.h"
+#include "options.h"
+#include "push.h"
+#include "schema.h"
+#include "store.h"
+#include "trust.h"
+#include "upkeep.h"
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Exit codes beside 0. */
+#define EXIT_UNUSABLE 1 /* the store, the log or the system */
+#define EXIT_USAGE 2    /* the command line, the environment, or no socket */
+
+/* The cursor's name where the application gives none. */
+#define NAME_DEFAULT "application"
+
+struct receiver {
+    const struct push_message_receiver *application;
+    const struct options *options;
+    struct trust *trust;
+    struct metrics *metrics;
+    struct log *log;
+    struct store *store;
+    struct worker_pool *pool;
+    struct intake *intake;
+    struct delivery *delivery;
+    struct upkeep *upkeep;
+};
+
+static int complain(int code, const struct fault *fault)
+{
+    fprintf(stderr, "%s: %s\n", program_invocation_short_name, fault->text);
+    return code;
+}
+
+/* A file opened while 1 or 2 is free would become stdout, and the log would go into it. */
+static void fill_standard_descriptors(void)
+{
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_WRONLY) < 0)
+            _exit(EXIT_UNUSABLE);
+}
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/* All signals are blocked, in every thread there will be, and waited for in serve(): no system call
+ * of a worker is ever cut short. */
+static void block_signals(sigset_t *signals)
+{
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGHUP);
+    sigset_t blocked = *signals;
+    sigaddset(&blocked, SIGUSR1); /* libfcgi would install a handler that stops its reads */
+    sigprocmask(SIG_BLOCK, &blocked, NULL);
+}
+
+static bool is_listening(int fd)
+{
+    int listening = 0;
+    socklen_t size = sizeof listening;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening;
+}
+
+/* Tells a web server that starts programs by CGI, or a person at a shell, what is missing. */
+static int refuse_start(void)
+{
+    if (getenv("REQUEST_METHOD") != NULL) {
+        fputs(
+            "Status: 503 Service Unavailable\r\nContent-Type: text/plain\r\nRetry-After: 60\r\n\r\n"
+            "upgrade-receiver was started as a CGI program; it speaks FastCGI.\n",
+            stdout);
+        return EXIT_USAGE;
+    }
+    fprintf(stderr, "%s: file descriptor 0 is no listening socket\n\n",
+            program_invocation_short_name);
+    options_print_help(program_invocation_short_name, stderr);
+    return EXIT_USAGE;
+}
+
+static int new_store(const struct options *options, struct store **store, struct fault *fault)
+{
+    const struct store_config config = {.folder = options->state,
+                                        .quarantine_max = options->quarantine_max,
+                                        .quarantine_bytes = options->quarantine_bytes,
+                                        .repeat_window_ms = (int64_t)options->repeat_window_s *
+                                                            1000};
+    return store_new(store, &config, fault);
+}
+
+static int check(const struct options *options)
+{
+    struct fault fault = FAULT_NONE;
+    struct store *store = NULL;
+    struct trust *trust = NULL;
+    if (trust_new(&trust, options, &fault) == 0 && store_make_folder(options->state, &fault) == 0 &&
+        new_store(options, &store, &fault) == 0 && store_open(store, &fault) == 0 &&
+        store_probe(store, &fault) == 0)
+        printf("%s: %zu schemas, store %s/upgrades.db version %d: usable\n",
+               program_invocation_short_name, schema_count(), options->state, STORE_VERSION);
+    store_free(store);
+    trust_free(trust);
+    return fault.set ? complain(EXIT_UNUSABLE, &fault) : 0;
+}
+
+static void log_start_line(const struct receiver *receiver)
+{
+    struct text line = {0};
+    log_begin(&line, "start");
+    text_addf(&line, ",\"version\":\"%s\",\"pid\":%ld,\"state\":", PACKAGE_VERSION, (long)getpid());
+    text_add_json_string(&line, receiver->options->state, strlen(receiver->options->state));
+    text_addf(&line, ",\"workers\":%zu", receiver->options->workers);
+    log_end(&line);
+    log_lines(receiver->log, &line, 1);
+    text_release(&line);
+}
+
+/* Waits for a signal that ends the receiver and returns it; 0 when the socket went wrong. */
+static int serve(const struct receiver *receiver, const sigset_t *signals, struct fault *fault)
+{
+    const struct timespec tick = {.tv_nsec = WORKER_TICK_MS * 1000000L};
+    for (;;) {
+        int number = sigtimedwait(signals, NULL, &tick);
+        if (number == SIGHUP)
+            log_reopen(receiver->log);
+        else if (number > 0)
+            return number;
+        if (worker_tick(receiver->pool, fault) != 0)
+            return 0;
+    }
+}
+
+/* A store that cannot be opened now is no reason to be absent: whoever stands here and answers 503
+ * can be told from a broken installation, and works by itself when the store does. OPEN_FAULT
+ * tells. */
+static int open_store(struct receiver *receiver, struct fault *open_fault, struct fault *fault)
+{
+    if (new_store(receiver->options, &receiver->store, fault) != 0)
+        return -1;
+    if (store_make_folder(receiver->options->state, open_fault) == 0)
+        store_open(receiver->store, open_fault);
+    if (open_fault->lasting)
+        *fault = *open_fault;
+    return fault->set ? -1 : 0;
+}
+
+static int start_delivery(struct receiver *receiver, struct fault *fault)
+{
+    const struct push_message_receiver *application = receiver->application;
+    if (!push_has_handlers(application))
+        return 0;
+    const struct delivery_target target = {
+        .name = application->name != NULL ? application->name : NAME_DEFAULT,
+        .owner = application,
+        .deliver = push_deliver,
+    };
+    if (target.name[0] == '\0' || strlen(target.name) >= STORE_CURSOR_NAME_MAX ||
+        strchr(target.name, '/') != NULL)
+        return fault_set(fault, "an application's name has 1 to %d characters and no /",
+                         STORE_CURSOR_NAME_MAX - 1);
+    if (delivery_start(&receiver->delivery, receiver->options->state,
+                       intake_commit(receiver->intake), receiver->log, &target, fault) != 0)
+        return -1;
+    intake_wake(receiver->intake, receiver->delivery);
+    return 0;
+}
+
+static int start(struct receiver *receiver, struct fault *fault)
+{
+    const struct options *options = receiver->options;
+    struct metrics *metrics = receiver->metrics;
+    struct fault open_fault = FAULT_NONE;
+    if (trust_new(&receiver->trust, options, fault) != 0 ||
+        open_store(receiver, &open_fault, fault) != 0 ||
+        log_start(&receiver->log, options->log, metrics, fault) != 0 ||
+        worker_new(&receiver->pool, STDIN_FILENO, options, receiver->trust, receiver->log, metrics,
+                   fault) != 0)
+        return -1;
+    if (intake_start(&receiver->intake, options, receiver->trust, receiver->store,
+                     open_fault.set ? &open_fault : NULL, receiver->log, metrics, worker_reply,
+                     fault) != 0 ||
+        start_delivery(receiver, fault) != 0)
+        return -1;
+    if (upkeep_start(&receiver->upkeep, options->state, intake_commit(receiver->intake),
+                     receiver->log, metrics, fault) != 0)
+        return -1;
+    return worker_start(receiver->pool, receiver->intake, fault);
+}
+
+/* Ends in the order in which nothing is lost: no more requests, the last batch, the status file. */
+static void stop(struct receiver *receiver, const char *reason)
+{
+    struct fault store_fault = FAULT_NONE;
+    bool running = receiver->upkeep != NULL;
+    if (running)
+        worker_drain(receiver->pool);
+    delivery_stop(receiver->delivery);
+    upkeep_stop(receiver->upkeep);
+    if (receiver->intake != NULL)
+        commit_get_fault(intake_commit(receiver->intake), &store_fault);
+    intake_stop(receiver->intake);
+    delivery_free(receiver->delivery);
+    worker_free(receiver->pool);
+    if (running)
+        upkeep_finish(receiver->options->state, &store_fault, receiver->log, receiver->metrics);
+    store_free(receiver->store);
+    if (receiver->log != NULL)
+        log_event(receiver->log, "stop", "reason", reason);
+    log_stop(receiver->log);
+    trust_free(receiver->trust);
+    metrics_free(receiver->metrics);
+}
+
+static int run(const struct push_message_receiver *application, const struct options *options)
+{
+    sigset_t signals;
+    struct fault fault = FAULT_NONE;
+    struct receiver receiver = {
+        .application = application, .options = options, .metrics = metrics_new()};
+    block_signals(&signals);
+    if (receiver.metrics == NULL)
+        fault_set(&fault, "out of memory");
+    const char *reason = NULL;
+    if (!fault.set && start(&receiver, &fault) == 0) {
+        log_start_line(&receiver);
+        int number = serve(&receiver, &signals, &fault);
+        reason = number == 0 ? fault.text : number == SIGTERM ? "SIGTERM" : "SIGINT";
+    }
+    stop(&receiver, reason != NULL ? reason : fault.text);
+    return fault.set ? complain(EXIT_UNUSABLE, &fault) : 0;
+}
+
+const char *push_message_receiver_version(void)
+{
+    return PACKAGE_VERSION;
+}
+
+int push_message_receiver_run(const struct push_message_receiver *application, int argc,
+                              char **argv)
+{
+    fill_standard_descriptors();
+    umask(0027);
+    struct options options;
+    struct fault fault = FAULT_NONE;
+    if (options_read(&options, argc, argv, &fault) != 0) {
+        complain(EXIT_USAGE, &fault);
+        fprintf(stderr, "Try: %s --help\n", program_invocation_short_name);
+        return EXIT_USAGE;
+    }
+    int code = 0;
+    if (options.help) {
+        options_print_help(program_invocation_short_name, stdout);
+    } else if (options.version) {
+        printf("%s %s\n", PACKAGE_NAME, PACKAGE_VERSION);
+    } else if (sodium_init() < 0) {
+        fault_set(&fault, "libsodium cannot start");
+        code = complain(EXIT_UNUSABLE, &fault);
+    } else if (options.check) {
+        code = check(&options);
+    } else if (!is_listening(STDIN_FILENO)) {
+        code = refuse_start();
+    } else {
+        raise_descriptor_limit();
+        code = run(application, &options);
+    }
+    options_release(&options);
+    return code;
+}
