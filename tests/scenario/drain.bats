@@ -76,7 +76,8 @@ seq_reached() {
     answered 200 stored
     lock_store
     background burst "$PYTHON" "$TESTS/tool/fcgi_peer.py" "$T/socket" burst --peers 20
-    sleep 0.3
+    wait_for 10 sockets_reached 21
+    sleep 0.1
     stops_within 5000
     wait "$background_pid" || fail "not all were answered: $(cat "$T/burst.out")"
     equal answers "$(jq -c .answers "$T/burst.out")" '{"503":20}'
@@ -101,9 +102,10 @@ seq_reached() {
     send deviceId=first
     lock_store
     background burst "$PYTHON" "$TESTS/tool/fcgi_peer.py" "$T/socket" burst --peers 20
-    sleep 0.3
+    wait_for 10 sockets_reached 21
+    sleep 0.1
     kill -s TERM "$(receiver_pid)"
-    sleep 0.2
+    sleep 0.05
     unlock_store
     wait_for 5 receiver_has_ended
     equal "exit status" "$(<"$T/pid.exit")" 0

@@ -205,6 +205,29 @@ unlock_store() {
     leave locker $'ROLLBACK;\n.quit'
 }
 
+# burst_in_one_batch COUNT OPTION...: so many requests wait for the disk together, behind the lock of
+# another program, and are then kept in one transaction. The answers go to $T/burst.out. (On a busy
+# machine the lock may last for longer than the receiver waits; then once more.)
+burst_in_one_batch() {
+    local attempt
+    for attempt in 1 2 3; do
+        lock_store
+        background burst "$PYTHON" "$TESTS/tool/fcgi_peer.py" "$T/socket" burst --peers "$@"
+        wait_for 10 sockets_reached $(($1 + 1))
+        sleep 0.1
+        unlock_store
+        wait "$background_pid" || return
+        if ! jq -e '.answers["503"]' "$T/burst.out" >/dev/null; then return; fi
+        wait_for 5 stores_one || return
+    done
+    fail "refused each time, $attempt times: $(<"$T/burst.out")"
+}
+
+# sockets_reached COUNT: whether the receiver has so many, or the burst is over.
+sockets_reached() {
+    has_ended "$background_pid" || (($(open_sockets "$(receiver_pid)") >= $1))
+}
+
 # refuses_steadily: the first notification is answered 503 within 2.5 s, the following ones within
 # 0.3 s, each with Retry-After.
 refuses_steadily() {

@@ -1,0 +1,389 @@
+#!/usr/bin/env bats
+# What was not understood is kept byte for byte, and can become a notification later, once.
+load lib
+load faults
+load delivery
+
+# kept_aside FILE [REASON]: posts it, it must be quarantined (for that reason); $quarantine_id is its number.
+kept_aside() {
+    send_body "$1"
+    answered 200 quarantined || return
+    quarantine_id=$(jq .id <<<"$body")
+    if (($# > 1)); then equal "reason" "$(jq -r .reason <<<"$body")" "$2"; fi
+}
+
+# refuse_app [NAME=TEXT...]: a correct notification of an application that is not accepted.
+refuse_app() {
+    notification appId=stranger "$@" >"$T/stranger.json"
+    kept_aside "$T/stranger.json" "appId not accepted"
+}
+
+# agrees: view, list and status file tell the same bodies, now or within two seconds.
+agrees() {
+    local counted
+    counted=$(sql "SELECT json_object('held', count(*), 'bytes', coalesce(sum(length(body)), 0)) FROM quarantine")
+    wait_for 3 status_is ".quarantine == $counted" ||
+        fail "status: $(status_json '.quarantine | tojson'), counted: $counted" || return
+    operator quarantine list >"$T/list.out"
+    equal "listed" "$(jq -sc '{held: length, bytes: (map(.bytes) | add // 0)}' "$T/list.out")" "$counted"
+}
+
+# --- list and show --------------------------------------------------------------------------------------
+
+@test "show prints a body byte for byte, and list tells all of them in a line each" {
+    # NUL, invalid UTF-8, terminal escapes, nothing at all, and the largest body that is taken: exactly what was received, while the receiver runs and after its end.
+    local i=0 file
+    mkdir "$T/bodies"
+    printf '{"a":\0"b"}\0' >"$T/bodies/1-nul"
+    printf '{"notifyType":"\xff\xfe\xc3"}' >"$T/bodies/2-utf8"
+    printf '\r\n{"notifyType":"\x1b[2J\x07unknown\x1b[0m","x":"\xe2\x80\xae"}\r\n\r\n' >"$T/bodies/3-escapes"
+    : >"$T/bodies/4-empty"
+    head -c 1048576 /dev/urandom >"$T/bodies/5-large"
+    head -c 300 /dev/zero >"$T/bodies/6-zeroes"
+    receiver_start
+    for file in "$T"/bodies/*; do
+        i=$((i + 1))
+        kept_aside "$file"
+        equal "number" "$quarantine_id" "$i"
+    done
+    agrees
+    all_are_shown
+    receiver_stop
+    all_are_shown
+    operator quarantine list | cmp - "$T/list.out"
+    equal "ids and bytes" "$(jq -c '[.id, .bytes]' "$T/list.out" | tr '\n' ' ')" \
+        "$(stat -c %s "$T"/bodies/* | awk '{printf "[%d,%d] ", NR, $1}')"
+    jq -e 'has("reason") and (.receivedAt | test("^20..-..-..T..:..:..[.]...Z$"))' "$T/list.out" >"$T/out" ||
+        fail "list: $(<"$T/list.out")"
+    if LC_ALL=C grep -q '[[:cntrl:]]' "$T/list.out"; then fail "control characters: $(cat -v "$T/list.out")"; fi
+}
+
+all_are_shown() {
+    local i=0 file
+    for file in "$T"/bodies/*; do
+        i=$((i + 1))
+        operator quarantine show "$i" | cmp - "$file" || return
+    done
+}
+
+# --- retry ----------------------------------------------------------------------------------------------
+
+# build_with_more_schemas: the receiver and the operator's command from the same objects and a schema
+# more, deviceMoodChanged, in $T/new.
+build_with_more_schemas() {
+    local program flags
+    [[ -f $BUILD/fcgi/.libs/libreceiver.a ]] || skip "$BUILD holds no build"
+    mkdir -p "$T/new/schema"
+    cp "$SOURCE"/schema/* "$T/new/schema"
+    cat >"$T/new/schema/deviceMoodChanged.schema.json" <<'SCHEMA'
+{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "title": "Device mood changed",
+  "description": "Pushed when a device feels different.",
+  "type": "object",
+  "properties": {
+    "notifyType": {"description": "The notification type.", "type": "string", "const": "deviceMoodChanged"},
+    "deviceId": {"description": "Identifies the device.", "type": "string", "minLength": 1},
+    "mood": {"description": "How it feels.", "type": "string"}
+  },
+  "required": ["notifyType", "deviceId", "mood"]
+}
+SCHEMA
+    "$PYTHON" "$SOURCE/schema/generate.py" "$T/new/schema" >"$T/new/schema_table.inc"
+    flags=$(sed -n 's/^SANITIZER_CFLAGS = *//p; s/^JANSSON_CFLAGS = *//p' "$BUILD/Makefile" | tr '\n' ' ')
+    # shellcheck disable=SC2086 # flags are words
+    "${CC:-cc}" -std=gnu11 $flags -fPIE -pthread -DHAVE_CONFIG_H -I "$T/new" -I "$BUILD" -I "$SOURCE/fcgi" \
+        -c -o "$T/new/schema.o" "$SOURCE/fcgi/schema.c"
+    # the new object comes before the archive, whose own is then not needed
+    for program in main:upgrade-receiver status_cmd:upgrade-status; do
+        # shellcheck disable=SC2086
+        "${CC:-cc}" $flags -pthread -o "$T/new/${program#*:}" "$BUILD/fcgi/${program%:*}.o" "$T/new/schema.o" \
+            "$BUILD/fcgi/.libs/libreceiver.a" -lfcgi -lsqlite3 -ljansson -lsodium -lm
+    done
+}
+
+@test "after a schema was added, retry makes notifications of what was not known before, once" {
+    # In quarantine with the old programs, retry changes nothing; the new command moves it into the books with the time when it was received, the running application gets it, what is still wrong stays; a second retry finds nothing.
+    build_with_more_schemas
+    app_start "$RECORDER_BIN"
+    printf '{"notifyType": "deviceMoodChanged", "deviceId": "d-1", "mood": "good"}\n' >"$T/mood"
+    printf '{"notifyType": "deviceMoodChanged", "deviceId": "d-1"}' >"$T/moodless"
+    kept_aside "$T/mood" "notifyType unknown"
+    kept_aside "$T/moodless" "notifyType unknown"
+    keep_many 2
+    agrees
+    local received
+    received=$(jq -r 'select(.id == 1).receivedAt' "$T/list.out")
+    retry
+    equal "retried by the old command" "$retried" "1 quarantined, 2 quarantined"
+    equal "held" "$(held)" 2
+
+    STATUS_BIN=$T/new/upgrade-status
+    retry
+    equal "retried" "$retried" "1 stored, 2 quarantined"
+    equal "said of the first" "$(head -n 1 "$T/retry.out" | jq -c '[.id, .result, .seq]')" '[1,"stored",3]'
+    equal "said of the second" "$(tail -n 1 "$T/retry.out" | jq -c '[.reason, .pointer]')" '["missing","/mood"]'
+    wait_for 3 status_is '.seq == 3 and .totals.notifications == 3 and .quarantine.held == 1' ||
+        fail "status: $(<"$T/state/status.json")"
+    agrees
+    equal "kept" "$(sql 'SELECT receivedAt, notifyType, deviceId, deliveries FROM notifications WHERE seq = 3')" \
+        "$received|deviceMoodChanged|d-1|1"
+    sql 'SELECT body FROM notifications WHERE seq = 3' | cmp - <(printf '%s\n\n' "$(<"$T/mood")")
+    wait_for "$PATIENCE" has_taken 3
+    equal "taken" "$(taken | tr '\n' ' ')" "1 2 3 "
+
+    retry
+    equal "retried once more" "$retried" "2 quarantined"
+    operator_fails 1 quarantine retry 1
+    operator_fails 1 quarantine show 1
+    equal "notifications" "$(sql 'SELECT count(*), max(seq) FROM notifications')" "3|3"
+    receiver_stop
+    # What was requeued is known to be there: the same body again is a repeat.
+    RECEIVER_BIN=$T/new/upgrade-receiver receiver_start
+    send_body "$T/mood"
+    answered 200 repeated
+    equal "repeats" "$(jq .seq <<<"$body")" 3
+    receiver_stop
+}
+
+@test "what was quarantined for its appId is requeued only when it is named" {
+    # retry alone leaves it; retry with its number stores it, as the upgrade and the operation it is of; the status file follows.
+    app_start "$RECORDER_BIN" --app-id ours
+    refuse_app swUpgradeResult=FAIL errorCode=7
+    refuse_app subOperationId=2
+    retry
+    equal "retried" "$retried" ""
+    equal "held" "$(held)" 2
+    retry 1
+    equal "retried" "$retried" "1 stored"
+    equal "upgrades" "$(sql 'SELECT appId, subOperationId, state, errorCode, seq FROM upgrades')" \
+        "stranger|subOperation-1|FAIL|7|1"
+    equal "failures" "$(sql 'SELECT appId, operationId, errorCode, count FROM failures')" "stranger|operation-1|7|1"
+    wait_for 3 status_is '.upgrades.fail == 1 and .operations[0].failures[0].count == 1
+        and .totals == {notifications: 1, repeats: 0, quarantined: 2, quarantineLogOnly: 0}' ||
+        fail "status: $(<"$T/state/status.json")"
+    agrees
+    wait_for "$PATIENCE" has_taken 1
+    receiver_stop
+}
+
+@test "retry works while the receiver is stopped, and with several at once nothing is stored twice" {
+    # Two commands go through the same bodies at the same time, under load as well as without a receiver: each body becomes one notification.
+    local first app
+    app=$("$PUSHER" --print 0 --seed 9 | jq -r .appId)
+    notification appId=stranger >"$T/one.json"
+    receiver_start --app-id "$app"
+    nginx_start
+    for first in 1 11; do
+        refuse_ten "$first"
+        if ((first == 1)); then
+            push_behind --count 3000 --connections 16 --seed 9 --rate 800
+        else
+            receiver_stop
+        fi
+        background other retry_each "$first"
+        retry_each "$first" >>"$T/mine.out" 2>"$T/mine.err"
+        wait "$background_pid"
+        cat "$T/other.out" >>"$T/others.out"
+        if ((first == 1)); then push_end; fi
+    done
+    (($(sql "SELECT min(seq) FROM notifications WHERE appId = 'stranger'") < 3000)) || fail "the load was over"
+    equal "held" "$(held)" 0
+    equal "kept" "$(sql "SELECT count(*), count(DISTINCT subOperationId), sum(deliveries)
+        FROM notifications WHERE appId = 'stranger'")" "20|20|20"
+    equal "said to be stored" "$(cat "$T/mine.out" "$T/others.out" | grep -c '"stored"')" 20
+    equal "all" "$(sql 'SELECT count(*), max(seq) FROM notifications')" "3020|3020"
+    books_add_up
+    # A receiver that starts now says so, and goes on from there.
+    receiver_start --app-id "$app"
+    wait_for_status '.seq == 3020 and .quarantine.held == 0 and .totals.notifications == 3020'
+    send "appId=$app"
+    answered 200 stored
+    equal "next" "$(jq .seq <<<"$body")" 3021
+}
+
+# refuse_ten FIRST: ten correct notifications of an application that is not accepted, at the same time.
+refuse_ten() {
+    local i files=()
+    for ((i = $1; i < $1 + 10; i++)); do
+        sed "s/subOperation-1/$i/" "$T/one.json" >"$T/refused-$i.json"
+        files+=(--body "$T/refused-$i.json")
+    done
+    peer burst --peers 10 "${files[@]}" >"$T/burst.out"
+    equal "answers" "$(jq -c .results "$T/burst.out")" '{"quarantined":10}'
+}
+
+# retry_each FIRST: ten bodies, one after the other; some are gone already.
+retry_each() {
+    local id
+    for ((id = $1; id < $1 + 10; id++)); do
+        operator quarantine retry "$id" || true
+    done
+}
+
+@test "what is in the books already becomes a repeat" {
+    # A notification is quarantined, then the same one is stored: retry counts the first as a delivery of the second, and the application does not get it again.
+    app_start "$RECORDER_BIN" --app-id ours
+    refuse_app
+    receiver_stop
+    app_start "$RECORDER_BIN"
+    send_body "$T/stranger.json"
+    answered 200 stored
+    retry 1
+    equal "retried" "$retried" "1 repeated"
+    equal "deliveries" "$(sql 'SELECT seq, deliveries FROM notifications')" "1|2"
+    agrees
+    keep_many 1
+    wait_for "$PATIENCE" has_taken 2
+    equal "taken" "$(taken | tr '\n' ' ')" "1 2 "
+}
+
+@test "a result that was received earlier does not win because it was requeued later" {
+    # FAIL goes to quarantine, SUCCESS is stored, FAIL is requeued: among results the last received counts, so the upgrade stays SUCCESS; the operation's times do not run backwards.
+    receiver_start --app-id ours
+    refuse_app swUpgradeResult=FAIL errorCode=7
+    receiver_stop
+    receiver_start
+    send appId=stranger curVersion=1.5
+    answered 200 stored
+    retry 1
+    equal "retried" "$retried" "1 stored"
+    equal "upgrade" "$(sql 'SELECT state, errorCode, contradictory FROM upgrades')" "SUCCESS|***|0"
+    equal "operation" "$(sql 'SELECT success, fail, firstAt <= lastAt FROM operations')" "1|0|1"
+    equal "failures" "$(sql 'SELECT count(*) FROM failures')" 0
+    equal "lastAt" "$(sql 'SELECT lastAt FROM operations')" \
+        "$(sql 'SELECT max(receivedAt) FROM notifications')"
+}
+
+# --- the bounds -----------------------------------------------------------------------------------------
+
+# log_only FILE: posts it; it is answered 200, and stands in the log alone.
+log_only() {
+    local before
+    before=$(log_count '.event == "quarantined" and .id == null')
+    send_body "$1"
+    answered 200 quarantined || return
+    equal "number" "$(jq .id <<<"$body")" null || return
+    wait_for_log '.event == "quarantined" and .id == null' $((before + 1)) || return
+    log_lines '.event == "quarantined" and .id == null' | tail -n 1 | jq -j .body | cmp - "$1"
+}
+
+full_was_said() {
+    log_count '.event == "fault" and (.fault | test("quarantine is full"))'
+}
+
+@test "the bound on the number of bodies is reported when it is reached, and again when it is reached again" {
+    # With --quarantine-max 3: three are held, the next go to the log alone and are counted; the log says so once; room made by retry is used, and its end is reported anew.
+    local i
+    receiver_start --app-id ours --quarantine-max 3
+    for i in 1 2 3; do refuse_app "subOperationId=$i"; done
+    equal "reported" "$(full_was_said)" 0
+    for i in 4 5; do
+        notification appId=stranger "subOperationId=$i" >"$T/over"
+        log_only "$T/over"
+    done
+    equal "reported" "$(full_was_said)" 1
+    wait_for_status '.quarantine.held == 3 and .totals.quarantined == 5 and .totals.quarantineLogOnly == 2'
+    agrees
+    retry 2
+    refuse_app subOperationId=6
+    equal "number" "$quarantine_id" 4
+    log_only "$T/over"
+    equal "reported" "$(full_was_said)" 2
+    wait_for_status '.quarantine.held == 3 and .totals.quarantineLogOnly == 3 and .seq == 1'
+    agrees
+    equal "ids" "$(jq -c .id "$T/list.out" | tr '\n' ' ')" "1 3 4 "
+    receiver_stop
+}
+
+@test "the bound on bytes holds, whatever the number of bodies" {
+    # With --quarantine-bytes 1000: bodies are held until the next one would pass it; a smaller one still fits; retry gives the bytes back.
+    receiver_start --quarantine-bytes 1000 --app-id ours
+    head -c 400 /dev/zero | tr '\0' a >"$T/400"
+    head -c 200 /dev/zero | tr '\0' b >"$T/200"
+    head -c 1 /dev/zero | tr '\0' c >"$T/1"
+    kept_aside "$T/400"
+    kept_aside "$T/400"
+    log_only "$T/400"
+    kept_aside "$T/200"
+    equal "number" "$quarantine_id" 3
+    log_only "$T/1"
+    wait_for_status '.quarantine == {held: 3, bytes: 1000} and .totals.quarantineLogOnly == 2'
+    agrees
+    (($(full_was_said) >= 1)) || fail "not reported"
+    receiver_stop
+    receiver_start --quarantine-bytes 2000 --app-id ours
+    refuse_app
+    retry 4
+    wait_for_status '.quarantine == {held: 3, bytes: 1000} and .seq == 1'
+}
+
+# --- the command line -------------------------------------------------------------------------------------
+
+@test "upgrade-status says what is wrong, and its exit status which kind of wrong" {
+    # 2 for a command line that makes no sense, 1 for a store that is not there, cannot be used, or does not hold the number; 0 and nothing for an empty quarantine; nothing is made where there was nothing.
+    receiver_start
+    wait_for_status '.seq == 0'
+    local words
+    while IFS= read -r words; do
+        # shellcheck disable=SC2086 # words of the command line
+        operator_fails 2 $words
+    done <<'USAGE'
+
+quarantine
+quarantine show
+quarantine show 1 2
+quarantine list 1
+quarantine empty
+list
+quarantine list --state
+--nonsense quarantine list
+USAGE
+    operator_fails 1 quarantine show 1
+    operator_fails 1 quarantine retry 1
+    operator quarantine list | cmp - /dev/null
+    operator quarantine retry | cmp - /dev/null
+    operator --help | grep -q 'quarantine retry'
+    equal "environment" "$(UPGRADE_RECEIVER_STATE=$T/state "$STATUS_BIN" quarantine list)" ''
+    printf x >"$T/x"
+    kept_aside "$T/x"
+    if operator quarantine list >/dev/full 2>"$T/err"; then fail "a full disk is no error"; fi
+    receiver_stop
+    # nothing there, then something that is none of ours
+    local word
+    mkdir "$T/nothing" "$T/other"
+    sqlite3 "$T/other/upgrades.db" 'CREATE TABLE mine (a)'
+    for word in nothing other missing; do
+        for words in list 'show 1' retry 'retry 1'; do
+            # shellcheck disable=SC2086
+            operator_fails_in "$T/$word" $words
+        done
+    done
+    equal "made" "$(find "$T/nothing" "$T/missing" 2>/dev/null)" "$T/nothing"
+    equal "tables" "$(sqlite3 "$T/other/upgrades.db" .tables)" mine
+}
+
+operator_fails_in() {
+    local status=0
+    "$STATUS_BIN" --state "$1" quarantine "${@:2}" >"$T/out" 2>"$T/err" || status=$?
+    equal "exit status of '${*:2}' in ${1##*/}" "$status" 1 || return
+    [[ -s $T/err && ! -s $T/out ]] || fail "'${*:2}' in ${1##*/} does not say why"
+}
+
+@test "a number that is none touches nothing" {
+    # Signs, blanks, other notations, 0, numbers beyond 64 bits, SQL: refused as wrong usage by show and retry, also behind a number that is good; what is in quarantine stays there.
+    local id
+    receiver_start --app-id ours
+    refuse_app
+    refuse_app subOperationId=2
+    for id in 0 00 -1 +1 ' 1' '1 ' 1.0 1e0 0x1 abc '' $'1\n' '1;DELETE FROM quarantined' "1' OR '1'='1" '*' '%d%n' \
+        9223372036854775808 99999999999999999999 '１'; do
+        operator_fails 2 quarantine show "$id"
+        operator_fails 2 quarantine retry "$id"
+        operator_fails 2 quarantine retry 1 "$id"
+    done
+    operator_fails 1 quarantine show 9223372036854775807
+    operator_fails 1 quarantine retry 3
+    equal "held" "$(held)" 2
+    equal "kept" "$(sql 'SELECT count(*) FROM notifications')" 0
+}
