@@ -211,7 +211,7 @@ unlock_store() {
 burst_in_one_batch() {
     local attempt
     for attempt in 1 2 3; do
-        lock_store
+        lock_store IMMEDIATE
         background burst "$PYTHON" "$TESTS/tool/fcgi_peer.py" "$T/socket" burst --peers "$@"
         wait_for 10 sockets_reached $(($1 + 1))
         sleep 0.1
@@ -228,14 +228,14 @@ sockets_reached() {
     has_ended "$background_pid" || (($(open_sockets "$(receiver_pid)") >= $1))
 }
 
-# refuses_steadily: the first notification is answered 503 within 2.5 s, the following ones within
-# 0.3 s, each with Retry-After.
+# refuses_steadily [COUNT]: the first notification is answered 503 within 2.5 s, COUNT (4: past the
+# receiver's next probe) following ones within 0.3 s, each with Retry-After.
 refuses_steadily() {
     local i
     send "subOperationId=refused-$RANDOM-0"
     answered 503 || return
     ((answer_ms < 2500)) || fail "the first 503 took $answer_ms ms" || return
-    for i in 1 2 3 4; do
+    for ((i = 1; i <= ${1:-4}; i++)); do
         sleep 0.2
         send "subOperationId=refused-$RANDOM-$i"
         answered 503 || return

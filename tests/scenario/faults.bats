@@ -89,7 +89,7 @@ refuses_one() {
     receiver_start
     local pid
     pid=$(receiver_pid)
-    refuses_steadily
+    refuses_steadily 1
     unlock_store
     serves_again "$pid"
     nothing_lost 3
@@ -132,7 +132,7 @@ refuses_one() {
     pid=$(receiver_pid)
     keep_some gone 3
     rm -r "$T/state"
-    refuses_steadily
+    refuses_steadily 1
     [[ ! -e $T/state ]] || fail "the receiver made the folder, of a mount perhaps, itself"
     mkdir "$T/state"
     serves_again "$pid"
@@ -175,7 +175,7 @@ refuses_one() {
     mv "$T/state/upgrades.db" "$T/upgrades.db"
     mv "$T/state/upgrades.db-wal" "$T/upgrades.db-wal"
     head -c 8192 /dev/urandom >"$T/state/upgrades.db"
-    refuses_steadily
+    refuses_steadily 1
     equal "process id" "$(receiver_pid)" "$pid"
     rm -f "$T"/state/upgrades.db*
     mv "$T/upgrades.db" "$T/upgrades.db-wal" "$T/state/"
@@ -201,7 +201,7 @@ as_nobody() {
     receiver_start
     local pid
     pid=$(receiver_pid)
-    refuses_steadily
+    refuses_steadily 1
     wait_for_log '.event == "fault" and (.fault | contains("'"$T/state"'"))'
     chmod 0755 "$T/state"
     serves_again "$pid"
@@ -218,7 +218,7 @@ as_nobody() {
     receiver_start
     local pid
     pid=$(receiver_pid)
-    refuses_steadily
+    refuses_steadily 1
     chmod 0640 "$T"/state/upgrades.db*
     serves_again "$pid"
     nothing_lost 3
@@ -236,7 +236,7 @@ as_nobody() {
     receiver_start
     local pid
     pid=$(receiver_pid)
-    refuses_steadily
+    refuses_steadily 1
     mkdir -p "$T/nowhere/state"
     serves_again "$pid"
 }

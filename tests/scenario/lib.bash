@@ -166,15 +166,21 @@ receiver_started_or_ended() {
 }
 
 receiver_says_start_or_ended() {
-    [[ ! -f $T/pid ]] || log_lines ".event == \"start\" and .pid == $(<"$T/pid")" | grep -q .
+    local pid
+    pid=$(receiver_pid)
+    [[ -z $pid ]] || log_lines ".event == \"start\" and .pid == $pid" | grep -q .
 }
 
 receiver_is_running() {
-    [[ -f $T/pid ]] && kill -0 "$(<"$T/pid")" 2>/dev/null
+    local pid
+    pid=$(receiver_pid)
+    [[ -n $pid ]] && kill -0 "$pid" 2>/dev/null
 }
 
+# Its process id, or nothing while none runs: between a look at the file and its being read the
+# receiver may have ended.
 receiver_pid() {
-    cat "$T/pid"
+    cat "$T/pid" 2>/dev/null || true
 }
 
 # receiver_stop: SIGTERM to the receiver, through its holder; fails unless it exits 0.
@@ -190,20 +196,22 @@ receiver_stop() {
 # receiver_kill: SIGKILL. The socket stays; without --restart, receiver_restart starts it again.
 receiver_kill() {
     local pid
-    pid=$(<"$T/pid")
+    pid=$(receiver_pid)
     kill -s KILL "$pid"
     wait_for 5 receiver_has_changed "$pid"
 }
 
 receiver_has_changed() {
-    [[ ! -f $T/pid || $(<"$T/pid") != "$1" ]]
+    [[ $(receiver_pid) != "$1" ]]
 }
 
 # receiver_restart: starts it again on the same socket, with the same options. One that still runs
 # is stopped with SIGTERM first, and must exit 0.
 receiver_restart() {
-    if [[ -f $T/pid ]]; then
-        kill -s TERM "$(<"$T/pid")"
+    local pid
+    pid=$(receiver_pid)
+    if [[ -n $pid ]]; then
+        kill -s TERM "$pid"
         wait_for 15 receiver_has_ended || return
         equal "exit status" "$(<"$T/pid.exit")" 0 || return
     fi

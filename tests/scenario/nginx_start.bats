@@ -162,20 +162,25 @@ shown_log() {
 }
 
 @test "a stop loses no answer" {
-    # A request that waits for the disk when nginx/start is stopped is kept, and answered 200 before anything ends.
+    # A request that waits for the receiver when nginx/start is stopped is kept, and answered 200 before anything ends.
     serve
-    paste_curl_line
-    lock_store
     notification deviceId=under-way >"$T/under-way.json"
+    kill -s STOP "$(shown_pid)"
     background under_way curl -q --silent --cacert "$T/state/tls/certificate.pem" --max-time 10 \
         --data-binary "@$T/under-way.json" "https://localhost:$port$CALLBACK"
     sleep 0.5
     press_ctrl_c
     sleep 0.5
-    unlock_store
+    kill -s CONT "$(shown_pid)"
     wait "$background_pid"
-    equal answer "$(cat "$T/under_way.out")" '{"result":"stored","seq":2}'
+    equal answer "$(cat "$T/under_way.out")" '{"result":"stored","seq":1}'
     start_ends 0
+}
+
+# The receiver's process id, which it tells in its log.
+shown_pid() {
+    shown_log '.event == "start"'
+    log_lines '.event == "start"' | jq -r .pid
 }
 
 @test "when one program dies, the other is stopped" {
@@ -194,11 +199,6 @@ shown_log() {
     wait_for 10 all_have_ended
     start_pid=
     rm -rf "$run_folder"
-}
-
-shown_pid() {
-    shown_log '.event == "start"'
-    log_lines '.event == "start"' | jq -r .pid
 }
 
 @test "a port in use is a clear error" {

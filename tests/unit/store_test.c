@@ -258,32 +258,42 @@ static void a_store_that_somebody_holds_is_a_fault_that_may_pass(void **state)
     support_record_free(record);
 }
 
-static void *open_store(void *folder)
+#define OPENERS 8
+
+struct openers {
+    const char *folder;
+    pthread_barrier_t start;
+    int opened;
+};
+
+static void *open_store(void *argument)
 {
-    const struct store_config config = {.folder = folder};
+    struct openers *openers = argument;
+    const struct store_config config = {.folder = openers->folder};
     struct store *store = NULL;
     struct fault fault = FAULT_NONE;
-    bool opened = store_new(&store, &config, &fault) == 0 && store_open(store, &fault) == 0;
+    pthread_barrier_wait(&openers->start);
+    if (store_new(&store, &config, &fault) == 0 && store_open(store, &fault) == 0)
+        __atomic_add_fetch(&openers->opened, 1, __ATOMIC_SEQ_CST);
     store_free(store);
-    return opened ? folder : NULL;
+    return NULL;
 }
 
 static void several_that_open_a_new_folder_at_once_make_one_store(void **state)
 {
-    for (int round = 0; round < 5; round++) {
-        struct books books = {.folder = support_folder()};
-        pthread_t threads[4];
-        for (size_t i = 0; i < LENGTH(threads); i++)
-            assert_int_equal(pthread_create(&threads[i], NULL, open_store, books.folder), 0);
-        for (size_t i = 0; i < LENGTH(threads); i++) {
-            void *opened;
-            pthread_join(threads[i], &opened);
-            assert_non_null(opened);
-        }
-        books_assert(&books, "SELECT (SELECT count(*) FROM secret), (SELECT count(*) FROM totals)",
-                     "1|1");
-        support_folder_free(books.folder);
-    }
+    struct books books = {.folder = support_folder()};
+    struct openers openers = {.folder = books.folder};
+    pthread_t threads[OPENERS];
+    pthread_barrier_init(&openers.start, NULL, OPENERS);
+    for (size_t i = 0; i < OPENERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, open_store, &openers), 0);
+    for (size_t i = 0; i < OPENERS; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&openers.start);
+    assert_int_equal(openers.opened, OPENERS);
+    books_assert(&books, "SELECT (SELECT count(*) FROM secret), (SELECT count(*) FROM totals)",
+                 "1|1");
+    support_folder_free(books.folder);
 }
 
 static void *let_go(void *holder)
