@@ -66,7 +66,7 @@ static void write_batch(struct commit *commit)
         commit->fault = fault;
         commit->refused += count;
     } else {
-        if (move && commit->cursor.seq == cursor.seq)
+        if (move && commit->cursor.seq == cursor.seq && commit->cursor.store == cursor.store)
             commit->move = false;
     }
     monitor_leave(&commit->monitor);
@@ -91,14 +91,10 @@ static void probe(struct commit *commit)
         return;
     monitor_leave(&commit->monitor);
     struct fault fault = FAULT_NONE;
-    int64_t opened = store_count_opened(commit->store);
     bool works = store_probe(commit->store, &fault) == 0;
-    bool replaced = opened != 0 && store_count_opened(commit->store) != opened;
     if (!works)
         metrics_add(commit->metrics, METRIC_store_faults, 1);
     monitor_enter(&commit->monitor);
-    if (replaced)
-        commit->move = false; /* it counts in the numbers of a store that is gone */
     if (!works) {
         commit->fault = fault;
         return;

@@ -25,8 +25,8 @@ struct delivery {
     struct store_reader *reader;
     int lock_fd;    /* held while this process is the one that delivers; -1: it is not */
     int64_t opened; /* which opening of the store the cursor was read from */
-    int64_t seq;    /* of the last notification handed over */
-    bool faulty;    /* its fault is logged already */
+    struct store_cursor cursor; /* at the last notification handed over */
+    bool faulty;                /* its fault is logged already */
     pthread_t thread;
     struct monitor monitor; /* guards what follows */
     bool news;
@@ -61,12 +61,20 @@ static void wait_a_while(struct delivery *delivery, int64_t ms, bool for_news)
 
 static void move_cursor(struct delivery *delivery)
 {
-    struct store_cursor cursor = {.seq = delivery->seq};
-    snprintf(cursor.name, sizeof cursor.name, "%s", delivery->target.name);
     monitor_enter(&delivery->monitor);
     if (!delivery->abandoned)
-        commit_move_cursor(delivery->commit, &cursor);
+        commit_move_cursor(delivery->commit, &delivery->cursor);
     monitor_leave(&delivery->monitor);
+}
+
+static bool is_store_failing(struct delivery *delivery)
+{
+    struct fault fault = FAULT_NONE;
+    monitor_enter(&delivery->monitor);
+    if (!delivery->abandoned)
+        commit_get_fault(delivery->commit, &fault);
+    monitor_leave(&delivery->monitor);
+    return fault.set;
 }
 
 static void log_line(struct delivery *delivery, const struct text *line)
@@ -112,7 +120,7 @@ static int take_over(struct delivery *delivery, struct fault *fault)
         return fault_set_errno(fault, errno, "delivery: cannot open %s", path);
     int result = 1;
     if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-        result = store_read_cursor(delivery->reader, delivery->target.name, &delivery->seq, fault);
+        result = store_read_cursor(delivery->reader, &delivery->cursor, fault);
     if (result != 0) {
         close(fd);
         return result;
@@ -160,10 +168,11 @@ static int deliver_chunk(struct delivery *delivery, struct fault *fault)
 {
     struct store_kept kept[CHUNK_MAX];
     size_t count, done = 0;
-    if (store_read_after(delivery->reader, delivery->seq, kept, CHUNK_MAX, &count, fault) != 0)
+    if (store_read_after(delivery->reader, delivery->cursor.seq, kept, CHUNK_MAX, &count, fault) !=
+        0)
         return -1;
     while (done < count && hand_over(delivery, &kept[done]))
-        delivery->seq = kept[done++].seq;
+        delivery->cursor.seq = kept[done++].seq;
     store_kept_release(kept, count);
     if (done > 0)
         move_cursor(delivery);
@@ -182,6 +191,8 @@ static void *deliver(void *argument)
         if (fault.set && !delivery->faulty)
             log_fault(delivery, &fault);
         delivery->faulty = fault.set;
+        if (is_store_failing(delivery))
+            store_reader_close(delivery->reader);
         if (delivered <= 0)
             wait_a_while(delivery, DELIVERY_POLL_MS, result == 0 && delivered == 0);
     }
@@ -202,6 +213,7 @@ int delivery_start(struct delivery **gives, const char *folder, struct commit *c
     delivery->commit = commit;
     delivery->log = log;
     delivery->target = *target;
+    snprintf(delivery->cursor.name, sizeof delivery->cursor.name, "%s", target->name);
     delivery->lock_fd = -1;
     monitor_init(&delivery->monitor);
     int error = 0;

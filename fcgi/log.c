@@ -241,7 +241,9 @@ void log_lines(struct log *log, const struct text *text, size_t lines)
     if (log == NULL || lines == 0)
         return;
     monitor_enter(&log->monitor);
-    if (text->failed || text->length > LOG_WAITING_MAX - log->waiting.length)
+    /* However large a batch is, it may wait alone: a reader that keeps up loses nothing. */
+    if (text->failed ||
+        (log->waiting.length > 0 && log->waiting.length + text->length > LOG_WAITING_MAX))
         log->waiting.failed = true;
     else
         text_add(&log->waiting, text->bytes, text->length);

@@ -54,22 +54,19 @@ int store_open(struct store *store, struct fault *fault);
 /* How far an application has been told, under its name. */
 struct store_cursor {
     char name[STORE_CURSOR_NAME_MAX];
-    int64_t seq; /* of the last notification it was told */
+    int64_t seq;    /* of the last notification it was told */
+    uint64_t store; /* whose numbers these are: each store has another */
 };
 
 /* Keeps COUNT records in one transaction, synced to disk when this returns 0, and sets each one's
- * outcome; moves CURSOR, unless that is NULL, forward in the same transaction. On failure nothing
- * is kept, no outcome is set, and the store stays usable. */
+ * outcome; moves CURSOR, unless that is NULL or of another store, forward in the same transaction.
+ * On failure nothing is kept, no outcome is set, and the store stays usable. */
 int store_keep(struct store *store, struct record **records, size_t count,
                const struct store_cursor *cursor, struct fault *fault);
 
 /* Finds out by a write of its own whether the store can keep records again; opens it anew where it
  * is closed, or where its files are no longer the ones that were opened. */
 int store_probe(struct store *store, struct fault *fault);
-
-/* How many stores have been opened so far, one that was replaced beneath the receiver and the one
- * that took its place counting as two. */
-int64_t store_count_opened(const struct store *store);
 
 /* Totals since the store was made. */
 struct store_totals {
@@ -131,6 +128,11 @@ struct store_reader;
 int store_reader_new(struct store_reader **reader, const char *folder, struct fault *fault);
 void store_reader_free(struct store_reader *reader);
 
+/* Closes the reader's files until they are needed again. While the store fails, readers must not
+ * hold on to them: SQLite shares what it has open within a process, a read-only memory map for one.
+ */
+void store_reader_close(struct store_reader *reader);
+
 /* Reads a snapshot; gives what it points to, to be freed with store_snapshot_release. */
 int store_read_snapshot(struct store_reader *reader, struct store_snapshot *snapshot,
                         struct fault *fault);
@@ -142,8 +144,8 @@ int64_t store_reader_opened(const struct store_reader *reader);
 /* Sets *VERSION to a number that is another one after any process has committed to the store. */
 int store_read_version(struct store_reader *reader, int64_t *version, struct fault *fault);
 
-/* Sets *SEQ to where the cursor NAME stands; 0 where there is none yet. */
-int store_read_cursor(struct store_reader *reader, const char *name, int64_t *seq,
+/* Sets CURSOR, of which the name is given, to where it stands: seq 0 where there is none yet. */
+int store_read_cursor(struct store_reader *reader, struct store_cursor *cursor,
                       struct fault *fault);
 
 /* Reads notifications numbered above AFTER, in seq order, MOST at most; their bodies together may

@@ -230,7 +230,7 @@ static int find_same(struct store *store, struct record *record, const struct pl
         if (!is_of_upgrade(record) &&
             !is_within(store->config.repeat_window_ms, record->received_ms,
                        sqlite3_column_int64(find, 3))) {
-            step = SQLITE_DONE; /* the latest of its equals is too old, and so are the others */
+            step = SQLITE_DONE; /* the latest of its equals counts: there may be any number */
             break;
         }
         record->seq = sqlite3_column_int64(find, 0);
@@ -499,6 +499,8 @@ int store_books_put(struct store *store, struct record *record, struct fault *fa
 int store_books_move_cursor(struct store *store, const struct store_cursor *cursor,
                             struct fault *fault)
 {
+    if (cursor->store != store_number(store->hash_key))
+        return 0;
     sqlite3_stmt *move = store_statement(store, STORE_move_cursor);
     bind_text(move, 1, cursor->name);
     sqlite3_bind_int64(move, 2, cursor->seq);

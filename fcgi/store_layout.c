@@ -5,6 +5,7 @@
 
 #include <sodium.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Tables grow at their end; the indexes of a running campaign are touched in few pages, because
  * they are led by the operation. `device`, `sub_operation` and `content` are keyed 32-bit hashes:
@@ -204,4 +205,24 @@ int store_layout_make(sqlite3 *db, struct fault *fault)
         return -1;
     }
     return 0;
+}
+
+int store_read_secret(sqlite3 *db, unsigned char key[CONTENT_KEY_SIZE], struct fault *fault)
+{
+    sqlite3_stmt *read = NULL;
+    int result = -1;
+    if (sqlite3_prepare_v2(db, "SELECT hash_key FROM secret", -1, &read, NULL) == SQLITE_OK &&
+        sqlite3_step(read) == SQLITE_ROW && sqlite3_column_bytes(read, 0) == CONTENT_KEY_SIZE) {
+        memcpy(key, sqlite3_column_blob(read, 0), CONTENT_KEY_SIZE);
+        result = 0;
+    } else {
+        fault_set(fault, "cannot read the store's hash key");
+    }
+    sqlite3_finalize(read);
+    return result;
+}
+
+uint64_t store_number(const unsigned char key[CONTENT_KEY_SIZE])
+{
+    return content_hash_string("store", key);
 }

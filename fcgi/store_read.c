@@ -36,7 +36,7 @@ int64_t store_reader_opened(const struct store_reader *reader)
     return reader->opened;
 }
 
-static void close_reader(struct store_reader *reader)
+void store_reader_close(struct store_reader *reader)
 {
     sqlite3_close(reader->db);
     reader->db = NULL;
@@ -46,7 +46,7 @@ void store_reader_free(struct store_reader *reader)
 {
     if (reader == NULL)
         return;
-    close_reader(reader);
+    store_reader_close(reader);
     free(reader->path);
     free(reader);
 }
@@ -58,12 +58,12 @@ static int open_reader(struct store_reader *reader, struct fault *fault)
     struct store_identity now;
     if (store_identify(reader->path, &now) != 0) {
         int error = errno;
-        close_reader(reader);
+        store_reader_close(reader);
         return fault_set_errno(fault, error, "%s", reader->path);
     }
     if (reader->db != NULL && store_same_file(&now, &reader->identity))
         return 0;
-    close_reader(reader);
+    store_reader_close(reader);
     if (sqlite3_open_v2(reader->path, &reader->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK)
         goto fail;
@@ -78,7 +78,7 @@ static int open_reader(struct store_reader *reader, struct fault *fault)
 
 fail:
     store_fault(reader->db, fault, reader->path);
-    close_reader(reader);
+    store_reader_close(reader);
     return -1;
 }
 
@@ -269,7 +269,7 @@ int store_read_snapshot(struct store_reader *reader, struct store_snapshot *snap
         *snapshot = *taken;
     } else {
         store_snapshot_release(taken);
-        close_reader(reader);
+        store_reader_close(reader);
     }
     free(taken);
     return result;
@@ -312,11 +312,17 @@ int store_read_version(struct store_reader *reader, int64_t *version, struct fau
     return 0;
 }
 
-int store_read_cursor(struct store_reader *reader, const char *name, int64_t *seq,
-                      struct fault *fault)
+int store_read_cursor(struct store_reader *reader, struct store_cursor *cursor, struct fault *fault)
 {
-    *seq = 0;
-    return read_number(reader, "SELECT seq FROM cursor WHERE name = ?1", name, seq, fault);
+    unsigned char key[CONTENT_KEY_SIZE];
+    int64_t seq = 0;
+    if (read_number(reader, "SELECT seq FROM cursor WHERE name = ?1", cursor->name, &seq, fault) !=
+            0 ||
+        store_read_secret(reader->db, key, fault) != 0)
+        return -1;
+    cursor->seq = seq;
+    cursor->store = store_number(key);
+    return 0;
 }
 
 /* Copies a column's bytes, with a NUL behind them; NULL when memory is short. */

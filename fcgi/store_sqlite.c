@@ -179,41 +179,16 @@ static int prepare_statements(struct store *store, struct fault *fault)
     return 0;
 }
 
-static int read_hash_key(struct store *store, struct fault *fault)
-{
-    sqlite3_stmt *read = NULL;
-    int result = -1;
-    if (sqlite3_prepare_v2(store->db, "SELECT hash_key FROM secret", -1, &read, NULL) ==
-            SQLITE_OK &&
-        sqlite3_step(read) == SQLITE_ROW && sqlite3_column_bytes(read, 0) == CONTENT_KEY_SIZE) {
-        const void *key = sqlite3_column_blob(read, 0);
-        /* Each store has its own, so it tells one from another, which an inode that is used again
-         * does not. */
-        if (store->opened == 0 || memcmp(store->hash_key, key, CONTENT_KEY_SIZE) != 0)
-            store->opened++;
-        memcpy(store->hash_key, key, CONTENT_KEY_SIZE);
-        result = 0;
-    } else {
-        fault_set(fault, "cannot read the store's hash key");
-    }
-    sqlite3_finalize(read);
-    return result;
-}
-
 static int open_files(struct store *store, struct fault *fault)
 {
     if (open_database(store, fault) != 0 || prepare_statements(store, fault) != 0 ||
-        read_hash_key(store, fault) != 0 || sync_folder(store->config.folder, fault) != 0)
+        store_read_secret(store->db, store->hash_key, fault) != 0 ||
+        sync_folder(store->config.folder, fault) != 0)
         return -1;
     if (store_identify(store->path, &store->identity) != 0 ||
         store_identify(store->wal_path, &store->wal_identity) != 0)
         return fault_set_errno(fault, errno, "it went away");
     return 0;
-}
-
-int64_t store_count_opened(const struct store *store)
-{
-    return store->opened;
 }
 
 int store_open(struct store *store, struct fault *fault)

@@ -101,8 +101,7 @@ struct store {
     sqlite3_stmt *statements[STORE_STATEMENT_COUNT];
     unsigned char hash_key[CONTENT_KEY_SIZE];
     struct store_identity identity, wal_identity;
-    int64_t opened; /* stores so far */
-    int wal_pages;  /* frames in the log after the last commit */
+    int wal_pages; /* frames in the log after the last commit */
     struct store_ledger ledger;
     struct store_tally *tallies;
     size_t tallies_length, tallies_capacity;
@@ -126,6 +125,11 @@ int store_books_put(struct store *store, struct record *record, struct fault *fa
 int store_books_move_cursor(struct store *store, const struct store_cursor *cursor,
                             struct fault *fault);
 int store_books_finish(struct store *store, struct fault *fault);
+
+/* store_layout.c: the store's secret, and the number made of it that tells one store from another,
+ * which an inode that is used again does not. */
+int store_read_secret(sqlite3 *db, unsigned char key[CONTENT_KEY_SIZE], struct fault *fault);
+uint64_t store_number(const unsigned char key[CONTENT_KEY_SIZE]);
 
 /* store_sqlite.c: small tools. A statement got is ready for binding. Run steps a statement that
  * gives no row, and resets it. */

@@ -85,6 +85,8 @@ static void *keep_up(void *argument)
                 shown = now;
         }
         note_fault(upkeep, &fault);
+        if (store_fault.set)
+            store_reader_close(upkeep->reader);
         monitor_enter(&upkeep->monitor);
         while (!upkeep->stop && monitor_wait_until(&upkeep->monitor, next_ms))
             continue;

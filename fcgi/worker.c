@@ -51,6 +51,7 @@ struct worker_pool {
     atomic_size_t gathered; /* bytes of requests that are not whole */
     atomic_bool draining;
     atomic_bool paused;      /* no descriptors: accepting waits for the next tick */
+    atomic_bool short_of;    /* the same, and logged, until a connection is accepted again */
     atomic_int accept_error; /* why the listening socket is of no use; 0: it is */
     struct worker *workers;
 };
@@ -82,7 +83,7 @@ static void await(struct worker_pool *pool, struct connection *connection, bool 
 {
     int64_t now_ms = moment_monotonic_ms();
     if (begun) {
-        if (atomic_load_explicit(&connection->deadline_ms, memory_order_relaxed) == 0)
+        if (atomic_load_explicit(&connection->idle_since_ms, memory_order_relaxed) != 0)
             atomic_store_explicit(&connection->deadline_ms, now_ms + WORKER_REQUEST_MS,
                                   memory_order_relaxed);
     } else if (operation == EPOLL_CTL_ADD) {
@@ -320,6 +321,8 @@ static int accept_one(struct worker_pool *pool)
         return ENOMEM;
     }
     metrics_add(pool->metrics, METRIC_connections, 1);
+    if (atomic_load_explicit(&pool->short_of, memory_order_relaxed))
+        atomic_store(&pool->short_of, false);
     await(pool, connection, false, EPOLL_CTL_ADD);
     return 0;
 }
@@ -341,7 +344,8 @@ static void accept_some(struct worker_pool *pool)
     case ENFILE:
     case ENOMEM:
     case ENOBUFS:
-        if (!atomic_exchange(&pool->paused, true))
+        atomic_store(&pool->paused, true);
+        if (!atomic_exchange(&pool->short_of, true))
             log_event(pool->log, "fault", "fault", "no more connections can be accepted now");
         break;
     default:

@@ -8,6 +8,7 @@
 #include "monitor.h"
 
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -304,11 +305,12 @@ static int64_t cursor_at(const struct stage *stage, const char *name)
 {
     struct store_reader *reader;
     struct fault fault = FAULT_NONE;
-    int64_t seq = -1;
+    struct store_cursor cursor = {.seq = -1};
+    snprintf(cursor.name, sizeof cursor.name, "%s", name);
     if (store_reader_new(&reader, stage->folder, &fault) == 0)
-        store_read_cursor(reader, name, &seq, &fault);
+        store_read_cursor(reader, &cursor, &fault);
     store_reader_free(reader);
-    return seq;
+    return cursor.seq;
 }
 
 /* How often PART stands in the log, which is complete once it is stopped. */
@@ -529,15 +531,12 @@ static void the_cursor_outlives_the_process(void **state)
 static void a_new_name_starts_at_the_beginning(void **state)
 {
     struct stage *stage = *state;
-    struct fault fault = FAULT_NONE;
     keep(stage, 10);
     start(stage);
     wait_for(&stage->audience, 10);
-    stop(stage);
-    stage->audience.length = 0;
-    assert_int_equal(start_named(stage, &stage->delivery, &stage->audience, "another", &fault), 0);
+    restart_as(stage, "another");
     wait_for(&stage->audience, 10);
-    restart(stage); /* by its old name */
+    restart(stage);
     keep(stage, 1);
     delivery_wake(stage->delivery);
     wait_for(&stage->audience, 1);
@@ -555,7 +554,7 @@ static int tell_until_the_crash(const void *owner, const struct store_kept *kept
     if (kept->seq == CRASH_AT)
         for (int patience = 0; patience < 1000; patience++) {
             if (cursor_at(owner, "application") >= 100)
-                _exit(0);
+                raise(SIGKILL);
             support_sleep_ms(10);
         }
     return kept->seq < CRASH_AT ? 0 : 1;
@@ -585,7 +584,8 @@ static void after_a_crash_delivery_goes_on_at_the_cursor(void **state)
         crash_while_delivering(stage);
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGKILL);
     assert_int_equal(open_stage(stage, &fault), 0);
     int64_t cursor = cursor_at(stage, "application");
     assert_in_range(cursor, 100, CRASH_AT - 1); /* the last one was not done with */
@@ -780,6 +780,9 @@ static void assert_told_anew(struct stage *stage)
     stop(stage);
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(stage->audience.told[5 + i], 1 + i);
+    commit_stop(stage->commit);
+    stage->commit = NULL;
+    assert_int_equal(cursor_at(stage, "application"), 3); /* or a restart would skip some */
 }
 
 static void a_store_that_is_replaced_is_delivered_from_its_beginning(void **state)
@@ -804,6 +807,19 @@ static void a_move_that_waits_for_the_old_store_is_not_made_in_the_new_one(void 
     unlink(support_path(stage->folder, "upgrades.db"));
     wake_up(&stage->audience);
     replace_store(stage);
+    assert_told_anew(stage);
+}
+
+/* The same, where the application is done with a notification of the old store only now. */
+static void a_notification_of_the_old_store_moves_nothing_in_the_new_one(void **state)
+{
+    struct stage *stage = *state;
+    stage->audience.sleep_at = 5;
+    start(stage);
+    keep(stage, 5);
+    assert_true(support_wait_until(is_asleep, &stage->audience));
+    replace_store(stage);
+    wake_up(&stage->audience);
     assert_told_anew(stage);
 }
 
@@ -844,6 +860,7 @@ int main(void)
                                         set_up_without_a_folder, tear_down),
         STAGE(a_store_that_is_replaced_is_delivered_from_its_beginning),
         STAGE(a_move_that_waits_for_the_old_store_is_not_made_in_the_new_one),
+        STAGE(a_notification_of_the_old_store_moves_nothing_in_the_new_one),
         STAGE(nothing_at_all_is_safe),
     };
     return cmocka_run_group_tests(tests, support_begin, NULL);

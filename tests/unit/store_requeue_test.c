@@ -257,18 +257,22 @@ static void an_id_is_not_given_out_again_after_a_restart(void **state)
 
 static int64_t cursor_at(struct shelf *shelf, const char *name)
 {
-    int64_t seq = -1;
+    struct store_cursor cursor = {.seq = -1};
     struct fault fault = FAULT_NONE;
-    if (store_read_cursor(shelf->reader, name, &seq, &fault) != 0)
+    snprintf(cursor.name, sizeof cursor.name, "%s", name);
+    if (store_read_cursor(shelf->reader, &cursor, &fault) != 0)
         fail_msg("%s", fault.text);
-    return seq;
+    return cursor.seq;
 }
 
 static void move_cursor(struct shelf *shelf, const char *name, int64_t seq)
 {
-    struct store_cursor cursor = {.seq = seq};
+    struct store_cursor cursor = {.seq = -1};
     struct fault fault = FAULT_NONE;
     snprintf(cursor.name, sizeof cursor.name, "%s", name);
+    if (store_read_cursor(shelf->reader, &cursor, &fault) != 0)
+        fail_msg("%s", fault.text);
+    cursor.seq = seq;
     if (store_keep(shelf->store, NULL, 0, &cursor, &fault) != 0)
         fail_msg("%s", fault.text);
 }
@@ -284,6 +288,19 @@ static void a_cursor_moves_forward_only(void **state)
     move_cursor(shelf, "one", 5);
     move_cursor(shelf, "one", 6);
     assert_int_equal(cursor_at(shelf, "one"), 6);
+}
+
+static void a_cursor_of_another_store_moves_nothing(void **state)
+{
+    struct shelf *shelf = *state;
+    struct store_cursor cursor = {.name = "one"};
+    struct fault fault = FAULT_NONE;
+    if (store_read_cursor(shelf->reader, &cursor, &fault) != 0)
+        fail_msg("%s", fault.text);
+    cursor.seq = 5;
+    cursor.store++;
+    assert_int_equal(store_keep(shelf->store, NULL, 0, &cursor, &fault), 0);
+    assert_int_equal(cursor_at(shelf, "one"), 0);
 }
 
 static void cursors_of_two_names_are_two(void **state)
@@ -306,8 +323,10 @@ static void cursors_of_two_names_are_two(void **state)
 static void a_cursor_moves_with_the_records_of_its_batch(void **state)
 {
     struct shelf *shelf = *state;
-    struct store_cursor cursor = {.name = "one", .seq = 1};
+    struct store_cursor cursor = {.name = "one"};
     struct fault fault = FAULT_NONE;
+    assert_int_equal(store_read_cursor(shelf->reader, &cursor, &fault), 0);
+    cursor.seq = 1;
     struct record *record = support_record(RESULT);
     assert_int_equal(store_keep(shelf->store, &record, 1, &cursor, &fault), 0);
     campaign_record_free(record);
@@ -341,6 +360,7 @@ int main(void)
         SHELF(what_leaves_makes_room_in_bytes),
         SHELF(an_id_is_not_given_out_again_after_a_restart),
         SHELF(a_cursor_moves_forward_only),
+        SHELF(a_cursor_of_another_store_moves_nothing),
         SHELF(cursors_of_two_names_are_two),
         SHELF(a_cursor_moves_with_the_records_of_its_batch),
         SHELF(the_longest_name_is_kept_whole),
