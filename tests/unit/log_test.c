@@ -342,6 +342,9 @@ static void a_stalled_reader_holds_nobody_up_and_is_told_what_it_missed(void **s
     text_release(&reading.rest);
 }
 
+/* Lines of 1,024 bytes, one more than may wait. */
+#define BATCH ((int)(LOG_WAITING_MAX / 1024) + 1)
+
 static void lines_belong_together_or_are_dropped_together(void **state)
 {
     struct writer *writer = *state;
@@ -349,20 +352,21 @@ static void lines_belong_together_or_are_dropped_together(void **state)
     int reader = make_pipe(writer);
     struct reading reading = {.next = 0};
     start(writer);
-    while (lines.length < LOG_WAITING_MAX)
-        text_addf(&lines, "%0*d\n", 1023, 0);
-    text_add_string(&lines, "0\n"); /* two bytes more than may wait, but nothing waits */
     uint64_t sent = 0;
-    /* The thread takes the first and is stuck with it; where one more waits, there is no room. */
-    while (dropped(writer) == 0 && sent < 3 * 8193) {
-        log_lines(writer->log, &lines, 8193);
-        sent += 8193;
+    /* Each batch is more than may wait, and is taken while nothing waits. The thread takes the
+     * first and is stuck with it; where one more waits, there is no room. */
+    while (dropped(writer) == 0 && sent < 3 * BATCH) {
+        text_clear(&lines);
+        for (int i = 0; i < BATCH; i++)
+            text_addf(&lines, "%01023d\n", (int)sent++);
+        assert_true(lines.length > LOG_WAITING_MAX);
+        log_lines(writer->log, &lines, BATCH);
     }
-    assert_true(sent > 8193);
-    assert_int_equal(dropped(writer), 8193);
+    assert_true(sent > BATCH);
+    assert_int_equal(dropped(writer), BATCH);
     struct drain drain = {.reader = reader, .reading = &reading, .total = sent};
     assert_true(support_wait_until(all_is_told, &drain));
-    assert_int_equal(reading.lines, sent - 8193);
+    assert_int_equal(reading.lines, sent - BATCH);
     assert_int_equal(reading.reports, 1);
     stop(writer);
     close(reader);
