@@ -33,7 +33,9 @@ wait_until() {
 # where some characters mean something, and of a socket's path, which has 107 bytes at most.
 make_run_folder() {
     local base=${TMPDIR:-/tmp}
-    if ! [[ $base =~ ^/[[:alnum:]/._-]{1,48}$ ]] || ! as_service test -x "$base"; then base=/tmp; fi
+    if ! [[ $base =~ ^/[[:alnum:]/._-]{1,48}$ && -w $base ]] || ! as_service test -x "$base"; then
+        base=/tmp
+    fi
     run=$(mktemp -d "$base/upgrade-receiver-start.XXXXXX")
     mkdir -m 0750 "$run/receiver"
     if [[ -n $service_user ]]; then

@@ -29,6 +29,7 @@ never() {
 # start OPTION...: nginx/start beside the test. A shell makes what it starts in the background deaf
 # to SIGINT; whoever starts it at a terminal does not, and has it in a process group of its own.
 start() {
+    rm -f "$T/start.out" "$T/start.err" # what an earlier one has said
     setsid env --default-signal=INT "$SOURCE/nginx/start" --state "$T/state" "$@" \
         >"$T/start.out" 2>"$T/start.err" 3>&- </dev/null &
     start_pid=$!
@@ -51,7 +52,7 @@ serve() {
 }
 
 serves() {
-    grep -q "^The receiver's log:" "$T/start.out"
+    grep -qs "^The receiver's log:" "$T/start.out"
 }
 
 serves_or_ended() {
@@ -136,8 +137,11 @@ shown_log() {
 }
 
 @test "the receiver and nginx's workers are not root" {
-    # Started by root, only nginx's master stays root, and the private key is closed to others.
+    # Started by root, even from a folder closed to others, only nginx's master stays root, and the private key is closed to others.
     ((EUID == 0)) || skip "only root has something to give up"
+    mkdir -m 0700 "$T/closed"
+    cp "$RECEIVER_BIN" "$T/closed/upgrade-receiver"
+    UPGRADE_RECEIVER_BIN=$T/closed/upgrade-receiver
     serve
     equal users "$(ps -o user= -p "$(IFS=,; echo "${served[*]:1}")" | sort | uniq -c | awk '$2 == "root" {print $1}')" 1
     equal "who owns the state folder" "$(stat -c %U:%a "$T/state")" www-data:750
@@ -238,6 +242,18 @@ time.sleep(60)' "$how"
     equal status "$status" 1
     grep -q "$T/file is no folder" "$T/start.err"
     "$SOURCE/nginx/start" --help | grep -q -- --port
+}
+
+@test "a user is told what to install" {
+    # Whoever may not install packages is told the command that does, with all that is missing and nothing else.
+    local wrap=()
+    if ((EUID == 0)); then wrap=(setpriv --reuid nobody --regid nogroup --clear-groups --); fi
+    cp -r "$SOURCE/nginx" "$T/nginx"
+    echo 'no-such-package # in no archive' >>"$T/nginx/packages.run"
+    status=0
+    "${wrap[@]}" "$T/nginx/start" --port "$(free_port)" >"$T/start.out" 2>"$T/start.err" || status=$?
+    equal status "$status" 1
+    grep -qx ' *apt-get update && apt-get install --no-install-recommends no-such-package' "$T/start.err"
 }
 
 @test "a certificate that is about to expire is made anew" {
