@@ -12,9 +12,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What a probe writes: enough that a disk with room for one small batch passes, and one that is
- * full to the last pages does not. The store keeps these bytes for good. */
+/* What a probe writes into the store, which keeps these bytes for good. */
 #define PROBE_BYTES (64 << 10)
+
+/* Room that a probe asks the file system for beside that. On a full disk the store can still write
+ * into what its files hold already, for a moment: to take that for the end of the fault would be
+ * flapping. */
+#define PROBE_ROOM (1 << 20)
 
 /* Pages of the write-ahead log (4 KiB each) past which the writer helps to copy them to the main
  * file. Below it, checkpoints run beside the writer; but only a pause lets the log start again from
@@ -287,8 +291,29 @@ static int write_probe(struct store *store, struct fault *fault)
     return check_files(store, fault);
 }
 
+/* Whether the file system has room to grow. */
+static int ask_for_room(const struct store *store, struct fault *fault)
+{
+    int folder = open(store->config.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
+        return fault_set_errno(fault, errno, "cannot open %s", store->config.folder);
+    int fd = openat(folder, "probe.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+                    0640);
+    int error = fd < 0 ? errno : posix_fallocate(fd, 0, PROBE_ROOM);
+    if (fd >= 0) {
+        close(fd);
+        unlinkat(folder, "probe.tmp", 0);
+    }
+    close(folder);
+    return error == 0 ? 0 : fault_set_errno(fault, error, "no room for more");
+}
+
 int store_probe(struct store *store, struct fault *fault)
 {
+    if (ask_for_room(store, fault) != 0) {
+        close_files(store);
+        return fault_add(fault, "%s", store->path);
+    }
     if (store->db == NULL || check_files(store, NULL) != 0) {
         if (store_open(store, fault) != 0)
             return -1;

@@ -387,8 +387,8 @@ static void the_last_of_three_results_stands_in_every_order(void **state)
     static const char *const ends[] = {
         "FAIL|1.0|2.0|1.0|60||4||0\noperation|operation-0|0|0|1|0\nfailure|operation-0|4|1\n",
         "SUCCESS|2.0|2.0|1.0|60||||0\noperation|operation-0|0|1|0|0\n",
-        "FAIL|2.0|2.0|1.0|60||NULL|NULL|1\noperation|operation-0|0|0|1|1\n"
-        "failure|operation-0||1\n",
+        ("FAIL|2.0|2.0|1.0|60||NULL|NULL|1\noperation|operation-0|0|0|1|1\n"
+         "failure|operation-0||1\n"),
     };
     size_t seen[LENGTH(ends)] = {0};
     deliver_in_every_order(world, "three", three_results, campaigns);

@@ -11,7 +11,8 @@
 
 extern char **environ;
 
-#define WORDS_MAX 40
+/* As many as an option that may be repeated, once too often, and its values. */
+#define WORDS_MAX (2 * (OPTIONS_LIST_MAX + 1))
 
 /* Takes every variable of the receiver out of the environment. */
 static int setup(void **state)
@@ -35,8 +36,10 @@ static int read_words(struct options *options, const char *const *words, struct 
     static char *argv[WORDS_MAX + 2];
     int argc = 1;
     argv[0] = (char *)"upgrade-receiver";
-    for (; *words != NULL; words++)
+    for (; *words != NULL; words++) {
+        assert_in_range(argc, 1, WORDS_MAX);
         argv[argc++] = (char *)*words;
+    }
     argv[argc] = NULL;
     return options_read(options, argc, argv, fault);
 }
@@ -76,6 +79,9 @@ static void there_are_defaults(void **state)
     assert_int_equal(options.queue, 1024);
     assert_int_equal(options.quarantine_max, 10000);
     assert_int_equal(options.quarantine_bytes, 67108864);
+    assert_int_equal(options.repeat_window_s, 600);
+    assert_int_equal(options.app_ids.length, 0);
+    assert_null(options.token_file);
     assert_null(options.log);
     assert_false(options.refuse_invalid || options.check || options.version || options.help);
     options_release(&options);
@@ -91,21 +97,26 @@ static void expect_all(const struct options *options)
     assert_int_equal(options->queue, 5);
     assert_int_equal(options->quarantine_max, 6);
     assert_int_equal(options->quarantine_bytes, 7);
+    assert_int_equal(options->repeat_window_s, 8);
+    assert_int_equal(options->app_ids.length, 1);
+    assert_string_equal(options->app_ids.items[0], "a");
+    assert_string_equal(options->token_file, "/t");
     assert_string_equal(options->log, "/l");
     assert_true(options->refuse_invalid && options->check && options->version && options->help);
 }
 
 static void every_option_is_taken_from_the_command_line(void **state)
 {
-    struct options options = read_right(
-        WORDS("--state", "/s", "--callback", "/c", "--workers", "3", "--max-body", "4", "--queue",
-              "5", "--quarantine-max", "6", "--quarantine-bytes", "7", "--log", "/l",
-              "--refuse-invalid", "--check", "--version", "--help"));
+    struct options options = read_right(WORDS(
+        "--state", "/s", "--callback", "/c", "--workers", "3", "--max-body", "4", "--queue", "5",
+        "--quarantine-max", "6", "--quarantine-bytes", "7", "--repeat-window", "8", "--app-id", "a",
+        "--token-file", "/t", "--log", "/l", "--refuse-invalid", "--check", "--version", "--help"));
     expect_all(&options);
     options_release(&options);
     options = read_right(WORDS("--state=/s", "--callback=/c", "--workers=3", "--max-body=4",
                                "--queue=5", "--quarantine-max=6", "--quarantine-bytes=7",
-                               "--log=/l", "--refuse-invalid", "--check", "--version", "--help"));
+                               "--repeat-window=8", "--app-id=a", "--token-file=/t", "--log=/l",
+                               "--refuse-invalid", "--check", "--version", "--help"));
     expect_all(&options);
     options_release(&options);
 }
@@ -124,6 +135,9 @@ static void set_all(void)
     set("UPGRADE_RECEIVER_QUEUE", "5");
     set("UPGRADE_RECEIVER_QUARANTINE_MAX", "6");
     set("UPGRADE_RECEIVER_QUARANTINE_BYTES", "7");
+    set("UPGRADE_RECEIVER_REPEAT_WINDOW", "8");
+    set("UPGRADE_RECEIVER_APP_ID", "a");
+    set("UPGRADE_RECEIVER_TOKEN_FILE", "/t");
     set("UPGRADE_RECEIVER_LOG", "/l");
     set("UPGRADE_RECEIVER_REFUSE_INVALID", "1");
     set("UPGRADE_RECEIVER_CHECK", "1");
@@ -142,10 +156,11 @@ static void every_option_is_taken_from_the_environment(void **state)
 static void the_command_line_wins_over_the_environment(void **state)
 {
     set_all();
-    struct options options = read_right(WORDS("--state", "/S", "--callback", "/C", "--callback",
-                                              "/D", "--workers", "13", "--max-body", "14",
-                                              "--queue", "15", "--quarantine-max", "16",
-                                              "--quarantine-bytes", "17", "--log", "/L"));
+    struct options options = read_right(
+        WORDS("--state", "/S", "--callback", "/C", "--callback", "/D", "--workers", "13",
+              "--max-body", "14", "--queue", "15", "--quarantine-max", "16", "--quarantine-bytes",
+              "17", "--repeat-window", "18", "--app-id", "A", "--app-id", "B", "--token-file", "/T",
+              "--log", "/L"));
     assert_string_equal(options.state, "/S");
     assert_int_equal(options.callbacks.length, 2);
     assert_string_equal(options.callbacks.items[0], "/C");
@@ -155,7 +170,31 @@ static void the_command_line_wins_over_the_environment(void **state)
     assert_int_equal(options.queue, 15);
     assert_int_equal(options.quarantine_max, 16);
     assert_int_equal(options.quarantine_bytes, 17);
+    assert_int_equal(options.repeat_window_s, 18);
+    assert_int_equal(options.app_ids.length, 2);
+    assert_string_equal(options.app_ids.items[0], "A");
+    assert_string_equal(options.app_ids.items[1], "B");
+    assert_string_equal(options.token_file, "/T");
     assert_string_equal(options.log, "/L");
+    options_release(&options);
+}
+
+/* One list on the command line leaves the other as the environment has it. */
+static void lists_win_each_for_itself(void **state)
+{
+    set("UPGRADE_RECEIVER_CALLBACK", "/a /b");
+    set("UPGRADE_RECEIVER_APP_ID", "one\ttwo");
+    struct options options = read_right(WORDS("--callback", "/C"));
+    assert_int_equal(options.callbacks.length, 1);
+    assert_string_equal(options.callbacks.items[0], "/C");
+    assert_int_equal(options.app_ids.length, 2);
+    assert_string_equal(options.app_ids.items[0], "one");
+    assert_string_equal(options.app_ids.items[1], "two");
+    options_release(&options);
+    options = read_right(WORDS("--app-id", "three"));
+    assert_int_equal(options.callbacks.length, 2);
+    assert_int_equal(options.app_ids.length, 1);
+    assert_string_equal(options.app_ids.items[0], "three");
     options_release(&options);
 }
 
@@ -244,6 +283,7 @@ static void a_number_is_a_whole_number_within_its_bounds(void **state)
         {"--workers", "1", "0", "256", "257"},
         {"--max-body", "1", "0", "67108864", "67108865"},
         {"--queue", "1", "0", "1000000", "1000001"},
+        {"--repeat-window", "0", NULL, "604800", "604801"},
         {"--quarantine-max", "0", NULL, "9223372036854775807", "9223372036854775808"},
         {"--quarantine-bytes", "0", NULL, "9223372036854775807", "9223372036854775808"},
     };
@@ -280,6 +320,8 @@ static void values_are_demanded_or_refused(void **state)
     read_wrong(WORDS("--check", "--log"), "--log: takes a value, FILE");
     read_wrong(WORDS("--state="), "--state: empty");
     read_wrong(WORDS("--log", ""), "--log: empty");
+    read_wrong(WORDS("--app-id", ""), "--app-id: empty");
+    read_wrong(WORDS("--token-file="), "--token-file: empty");
     read_wrong(WORDS("--check=1"), "--check: takes no value");
     read_wrong(WORDS("--refuse-invalid="), "--refuse-invalid: takes no value");
     set("UPGRADE_RECEIVER_STATE", "");
@@ -293,8 +335,11 @@ static void the_help_names_every_option(void **state)
                                         "  --workers N ",
                                         "  --max-body BYTES ",
                                         "  --queue N ",
+                                        "  --repeat-window SECONDS ",
                                         "  --quarantine-max N ",
-                                        "  --quarantine-bytes",
+                                        "  --quarantine-bytes BYTES",
+                                        "  --app-id ID ",
+                                        "  --token-file FILE ",
                                         "  --log FILE ",
                                         "  --refuse-invalid ",
                                         "  --check ",
@@ -328,6 +373,7 @@ int main(void)
         CLEAN(every_option_is_taken_from_the_command_line),
         CLEAN(every_option_is_taken_from_the_environment),
         CLEAN(the_command_line_wins_over_the_environment),
+        CLEAN(lists_win_each_for_itself),
         CLEAN(the_last_of_several_wins),
         CLEAN(switches_of_the_environment_are_1_or_0),
         CLEAN(callbacks_of_the_environment_are_separated_by_white_space),

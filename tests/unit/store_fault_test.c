@@ -71,7 +71,7 @@ static void fill_disk(struct books *books, size_t count, size_t length)
     support_limit_file_size((uint64_t)size + 8192);
     expect_failure(books, records, count, "SQLite");
     expect_probe(books, false);
-    expect_failure(books, records, count, "is not open");
+    expect_failure(books, records, count, "upgrades.db");
     support_limit_file_size(RLIM_INFINITY);
     books_assert(books, "SELECT * FROM totals", before);
     books_assert(books,
@@ -187,7 +187,7 @@ static void a_folder_moved_away_fails_until_it_is_back(void **state)
     struct record *record = support_result(&(struct support_result){.device = "e"});
     expect_failure(books, &record, 1, "no longer the file");
     expect_probe(books, false);
-    expect_failure(books, &record, 1, "not open");
+    expect_failure(books, &record, 1, "upgrades.db");
     assert_int_equal(rename(away, books->folder), 0);
     expect_probe(books, true);
     books_keep_one(books, record);
