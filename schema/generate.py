@@ -219,7 +219,7 @@ def generate(folder):
         name = file[: -len(SUFFIX)]
         try:
             root = table.node(read_schema(os.path.join(folder, file), name), "#")
-        except (Unsupported, ValueError) as problem:
+        except (Unsupported, ValueError, RecursionError) as problem:
             raise Unsupported(f"{os.path.join(folder, file)}: {problem}") from problem
         row = f"{{{c_string(name)}, &{root}}}"
         if name == UNTYPED:
