@@ -69,7 +69,7 @@ attack() {
 @test "a request cut after any byte leaves nothing behind" {
     # Wherever a request stops, good requests are answered and nothing of it is kept.
     local cuts
-    cuts=$("$PYTHON" -c 'print(",".join(f"stop-{k}" for k in [*range(0, 60, 4), *range(60, 760, 35)]))')
+    cuts=$("$PYTHON" -c 'print(",".join(f"stop-{k}" for k in [*range(0, 60, 4), *range(60, 1000, 35)]))')
     peer trial "$cuts" --peers 4 --goods 1
     unharmed
 }

@@ -392,9 +392,9 @@ LASTING = {"dribble", "dribble-body"}
 
 
 def find(name):
-    """The attack of that name; "stop-K" is a good request of which K bytes are sent."""
+    """The attack of that name; "stop-K" is a good request of which K bytes are sent, never all."""
     if name.startswith("stop-"):
-        return lambda peer: peer.send(fcgi.request(half())[: int(name[5:])]), ANY
+        return lambda peer: peer.send(fcgi.request(half())[:-1][: int(name[5:])]), ANY
     for known, act, expected in ATTACKS:
         if known == name:
             return act, expected
