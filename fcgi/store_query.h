@@ -1,0 +1,182 @@
+/* store_query: what people ask of the books: pages of operations, upgrades and histories.
+ *
+ * Like store.h an interface without SQL, on the same readers. Every list is read in pages: a call
+ * reads MOST rows at most, beginning behind a place, and says where the next page begins. What a
+ * page costs does not depend on how much the store holds. A reader is used by one thread at a time.
+ */
+#ifndef STORE_QUERY_H
+#define STORE_QUERY_H
+
+#include "fault.h"
+#include "record.h"
+#include "store.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Most rows of one page. */
+#define STORE_PAGE_MAX 1000
+
+/* Bounds of what is shown of one operation. */
+#define STORE_FAILURES_MAX 50
+#define STORE_MOVES_MAX 20
+#define STORE_PACE_MAX 240
+
+/* Bytes of a place, with the NUL: enough for every place that was given; error codes longer than
+ * STORE_SNAPSHOT_TEXT_MAX are looked at by their beginning. */
+#define STORE_PLACE_MAX 384
+
+/* Where a page begins and ends: opaque, of letters, digits and -._~ only, so that it can stand in a
+ * URL and on a command line as it is. "" is the beginning, and behind the last page. */
+struct store_place {
+    char text[STORE_PLACE_MAX];
+};
+
+/* Begins and ends reading what belongs to one moment. End is safe whatever happened. While it is
+ * begun, a read that takes longer than LIMIT_MS (0: no limit) fails. */
+int store_read_begin(struct store_reader *reader, int64_t limit_ms, struct fault *fault);
+void store_read_end(struct store_reader *reader);
+
+/* Totals, when something was last kept (0: never) and the cursors. */
+struct store_overview {
+    struct store_totals totals;
+    int64_t last_ms;
+    struct store_cursor cursors[STORE_SNAPSHOT_CURSORS]; /* by name */
+    size_t cursors_length;
+};
+int store_read_overview(struct store_reader *reader, struct store_overview *overview,
+                        struct fault *fault);
+
+/* One operation's counters. Texts are lent until the next call on the reader, and whole. */
+struct store_operation_row {
+    int64_t id; /* the store's own */
+    const char *app_id, *operation_id;
+    int64_t in_progress, success, fail, contradictory;
+    int64_t first_ms, last_ms;
+    bool pruned; /* its notifications and upgrades are gone; the counters stay */
+};
+
+/* What gets a row; what it points to is lent for the call. Another result than 0 ends the reading,
+ * which then fails without a fault of its own. */
+typedef int store_each_operation(void *owner, const struct store_operation_row *row);
+
+/* Operations, the latest changed first. */
+int store_list_operations(struct store_reader *reader, const struct store_place *after, size_t most,
+                          store_each_operation *each, void *owner, struct store_place *next,
+                          struct fault *fault);
+
+/* Operations named OPERATION_ID (with PREFIX: whose name begins so), the latest changed first, of
+ * APP_ID where that is not NULL. */
+int store_find_operations(struct store_reader *reader, const char *app_id, const char *operation_id,
+                          bool prefix, size_t most, store_each_operation *each, void *owner,
+                          struct fault *fault);
+
+/* How often each error code stands among the upgrades of an operation that are FAIL now, the most
+ * frequent first. EXAMPLE is a description that came with it, "" where none did. */
+struct store_failure_row {
+    const char *error_code;
+    const char *example;
+    int64_t count, first_ms, last_ms;
+};
+typedef int store_each_failure(void *owner, const struct store_failure_row *row);
+int store_list_failures(struct store_reader *reader, int64_t operation, size_t most,
+                        store_each_failure *each, void *owner, bool *more, struct fault *fault);
+
+/* From which version to which the results of an operation say its devices were to move, and how
+ * that ended, the most frequent first. */
+struct store_move_row {
+    const char *source, *target;
+    int64_t success, fail;
+};
+typedef int store_each_move(void *owner, const struct store_move_row *row);
+int store_list_moves(struct store_reader *reader, int64_t operation, size_t most,
+                     store_each_move *each, void *owner, bool *more, struct fault *fault);
+
+/* The operation's counters over time: as they stood at the end of each of STORE_PACE_MAX intervals
+ * of *WIDTH_MS at most in which they changed, in order. The last is as they stand now. */
+struct store_pace_row {
+    int64_t at_ms; /* the interval's end, or the operation's last change where that is earlier */
+    int64_t in_progress, success, fail;
+};
+typedef int store_each_pace(void *owner, const struct store_pace_row *row);
+int store_list_pace(struct store_reader *reader, int64_t operation, store_each_pace *each,
+                    void *owner, int64_t *width_ms, struct fault *fault);
+
+/* One upgrade, with what its last notification says. "" where it does not say it. */
+struct store_upgrade_row {
+    const char *app_id, *operation_id, *sub_operation_id, *device_id;
+    enum record_state state;
+    bool contradictory;
+    const char *step;
+    const char *current, *target, *source; /* versions */
+    const char *upgrade_time, *result_desc, *error_code, *description;
+    int64_t seq;      /* of the notification that the state comes from */
+    int64_t began_ms; /* when its first notification was received */
+    int64_t last_ms;  /* when that which the state comes from was received, or the last step */
+    int64_t operation;
+};
+typedef int store_each_upgrade(void *owner, const struct store_upgrade_row *row);
+
+/* Which upgrades. */
+struct store_upgrade_filter {
+    int64_t operation;      /* 0: of all; then STATE must be RECORD_FAIL */
+    bool of_state;          /* only those in STATE */
+    enum record_state state;
+    const char *error_code; /* only FAIL with this code, "" being none; NULL: any */
+    bool contradictory;     /* only those; of one operation */
+    int64_t began_before_ms; /* only those IN_PROGRESS since before; 0: any */
+};
+
+/* Upgrades in an order that stays: in progress by their beginning, failures by operation (the
+ * newest first) and error code, others in no order that means anything. Those of operations that
+ * were pruned are gone. */
+int store_list_upgrades(struct store_reader *reader, const struct store_upgrade_filter *filter,
+                        const struct store_place *after, size_t most, store_each_upgrade *each,
+                        void *owner, struct store_place *next, struct fault *fault);
+
+/* The upgrades of one device, those of the operation changed last first. */
+int store_list_device(struct store_reader *reader, const char *device_id,
+                      const struct store_place *after, size_t most, store_each_upgrade *each,
+                      void *owner, struct store_place *next, struct fault *fault);
+
+/* The upgrades of one device in one operation: how many rows EACH got is in *COUNT. */
+int store_find_upgrades(struct store_reader *reader, int64_t operation, const char *device_id,
+                        store_each_upgrade *each, void *owner, size_t *count, struct fault *fault);
+
+/* Notifications about one device in one operation (0: those that belong to none), the latest first.
+ */
+typedef int store_each_kept(void *owner, const struct store_kept *kept);
+int store_list_notifications(struct store_reader *reader, const char *device_id, int64_t operation,
+                             size_t most, store_each_kept *each, void *owner, struct fault *fault);
+
+/* Notifications received from SINCE_MS on and before UNTIL_MS, numbered above AFTER, in seq order.
+ * Gives like store_read_after. */
+int store_read_between(struct store_reader *reader, int64_t since_ms, int64_t until_ms,
+                       int64_t after, struct store_kept *kept, size_t most, size_t *count,
+                       struct fault *fault);
+
+/* Bodies in quarantine without the body, by id. */
+struct store_quarantined_row {
+    int64_t id, received_ms;
+    const char *reason, *pointer;
+    size_t body_length;
+};
+typedef int store_each_quarantined(void *owner, const struct store_quarantined_row *row);
+int store_list_quarantined(struct store_reader *reader, const struct store_place *after,
+                           size_t most, store_each_quarantined *each, void *owner,
+                           struct store_place *next, struct fault *fault);
+
+/* Notifications ever kept, by notifyType and result ("": it has none). */
+struct store_kind_row {
+    const char *notify_type, *result;
+    int64_t count;
+};
+typedef int store_each_kind(void *owner, const struct store_kind_row *row);
+int store_list_kinds(struct store_reader *reader, store_each_kind *each, void *owner,
+                     struct fault *fault);
+
+/* Bytes of the store's files on disk: the main file and its log. */
+int store_read_size(struct store_reader *reader, int64_t *bytes, struct fault *fault);
+
+#endif

@@ -1,0 +1,85 @@
+/* view: the documents that people and programs read, as JSON or CSV, made from the books.
+ *
+ * One table of views serves the HTTP paths (/status/NAME.json) and `upgrade-status --json`, so both
+ * say the same. A document holds no clock time of its own making: the same books give the same bytes.
+ */
+#ifndef VIEW_H
+#define VIEW_H
+
+#include "fault.h"
+#include "store_query.h"
+#include "text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Rows of a page where the query does not say. */
+#define VIEW_LIMIT_DEFAULT 50
+
+/* Seconds that an upgrade may be in progress before it is shown as stuck, where the query does not
+ * say. */
+#define VIEW_STUCK_DEFAULT_S 3600
+
+/* Longest word that a query may give, in bytes. */
+#define VIEW_WORD_MAX 4096
+
+/* What the process has to say of itself; only a receiver has one. */
+struct view_process {
+    const char *version;
+    int64_t pid;
+    const char *store_fault; /* NULL: the store works */
+    uint64_t log_lines_dropped;
+    uint64_t refused_in_a_row; /* answers that were not 200, since the last that was */
+    uint64_t quarantine_max, quarantine_bytes_max;
+};
+
+/* What a view is asked for. NULL, false, 0: not said. */
+struct view_query {
+    const char *operation_id, *app_id, *device_id;
+    const char *state;      /* IN_PROGRESS, SUCCESS, FAIL */
+    const char *error_code; /* "" is the bucket of failures without one */
+    const char *search;
+    const char *after; /* `next` of the page before */
+    bool contradictory;
+    bool stuck_said;
+    int64_t stuck_s; /* longer than this in progress */
+    size_t limit;
+    int64_t now_ms; /* what "longer" is counted from */
+    const struct view_process *process;
+};
+
+enum view_result {
+    VIEW_DONE,
+    VIEW_NOT_FOUND, /* no such operation or device; the fault says which */
+    VIEW_MISUSED,   /* the query cannot be understood; the fault says why */
+    VIEW_FAILED,    /* the store cannot be read now; the fault says why */
+};
+
+struct view {
+    const char *name;
+    const char *type;       /* of its content, such as application/json */
+    const char *parameters; /* those it understands, separated by a space */
+    const char *help;
+    enum view_result (*write)(struct store_reader *reader, const struct view_query *query,
+                              struct text *out, struct fault *fault);
+};
+
+/* The view named NAME, such as "overview.json" or "failures.csv"; NULL where there is none. */
+const struct view *view_find(const char *name, size_t length);
+
+/* The INDEX-th view, NULL behind the last. */
+const struct view *view_at(size_t index);
+
+/* Sets what the parameter NAME says in QUERY, which lends VALUE. Parameters are the members above in
+ * the form of the documents: operationId, appId, deviceId, state, errorCode, q, after, contradictory
+ * (1), longerThan (seconds), limit. */
+int view_set(struct view_query *query, const struct view *view, const char *name, const char *value,
+             struct fault *fault);
+
+/* Appends VIEW's document, all of one moment, within LIMIT_MS (0: no limit). */
+enum view_result view_write(const struct view *view, struct store_reader *reader,
+                            const struct view_query *query, int64_t limit_ms, struct text *out,
+                            struct fault *fault);
+
+#endif
