@@ -18,10 +18,10 @@ static const struct dispatch_entry {
     enum record_meaning meaning;
     struct notification_result_members members; /* of a result */
 } entries[] = {
-    {"fwUpgradeResultNotify", RECORD_RESULT, {{"status", "Status"}, NULL}},
-    {"fwUpgradeStateChangeNotify", RECORD_PROGRESS, {{NULL}, NULL}},
-    {"swUpgradeResultNotify", RECORD_RESULT, {{"swUpgradeResult"}, "errorCode"}},
-    {"swUpgradeStateChangeNotify", RECORD_PROGRESS, {{NULL}, NULL}},
+    {"fwUpgradeResultNotify", RECORD_RESULT, {{"status", "Status"}, "statusDesc", NULL}},
+    {"fwUpgradeStateChangeNotify", RECORD_PROGRESS, {{NULL}, NULL, NULL}},
+    {"swUpgradeResultNotify", RECORD_RESULT, {{"swUpgradeResult"}, "description", "errorCode"}},
+    {"swUpgradeStateChangeNotify", RECORD_PROGRESS, {{NULL}, NULL, NULL}},
 };
 
 /* The member by which a body without a notifyType is known for a command's status (PLATFORM.md: it

@@ -31,10 +31,12 @@ void notification_read_result(struct record *record,
     if (result[0] == '\0' && members->result[1] != NULL)
         result = member(record->json, members->result[1]);
     bool success = strcmp(result, "SUCCESS") == 0;
-    bool arrived = strcmp(member(record->json, "curVersion"),
-                          member(record->json, "targetVersion")) == 0;
+    record->source_version = member(record->json, "sourceVersion");
+    record->target_version = member(record->json, "targetVersion");
+    bool arrived = strcmp(member(record->json, "curVersion"), record->target_version) == 0;
     record->state = success ? RECORD_SUCCESS : RECORD_FAIL;
     record->contradictory = success != arrived;
+    record->description = member(record->json, members->description);
     record->error_code = members->error_code == NULL ? ""
                                                      : member(record->json, members->error_code);
 }

@@ -7,8 +7,9 @@
 
 /* The members in which a kind of result says how the upgrade ended. */
 struct notification_result_members {
-    const char *result[2];  /* SUCCESS or FAIL stands in one of these; NULL: no second one */
-    const char *error_code; /* NULL: this kind has none */
+    const char *result[2];   /* SUCCESS or FAIL stands in one of these; NULL: no second one */
+    const char *description; /* of the cause of a failure */
+    const char *error_code;  /* NULL: this kind has none */
 };
 
 /* Fills RECORD's ids from RECORD->json, which keeps the strings; a member that is missing or no

@@ -58,6 +58,8 @@ struct record {
     enum record_state state;
     bool contradictory; /* SUCCESS elsewhere than at the target version, or FAIL at it */
     const char *error_code;
+    const char *description; /* of the cause */
+    const char *source_version, *target_version;
 
     /* of quarantine */
     struct schema_verdict verdict;

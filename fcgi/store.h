@@ -18,7 +18,7 @@
 #define STORE_WAIT_MS 1000
 
 /* Version of the tables, kept in the file. */
-#define STORE_VERSION 1
+#define STORE_VERSION 2
 
 /* Bytes of a cursor's name, with the NUL. */
 #define STORE_CURSOR_NAME_MAX 64
@@ -74,6 +74,7 @@ struct store_totals {
     int64_t notifications, repeats, quarantined, quarantine_log_only;
     int64_t in_progress, success, fail, contradictory; /* upgrades */
     int64_t quarantine_held, quarantine_bytes;
+    int64_t last_ms; /* when a notification or a repeat was last received; 0: never */
 };
 
 struct store_failure {

@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Youngest age at which notifications may be pruned, unless it is forced: the platform keeps what it
- * could not push for 24 hours, and what comes again after it was pruned is counted as news. */
+/* Youngest age at which notifications may be pruned, unless it is forced: the platform keeps what
+ * it could not push for 24 hours, and what comes again after it was pruned is counted as news. */
 #define STORE_PRUNE_AGE_MS ((int64_t)48 * 3600 * 1000)
 
 /* Whom a long work tells how far it is; may be zero. */
@@ -34,7 +34,8 @@ struct store_pruned {
 
 /* Takes out the notifications and upgrades of operations in which nothing has come since BEFORE_MS,
  * and notifications older than that which belong to no operation. Counters stay. Runs in small
- * transactions between those of a running receiver. The file keeps its size: the room is used again.
+ * transactions between those of a running receiver. The file keeps its size: the room is used
+ * again.
  */
 int store_prune(struct store *store, struct store_reader *reader, int64_t before_ms,
                 const struct store_progress *progress, struct store_pruned *pruned,

@@ -11,7 +11,7 @@
  * they are led by the operation. `device`, `sub_operation` and `content` are keyed 32-bit hashes:
  * they find candidates, and the text decides (store_books.c). Ids and everything else a sender said
  * stand once, in the body; the views take them out of it. */
-static const char layout[] =
+static const char version_1[] =
     "CREATE TABLE notification ("
     " seq INTEGER PRIMARY KEY,"      /* in commit order */
     " received_at INTEGER NOT NULL," /* ms since 1970 */
@@ -111,6 +111,68 @@ static const char layout[] =
     " id, strftime('%Y-%m-%dT%H:%M:%fZ', received_at / 1000.0, 'unixepoch') AS receivedAt,"
     " reason, pointer, body FROM quarantined;";
 
+/* What people ask of the books beside the counters: which upgrades are in progress, failed or
+ * contradictory, how an operation went over time and between which versions, and what was received
+ * when. */
+static const char version_2[] =
+    "ALTER TABLE operation ADD COLUMN pruned INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE operation ADD COLUMN pace_width INTEGER NOT NULL DEFAULT 1000;" /* ms */
+    "CREATE INDEX operation_name ON operation (operation_id);"
+    /* when its first notification was received */
+    "ALTER TABLE upgrade ADD COLUMN began_at INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE upgrade SET began_at = (SELECT coalesce(min(n.received_at), s.received_at)"
+    " FROM notification s LEFT JOIN notification n"
+    " ON n.operation = upgrade.operation AND n.device = upgrade.device"
+    " AND json_extract(n.body, '$.deviceId') = json_extract(s.body, '$.deviceId')"
+    " AND json_extract(n.body, '$.subOperationId') = json_extract(s.body, '$.subOperationId')"
+    " WHERE s.seq = upgrade.seq);"
+    "CREATE INDEX upgrade_in_progress ON upgrade (operation, began_at) WHERE state = 0;"
+    "CREATE INDEX upgrade_fail ON upgrade (operation, error_code) WHERE state = 2;"
+    "CREATE INDEX upgrade_contradictory ON upgrade (operation) WHERE contradictory = 1;"
+    /* a description that came with it */
+    "ALTER TABLE failure ADD COLUMN example TEXT NOT NULL DEFAULT '';"
+    "UPDATE failure SET example = coalesce((SELECT"
+    " substr(coalesce(json_extract(n.body, '$.description'), json_extract(n.body, '$.statusDesc')),"
+    "  1, 64) FROM upgrade u JOIN notification n ON n.seq = u.seq"
+    " WHERE u.state = 2 AND u.operation = failure.operation"
+    " AND u.error_code = failure.error_code LIMIT 1), '');"
+    "CREATE INDEX failure_code ON failure (error_code, operation);"
+    "CREATE TABLE move (" /* upgrades that have ended, by the versions of their results */
+    " operation INTEGER NOT NULL, source TEXT NOT NULL, target TEXT NOT NULL,"
+    " success INTEGER NOT NULL, fail INTEGER NOT NULL,"
+    " PRIMARY KEY (operation, source, target)) WITHOUT ROWID;"
+    "INSERT INTO move SELECT u.operation, coalesce(json_extract(n.body, '$.sourceVersion'), ''),"
+    " coalesce(json_extract(n.body, '$.targetVersion'), ''), sum(u.state = 1), sum(u.state = 2)"
+    " FROM upgrade u JOIN notification n ON n.seq = u.seq WHERE u.state > 0 GROUP BY 1, 2, 3;"
+    "CREATE TABLE pace (" /* by how much an operation's counters changed in an interval */
+    " operation INTEGER NOT NULL, at INTEGER NOT NULL,"
+    " in_progress INTEGER NOT NULL, success INTEGER NOT NULL, fail INTEGER NOT NULL,"
+    " PRIMARY KEY (operation, at)) WITHOUT ROWID;"
+    "INSERT INTO pace SELECT id, max(last_at, 0) / 1000 * 1000, in_progress, success, fail"
+    " FROM operation WHERE in_progress + success + fail > 0;"
+    "CREATE TABLE kind (" /* notifications ever kept */
+    " notify_type TEXT NOT NULL, result TEXT NOT NULL, count INTEGER NOT NULL,"
+    " PRIMARY KEY (notify_type, result)) WITHOUT ROWID;"
+    "INSERT INTO kind SELECT coalesce(json_extract(body, '$.notifyType'), ''),"
+    " CASE json_extract(body, '$.notifyType')"
+    " WHEN 'swUpgradeResultNotify' THEN json_extract(body, '$.swUpgradeResult')"
+    " WHEN 'fwUpgradeResultNotify' THEN coalesce(nullif(json_extract(body, '$.status'), ''),"
+    "  json_extract(body, '$.Status')) ELSE '' END, count(*) FROM notification GROUP BY 1, 2;"
+    "CREATE TABLE span (" /* seq >> STORE_SPAN_BITS: between which times it was received */
+    " id INTEGER PRIMARY KEY, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL);"
+    "INSERT INTO span SELECT seq >> 10, min(received_at), max(received_at) FROM notification"
+    " GROUP BY 1;"
+    "ALTER TABLE totals ADD COLUMN last_at INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE totals ADD COLUMN pruned_notifications INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE totals ADD COLUMN pruned_repeats INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE totals SET last_at = coalesce((SELECT received_at FROM notification"
+    " ORDER BY seq DESC LIMIT 1), 0);";
+
+_Static_assert(STORE_SPAN_BITS == 10, "version 2 lays the spans out");
+
+/* What leads from each version to the next: a new store takes them all, an older one the rest. */
+static const char *const steps[STORE_VERSION] = {version_1, version_2};
+
 static int run(sqlite3 *db, const char *sql, struct fault *fault)
 {
     return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK
@@ -143,18 +205,29 @@ static int read_number(sqlite3 *db, const char *sql, int *number, struct fault *
     return result;
 }
 
-/* Makes all tables in an empty file. Called within a transaction. */
-static int make(sqlite3 *db, struct fault *fault)
+/* Gives a new store its secret, and marks the file as ours. */
+static int mark(sqlite3 *db, struct fault *fault)
 {
     unsigned char key[CONTENT_KEY_SIZE];
     char hex[2 * sizeof key + 1], sql[256];
     randombytes_buf(key, sizeof key);
     sodium_bin2hex(hex, sizeof hex, key, sizeof key);
-    snprintf(sql, sizeof sql,
-             "INSERT INTO secret VALUES (x'%s'); PRAGMA application_id = %d;"
-             " PRAGMA user_version = %d",
-             hex, STORE_APPLICATION_ID, STORE_VERSION);
-    return run(db, layout, fault) != 0 || run(db, sql, fault) != 0 ? -1 : 0;
+    snprintf(sql, sizeof sql, "INSERT INTO secret VALUES (x'%s'); PRAGMA application_id = %d", hex,
+             STORE_APPLICATION_ID);
+    return run(db, sql, fault);
+}
+
+/* Brings tables of VERSION (0: there are none) up to this one. Called within a transaction. */
+static int bring_up(sqlite3 *db, int version, struct fault *fault)
+{
+    char sql[64];
+    for (int step = version; step < STORE_VERSION; step++)
+        if (run(db, steps[step], fault) != 0)
+            return -1;
+    if (version == 0 && mark(db, fault) != 0)
+        return -1;
+    snprintf(sql, sizeof sql, "PRAGMA user_version = %d", STORE_VERSION);
+    return run(db, sql, fault);
 }
 
 /* What the file says it is. */
@@ -199,11 +272,28 @@ int store_layout_make(sqlite3 *db, struct fault *fault)
     if (run(db, "BEGIN IMMEDIATE", fault) != 0)
         return -1;
     /* Another process may have made them since store_layout_check. */
-    if (read_marks(db, &marks, fault) != 0 || (is_new(&marks) && make(db, fault) != 0) ||
+    if (read_marks(db, &marks, fault) != 0 ||
+        (marks.version < STORE_VERSION && bring_up(db, marks.version, fault) != 0) ||
         run(db, "COMMIT", fault) != 0) {
         sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
         return -1;
     }
+    return 0;
+}
+
+int store_layout_require(sqlite3 *db, struct fault *fault)
+{
+    struct marks marks;
+    if (store_layout_check(db, fault) != 0)
+        return -1;
+    if (read_marks(db, &marks, fault) != 0)
+        return -1;
+    if (marks.version < STORE_VERSION)
+        return fault_set(
+            fault,
+            "the store has version %d; a receiver of this version (%s) brings it up to "
+            "version %d when it starts",
+            marks.version, PACKAGE_VERSION, STORE_VERSION);
     return 0;
 }
 

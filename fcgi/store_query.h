@@ -38,10 +38,9 @@ struct store_place {
 int store_read_begin(struct store_reader *reader, int64_t limit_ms, struct fault *fault);
 void store_read_end(struct store_reader *reader);
 
-/* Totals, when something was last kept (0: never) and the cursors. */
+/* Totals and cursors. */
 struct store_overview {
     struct store_totals totals;
-    int64_t last_ms;
     struct store_cursor cursors[STORE_SNAPSHOT_CURSORS]; /* by name */
     size_t cursors_length;
 };
@@ -120,11 +119,11 @@ typedef int store_each_upgrade(void *owner, const struct store_upgrade_row *row)
 
 /* Which upgrades. */
 struct store_upgrade_filter {
-    int64_t operation;      /* 0: of all; then STATE must be RECORD_FAIL */
-    bool of_state;          /* only those in STATE */
+    int64_t operation; /* 0: of all; then STATE must be RECORD_FAIL */
+    bool of_state;     /* only those in STATE */
     enum record_state state;
-    const char *error_code; /* only FAIL with this code, "" being none; NULL: any */
-    bool contradictory;     /* only those; of one operation */
+    const char *error_code;  /* only FAIL with this code, "" being none; NULL: any */
+    bool contradictory;      /* only those; of one operation */
     int64_t began_before_ms; /* only those IN_PROGRESS since before; 0: any */
 };
 

@@ -72,6 +72,10 @@ static int open_reader(struct store_reader *reader, struct fault *fault)
     sqlite3_db_config(reader->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (sqlite3_exec(reader->db, READER_CACHE, NULL, NULL, NULL) != SQLITE_OK)
         goto fail;
+    if (store_layout_require(reader->db, fault) != 0) {
+        store_reader_close(reader);
+        return fault_add(fault, "%s", reader->path);
+    }
     reader->identity = now;
     reader->opened++;
     return 0;
@@ -118,31 +122,15 @@ static void copy_text(sqlite3_stmt *statement, int column, char out[STORE_SNAPSH
 static int read_totals(struct store_reader *reader, struct store_totals *totals,
                        struct fault *fault)
 {
-    sqlite3_stmt *read = prepare(
-        reader,
-        "SELECT seq, notifications, repeats, quarantined, quarantine_log_only,"
-        " in_progress, success, fail, contradictory, quarantine_held, quarantine_bytes"
-        " FROM totals",
-        fault);
+    struct store_ledger ledger;
+    sqlite3_stmt *read = prepare(reader, STORE_TOTALS_READ, fault);
     if (read == NULL)
         return -1;
-    int64_t *const columns[] = {
-        &totals->seq,
-        &totals->notifications,
-        &totals->repeats,
-        &totals->quarantined,
-        &totals->quarantine_log_only,
-        &totals->in_progress,
-        &totals->success,
-        &totals->fail,
-        &totals->contradictory,
-        &totals->quarantine_held,
-        &totals->quarantine_bytes,
-    };
     int step;
-    while ((step = sqlite3_step(read)) == SQLITE_ROW)
-        for (int i = 0; i < (int)(sizeof columns / sizeof columns[0]); i++)
-            *columns[i] = sqlite3_column_int64(read, i);
+    while ((step = sqlite3_step(read)) == SQLITE_ROW) {
+        store_ledger_read(read, &ledger);
+        *totals = ledger.totals;
+    }
     return finish(reader, read, step, fault);
 }
 

@@ -108,7 +108,9 @@ void store_free(struct store *store)
     if (store == NULL)
         return;
     close_files(store);
-    free(store->tallies);
+    store_tally_forget(&store->batch);
+    free(store->batch.tallies);
+    free(store->batch.kinds);
     free(store->wal_path);
     free(store->path);
     free(store);

@@ -11,18 +11,46 @@
 /* Marks the file as ours (PRAGMA application_id): "UpRc". */
 #define STORE_APPLICATION_ID 0x55705263
 
+/* X(column, member of struct store_ledger): what `totals` holds beside seq. */
+#define STORE_TOTALS(X)                                \
+    X(notifications, totals.notifications)             \
+    X(repeats, totals.repeats)                         \
+    X(quarantined, totals.quarantined)                 \
+    X(quarantine_log_only, totals.quarantine_log_only) \
+    X(in_progress, totals.in_progress)                 \
+    X(success, totals.success)                         \
+    X(fail, totals.fail)                               \
+    X(contradictory, totals.contradictory)             \
+    X(quarantine_held, totals.quarantine_held)         \
+    X(quarantine_bytes, totals.quarantine_bytes)       \
+    X(last_at, totals.last_ms)                         \
+    X(quarantine_id, quarantine_id)                    \
+    X(pruned_notifications, pruned_notifications)      \
+    X(pruned_repeats, pruned_repeats)
+
+#define STORE_TOTALS_READ_ONE(column, member) ", " #column
+#define STORE_TOTALS_READ "SELECT seq" STORE_TOTALS(STORE_TOTALS_READ_ONE) " FROM totals"
+#define STORE_TOTALS_WRITE_ONE(column, member) ", " #column " = ?"
+#define STORE_TOTALS_WRITE "UPDATE totals SET seq = ?" STORE_TOTALS(STORE_TOTALS_WRITE_ONE)
+
+/* Notifications numbered alike but for their last bits are of one span, of which the store knows
+ * between which times they were received: what a time is looked up by. */
+#define STORE_SPAN_BITS 10
+
+/* Bytes of a description that is kept as an example for its error code. */
+#define STORE_EXAMPLE_MAX 256
+
 /* X(name, SQL): every statement of the writer. */
 #define STORE_STATEMENTS(X)                                                                        \
     X(begin, "BEGIN IMMEDIATE")                                                                    \
     X(commit, "COMMIT")                                                                            \
-    X(read_totals,                                                                                 \
-      "SELECT seq, notifications, repeats, quarantined, quarantine_log_only, in_progress, "        \
-      "success,"                                                                                   \
-      " fail, contradictory, quarantine_id, quarantine_held, quarantine_bytes FROM totals")        \
-    X(write_totals,                                                                                \
-      "UPDATE totals SET seq = ?1, notifications = ?2, repeats = ?3, quarantined = ?4,"            \
-      " quarantine_log_only = ?5, in_progress = ?6, success = ?7, fail = ?8, contradictory = ?9,"  \
-      " quarantine_id = ?10, quarantine_held = ?11, quarantine_bytes = ?12")                       \
+    X(read_totals, STORE_TOTALS_READ)                                                              \
+    X(write_totals, STORE_TOTALS_WRITE)                                                            \
+    X(count_kind, "INSERT INTO kind (notify_type, result, count) VALUES (?1, ?2, ?3)"              \
+                  " ON CONFLICT DO UPDATE SET count = count + excluded.count")                     \
+    X(widen_span, "INSERT INTO span (id, first_at, last_at) VALUES (?1, ?2, ?3)"                   \
+                  " ON CONFLICT DO UPDATE SET first_at = min(first_at, excluded.first_at),"        \
+                  " last_at = max(last_at, excluded.last_at)")                                     \
     X(find_same, "SELECT seq, deliveries, body, received_at FROM notification"                     \
                  " WHERE operation = ?1 AND device = ?2 AND content = ?3 ORDER BY seq DESC")       \
     X(count_delivery, "UPDATE notification SET deliveries = deliveries + 1 WHERE seq = ?1")        \
@@ -36,21 +64,37 @@
       "UPDATE operation SET in_progress = in_progress + ?2, success = success + ?3,"               \
       " fail = fail + ?4, contradictory = contradictory + ?5,"                                     \
       " last_at = coalesce(?6, last_at), last_seq = coalesce(?7, last_seq) WHERE id = ?1")         \
-    X(find_upgrade, "SELECT u.id, u.state, u.contradictory, n.received_at FROM upgrade u"          \
+    X(read_pace_width, "SELECT o.pace_width, (SELECT min(at) FROM pace WHERE operation = o.id),"   \
+                       " (SELECT max(at) FROM pace WHERE operation = o.id)"                        \
+                       " FROM operation o WHERE o.id = ?1")                                        \
+    X(set_pace_width, "UPDATE operation SET pace_width = ?2 WHERE id = ?1")                        \
+    X(add_pace, "INSERT INTO pace (operation, at, in_progress, success, fail)"                     \
+                " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET"                           \
+                " in_progress = in_progress + excluded.in_progress,"                               \
+                " success = success + excluded.success, fail = fail + excluded.fail")              \
+    X(read_pace, "SELECT at, in_progress, success, fail FROM pace WHERE operation = ?1")           \
+    X(remove_pace, "DELETE FROM pace WHERE operation = ?1")                                        \
+    X(count_move, "INSERT INTO move (operation, source, target, success, fail)"                    \
+                  " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET"                         \
+                  " success = success + excluded.success, fail = fail + excluded.fail")            \
+    X(read_versions, "SELECT json_extract(body, '$.sourceVersion'),"                               \
+                     " json_extract(body, '$.targetVersion') FROM notification WHERE seq = ?1")    \
+    X(find_upgrade, "SELECT u.id, u.state, u.contradictory, n.received_at, u.seq FROM upgrade u"   \
                     " JOIN notification n ON n.seq = u.seq"                                        \
                     " WHERE u.operation = ?1 AND u.device = ?2 AND u.sub_operation = ?3"           \
                     " AND json_extract(n.body, '$.deviceId') = ?4"                                 \
                     " AND json_extract(n.body, '$.subOperationId') = ?5")                          \
     X(add_upgrade, "INSERT INTO upgrade (operation, device, sub_operation, state, contradictory, " \
                    "seq, step_seq,"                                                                \
-                   " error_code) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")                         \
+                   " error_code, began_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")           \
     X(set_result, "UPDATE upgrade SET state = ?2, contradictory = ?3, seq = ?4, error_code = ?5"   \
                   " WHERE id = ?1")                                                                \
     X(set_step, "UPDATE upgrade SET step_seq = ?2,"                                                \
                 " seq = CASE state WHEN 0 THEN ?2 ELSE seq END WHERE id = ?1")                     \
     X(count_failure,                                                                               \
-      "INSERT INTO failure (operation, error_code, count, first_at, last_at)"                      \
-      " VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT DO UPDATE SET count = count + excluded.count,"     \
+      "INSERT INTO failure (operation, error_code, count, first_at, last_at, example)"             \
+      " VALUES (?1, ?2, ?3, ?4, ?4, ?6) ON CONFLICT DO UPDATE SET count = count + excluded.count," \
+      " example = CASE example WHEN '' THEN excluded.example ELSE example END,"                    \
       " last_at = CASE WHEN ?5 THEN last_at ELSE excluded.last_at END")                            \
     X(uncount_failure, "UPDATE failure SET count = count - 1 WHERE operation = ?1"                 \
                        " AND error_code = (SELECT error_code FROM upgrade WHERE id = ?2)")         \
@@ -73,6 +117,13 @@ enum store_statement {
 struct store_ledger {
     struct store_totals totals;
     int64_t quarantine_id; /* the last one given out */
+    int64_t pruned_notifications, pruned_repeats;
+};
+
+/* How often a batch says that devices were to move from one version to another. */
+struct store_move {
+    char *source, *target; /* owned */
+    int64_t success, fail;
 };
 
 /* Changes of one operation during a batch, written once at its end. */
@@ -82,7 +133,27 @@ struct store_tally {
     int64_t operation;
     int64_t in_progress, success, fail, contradictory;
     bool changed;              /* by anything but repeats */
+    int64_t at_ms;             /* when the last of its records was received */
     int64_t last_ms, last_seq; /* 0: nothing came that was not from quarantine */
+    struct store_move *moves;
+    size_t moves_length, moves_capacity;
+};
+
+/* Notifications of one kind that a batch adds. */
+struct store_kind {
+    const char *notify_type, *result; /* lent by the batch's records */
+    int64_t count;
+};
+
+/* Whatever a batch changes more than once is gathered here, and written at its end. */
+struct store_batch {
+    struct store_tally *tallies;
+    size_t tallies_length, tallies_capacity;
+    struct store_kind *kinds;
+    size_t kinds_length, kinds_capacity;
+    int64_t span; /* of the last notification; 0 with SPAN_OPEN false: none yet */
+    int64_t span_first_ms, span_last_ms;
+    bool span_open;
 };
 
 /* Which file a name led to when it was opened. */
@@ -103,8 +174,7 @@ struct store {
     struct store_identity identity, wal_identity;
     int wal_pages; /* frames in the log after the last commit */
     struct store_ledger ledger;
-    struct store_tally *tallies;
-    size_t tallies_length, tallies_capacity;
+    struct store_batch batch;
 };
 
 /* store_lock.c: the turn of one process among several on one store. */
@@ -114,9 +184,12 @@ int store_lock_take(struct store *store, struct fault *fault);
 void store_lock_release(struct store *store);
 
 /* store_layout.c: refuses a file that is not ours, before anything is written to it; makes the
- * tables in a new one. */
+ * tables in a new one, and brings those of an older version up to this one. */
 int store_layout_check(sqlite3 *db, struct fault *fault);
 int store_layout_make(sqlite3 *db, struct fault *fault);
+
+/* Refuses a store whose tables are not of this version: for those who only read. */
+int store_layout_require(sqlite3 *db, struct fault *fault);
 
 /* store_books.c: changes every table that RECORD touches, within the open transaction, and notes
  * what became of it in RECORD; store_books_finish writes what was gathered for the whole batch. */
@@ -125,6 +198,27 @@ int store_books_put(struct store *store, struct record *record, struct fault *fa
 int store_books_move_cursor(struct store *store, const struct store_cursor *cursor,
                             struct fault *fault);
 int store_books_finish(struct store *store, struct fault *fault);
+
+/* The ledger from a statement made of STORE_TOTALS_READ that stands on its row, and into one made
+ * of STORE_TOTALS_WRITE. */
+void store_ledger_read(sqlite3_stmt *statement, struct store_ledger *ledger);
+void store_ledger_bind(sqlite3_stmt *statement, const struct store_ledger *ledger);
+
+/* store_upgrade.c: a notification, added already, into its upgrade and what is counted of it. */
+int store_upgrade_put(struct store *store, const struct record *record, struct store_tally *tally,
+                      int64_t device, int64_t sub_operation, struct fault *fault);
+
+/* store_tally.c: the batch's tally of the operation that RECORD is of, NULL on failure; what is
+ * counted into it; and all of them written. */
+struct store_tally *store_tally_find(struct store *store, const struct record *record,
+                                     struct fault *fault);
+int store_tally_move(struct store_tally *tally, const char *source, const char *target,
+                     enum record_state state, int64_t by, struct fault *fault);
+int store_tally_finish(struct store *store, struct fault *fault);
+void store_tally_forget(struct store_batch *batch);
+
+/* Room for one element more behind LENGTH of SIZE bytes each: the array, moved or not, or NULL. */
+void *store_grow(void *array, size_t length, size_t *capacity, size_t size, struct fault *fault);
 
 /* store_layout.c: the store's secret, and the number made of it that tells one store from another,
  * which an inode that is used again does not. */

@@ -1,7 +1,8 @@
 /* view: the documents that people and programs read, as JSON or CSV, made from the books.
  *
  * One table of views serves the HTTP paths (/status/NAME.json) and `upgrade-status --json`, so both
- * say the same. A document holds no clock time of its own making: the same books give the same bytes.
+ * say the same. A document holds no clock time of its own making: the same books give the same
+ * bytes.
  */
 #ifndef VIEW_H
 #define VIEW_H
@@ -71,9 +72,9 @@ const struct view *view_find(const char *name, size_t length);
 /* The INDEX-th view, NULL behind the last. */
 const struct view *view_at(size_t index);
 
-/* Sets what the parameter NAME says in QUERY, which lends VALUE. Parameters are the members above in
- * the form of the documents: operationId, appId, deviceId, state, errorCode, q, after, contradictory
- * (1), longerThan (seconds), limit. */
+/* Sets what the parameter NAME says in QUERY, which lends VALUE. Parameters are the members above
+ * in the form of the documents: operationId, appId, deviceId, state, errorCode, q, after,
+ * contradictory (1), longerThan (seconds), limit. */
 int view_set(struct view_query *query, const struct view *view, const char *name, const char *value,
              struct fault *fault);
 

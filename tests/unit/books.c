@@ -177,4 +177,27 @@ void books_assert_recount(const struct books *books)
                  " SELECT appId, operationId, coalesce(errorCode, ''), count(*) FROM upgrades"
                  " WHERE state = 'FAIL' GROUP BY 1, 2, 3",
                  "");
+    books_assert(
+        books,
+        "SELECT operation, source, target, success, fail FROM move WHERE success + fail > 0"
+        " EXCEPT SELECT u.operation, coalesce(json_extract(n.body, '$.sourceVersion'), ''),"
+        " coalesce(json_extract(n.body, '$.targetVersion'), ''), sum(state = 1),"
+        " sum(state = 2) FROM upgrade u JOIN notification n ON n.seq = u.seq"
+        " WHERE state > 0 GROUP BY 1, 2, 3",
+        "");
+    books_assert(books,
+                 "SELECT o.id, 'pace' FROM operation o LEFT JOIN pace p ON p.operation = o.id"
+                 " GROUP BY o.id HAVING total(p.success) <> o.success OR total(p.fail) <> o.fail"
+                 " OR total(p.in_progress) <> o.in_progress",
+                 "");
+    books_assert(books,
+                 "SELECT o.id, 'moves' FROM operation o LEFT JOIN move m ON m.operation = o.id"
+                 " GROUP BY o.id HAVING total(m.success) <> o.success OR total(m.fail) <> o.fail",
+                 "");
+    books_assert(books, "SELECT (SELECT total(count) FROM kind) - notifications FROM totals",
+                 "0.0");
+    books_assert(books,
+                 "SELECT seq FROM notification n LEFT JOIN span s ON s.id = n.seq >> 10"
+                 " WHERE s.id IS NULL OR n.received_at NOT BETWEEN s.first_at AND s.last_at",
+                 "");
 }

@@ -71,7 +71,8 @@ static void a_snapshot_shows_all_of_one_moment(void **state)
                                         .fail = 1,
                                         .contradictory = 1,
                                         .quarantine_held = 1,
-                                        .quarantine_bytes = 7};
+                                        .quarantine_bytes = 7,
+                                        .last_ms = 4};
     assert_memory_equal(&snapshot->totals, &totals, sizeof totals);
     assert_int_equal(snapshot->operations_length, 1);
     const struct store_operation *operation = &snapshot->operations[0];

@@ -83,7 +83,7 @@ static void the_store_is_a_wal_database_marked_as_ours(void **state)
     struct books *books = *state;
     books_assert(books, "PRAGMA journal_mode", "wal");
     books_assert(books, "PRAGMA application_id", "1433424483");
-    books_assert(books, "PRAGMA user_version", "1");
+    books_assert(books, "PRAGMA user_version", "2");
     books_assert(books, "PRAGMA integrity_check", "ok");
 }
 
@@ -148,10 +148,10 @@ static void what_was_kept_is_there_after_the_store_is_opened_again(void **state)
 static void a_store_of_a_newer_version_is_refused_and_left_alone(void **state)
 {
     struct books *books = *state;
-    books_meddle(books, "PRAGMA user_version = 2; CREATE TABLE novelty (a)");
-    expect_lasting(books, "version 2");
+    books_meddle(books, "PRAGMA user_version = 3; CREATE TABLE novelty (a)");
+    expect_lasting(books, "version 3");
     books_assert(books, "SELECT name FROM sqlite_schema WHERE name = 'novelty'", "novelty");
-    books_assert(books, "PRAGMA user_version", "2");
+    books_assert(books, "PRAGMA user_version", "3");
 }
 
 /* A file's bytes as hexadecimal digits. */

@@ -189,7 +189,8 @@ struct record *support_meant(const char *body, enum record_meaning meaning)
         CONTENT_OBJECT);
     notification_read_ids(record);
     record->meaning = meaning;
-    record->error_code = "";
+    record->error_code = record->description = "";
+    record->source_version = record->target_version = "";
     return record;
 }
 

@@ -1,0 +1,237 @@
+/* store_upgrade: a notification into its upgrade, and what is counted of it.
+ *
+ * Hashes find candidates, the text decides: two results are of one upgrade only when all of its ids
+ * are equal. */
+#include "config.h"
+
+#include "store_sqlite.h"
+
+#include <string.h>
+
+/* Where a record belongs: its operation's tally, and hashes as the tables hold them. */
+struct place {
+    struct store_tally *tally;
+    int64_t device, sub_operation;
+};
+
+static void bind_text(sqlite3_stmt *statement, int index, const char *text)
+{
+    sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
+}
+
+/* Binds the beginning of TEXT, cut before a character that would pass MOST bytes. */
+static void bind_text_cut(sqlite3_stmt *statement, int index, const char *text, size_t most)
+{
+    size_t length = strnlen(text, most + 1);
+    if (length > most) {
+        length = most;
+        while (length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80)
+            length--;
+    }
+    sqlite3_bind_text(statement, index, text, (int)length, SQLITE_STATIC);
+}
+
+static const char *column_text(sqlite3_stmt *statement, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+    return text == NULL ? "" : text;
+}
+
+/* An upgrade as it stands before the record. */
+struct upgrade {
+    int64_t id; /* 0: not known yet */
+    enum record_state state;
+    bool contradictory;
+    int64_t received_ms, seq; /* of the notification that the state comes from */
+};
+
+static int find_upgrade(struct store *store, const struct record *record, const struct place *place,
+                        struct upgrade *upgrade, struct fault *fault)
+{
+    *upgrade = (struct upgrade){.id = 0};
+    sqlite3_stmt *find = store_statement(store, STORE_find_upgrade);
+    sqlite3_bind_int64(find, 1, place->tally->operation);
+    sqlite3_bind_int64(find, 2, place->device);
+    sqlite3_bind_int64(find, 3, place->sub_operation);
+    bind_text(find, 4, record->device_id);
+    bind_text(find, 5, record->sub_operation_id);
+    int step = sqlite3_step(find);
+    if (step == SQLITE_ROW)
+        *upgrade = (struct upgrade){
+            .id = sqlite3_column_int64(find, 0),
+            .state = (enum record_state)sqlite3_column_int(find, 1),
+            .contradictory = sqlite3_column_int(find, 2) != 0,
+            .received_ms = sqlite3_column_int64(find, 3),
+            .seq = sqlite3_column_int64(find, 4),
+        };
+    else if (step != SQLITE_DONE)
+        store_fault(store->db, fault, "cannot look up an upgrade");
+    sqlite3_reset(find);
+    return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : -1;
+}
+
+/* Takes an upgrade in STATE into the counters (BY is 1) or out of them (BY is -1). */
+static void count_upgrade(struct store *store, struct store_tally *tally, enum record_state state,
+                          bool contradictory, int64_t by)
+{
+    struct store_totals *totals = &store->ledger.totals;
+    switch (state) {
+    case RECORD_IN_PROGRESS:
+        tally->in_progress += by;
+        totals->in_progress += by;
+        break;
+    case RECORD_SUCCESS:
+        tally->success += by;
+        totals->success += by;
+        break;
+    case RECORD_FAIL:
+        tally->fail += by;
+        totals->fail += by;
+        break;
+    }
+    if (contradictory) {
+        tally->contradictory += by;
+        totals->contradictory += by;
+    }
+}
+
+/* Adds a result to the failures by errorCode: BY is 1, or 0 where it is history already. */
+static int count_failure(struct store *store, const struct record *record, int64_t operation,
+                         int by, struct fault *fault)
+{
+    sqlite3_stmt *count = store_statement(store, STORE_count_failure);
+    sqlite3_bind_int64(count, 1, operation);
+    bind_text(count, 2, record->error_code);
+    sqlite3_bind_int(count, 3, by);
+    sqlite3_bind_int64(count, 4, record->received_ms);
+    sqlite3_bind_int(count, 5, record->requeue_id != 0);
+    bind_text_cut(count, 6, record->description, STORE_EXAMPLE_MAX);
+    return store_run(store, count, "cannot count a failure", fault);
+}
+
+/* Takes the failure that the upgrade ended with so far out of the failures by errorCode. */
+static int uncount_failure(struct store *store, int64_t operation, int64_t upgrade,
+                           struct fault *fault)
+{
+    sqlite3_stmt *uncount = store_statement(store, STORE_uncount_failure);
+    sqlite3_bind_int64(uncount, 1, operation);
+    sqlite3_bind_int64(uncount, 2, upgrade);
+    return store_run(store, uncount, "cannot take back a failure", fault);
+}
+
+/* Takes the versions that the upgrade's result so far spoke of out of the moves. */
+static int uncount_move(struct store *store, struct store_tally *tally,
+                        const struct upgrade *upgrade, struct fault *fault)
+{
+    sqlite3_stmt *read = store_statement(store, STORE_read_versions);
+    sqlite3_bind_int64(read, 1, upgrade->seq);
+    int result = -1;
+    if (sqlite3_step(read) == SQLITE_ROW)
+        result = store_tally_move(tally, column_text(read, 0), column_text(read, 1), upgrade->state,
+                                  -1, fault);
+    else
+        store_fault(store->db, fault, "cannot look up an upgrade's versions");
+    sqlite3_reset(read);
+    return result;
+}
+
+static void bind_error_code(sqlite3_stmt *statement, int index, const struct record *record)
+{
+    if (record->meaning == RECORD_RESULT && record->state == RECORD_FAIL)
+        bind_text(statement, index, record->error_code);
+    else
+        sqlite3_bind_null(statement, index);
+}
+
+static int add_upgrade(struct store *store, const struct record *record, const struct place *place,
+                       struct fault *fault)
+{
+    bool progress = record->meaning == RECORD_PROGRESS;
+    sqlite3_stmt *add = store_statement(store, STORE_add_upgrade);
+    sqlite3_bind_int64(add, 1, place->tally->operation);
+    sqlite3_bind_int64(add, 2, place->device);
+    sqlite3_bind_int64(add, 3, place->sub_operation);
+    sqlite3_bind_int(add, 4, (int)record->state);
+    sqlite3_bind_int(add, 5, record->contradictory);
+    sqlite3_bind_int64(add, 6, record->seq);
+    if (progress)
+        sqlite3_bind_int64(add, 7, record->seq);
+    else
+        sqlite3_bind_null(add, 7);
+    bind_error_code(add, 8, record);
+    sqlite3_bind_int64(add, 9, record->received_ms);
+    return store_run(store, add, "cannot add an upgrade", fault);
+}
+
+/* Whether RECORD comes late from quarantine: what the upgrade is by now was received after it. */
+static bool is_overtaken(const struct record *record, const struct upgrade *upgrade)
+{
+    return record->requeue_id != 0 && upgrade->id != 0 &&
+           record->received_ms < upgrade->received_ms;
+}
+
+/* A state change: the last one received is the upgrade's step; it never undoes a result. */
+static int put_progress(struct store *store, const struct record *record, const struct place *place,
+                        const struct upgrade *upgrade, struct fault *fault)
+{
+    if (upgrade->id == 0) {
+        count_upgrade(store, place->tally, RECORD_IN_PROGRESS, false, 1);
+        return add_upgrade(store, record, place, fault);
+    }
+    if (is_overtaken(record, upgrade))
+        return 0;
+    sqlite3_stmt *set = store_statement(store, STORE_set_step);
+    sqlite3_bind_int64(set, 1, upgrade->id);
+    sqlite3_bind_int64(set, 2, record->seq);
+    return store_run(store, set, "cannot set an upgrade's step", fault);
+}
+
+/* A result: the last one received counts, whatever the upgrade was before. */
+static int put_result(struct store *store, const struct record *record, const struct place *place,
+                      const struct upgrade *upgrade, struct fault *fault)
+{
+    bool history = upgrade->state != RECORD_IN_PROGRESS && is_overtaken(record, upgrade);
+    if (record->state == RECORD_FAIL &&
+        count_failure(store, record, place->tally->operation, history ? 0 : 1, fault) != 0)
+        return -1;
+    if (history)
+        return 0;
+    count_upgrade(store, place->tally, record->state, record->contradictory, 1);
+    if (store_tally_move(place->tally, record->source_version, record->target_version,
+                         record->state, 1, fault) != 0)
+        return -1;
+    if (upgrade->id == 0)
+        return add_upgrade(store, record, place, fault);
+
+    count_upgrade(store, place->tally, upgrade->state, upgrade->contradictory, -1);
+    if (upgrade->state == RECORD_FAIL &&
+        uncount_failure(store, place->tally->operation, upgrade->id, fault) != 0)
+        return -1;
+    if (upgrade->state != RECORD_IN_PROGRESS &&
+        uncount_move(store, place->tally, upgrade, fault) != 0)
+        return -1;
+    sqlite3_stmt *set = store_statement(store, STORE_set_result);
+    sqlite3_bind_int64(set, 1, upgrade->id);
+    sqlite3_bind_int(set, 2, (int)record->state);
+    sqlite3_bind_int(set, 3, record->contradictory);
+    sqlite3_bind_int64(set, 4, record->seq);
+    bind_error_code(set, 5, record);
+    return store_run(store, set, "cannot set an upgrade's result", fault);
+}
+
+int store_upgrade_put(struct store *store, const struct record *record, struct store_tally *tally,
+                      int64_t device, int64_t sub_operation, struct fault *fault)
+{
+    const struct place place = {.tally = tally, .device = device, .sub_operation = sub_operation};
+    struct upgrade upgrade;
+    if (find_upgrade(store, record, &place, &upgrade, fault) != 0)
+        return -1;
+    tally->changed = true;
+    tally->at_ms = record->received_ms;
+    if (record->requeue_id == 0) {
+        tally->last_ms = record->received_ms;
+        tally->last_seq = record->seq;
+    }
+    return record->meaning == RECORD_PROGRESS ? put_progress(store, record, &place, &upgrade, fault)
+                                              : put_result(store, record, &place, &upgrade, fault);
+}
