@@ -16,11 +16,6 @@ struct place {
     int64_t device, sub_operation, content;
 };
 
-static int64_t low32(uint64_t hash)
-{
-    return (int64_t)(hash & 0xFFFFFFFFu);
-}
-
 static void bind_text(sqlite3_stmt *statement, int index, const char *text)
 {
     sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
@@ -131,9 +126,10 @@ static int find_place(struct store *store, const struct record *record, struct p
                       struct fault *fault)
 {
     *place = (struct place){
-        .device = low32(content_hash_string(record->device_id, store->hash_key)),
-        .sub_operation = low32(content_hash_string(record->sub_operation_id, store->hash_key)),
-        .content = low32(content_hash(record->json, store->hash_key)),
+        .device = store_low32(content_hash_string(record->device_id, store->hash_key)),
+        .sub_operation = store_low32(
+            content_hash_string(record->sub_operation_id, store->hash_key)),
+        .content = store_low32(content_hash(record->json, store->hash_key)),
     };
     if (!is_of_upgrade(record))
         return 0;

@@ -127,7 +127,8 @@ static const char version_2[] =
     " AND json_extract(n.body, '$.subOperationId') = json_extract(s.body, '$.subOperationId')"
     " WHERE s.seq = upgrade.seq);"
     "CREATE INDEX upgrade_in_progress ON upgrade (operation, began_at) WHERE state = 0;"
-    "CREATE INDEX upgrade_fail ON upgrade (operation, error_code) WHERE state = 2;"
+    "CREATE INDEX upgrade_fail ON upgrade (operation) WHERE state = 2;"
+    "CREATE INDEX upgrade_fail_code ON upgrade (operation, error_code) WHERE state = 2;"
     "CREATE INDEX upgrade_contradictory ON upgrade (operation) WHERE contradictory = 1;"
     /* a description that came with it */
     "ALTER TABLE failure ADD COLUMN example TEXT NOT NULL DEFAULT '';"

@@ -23,12 +23,12 @@
 #define STORE_MOVES_MAX 20
 #define STORE_PACE_MAX 240
 
-/* Bytes of a place, with the NUL: enough for every place that was given; error codes longer than
- * STORE_SNAPSHOT_TEXT_MAX are looked at by their beginning. */
-#define STORE_PLACE_MAX 384
+/* Bytes of a place, with the NUL. */
+#define STORE_PLACE_MAX 72
 
-/* Where a page begins and ends: opaque, of letters, digits and -._~ only, so that it can stand in a
- * URL and on a command line as it is. "" is the beginning, and behind the last page. */
+/* Where a page begins and ends: opaque, of digits and dots only, so that it can stand in a URL and
+ * on a command line as it is. "" is the beginning, and behind the last page. A text that is no
+ * place fails a list with a fault that says so. */
 struct store_place {
     char text[STORE_PLACE_MAX];
 };
@@ -128,13 +128,13 @@ struct store_upgrade_filter {
 };
 
 /* Upgrades in an order that stays: in progress by their beginning, failures by operation (the
- * newest first) and error code, others in no order that means anything. Those of operations that
- * were pruned are gone. */
+ * newest first) and then as they came, others in no order that means anything. Those of operations
+ * that were pruned are gone. */
 int store_list_upgrades(struct store_reader *reader, const struct store_upgrade_filter *filter,
                         const struct store_place *after, size_t most, store_each_upgrade *each,
                         void *owner, struct store_place *next, struct fault *fault);
 
-/* The upgrades of one device, those of the operation changed last first. */
+/* The upgrades of one device, those of the newest operation first. */
 int store_list_device(struct store_reader *reader, const char *device_id,
                       const struct store_place *after, size_t most, store_each_upgrade *each,
                       void *owner, struct store_place *next, struct fault *fault);

@@ -4,6 +4,7 @@
 
 #include "content.h"
 #include "store.h"
+#include "store_query.h"
 
 #include <sqlite3.h>
 #include <sys/types.h>
@@ -177,6 +178,39 @@ struct store {
     struct store_batch batch;
 };
 
+struct store_reader {
+    char *path;
+    sqlite3 *db; /* NULL: not open */
+    struct store_identity identity;
+    int64_t opened;   /* how often */
+    bool begun;       /* between store_read_begin and store_read_end */
+    int64_t until_ms; /* when what is begun must be read, by the monotonic clock */
+};
+
+/* store_reader.c: opens the store unless it is open already, and still the same file. It is opened
+ * for writing because a checkpoint writes; nothing else there does. */
+int store_reader_open(struct store_reader *reader, struct fault *fault);
+
+/* A statement of an open reader, NULL on failure; and the end of it and of a loop over its rows: 0
+ * where STEP, the last one's result, says that all came. */
+sqlite3_stmt *store_reader_prepare(struct store_reader *reader, const char *sql,
+                                   struct fault *fault);
+int store_reader_finish(struct store_reader *reader, sqlite3_stmt *statement, int step,
+                        struct fault *fault);
+
+/* store_query.c: what the lists share. A column's text, "" for NULL. A place of COUNT numbers, none
+ * being "". A statement of a reader, opened, with COUNT numbers bound to its first parameters. And
+ * its rows, MOST at most, each handed to TAKE; *MORE, unless NULL, is whether there are more. */
+const char *store_column_text(sqlite3_stmt *statement, int column);
+int store_place_read(const struct store_place *place, int64_t numbers[], int count,
+                     struct fault *fault);
+void store_place_write(struct store_place *place, const int64_t numbers[], int count);
+sqlite3_stmt *store_query_prepare(struct store_reader *reader, const char *sql,
+                                  const int64_t numbers[], int count, struct fault *fault);
+typedef int store_take_row(sqlite3_stmt *read, void *taker);
+int store_query_rows(struct store_reader *reader, sqlite3_stmt *read, size_t most,
+                     store_take_row *take, void *taker, bool *more, struct fault *fault);
+
 /* store_lock.c: the turn of one process among several on one store. */
 int store_lock_open(struct store *store, struct fault *fault);
 void store_lock_close(struct store *store);
@@ -224,6 +258,12 @@ void *store_grow(void *array, size_t length, size_t *capacity, size_t size, stru
  * which an inode that is used again does not. */
 int store_read_secret(sqlite3 *db, unsigned char key[CONTENT_KEY_SIZE], struct fault *fault);
 uint64_t store_number(const unsigned char key[CONTENT_KEY_SIZE]);
+
+/* A hash as the tables hold it. */
+static inline int64_t store_low32(uint64_t hash)
+{
+    return (int64_t)(hash & 0xFFFFFFFFu);
+}
 
 /* store_sqlite.c: small tools. A statement got is ready for binding. Run steps a statement that
  * gives no row, and resets it. */

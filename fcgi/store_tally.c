@@ -2,7 +2,6 @@
  * batch's end, however many of its records there are. */
 #include "config.h"
 
-#include "store_query.h"
 #include "store_sqlite.h"
 
 #include <stdlib.h>

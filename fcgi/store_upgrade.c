@@ -31,12 +31,6 @@ static void bind_text_cut(sqlite3_stmt *statement, int index, const char *text, 
     sqlite3_bind_text(statement, index, text, (int)length, SQLITE_STATIC);
 }
 
-static const char *column_text(sqlite3_stmt *statement, int column)
-{
-    const char *text = (const char *)sqlite3_column_text(statement, column);
-    return text == NULL ? "" : text;
-}
-
 /* An upgrade as it stands before the record. */
 struct upgrade {
     int64_t id; /* 0: not known yet */
@@ -127,8 +121,8 @@ static int uncount_move(struct store *store, struct store_tally *tally,
     sqlite3_bind_int64(read, 1, upgrade->seq);
     int result = -1;
     if (sqlite3_step(read) == SQLITE_ROW)
-        result = store_tally_move(tally, column_text(read, 0), column_text(read, 1), upgrade->state,
-                                  -1, fault);
+        result = store_tally_move(tally, store_column_text(read, 0), store_column_text(read, 1),
+                                  upgrade->state, -1, fault);
     else
         store_fault(store->db, fault, "cannot look up an upgrade's versions");
     sqlite3_reset(read);

@@ -1,0 +1,213 @@
+/* store_reader: a reader of the books beside the writer: opened when it is first needed, and anew
+ * when its files were replaced. It also copies the writer's log to the main file. */
+#include "config.h"
+
+#include "store_sqlite.h"
+
+#include "moment.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Pages that a reader keeps in memory, in KiB: it reads little, but again and again. */
+#define READER_CACHE "PRAGMA cache_size = -1024; PRAGMA trusted_schema = OFF"
+
+/* SQLite looks at a read's time limit after so many of its steps: some ten microseconds. */
+#define LIMIT_STEPS 1000
+
+int store_reader_new(struct store_reader **gives, const char *folder, struct fault *fault)
+{
+    struct store_reader *reader = calloc(1, sizeof *reader);
+    size_t size = strlen(folder) + sizeof "/upgrades.db";
+    if (reader == NULL || (reader->path = malloc(size)) == NULL) {
+        free(reader);
+        return fault_set(fault, "out of memory");
+    }
+    snprintf(reader->path, size, "%s/upgrades.db", folder);
+    *gives = reader;
+    return 0;
+}
+
+int64_t store_reader_opened(const struct store_reader *reader)
+{
+    return reader->opened;
+}
+
+void store_reader_close(struct store_reader *reader)
+{
+    store_read_end(reader);
+    sqlite3_close(reader->db);
+    reader->db = NULL;
+}
+
+void store_reader_free(struct store_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    store_reader_close(reader);
+    free(reader->path);
+    free(reader);
+}
+
+int store_reader_open(struct store_reader *reader, struct fault *fault)
+{
+    if (reader->begun)
+        return 0;
+    struct store_identity now;
+    if (store_identify(reader->path, &now) != 0) {
+        int error = errno;
+        store_reader_close(reader);
+        return fault_set_errno(fault, error, "%s", reader->path);
+    }
+    if (reader->db != NULL && store_same_file(&now, &reader->identity))
+        return 0;
+    store_reader_close(reader);
+    if (sqlite3_open_v2(reader->path, &reader->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                        NULL) != SQLITE_OK)
+        goto fail;
+    sqlite3_extended_result_codes(reader->db, 1);
+    sqlite3_busy_timeout(reader->db, STORE_WAIT_MS);
+    sqlite3_db_config(reader->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    if (sqlite3_exec(reader->db, READER_CACHE, NULL, NULL, NULL) != SQLITE_OK)
+        goto fail;
+    if (store_layout_require(reader->db, fault) != 0) {
+        store_reader_close(reader);
+        return fault_add(fault, "%s", reader->path);
+    }
+    reader->identity = now;
+    reader->opened++;
+    return 0;
+
+fail:
+    store_fault(reader->db, fault, reader->path);
+    store_reader_close(reader);
+    return -1;
+}
+
+sqlite3_stmt *store_reader_prepare(struct store_reader *reader, const char *sql,
+                                   struct fault *fault)
+{
+    sqlite3_stmt *statement = NULL;
+    if (sqlite3_prepare_v2(reader->db, sql, -1, &statement, NULL) != SQLITE_OK)
+        store_fault(reader->db, fault, reader->path);
+    return statement;
+}
+
+int store_reader_finish(struct store_reader *reader, sqlite3_stmt *statement, int step,
+                        struct fault *fault)
+{
+    if (step == SQLITE_INTERRUPT)
+        fault_set(fault, "reading took longer than it may");
+    else if (step != SQLITE_DONE)
+        store_fault(reader->db, fault, reader->path);
+    sqlite3_finalize(statement);
+    return step == SQLITE_DONE ? 0 : -1;
+}
+
+/* For sqlite3_progress_handler: whether to give up. */
+static int is_late(void *argument)
+{
+    const struct store_reader *reader = argument;
+    return moment_monotonic_ms() >= reader->until_ms;
+}
+
+int store_read_begin(struct store_reader *reader, int64_t limit_ms, struct fault *fault)
+{
+    if (store_reader_open(reader, fault) != 0)
+        return -1;
+    if (sqlite3_exec(reader->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK) {
+        store_fault(reader->db, fault, reader->path);
+        store_reader_close(reader);
+        return -1;
+    }
+    reader->begun = true;
+    reader->until_ms = moment_monotonic_ms() + limit_ms;
+    if (limit_ms > 0)
+        sqlite3_progress_handler(reader->db, LIMIT_STEPS, is_late, reader);
+    return 0;
+}
+
+void store_read_end(struct store_reader *reader)
+{
+    if (!reader->begun)
+        return;
+    reader->begun = false;
+    sqlite3_progress_handler(reader->db, 0, NULL, NULL);
+    sqlite3_exec(reader->db, "COMMIT", NULL, NULL, NULL);
+}
+
+/* Reads the one number that SQL gives, with one TEXT bound where that is not NULL; left alone where
+ * there is no row. */
+static int read_number(struct store_reader *reader, const char *sql, const char *text,
+                       int64_t *number, struct fault *fault)
+{
+    if (store_reader_open(reader, fault) != 0)
+        return -1;
+    sqlite3_stmt *read = store_reader_prepare(reader, sql, fault);
+    if (read == NULL)
+        return -1;
+    if (text != NULL)
+        sqlite3_bind_text(read, 1, text, -1, SQLITE_STATIC);
+    int64_t found = *number;
+    int step;
+    while ((step = sqlite3_step(read)) == SQLITE_ROW)
+        found = sqlite3_column_int64(read, 0);
+    if (store_reader_finish(reader, read, step, fault) != 0)
+        return -1;
+    *number = found;
+    return 0;
+}
+
+int store_read_version(struct store_reader *reader, int64_t *version, struct fault *fault)
+{
+    int64_t number = 0;
+    if (read_number(reader, "PRAGMA data_version", NULL, &number, fault) != 0)
+        return -1;
+    *version = reader->opened << 32 | number;
+    return 0;
+}
+
+int store_read_cursor(struct store_reader *reader, struct store_cursor *cursor, struct fault *fault)
+{
+    unsigned char key[CONTENT_KEY_SIZE];
+    int64_t seq = 0;
+    if (read_number(reader, "SELECT seq FROM cursor WHERE name = ?1", cursor->name, &seq, fault) !=
+            0 ||
+        store_read_secret(reader->db, key, fault) != 0)
+        return -1;
+    cursor->seq = seq;
+    cursor->store = store_number(key);
+    return 0;
+}
+
+int store_read_size(struct store_reader *reader, int64_t *bytes, struct fault *fault)
+{
+    static const char *const suffixes[] = {"", "-wal"};
+    int64_t sum = 0;
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        char path[4096];
+        struct stat status;
+        snprintf(path, sizeof path, "%s%s", reader->path, suffixes[i]);
+        if (stat(path, &status) == 0)
+            sum += status.st_size;
+        else if (i == 0)
+            return fault_set_errno(fault, errno, "%s", reader->path);
+    }
+    *bytes = sum;
+    return 0;
+}
+
+int store_checkpoint(struct store_reader *reader, bool final, struct fault *fault)
+{
+    if (store_reader_open(reader, fault) != 0)
+        return -1;
+    int code = sqlite3_wal_checkpoint_v2(
+        reader->db, NULL, final ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, NULL,
+        NULL);
+    if (code == SQLITE_OK || code == SQLITE_BUSY)
+        return 0; /* busy: somebody else is at it, or reads */
+    return store_fault(reader->db, fault, "cannot copy the store's log to its main file");
+}

@@ -1,0 +1,332 @@
+/* store_upgrades: lists of upgrades, and the history of one device.
+ *
+ * Every list walks an index that is led by the operation. A device's history over all operations
+ * asks that index once for each: an index by device alone would touch a random page for every
+ * notification kept. */
+#include "config.h"
+
+#include "store_sqlite.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Columns of a row, and what they are read from: the upgrade U, its operation O, the notification N
+ * that its state comes from and S, its last step. */
+#define UPGRADE_COLUMNS                                                                      \
+    " o.app_id, o.operation_id, json_extract(n.body, '$.subOperationId'),"                   \
+    " json_extract(n.body, '$.deviceId'), u.state, u.contradictory,"                         \
+    " coalesce(json_extract(s.body, '$.swUpgradeState'), json_extract(s.body, '$.step')),"   \
+    " json_extract(n.body, '$.curVersion'), json_extract(n.body, '$.targetVersion'),"        \
+    " json_extract(n.body, '$.sourceVersion'), json_extract(n.body, '$.upgradeTime'),"       \
+    " coalesce(json_extract(n.body, '$.resultDesc'), json_extract(n.body, '$.statusDesc'))," \
+    " u.error_code, json_extract(n.body, '$.description'), u.seq, u.began_at,"               \
+    " max(n.received_at, coalesce(s.received_at, n.received_at)), u.operation,"              \
+    " u.id, u.device, u.sub_operation"
+#define UPGRADE_JOINS \
+    " CROSS JOIN notification n ON n.seq = u.seq LEFT JOIN notification s ON s.seq = u.step_seq"
+
+struct upgrade_taker {
+    store_each_upgrade *each;
+    void *owner;
+    size_t count;
+    /* of the last row */
+    int64_t operation, id, began_ms, device, sub_operation;
+};
+
+static int take_upgrade(sqlite3_stmt *read, void *argument)
+{
+    struct upgrade_taker *taker = argument;
+    int column = 0;
+    const struct store_upgrade_row row = {
+        .app_id = store_column_text(read, column++),
+        .operation_id = store_column_text(read, column++),
+        .sub_operation_id = store_column_text(read, column++),
+        .device_id = store_column_text(read, column++),
+        .state = (enum record_state)sqlite3_column_int(read, column++),
+        .contradictory = sqlite3_column_int(read, column++) != 0,
+        .step = store_column_text(read, column++),
+        .current = store_column_text(read, column++),
+        .target = store_column_text(read, column++),
+        .source = store_column_text(read, column++),
+        .upgrade_time = store_column_text(read, column++),
+        .result_desc = store_column_text(read, column++),
+        .error_code = store_column_text(read, column++),
+        .description = store_column_text(read, column++),
+        .seq = sqlite3_column_int64(read, column++),
+        .began_ms = sqlite3_column_int64(read, column++),
+        .last_ms = sqlite3_column_int64(read, column++),
+        .operation = sqlite3_column_int64(read, column++),
+    };
+    taker->count++;
+    taker->operation = row.operation;
+    taker->began_ms = row.began_ms;
+    taker->id = sqlite3_column_int64(read, column++);
+    taker->device = sqlite3_column_int64(read, column++);
+    taker->sub_operation = sqlite3_column_int64(read, column++);
+    return taker->each(taker->owner, &row);
+}
+
+/* Parameters behind those of an operation and a place, ?1 to ?4. */
+enum parameter {
+    PARAMETER_STATE = 5,
+    PARAMETER_CONTRADICTORY,
+    PARAMETER_BEFORE,
+    PARAMETER_CODE,
+    PARAMETER_DEVICE, /* its hash */
+    PARAMETER_DEVICE_ID,
+};
+
+/* One way to walk the upgrades of an operation, ?1: an index, its order, and where a page begins.
+ */
+struct walk {
+    const char *index;
+    const char *where; /* beside the operation; ?2 and on are the place's numbers */
+    const char *order;
+    int place; /* numbers in a place */
+};
+
+static const struct walk walk_all = {"upgrade_device",
+                                     " AND (u.device, u.sub_operation, u.id) > (?2, ?3, ?4)",
+                                     " ORDER BY u.device, u.sub_operation, u.id", 3};
+static const struct walk walk_in_progress = {
+    "upgrade_in_progress", " AND u.state = 0 AND (u.began_at, u.id) > (?2, ?3) AND u.began_at < ?7",
+    " ORDER BY u.began_at, u.id", 2};
+static const struct walk walk_fail = {"upgrade_fail", " AND u.state = 2 AND u.id > ?2",
+                                      " ORDER BY u.id", 1};
+static const struct walk walk_fail_code = {"upgrade_fail_code",
+                                           " AND u.state = 2 AND u.error_code = ?8 AND u.id > ?2",
+                                           " ORDER BY u.id", 1};
+static const struct walk walk_contradictory = {
+    "upgrade_contradictory", " AND u.contradictory = 1 AND u.id > ?2", " ORDER BY u.id", 1};
+
+static const struct walk *choose_walk(const struct store_upgrade_filter *filter)
+{
+    if (filter->error_code != NULL)
+        return &walk_fail_code;
+    if (filter->contradictory)
+        return &walk_contradictory;
+    if (filter->of_state && filter->state == RECORD_FAIL)
+        return &walk_fail;
+    if ((filter->of_state && filter->state == RECORD_IN_PROGRESS) || filter->began_before_ms > 0)
+        return &walk_in_progress;
+    return &walk_all;
+}
+
+static void note_place(const struct walk *walk, const struct upgrade_taker *taker,
+                       int64_t numbers[3])
+{
+    numbers[0] = walk == &walk_all           ? taker->device
+                 : walk == &walk_in_progress ? taker->began_ms
+                                             : taker->id;
+    numbers[1] = walk == &walk_all ? taker->sub_operation : taker->id;
+    numbers[2] = taker->id;
+}
+
+/* Reads a page of one operation's upgrades, from behind the place that NUMBERS, one for each of
+ * WALK's, are of; changes them to where the next page begins. */
+static int list_one(struct store_reader *reader, const struct store_upgrade_filter *filter,
+                    const struct walk *walk, int64_t operation, int64_t numbers[3], size_t most,
+                    struct upgrade_taker *taker, bool *more, struct fault *fault)
+{
+    char sql[2048];
+    const int64_t bound[] = {operation, numbers[0], numbers[1], numbers[2]};
+    snprintf(sql, sizeof sql,
+             "SELECT" UPGRADE_COLUMNS " FROM operation o CROSS JOIN upgrade u INDEXED BY %s"
+             " ON u.operation = o.id" UPGRADE_JOINS " WHERE o.id = ?1%s"
+             " AND (?5 < 0 OR u.state = ?5) AND (?6 = 0 OR u.contradictory = 1)%s",
+             walk->index, walk->where, walk->order);
+    sqlite3_stmt *read = store_query_prepare(reader, sql, bound, 1 + walk->place, fault);
+    if (read == NULL)
+        return -1;
+    sqlite3_bind_int(read, PARAMETER_STATE, filter->of_state ? (int)filter->state : -1);
+    sqlite3_bind_int(read, PARAMETER_CONTRADICTORY, filter->contradictory);
+    if (walk == &walk_in_progress)
+        sqlite3_bind_int64(read, PARAMETER_BEFORE,
+                           filter->began_before_ms > 0 ? filter->began_before_ms : INT64_MAX);
+    if (walk == &walk_fail_code)
+        sqlite3_bind_text(read, PARAMETER_CODE, filter->error_code, -1, SQLITE_STATIC);
+    size_t before = taker->count;
+    if (store_query_rows(reader, read, most, take_upgrade, taker, more, fault) != 0)
+        return -1;
+    if (taker->count > before)
+        note_place(walk, taker, numbers);
+    return 0;
+}
+
+/* The newest operation up to FROM that has failures, with CODE where that is not NULL; 0 where
+ * there is none, -1 on failure. */
+static int64_t next_failing(struct store_reader *reader, int64_t from, const char *code,
+                            struct fault *fault)
+{
+    sqlite3_stmt *read = store_query_prepare(
+        reader,
+        code == NULL ? "SELECT id FROM operation WHERE id <= ?1 AND fail > 0"
+                       " ORDER BY id DESC LIMIT 1"
+                     : "SELECT operation FROM failure WHERE error_code = ?2 AND operation <= ?1"
+                       " AND count > 0 ORDER BY operation DESC LIMIT 1",
+        &from, 1, fault);
+    if (read == NULL)
+        return -1;
+    if (code != NULL)
+        sqlite3_bind_text(read, 2, code, -1, SQLITE_STATIC);
+    int64_t found = 0;
+    int step = sqlite3_step(read);
+    if (step == SQLITE_ROW)
+        found = sqlite3_column_int64(read, 0);
+    return store_reader_finish(reader, read, step == SQLITE_ROW ? SQLITE_DONE : step, fault) == 0
+               ? found
+               : -1;
+}
+
+/* Failures of all operations: a page goes on in the next operation until it is full. */
+static int list_all(struct store_reader *reader, const struct store_upgrade_filter *filter,
+                    const struct store_place *after, size_t most, struct upgrade_taker *taker,
+                    struct store_place *next, struct fault *fault)
+{
+    const struct walk *walk = choose_walk(filter);
+    int64_t place[] = {INT64_MAX, 0};
+    if (after->text[0] != '\0' && store_place_read(after, place, 2, fault) != 0)
+        return -1;
+    bool more = false;
+    int64_t operation = place[0], numbers[3] = {place[1]};
+    while (!more && (operation = next_failing(reader, operation, filter->error_code, fault)) > 0) {
+        if (operation != place[0])
+            numbers[0] = 0;
+        if (list_one(reader, filter, walk, operation, numbers, most - taker->count, taker, &more,
+                     fault) != 0)
+            return -1;
+        place[0] = operation--;
+    }
+    if (operation < 0)
+        return -1;
+    const int64_t last[] = {place[0], numbers[0]};
+    store_place_write(next, last, more ? 2 : 0);
+    return 0;
+}
+
+int store_list_upgrades(struct store_reader *reader, const struct store_upgrade_filter *filter,
+                        const struct store_place *after, size_t most, store_each_upgrade *each,
+                        void *owner, struct store_place *next, struct fault *fault)
+{
+    const struct walk *walk = choose_walk(filter);
+    struct upgrade_taker taker = {.each = each, .owner = owner};
+    if (filter->operation == 0)
+        return list_all(reader, filter, after, most, &taker, next, fault);
+    int64_t numbers[3] = {walk == &walk_all ? -1 : 0};
+    if (walk == &walk_in_progress)
+        numbers[0] = INT64_MIN;
+    bool more;
+    if (after->text[0] != '\0' && store_place_read(after, numbers, walk->place, fault) != 0)
+        return -1;
+    if (list_one(reader, filter, walk, filter->operation, numbers, most, &taker, &more, fault) != 0)
+        return -1;
+    store_place_write(next, numbers, more ? walk->place : 0);
+    return 0;
+}
+
+/* --- one device --------------------------------------------------------------------------------
+ */
+
+/* The device's hash in this store. */
+static int hash_device(struct store_reader *reader, const char *device_id, int64_t *hash,
+                       struct fault *fault)
+{
+    unsigned char key[CONTENT_KEY_SIZE];
+    if (store_reader_open(reader, fault) != 0 || store_read_secret(reader->db, key, fault) != 0)
+        return -1;
+    *hash = store_low32(content_hash_string(device_id, key));
+    return 0;
+}
+
+/* Binds DEVICE_ID's parameters, its hash and itself. */
+static int bind_device(struct store_reader *reader, sqlite3_stmt *read, const char *device_id,
+                       struct fault *fault)
+{
+    int64_t hash;
+    if (hash_device(reader, device_id, &hash, fault) != 0) {
+        sqlite3_finalize(read);
+        return -1;
+    }
+    sqlite3_bind_int64(read, PARAMETER_DEVICE, hash);
+    sqlite3_bind_text(read, PARAMETER_DEVICE_ID, device_id, -1, SQLITE_STATIC);
+    return 0;
+}
+
+int store_list_device(struct store_reader *reader, const char *device_id,
+                      const struct store_place *after, size_t most, store_each_upgrade *each,
+                      void *owner, struct store_place *next, struct fault *fault)
+{
+    int64_t numbers[] = {INT64_MAX, INT64_MAX};
+    struct upgrade_taker taker = {.each = each, .owner = owner};
+    bool more;
+    if (after->text[0] != '\0' && store_place_read(after, numbers, 2, fault) != 0)
+        return -1;
+    sqlite3_stmt *read = store_query_prepare(
+        reader,
+        "SELECT" UPGRADE_COLUMNS " FROM operation o CROSS JOIN upgrade u INDEXED BY upgrade_device"
+        " ON u.operation = o.id AND u.device = ?9" UPGRADE_JOINS
+        " WHERE o.id <= ?1 AND (o.id, u.id) < (?1, ?2)"
+        " AND json_extract(n.body, '$.deviceId') = ?10 ORDER BY o.id DESC, u.id DESC",
+        numbers, 2, fault);
+    if (read == NULL || bind_device(reader, read, device_id, fault) != 0 ||
+        store_query_rows(reader, read, most, take_upgrade, &taker, &more, fault) != 0)
+        return -1;
+    const int64_t last[] = {taker.operation, taker.id};
+    store_place_write(next, last, more ? 2 : 0);
+    return 0;
+}
+
+int store_find_upgrades(struct store_reader *reader, int64_t operation, const char *device_id,
+                        store_each_upgrade *each, void *owner, size_t *count, struct fault *fault)
+{
+    struct upgrade_taker taker = {.each = each, .owner = owner};
+    sqlite3_stmt *read = store_query_prepare(
+        reader,
+        "SELECT" UPGRADE_COLUMNS " FROM operation o CROSS JOIN upgrade u INDEXED BY upgrade_device"
+        " ON u.operation = o.id AND u.device = ?9" UPGRADE_JOINS
+        " WHERE o.id = ?1 AND json_extract(n.body, '$.deviceId') = ?10 ORDER BY u.id",
+        &operation, 1, fault);
+    if (read == NULL || bind_device(reader, read, device_id, fault) != 0 ||
+        store_query_rows(reader, read, SIZE_MAX, take_upgrade, &taker, NULL, fault) != 0)
+        return -1;
+    *count = taker.count;
+    return 0;
+}
+
+struct kept_taker {
+    store_each_kept *each;
+    void *owner;
+};
+
+static int take_kept(sqlite3_stmt *read, void *argument)
+{
+    struct kept_taker *taker = argument;
+    const struct store_kept kept = {
+        .seq = sqlite3_column_int64(read, 0),
+        .received_ms = sqlite3_column_int64(read, 1),
+        .deliveries = sqlite3_column_int64(read, 2),
+        .body = (char *)(uintptr_t)store_column_text(read, 3),
+        .body_length = (size_t)sqlite3_column_bytes(read, 3),
+    };
+    return taker->each(taker->owner, &kept);
+}
+
+int store_list_notifications(struct store_reader *reader, const char *device_id, int64_t operation,
+                             size_t most, store_each_kept *each, void *owner, struct fault *fault)
+{
+    struct kept_taker taker = {.each = each, .owner = owner};
+    /* The numbers alone are sorted, from the index; LIMIT -1 keeps SQLite from reading the bodies
+     * of all of them first. */
+    sqlite3_stmt *read = store_query_prepare(
+        reader,
+        "SELECT n.seq, n.received_at, n.deliveries, n.body FROM"
+        " (SELECT seq FROM notification INDEXED BY notification_content"
+        "  WHERE operation = ?1 AND device = ?9 ORDER BY seq DESC LIMIT -1) latest"
+        " CROSS JOIN notification n ON n.seq = latest.seq"
+        " WHERE coalesce(nullif(json_extract(n.body, '$.deviceId'), ''),"
+        "  json_extract(n.body, '$.header.deviceId')) = ?10 ORDER BY n.seq DESC",
+        &operation, 1, fault);
+    return read == NULL || bind_device(reader, read, device_id, fault) != 0
+               ? -1
+               : store_query_rows(reader, read, most, take_kept, &taker, NULL, fault);
+}
