@@ -143,11 +143,12 @@ int store_list_device(struct store_reader *reader, const char *device_id,
 int store_find_upgrades(struct store_reader *reader, int64_t operation, const char *device_id,
                         store_each_upgrade *each, void *owner, size_t *count, struct fault *fault);
 
-/* Notifications about one device in one operation (0: those that belong to none), the latest first.
- */
+/* Notifications about one device in one operation (0: those that belong to none) and, where that is
+ * not NULL, of one sub-operation, the latest first. */
 typedef int store_each_kept(void *owner, const struct store_kept *kept);
 int store_list_notifications(struct store_reader *reader, const char *device_id, int64_t operation,
-                             size_t most, store_each_kept *each, void *owner, struct fault *fault);
+                             const char *sub_operation_id, size_t most, store_each_kept *each,
+                             void *owner, struct fault *fault);
 
 /* Notifications received from SINCE_MS on and before UNTIL_MS, numbered above AFTER, in seq order.
  * Gives like store_read_after. */

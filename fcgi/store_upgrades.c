@@ -74,6 +74,7 @@ enum parameter {
     PARAMETER_CODE,
     PARAMETER_DEVICE, /* its hash */
     PARAMETER_DEVICE_ID,
+    PARAMETER_SUB_OPERATION_ID,
 };
 
 /* One way to walk the upgrades of an operation, ?1: an index, its order, and where a page begins.
@@ -312,7 +313,8 @@ static int take_kept(sqlite3_stmt *read, void *argument)
 }
 
 int store_list_notifications(struct store_reader *reader, const char *device_id, int64_t operation,
-                             size_t most, store_each_kept *each, void *owner, struct fault *fault)
+                             const char *sub_operation_id, size_t most, store_each_kept *each,
+                             void *owner, struct fault *fault)
 {
     struct kept_taker taker = {.each = each, .owner = owner};
     /* The numbers alone are sorted, from the index; LIMIT -1 keeps SQLite from reading the bodies
@@ -324,9 +326,13 @@ int store_list_notifications(struct store_reader *reader, const char *device_id,
         "  WHERE operation = ?1 AND device = ?9 ORDER BY seq DESC LIMIT -1) latest"
         " CROSS JOIN notification n ON n.seq = latest.seq"
         " WHERE coalesce(nullif(json_extract(n.body, '$.deviceId'), ''),"
-        "  json_extract(n.body, '$.header.deviceId')) = ?10 ORDER BY n.seq DESC",
+        "  json_extract(n.body, '$.header.deviceId')) = ?10"
+        " AND (?11 IS NULL OR json_extract(n.body, '$.subOperationId') = ?11)"
+        " ORDER BY n.seq DESC",
         &operation, 1, fault);
-    return read == NULL || bind_device(reader, read, device_id, fault) != 0
-               ? -1
-               : store_query_rows(reader, read, most, take_kept, &taker, NULL, fault);
+    if (read == NULL || bind_device(reader, read, device_id, fault) != 0)
+        return -1;
+    if (sub_operation_id != NULL)
+        sqlite3_bind_text(read, PARAMETER_SUB_OPERATION_ID, sub_operation_id, -1, SQLITE_STATIC);
+    return store_query_rows(reader, read, most, take_kept, &taker, NULL, fault);
 }

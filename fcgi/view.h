@@ -15,8 +15,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Rows of a page where the query does not say. */
+/* Rows of a page where the query does not say; a table has STORE_PAGE_MAX. */
 #define VIEW_LIMIT_DEFAULT 50
+
+/* Rows that a document has of what it lists beside its pages. */
+#define VIEW_STUCK_ROWS 10
+#define VIEW_STUCK_COUNTED 100
+#define VIEW_NOTES 20
+#define VIEW_FOUND 10
+
+/* Longest time that may be asked for, in seconds: ten years. */
+#define VIEW_SECONDS_MAX ((int64_t)10 * 366 * 24 * 3600)
 
 /* Seconds that an upgrade may be in progress before it is shown as stuck, where the query does not
  * say. */
@@ -60,10 +69,10 @@ enum view_result {
 struct view {
     const char *name;
     const char *type;       /* of its content, such as application/json */
-    const char *parameters; /* those it understands, separated by a space */
+    const char *parameters; /* those it understands, each between two spaces */
     const char *help;
     enum view_result (*write)(struct store_reader *reader, const struct view_query *query,
-                              struct text *out, struct fault *fault);
+                              struct text *out, struct store_place *next, struct fault *fault);
 };
 
 /* The view named NAME, such as "overview.json" or "failures.csv"; NULL where there is none. */
@@ -78,9 +87,11 @@ const struct view *view_at(size_t index);
 int view_set(struct view_query *query, const struct view *view, const char *name, const char *value,
              struct fault *fault);
 
-/* Appends VIEW's document, all of one moment, within LIMIT_MS (0: no limit). */
+/* Appends VIEW's document, all of one moment, within LIMIT_MS (0: no limit); NEXT, unless NULL, is
+ * set to where the next page begins ("" where there is none). A later page of a table has no header
+ * line: pages one behind the other are the table. */
 enum view_result view_write(const struct view *view, struct store_reader *reader,
                             const struct view_query *query, int64_t limit_ms, struct text *out,
-                            struct fault *fault);
+                            struct store_place *next, struct fault *fault);
 
 #endif
