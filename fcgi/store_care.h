@@ -32,13 +32,13 @@ struct store_pruned {
     int64_t undelivered; /* operations left */
 };
 
-/* Takes out the notifications and upgrades of operations in which nothing has come since BEFORE_MS,
+/* Takes out of an open store the notifications and upgrades of operations in which nothing has come
+ * since BEFORE_MS,
  * and notifications older than that which belong to no operation. Counters stay. Runs in small
  * transactions between those of a running receiver. The file keeps its size: the room is used
  * again.
  */
-int store_prune(struct store *store, struct store_reader *reader, int64_t before_ms,
-                const struct store_progress *progress, struct store_pruned *pruned,
-                struct fault *fault);
+int store_prune(struct store *store, int64_t before_ms, const struct store_progress *progress,
+                struct store_pruned *pruned, struct fault *fault);
 
 #endif

@@ -239,44 +239,60 @@ static void bound_wal(struct store *store)
         sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
-/* Runs the batch from BEGIN to COMMIT. Called with the lock between processes held. */
-static int run_transaction(struct store *store, struct record **records, size_t count,
-                           const struct store_cursor *cursor, struct fault *fault)
+/* Runs WORK from BEGIN to COMMIT. Called with the lock between processes held. */
+static int run_transaction(struct store *store, store_work *work, void *argument,
+                           struct fault *fault)
 {
     if (store_run(store, store->statements[STORE_begin], "cannot begin", fault) != 0)
         return -1;
-    if (store_books_begin(store, fault) != 0)
-        goto rollback;
-    for (size_t i = 0; i < count; i++)
-        if (store_books_put(store, records[i], fault) != 0)
-            goto rollback;
-    if ((cursor != NULL && store_books_move_cursor(store, cursor, fault) != 0) ||
+    if (store_books_begin(store, fault) != 0 || work(store, argument, fault) != 0 ||
         store_books_finish(store, fault) != 0 ||
-        store_run(store, store->statements[STORE_commit], "cannot commit", fault) != 0)
-        goto rollback;
+        store_run(store, store->statements[STORE_commit], "cannot commit", fault) != 0) {
+        rollback(store);
+        return -1;
+    }
     return check_files(store, fault);
-
-rollback:
-    rollback(store);
-    return -1;
 }
 
-int store_keep(struct store *store, struct record **records, size_t count,
-               const struct store_cursor *cursor, struct fault *fault)
+int store_transact(struct store *store, store_work *work, void *argument, struct fault *fault)
 {
     if (store->db == NULL)
         return fault_set(fault, "%s is not open", store->path);
     if (store_lock_take(store, fault) != 0)
         return fault_add(fault, "%s", store->path);
-    int result = run_transaction(store, records, count, cursor, fault);
+    int result = run_transaction(store, work, argument, fault);
     store_lock_release(store);
-    if (result != 0) {
-        for (size_t i = 0; i < count; i++)
-            records[i]->outcome = RECORD_PENDING;
+    if (result != 0)
         return fault_add(fault, "%s", store->path);
-    }
     bound_wal(store);
     return 0;
+}
+
+/* What store_keep was given. */
+struct batch {
+    struct record **records;
+    size_t count;
+    const struct store_cursor *cursor;
+};
+
+static int put_batch(struct store *store, void *argument, struct fault *fault)
+{
+    const struct batch *batch = argument;
+    for (size_t i = 0; i < batch->count; i++)
+        if (store_books_put(store, batch->records[i], fault) != 0)
+            return -1;
+    return batch->cursor == NULL ? 0 : store_books_move_cursor(store, batch->cursor, fault);
+}
+
+int store_keep(struct store *store, struct record **records, size_t count,
+               const struct store_cursor *cursor, struct fault *fault)
+{
+    struct batch batch = {.records = records, .count = count, .cursor = cursor};
+    if (store_transact(store, put_batch, &batch, fault) == 0)
+        return 0;
+    for (size_t i = 0; i < count; i++)
+        records[i]->outcome = RECORD_PENDING;
+    return -1;
 }
 
 static int write_probe(struct store *store, struct fault *fault)

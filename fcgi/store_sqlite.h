@@ -259,6 +259,13 @@ void *store_grow(void *array, size_t length, size_t *capacity, size_t size, stru
 int store_read_secret(sqlite3 *db, unsigned char key[CONTENT_KEY_SIZE], struct fault *fault);
 uint64_t store_number(const unsigned char key[CONTENT_KEY_SIZE]);
 
+/* Runs WORK in a transaction of an open store, in turn with other processes, synced to disk when
+ * this returns 0. The ledger is read before WORK, and written behind it with all that the batch
+ * gathered.
+ */
+typedef int store_work(struct store *store, void *argument, struct fault *fault);
+int store_transact(struct store *store, store_work *work, void *argument, struct fault *fault);
+
 /* A hash as the tables hold it. */
 static inline int64_t store_low32(uint64_t hash)
 {

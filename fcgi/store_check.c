@@ -1,0 +1,130 @@
+/* store_check: the store against itself: the file, then every counter against a recount of its
+ * rows.
+ *
+ * Rows of operations that were pruned are gone, so what is counted of those is not recounted. */
+#include "config.h"
+
+#include "store_care.h"
+#include "store_sqlite.h"
+
+#include <string.h>
+
+/* Upgrades of operations that still have all of theirs. */
+#define WHOLE "upgrade u JOIN operation o ON o.id = u.operation AND o.pruned = 0"
+
+/* What an operation is called in a flaw. */
+#define NAMED "'operation ' || o.operation_id || ' of ' || o.app_id || ': '"
+
+/* X(column, recount): a column of totals, and what it must be. */
+#define RECOUNTS(X)                                                                            \
+    X(seq, "notifications")                                                                    \
+    X(notifications, "pruned_notifications + (SELECT count(*) FROM notification)")             \
+    X(repeats, "pruned_repeats + (SELECT coalesce(sum(deliveries - 1), 0) FROM notification)") \
+    X(in_progress, "(SELECT coalesce(sum(in_progress), 0) FROM operation)")                    \
+    X(success, "(SELECT coalesce(sum(success), 0) FROM operation)")                            \
+    X(fail, "(SELECT coalesce(sum(fail), 0) FROM operation)")                                  \
+    X(contradictory, "(SELECT coalesce(sum(contradictory), 0) FROM operation)")                \
+    X(quarantine_held, "(SELECT count(*) FROM quarantined)")                                   \
+    X(quarantine_bytes, "(SELECT coalesce(sum(length(body)), 0) FROM quarantined)")            \
+    X(notifications, "(SELECT coalesce(sum(count), 0) FROM kind)")
+#define RECOUNT(column, recount) \
+    " UNION ALL SELECT '" #column "', totals." #column ", " recount " FROM totals"
+
+/* Each gives a row, the flaw, for whatever is not as it should be. */
+static const char *const recounts[] = {
+    "PRAGMA integrity_check",
+
+    "SELECT 'totals: ' || name || ' is ' || said || ', counted ' || counted"
+    " FROM (SELECT '' AS name, 0 AS said, 0 AS counted" RECOUNTS(RECOUNT) ") WHERE said <> counted",
+
+    "SELECT " NAMED "|| o.in_progress || ' in progress, ' || o.success || ' SUCCESS, ' || o.fail"
+    " || ' FAIL, ' || o.contradictory || ' contradictory; counted ' || total(u.state = 0) || ', '"
+    " || total(u.state = 1) || ', ' || total(u.state = 2) || ', ' || total(u.contradictory)"
+    " FROM operation o LEFT JOIN upgrade u ON u.operation = o.id WHERE o.pruned = 0 GROUP BY o.id"
+    " HAVING o.in_progress <> total(u.state = 0) OR o.success <> total(u.state = 1)"
+    " OR o.fail <> total(u.state = 2) OR o.contradictory <> total(u.contradictory)",
+
+    "SELECT " NAMED
+    "|| 'errorCode ''' || code || ''' is counted ' || sum(said) || ' times, and stands '"
+    " || sum(counted) || ' times' FROM (SELECT operation, error_code AS code, count AS said,"
+    "  0 AS counted FROM failure WHERE count <> 0 UNION ALL"
+    "  SELECT operation, coalesce(error_code, ''), 0, count(*) FROM upgrade WHERE state = 2"
+    "  GROUP BY 1, 2) JOIN operation o ON o.id = operation AND o.pruned = 0"
+    " GROUP BY operation, code HAVING sum(said) <> sum(counted)",
+
+    "SELECT " NAMED
+    "|| 'from ' || source || ' to ' || target || ': ' || sum(success) || ' SUCCESS and '"
+    " || sum(fail) || ' FAIL more than counted' FROM (SELECT operation, source, target, success, "
+    "fail"
+    "  FROM move UNION ALL SELECT u.operation,"
+    "  coalesce(json_extract(n.body, '$.sourceVersion'), ''),"
+    "  coalesce(json_extract(n.body, '$.targetVersion'), ''), -(u.state = 1), -(u.state = 2)"
+    "  FROM upgrade u JOIN notification n ON n.seq = u.seq WHERE u.state > 0)"
+    " JOIN operation o ON o.id = operation AND o.pruned = 0"
+    " GROUP BY operation, source, target HAVING sum(success) <> 0 OR sum(fail) <> 0",
+
+    "SELECT " NAMED "|| 'its pace does not add up to its counters' FROM operation o"
+    " LEFT JOIN pace p ON p.operation = o.id GROUP BY o.id HAVING total(p.in_progress) <>"
+    " o.in_progress OR total(p.success) <> o.success OR total(p.fail) <> o.fail",
+
+    "SELECT " NAMED
+    "|| 'an upgrade, ' || u.id || ', whose notification ' || u.seq || ' is gone or of'"
+    " || ' another operation' FROM " WHOLE " LEFT JOIN notification n ON n.seq = u.seq"
+    " WHERE n.seq IS NULL OR n.operation <> u.operation OR n.device <> u.device",
+
+    /* A result says what its upgrade is, and a state change that it is not over. */
+    "SELECT " NAMED
+    "|| 'device ' || json_extract(n.body, '$.deviceId') || ': its state is not what'"
+    " || ' notification ' || n.seq || ' says' FROM " WHOLE " JOIN notification n ON n.seq = u.seq"
+    " WHERE u.state <> CASE CASE json_extract(n.body, '$.notifyType')"
+    "  WHEN 'swUpgradeResultNotify' THEN json_extract(n.body, '$.swUpgradeResult')"
+    "  WHEN 'fwUpgradeResultNotify' THEN coalesce(nullif(json_extract(n.body, '$.status'), ''),"
+    "   json_extract(n.body, '$.Status')) END WHEN 'SUCCESS' THEN 1 WHEN 'FAIL' THEN 2 ELSE 0 END"
+    " OR (u.state > 0 AND u.contradictory <> ((u.state = 1) <>"
+    "  (json_extract(n.body, '$.curVersion') = json_extract(n.body, '$.targetVersion'))))",
+
+    "SELECT " NAMED "|| 'notification ' || n.seq || ' has no upgrade' FROM notification n"
+    " JOIN operation o ON o.id = n.operation AND o.pruned = 0 WHERE NOT EXISTS (SELECT 1"
+    " FROM upgrade u WHERE u.operation = n.operation AND u.device = n.device)",
+
+    "SELECT 'notification ' || n.seq || ' was not received when its span says' FROM notification n"
+    " LEFT JOIN span s ON s.id = n.seq >> 10"
+    " WHERE s.id IS NULL OR n.received_at NOT BETWEEN s.first_at AND s.last_at",
+};
+
+_Static_assert(STORE_SPAN_BITS == 10, "the last recount knows spans of 1,024");
+
+#define RECOUNTS_LENGTH ((int64_t)(sizeof recounts / sizeof recounts[0]))
+
+static int tell_flaws(struct store_reader *reader, const char *sql, store_each_flaw *each,
+                      void *owner, int64_t *flaws, struct fault *fault)
+{
+    sqlite3_stmt *read = store_reader_prepare(reader, sql, fault);
+    if (read == NULL)
+        return -1;
+    int step;
+    while ((step = sqlite3_step(read)) == SQLITE_ROW) {
+        const char *flaw = store_column_text(read, 0);
+        if (strcmp(flaw, "ok") == 0) /* what integrity_check says when there is none */
+            continue;
+        (*flaws)++;
+        each(owner, flaw);
+    }
+    return store_reader_finish(reader, read, step, fault);
+}
+
+int store_check(struct store_reader *reader, const struct store_progress *progress,
+                store_each_flaw *each, void *owner, int64_t *flaws, struct fault *fault)
+{
+    int result = store_read_begin(reader, 0, fault);
+    *flaws = 0;
+    for (int64_t i = 0; i < RECOUNTS_LENGTH && result == 0; i++) {
+        if (progress != NULL && progress->report != NULL)
+            progress->report(progress->owner, i, RECOUNTS_LENGTH);
+        result = tell_flaws(reader, recounts[i], each, owner, flaws, fault);
+    }
+    store_read_end(reader);
+    if (result == 0 && progress != NULL && progress->report != NULL)
+        progress->report(progress->owner, RECOUNTS_LENGTH, RECOUNTS_LENGTH);
+    return result;
+}
