@@ -11,7 +11,7 @@
 static void begin(struct text *text, const char *name)
 {
     char last = text->length > 0 ? text->bytes[text->length - 1] : '{';
-    if (last != '{' && last != '[')
+    if (last != '{' && last != '[' && last != ' ')
         text_add(text, ",", 1);
     if (name != NULL)
         text_addf(text, "\"%s\":", name);

@@ -3,7 +3,7 @@
 
 #include "status.h"
 
-#include "moment.h"
+#include "document.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,18 +13,6 @@
 #include <unistd.h>
 
 #define TEMPORARY "status.json.tmp"
-
-static void add_string(struct text *text, const char *name, const char *value)
-{
-    text_addf(text, "\"%s\":", name);
-    text_add_json_string(text, value, strlen(value));
-}
-
-static void add_time(struct text *text, const char *name, int64_t ms)
-{
-    char time[MOMENT_TEXT_SIZE];
-    text_addf(text, "\"%s\":\"%s\"", name, moment_format(ms, time));
-}
 
 static void add_totals(const struct store_totals *totals, struct text *text)
 {
@@ -64,10 +52,11 @@ static void add_cursors(const struct store_snapshot *snapshot, struct text *text
     text_add_string(text, "  \"applications\": [");
     for (size_t i = 0; i < snapshot->cursors_length; i++) {
         const struct store_cursor *cursor = &snapshot->cursors[i];
-        text_add_string(text, i == 0 ? "{" : ",{");
-        add_string(text, "name", cursor->name);
-        text_addf(text, ",\"cursor\":%lld,\"backlog\":%lld}", (long long)cursor->seq,
-                  (long long)(snapshot->totals.seq - cursor->seq));
+        document_open(text, NULL, '{');
+        document_string(text, "name", cursor->name);
+        document_number(text, "cursor", cursor->seq);
+        document_number(text, "backlog", snapshot->totals.seq - cursor->seq);
+        document_close(text, '}');
     }
     text_add_string(text, "],\n");
 }
@@ -75,46 +64,48 @@ static void add_cursors(const struct store_snapshot *snapshot, struct text *text
 static void add_operation(const struct store_operation *operation, struct text *text)
 {
     text_add_string(text, "    {");
-    add_string(text, "appId", operation->app_id);
-    text_add_string(text, ",");
-    add_string(text, "operationId", operation->operation_id);
-    text_addf(text, ",\"inProgress\":%lld,\"success\":%lld,\"fail\":%lld,\"contradictory\":%lld,",
-              (long long)operation->in_progress, (long long)operation->success,
-              (long long)operation->fail, (long long)operation->contradictory);
-    add_time(text, "firstAt", operation->first_ms);
-    text_add_string(text, ",");
-    add_time(text, "lastAt", operation->last_ms);
-    text_add_string(text, ",\"failures\":[");
+    document_string(text, "appId", operation->app_id);
+    document_string(text, "operationId", operation->operation_id);
+    document_number(text, "inProgress", operation->in_progress);
+    document_number(text, "success", operation->success);
+    document_number(text, "fail", operation->fail);
+    document_number(text, "contradictory", operation->contradictory);
+    document_time(text, "firstAt", operation->first_ms);
+    document_time(text, "lastAt", operation->last_ms);
+    document_open(text, "failures", '[');
     for (size_t i = 0; i < operation->failures_length; i++) {
         const struct store_failure *failure = &operation->failures[i];
-        text_add_string(text, i == 0 ? "{" : ",{");
-        add_string(text, "errorCode", failure->error_code);
-        text_addf(text, ",\"count\":%lld,", (long long)failure->count);
-        add_time(text, "firstAt", failure->first_ms);
-        text_add_string(text, ",");
-        add_time(text, "lastAt", failure->last_ms);
-        text_add_string(text, "}");
+        document_open(text, NULL, '{');
+        document_string(text, "errorCode", failure->error_code);
+        document_number(text, "count", failure->count);
+        document_time(text, "firstAt", failure->first_ms);
+        document_time(text, "lastAt", failure->last_ms);
+        document_close(text, '}');
     }
-    text_add_string(text, "]}");
+    document_close(text, ']');
+    document_close(text, '}');
 }
 
 static void add_record(const struct store_kept *record, struct text *text)
 {
-    text_addf(text, "    {\"seq\":%lld,", (long long)record->seq);
-    add_time(text, "receivedAt", record->received_ms);
-    text_addf(text, ",\"deliveries\":%lld,\"body\":", (long long)record->deliveries);
-    if (record->body != NULL)
-        text_add_json_line(text, record->body, record->body_length);
-    else
-        text_addf(text, "null,\"bodyBytes\":%zu", record->body_length);
-    text_add_string(text, "}");
+    text_add_string(text, "    {");
+    document_number(text, "seq", record->seq);
+    document_time(text, "receivedAt", record->received_ms);
+    document_number(text, "deliveries", record->deliveries);
+    if (record->body != NULL) {
+        document_json(text, "body", record->body, record->body_length);
+    } else {
+        document_null(text, "body");
+        document_number(text, "bodyBytes", (int64_t)record->body_length);
+    }
+    document_close(text, '}');
 }
 
 void status_format(const struct store_snapshot *snapshot, const struct status_process *process,
                    struct text *text)
 {
     text_add_string(text, "{\n  ");
-    add_time(text, "time", process->time_ms);
+    document_time(text, "time", process->time_ms);
     text_addf(text, ",\n  \"seq\": %lld,\n", (long long)snapshot->totals.seq);
     add_process(process, text);
     add_totals(&snapshot->totals, text);
