@@ -1,5 +1,5 @@
-/* document: JSON written member by member. Commas come by themselves; a NAME of NULL makes an
- * element of an array. */
+/* document: JSON written member by member. Commas come by themselves, but not behind a space:
+ * whoever lays out lines writes those. A NAME of NULL makes an element of an array. */
 #ifndef DOCUMENT_H
 #define DOCUMENT_H
 
