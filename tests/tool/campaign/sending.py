@@ -89,6 +89,12 @@ class Tally:
         self.slow = 0
         self.in_a_row = self.in_a_row_most = self.silenced = 0
         self.seconds = []
+        self.closed = False
+
+    def close(self):
+        """What is answered from now on does not count: summary and recount are of one moment."""
+        with self.lock:
+            self.closed = True
 
     def count_send(self):
         with self.lock:
@@ -96,6 +102,8 @@ class Tally:
 
     def count_answer(self, push, status, result, seconds):
         with self.lock:
+            if self.closed:
+                return
             self.answers[status] += 1
             self.seconds.append(seconds)
             if status == 200:
@@ -234,3 +242,4 @@ def send(target, schedule, tally, connections, stopped_by):
         while sender.is_alive() and not schedule.stopped and not stopped_by:
             sender.join(0.1)
     schedule.stop()
+    tally.close()

@@ -1,0 +1,146 @@
+#!/usr/bin/env bats
+# A whole upgrade campaign, played as the platform plays it, ends in the books as the words say.
+
+load lib
+load faults
+
+# play OPTION...: the platform, beside the test; its recount goes to $T/expected.json.
+play() {
+    background platform "$PYTHON" "$TESTS/tool/platform.py" --url "$URL$CALLBACK" --cacert "$CERTIFICATE" \
+        --expect "$T/expected.json" --expect-upgrades "$@"
+    platform_pid=$background_pid
+}
+
+# play_end [STATUS]: waits for its end, which must be with that status.
+play_end() {
+    local status=0
+    wait_for 120 has_ended "$platform_pid"
+    wait "$platform_pid" || status=$?
+    equal "exit status ($(<"$T/platform.out"))" "$status" "${1:-0}"
+}
+
+summary() {
+    jq -r "$1" "$T/platform.out"
+}
+
+expected() {
+    jq -r "$1" "$T/expected.json"
+}
+
+# same WHAT QUERY FILTER: the rows of QUERY are the lines of FILTER, in any order.
+same() {
+    sql "$2" | sort >"$T/found"
+    expected "$3" | sort >"$T/wanted"
+    [[ -s $T/wanted ]] || fail "$1: nothing is expected"
+    diff "$T/found" "$T/wanted" >"$T/differs" || fail "$1 (found <, expected >): $(head -n 6 "$T/differs")"
+}
+
+# between WHAT FOUND LEAST MORE: what was kept but not answered comes again, so there may be so many more.
+between() {
+    (($2 >= $3 && $2 <= $3 + $4)) || fail "$1: found $2, expected $3 to $(($3 + $4))"
+}
+
+books_match_recount() {
+    local more
+    same operations 'SELECT appId, operationId, inProgress, success, fail, contradictory FROM operations' \
+        '.operations[] | [.appId, .operationId, .inProgress, .success, .fail, .contradictory] | join("|")'
+    same failures 'SELECT operationId, errorCode, count FROM failures' \
+        '.operations[] | {operationId} + .failures[] | [.operationId, .errorCode, .count] | join("|")'
+    same versions "SELECT operationId, sourceVersion, targetVersion, sum(state = 'SUCCESS'), sum(state = 'FAIL')
+            FROM upgrades WHERE state <> 'IN_PROGRESS' GROUP BY 1, 2, 3" \
+        '.operations[] | {operationId} + .versions[] | [.operationId, .from, .to, .success, .fail] | join("|")'
+    same upgrades "SELECT appId, operationId, subOperationId, deviceId, state, coalesce(step, ''),
+            coalesce(curVersion, ''), coalesce(targetVersion, ''), coalesce(sourceVersion, ''),
+            coalesce(errorCode, ''), contradictory FROM upgrades" \
+        '.list[] | [.appId, .operationId, .subOperationId, .deviceId, .state, .step, .curVersion,
+            .targetVersion, .sourceVersion, .errorCode, (if .contradictory then 1 else 0 end)] | join("|")'
+    same kinds "SELECT notifyType, coalesce(json_extract(body, '\$.swUpgradeResult'),
+            CASE notifyType WHEN 'fwUpgradeResultNotify' THEN coalesce(json_extract(body, '\$.status'),
+            json_extract(body, '\$.Status')) END, ''), count(*) FROM notifications GROUP BY 1, 2" \
+        '.kinds[] | [.notifyType, .result, .count] | join("|")'
+    equal notifications "$(sql 'SELECT count(*) FROM notifications')" "$(expected .totals.notifications)"
+    # nginx sends once more by itself what met the end of a receiver, and says so
+    more=$(($(expected .unanswered) + $(grep -c 'upstream: "fastcgi:' "$T/nginx/error.log" || true)))
+    between repeats "$(sql 'SELECT sum(deliveries - 1) FROM notifications')" "$(expected .totals.repeats)" "$more"
+    between quarantined "$(sql 'SELECT count(*) FROM quarantine')" "$(expected .totals.quarantined)" "$more"
+}
+
+seq_reached() {
+    (($(sql 'SELECT coalesce(max(seq), 0) FROM notifications') >= $1))
+}
+
+@test "a campaign ends in the books as it was played" {
+    # A campaign of 500 devices over HTTPS, in which the receiver is killed once, ends with the books equal to a plain recount of what was pushed, upgrade by upgrade.
+    local old
+    receiver_start --restart
+    nginx_start
+    play --devices 500 --seconds 8 --seed 3
+    wait_for 60 seq_reached 1200
+    old=$(receiver_pid)
+    kill -s KILL "$old"
+    wait_for 5 receiver_has_changed "$old"
+    kill -0 "$platform_pid" || fail "the campaign was over before the kill"
+    play_end
+    equal "killed" "$(<"$T/pid.exit")" 137
+    books_match_recount
+    # what such a campaign is made of is all there
+    expected '.upgrades | .inProgress > 0 and .success > 400 and .fail > 10 and .contradictory > 0' | grep -qx true
+    expected '.totals | .repeats > 30 and .quarantined >= 9' | grep -qx true
+    # the status file says the same
+    wait_for_status ".upgrades == $(expected '.upgrades | tojson')"
+}
+
+@test "the same campaign once more is nothing new" {
+    # Whatever was pushed before is a repeat, and changes no upgrade, operation or failure.
+    receiver_start
+    nginx_start
+    play --devices 100 --no-broken --no-news
+    play_end
+    books_match_recount
+    cp "$T/expected.json" "$T/first.json"
+    play --devices 100 --no-broken --no-news
+    play_end
+    jq -e '(.results | keys) == ["repeated"]' "$T/platform.out"
+    jq --argjson repeats "$(sql 'SELECT sum(deliveries - 1) FROM notifications')" \
+        '.totals.repeats = $repeats' "$T/first.json" >"$T/expected.json"
+    books_match_recount
+}
+
+@test "the platform tells what was not answered 200" {
+    # While no receiver answers, the campaign counts the failures in a row and ends with status 1; when one is there, all that failed comes again.
+    nginx_start
+    play --devices 20 --deadline 2
+    play_end 1
+    jq -e '.answers["200"] == null and .answers["503"] >= 10 and .silenced == 1 and .failuresInARow >= 10
+        and .lanesLeft > 20' "$T/platform.out"
+    equal "notifications that are expected" "$(expected .totals.notifications)" 0
+    play --devices 20 --fail 0.5 --no-broken
+    sleep 0.5
+    receiver_start
+    play_end
+    jq -e '.answers["503"] >= 1 and .lanesLeft == 0' "$T/platform.out"
+    books_match_recount
+}
+
+@test "a campaign can be stopped at any time" {
+    # SIGINT and SIGTERM end the campaign within a second; its summary and recount tell how far it came.
+    local signal
+    receiver_start
+    nginx_start
+    for signal in INT TERM; do
+        play --devices 200 --seconds 30 --seed "$RANDOM"
+        wait_for 10 seq_reached $(($(sql 'SELECT count(*) FROM notifications') + 10))
+        kill -s "$signal" "$platform_pid"
+        wait_for 1 has_ended "$platform_pid"
+        play_end 1
+        equal "stopped by" "$(summary .stoppedBy)" "SIG$signal"
+        between "answered 200" "$(summary '.answers["200"]')" 10 2000
+        # each of its connections may have had one push under way
+        between "kept" "$(summary '.results | add')" "$(expected '.totals | add')" 0
+    done
+}
+
+@test "the model of the platform is what it says" {
+    # The model, the recount and the sending keep their unit tests.
+    "$PYTHON" -B "$TESTS/unit/platform_test.py"
+}
