@@ -22,6 +22,7 @@ as_service() {
 install_packages() {
     local lists=("$NGINX/packages.run") missing
     if must_build; then lists+=("$NGINX/packages.build"); fi
+    if [[ -n $demo ]]; then lists+=("$NGINX/packages.demo"); fi
     mapfile -t missing < <(missing_packages "${lists[@]}")
     if ((${#missing[@]} == 0)); then return 0; fi
     command -v apt-get >/dev/null || die "missing, by Debian's names: ${missing[*]}"
@@ -114,6 +115,22 @@ make_state_folder() {
     [[ -d $state ]] || die "$state is no folder"
     as_service test -w "$state" -a -x "$state" ||
         die "$(as_service id -un) cannot write to $state; use --state to name a folder that it can reach and owns"
+}
+
+# What a demo invents and what a platform has said are never in one store. The mark tells which of
+# the two a folder is for.
+keep_demo_apart() {
+    local mark=$state/demo
+    if [[ -z $demo ]]; then
+        if as_service test -e "$mark"; then
+            die "$state is a demo's, and what it holds is invented; use --state to name another folder, or start with --demo"
+        fi
+    elif ! as_service test -e "$mark"; then
+        if as_service test -e "$state/upgrades.db"; then
+            die "$state holds a store that no demo made; use --state to name another folder for --demo"
+        fi
+        as_service touch "$mark" || die "$mark cannot be made"
+    fi
 }
 
 # Makes a certificate for localhost where there is none that is good for another day.

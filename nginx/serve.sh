@@ -1,11 +1,16 @@
-# serve.sh: the receiver and nginx, from their start to their end.
+# serve.sh: the receiver, nginx and a demo's platform, from their start to their end.
 #
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # nginx/start sets what stands here in small letters and is not local
 
+# What a demo plays: long enough to watch, and something to see at once.
+DEMO_DEVICES=5000
+DEMO_SECONDS=240
+
 run=
 receiver_pid=
 nginx_pid=
+platform_pid=
 
 require_free_port() {
     local address
@@ -51,7 +56,7 @@ make_run_folder() {
 # Both programs get a session of their own, so that Ctrl-C reaches this script alone and finish()
 # decides who ends first; and a signal if this script is killed, so that none is ever left behind.
 start_receiver() {
-    local user=() program=$receiver
+    local user=() program=$receiver command
     if [[ -n $service_user ]]; then
         user=(--reuid "$service_user" --regid "$service_user" --init-groups)
         if ! as_service test -x "$receiver"; then
@@ -59,8 +64,16 @@ start_receiver() {
             install -m 0755 -- "$receiver" "$program"
         fi
     fi
-    setsid setpriv --pdeathsig TERM "${user[@]}" -- \
-        spawn-fcgi -n -s "$run/receiver/socket" -M 0660 -- "$program" --state "$state" &
+    command=(
+        setsid setpriv --pdeathsig TERM "${user[@]}" --
+        spawn-fcgi -n -s "$run/receiver/socket" -M 0660 -- "$program" --state "$state"
+    )
+    # Hundreds of lines a second would take the page's address out of sight.
+    if [[ -n $demo ]]; then
+        "${command[@]}" > >(exec setsid grep --line-buffered -v '"event":"notification"') &
+    else
+        "${command[@]}" &
+    fi
     receiver_pid=$!
     wait_until 10 receiver_listens_or_ended || die "spawn-fcgi makes no socket"
 }
@@ -127,6 +140,18 @@ MAIN
     } >"$run/nginx.conf"
 }
 
+# --- the platform -----------------------------------------------------------------------------
+
+# A demo's: like the real one it comes by HTTPS, and knows nothing but the address and the certificate.
+start_platform() {
+    setsid setpriv --pdeathsig TERM -- \
+        python3 -B "$SOURCE/tests/tool/platform.py" \
+        --url "https://localhost:$port$CALLBACK" --cacert "$state/tls/certificate.pem" \
+        --devices "$DEMO_DEVICES" --seconds "$DEMO_SECONDS" --campaigns 0 \
+        --seed "$EPOCHSECONDS" --began "$EPOCHSECONDS" >"$run/platform.out" 2>&1 </dev/null &
+    platform_pid=$!
+}
+
 # --- the end ----------------------------------------------------------------------------------
 
 both_are_running() {
@@ -137,8 +162,14 @@ both_are_running() {
 wait_for_an_end() {
     local ended='' status=0 name=nginx
     # bash would say how it was killed, at length.
-    wait -n -p ended "$receiver_pid" "$nginx_pid" 2>/dev/null || status=$?
-    if [[ $ended == "$receiver_pid" ]]; then name="the receiver"; fi
+    wait -n -p ended "$receiver_pid" "$nginx_pid" ${platform_pid:+"$platform_pid"} 2>/dev/null || status=$?
+    case $ended in
+    "$receiver_pid") name="the receiver" ;;
+    "$platform_pid")
+        name="the demo's platform"
+        tail -n 10 "$run/platform.out" >&2
+        ;;
+    esac
     if [[ -s $run/error.log ]]; then tail -n 10 "$run/error.log" >&2; fi
     die "$name ended by itself, with status $status; stopping"
 }
@@ -150,6 +181,11 @@ finish() {
     trap - EXIT
     trap '' INT TERM HUP
     let_services_start
+    # It keeps nothing that an end of its own making would save.
+    if [[ -n $platform_pid ]]; then
+        kill -s KILL "$platform_pid" 2>/dev/null || true
+        wait "$platform_pid" 2>/dev/null || true
+    fi
     stop_program nginx "$nginx_pid" QUIT 5 || status=1
     stop_program "the receiver" "$receiver_pid" TERM 8 || status=1
     if [[ -n $run ]]; then rm -rf "$run"; fi

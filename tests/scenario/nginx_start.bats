@@ -30,29 +30,33 @@ never() {
 # to SIGINT; whoever starts it at a terminal does not, and has it in a process group of its own.
 start() {
     rm -f "$T/start.out" "$T/start.err" # what an earlier one has said
-    setsid env --default-signal=INT "$SOURCE/nginx/start" --state "$T/state" "$@" \
+    setsid env --default-signal=INT "${CLONE:-$SOURCE}/nginx/start" --state "$T/state" "$@" \
         >"$T/start.out" 2>"$T/start.err" 3>&- </dev/null &
     start_pid=$!
 }
 
-# serve: nginx/start on a free port, $port, until it has printed what is where.
+# serve OPTION...: nginx/start on a free port, $port, until it has printed what is where.
 serve() {
     local attempt
     for attempt in 1 2 3; do
         port=$(free_port)
-        start --port "$port"
+        start --port "$port" "$@"
         wait_for "$PATIENCE" serves_or_ended
         if serves; then break; fi
         grep -q 'in use' "$T/start.err" || fail "it does not serve: $(cat "$T/start.err")"
     done
     run_folder=$(sed -n 's/^  nginx  *\([^:]*\):.*/\1/p' "$T/start.out")
-    mapfile -t served < <(echo "$start_pid" && descendants "$start_pid")
+    list_served
     # master, two workers or more, and the receiver
     ((${#served[@]} >= 4)) || fail "too few processes: ${served[*]}"
 }
 
+list_served() {
+    mapfile -t served < <(echo "$start_pid" && descendants "$start_pid")
+}
+
 serves() {
-    grep -qs "^The receiver's log:" "$T/start.out"
+    grep -qs "^The receiver's log" "$T/start.out"
 }
 
 serves_or_ended() {
@@ -128,6 +132,10 @@ shown_log() {
     # What it says about reading store and status file is true, word for word.
     bash -c "$(sed -n 's/^  status file *//p' "$T/start.out")" | jq -e '.seq == 1'
     bash -c "$(sed -n 's/^  store *//p' "$T/start.out")" | grep -F '│ *********** │ *********** │'
+    # The page's address stands on a line of its own, and the commands name a program.
+    grep -qx " *The page: *https://localhost:$port/status/" "$T/start.out"
+    equal "commands" "$(grep -c "/upgrade-status --state $T/state" "$T/start.out")" 2
+    [[ -x $(sed -n 's/^  operations *\([^ ]*\).*/\1/p' "$T/start.out") ]]
     # It is reached by IPv6 where there is any, and is no other site than that for production.
     for address in 127.0.0.1 $(grep -qs '^0\{31\}1 ' /proc/net/if_inet6 && echo '[::1]'); do
         URL=https://$address:$port CERTIFICATE=$T/state/tls/certificate.pem request "$CALLBACK"
@@ -163,6 +171,89 @@ shown_log() {
     equal answer "$body" '{"result":"repeated","seq":1}'
     kill -s TERM "$start_pid"
     start_ends 0
+}
+
+@test "a demo is alive at once" {
+    # Within half a minute of nginx/start --demo, from a folder closed to others, hundreds of upgrades are in the books, with SUCCESS and FAIL, in several operations; Ctrl-C leaves nothing behind.
+    mkdir -m 0700 "$T/closed"
+    mkdir "$T/closed/tests"
+    cp -r "$SOURCE/nginx" "$T/closed/nginx"
+    cp -r "$SOURCE/tests/tool" "$T/closed/tests/tool"
+    CLONE=$T/closed serve --demo
+    grep -qx " *The page: *https://localhost:$port/status/" "$T/start.out"
+    never grep '^curl' "$T/start.out"
+    PATIENCE=30 wait_for_status '.upgrades | .inProgress > 100 and .success > 100 and .fail > 1'
+    status_is '.operations | length > 1'
+    # all of it came through nginx, and was answered 200
+    [[ -s $run_folder/nginx.pid && ! -s $run_folder/access.log ]]
+    # The log says what it has to say, and none of the hundreds of notifications a second.
+    shown_log '.event == "start"'
+    never shown_log '.event == "notification"'
+    list_served
+    ps -o args= -p "$(IFS=,; echo "${served[*]}")" | grep -q platform.py
+    press_ctrl_c
+    start_ends 0
+    shown_log '.event == "stop"'
+    # The second time it goes on with other operations, in the same folder.
+    sql 'SELECT operationId FROM operations' >"$T/first"
+    serve --demo
+    PATIENCE=30 wait_for_status '.operations[0].firstAt > "'"$(date -u +%FT%TZ)"'"'
+    never grep -qxF "$(status_json '.operations[0].operationId')" "$T/first"
+    kill -s TERM "$start_pid"
+    start_ends 0
+}
+
+@test "a demo ends with its platform" {
+    # If the platform of a demo is killed, nginx/start says so, stops the rest and exits 1; if nginx/start is, the platform ends as well.
+    serve --demo
+    wait_for 10 platform_runs
+    list_served
+    kill -s KILL "$(platform_pid)"
+    start_ends 1
+    grep -q "the demo's platform ended by itself" "$T/start.err"
+    serve --demo
+    wait_for 10 platform_runs
+    list_served
+    kill -s KILL "$start_pid"
+    wait_for 10 all_have_ended
+    start_pid=
+    rm -rf "$run_folder"
+}
+
+platform_pid() {
+    pgrep -P "$start_pid" -f platform.py
+}
+
+platform_runs() {
+    platform_pid >/dev/null
+}
+
+@test "a demo's data and real data are never in one store" {
+    # nginx/start --demo refuses a folder whose store no demo made, and without --demo one that is a demo's; both stay as they are.
+    serve
+    paste_curl_line
+    kill -s TERM "$start_pid"
+    start_ends 0
+    refused --demo
+    grep -qF "$T/state holds a store that no demo made; use --state" "$T/start.err"
+    equal "notifications" "$(sql 'SELECT count(*) FROM notifications')" 1
+    [[ ! -e $T/state/demo ]]
+    rm -rf "$T/state"
+    serve --demo
+    kill -s TERM "$start_pid"
+    start_ends 0
+    refused
+    grep -qF "$T/state is a demo's, and what it holds is invented; use --state" "$T/start.err"
+    # Where nobody names a folder, the two are not the same.
+    "$SOURCE/nginx/start" --help | grep -q 'a state folder of their own'
+}
+
+# refused OPTION...: nginx/start does not serve, and ends with status 1.
+refused() {
+    local status=0
+    "$SOURCE/nginx/start" --port "$(free_port)" --state "$T/state" "$@" >"$T/start.out" 2>"$T/start.err" || status=$?
+    equal status "$status" 1
+    [[ ! -s $T/start.out ]]
 }
 
 @test "a stop loses no answer" {

@@ -122,6 +122,21 @@ seq_reached() {
     books_match_recount
 }
 
+@test "campaigns follow one another" {
+    # With --campaigns each has operations of its own, and a summary; a recount is of one campaign only.
+    receiver_start
+    nginx_start
+    "$PYTHON" "$TESTS/tool/platform.py" --url "$URL$CALLBACK" --cacert "$CERTIFICATE" --devices 20 \
+        --campaigns 2 >"$T/platform.out"
+    equal "operations" "$(jq -s '[.[].operations[]] | unique | length' "$T/platform.out")" 6
+    equal "operations in the books" "$(sql 'SELECT count(*) FROM operations')" 6
+    # different ones all: the only repeats are those that each has of itself
+    jq -es 'all(.results.stored > 100 and .lanesLeft == 0)' "$T/platform.out"
+    status=0
+    "$PYTHON" "$TESTS/tool/platform.py" --url "$URL" --campaigns 2 --expect "$T/x" 2>"$T/platform.err" || status=$?
+    equal status "$status" 2
+}
+
 @test "a campaign can be stopped at any time" {
     # SIGINT and SIGTERM end the campaign within a second; its summary and recount tell how far it came.
     local signal

@@ -11,8 +11,9 @@ few bodies that are no notification at all. What is not answered 200 comes again
 What is sent depends on --seed and the other settings alone; when it is sent, on the answers as well.
 
 --expect FILE gets a recount of what the books must say in the end, in the words of the documents that
-the receiver serves. The summary goes to stdout as one line of JSON. Exit: 0 all was answered 200 in
-the end, 1 not (also when stopped by SIGINT or SIGTERM), 2 usage.
+the receiver serves. The summary goes to stdout as one line of JSON, for each campaign where --campaigns
+asks for several. Exit: 0 all was answered 200 in the end, 1 not (also when stopped by SIGINT or
+SIGTERM), 2 usage.
 
 campaign/course.py is the model, campaign/recount.py the recount, campaign/sending.py the sending.
 """
@@ -57,6 +58,7 @@ def read_options(arguments):
     add("--rate", type=number(1, 100000), default=800, help="most pushes a second (%(default)s)")
     add("--connections", type=number(1, 256), default=16, help="%(default)s")
     add("--seed", type=number(0, 2**63), default=own.seed, help="another campaign (%(default)s)")
+    add("--campaigns", type=number(0, 1000000), default=1, help="one after the other; 0: for ever")
     add("--deadline", type=number(1, 172800, float), help="seconds until it gives up (--seconds + 300)")
     add("--fail", type=share, default=own.fail, help="share of first tries that fail (%(default)s)")
     add("--began", type=number(0, 2**40), default=own.began, help="time in the devices' data, since 1970")
@@ -68,10 +70,14 @@ def read_options(arguments):
     add("--no-broken", action="store_true", help="nothing for quarantine")
     add("--expect", metavar="FILE", help="write what the books must say in the end")
     add("--expect-upgrades", action="store_true", help="with a list of all upgrades in it")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.expect and options.campaigns != 1:
+        parser.error("--expect is for one campaign")
+    return options
 
 
-def settings_of(options):
+def settings_of(options, number):
+    """Of the campaign of that NUMBER, the first being 0."""
     off = {}
     if options.no_stuck:
         off["stuck"] = 0.0
@@ -86,8 +92,8 @@ def settings_of(options):
     return course.Settings(
         devices=options.devices,
         operations=options.operations,
-        seed=options.seed,
-        began=options.began,
+        seed=options.seed + number,
+        began=options.began + round(number * options.seconds),
         fail=options.fail,
         broken=not options.no_broken,
         **off,
@@ -101,12 +107,9 @@ def write_whole(path, document):
     os.rename(path + ".new", path)
 
 
-def push(options, target):
-    """Runs the campaign; returns the exit status."""
-    stopped_by = []
-    for awaited in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(awaited, lambda came, _: stopped_by.append(signal.Signals(came).name))
-    settings = settings_of(options)
+def push(options, target, number, stopped_by):
+    """Runs the campaign of that NUMBER; whether all was answered 200 in the end."""
+    settings = settings_of(options, number)
     campaign = course.Campaign(settings)
     deadline = options.deadline or options.seconds + 300
     schedule = sending.Schedule(campaign.lanes(), options.seconds, options.rate, deadline)
@@ -125,7 +128,18 @@ def push(options, target):
     if options.expect:
         write_whole(options.expect, tally.expected(options.expect_upgrades))
     print(json.dumps(summary), flush=True)
-    return 0 if summary["lanesLeft"] == 0 else 1
+    return summary["lanesLeft"] == 0
+
+
+def push_all(options, target):
+    stopped_by = []
+    for awaited in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(awaited, lambda came, _: stopped_by.append(signal.Signals(came).name))
+    number, well = 0, True
+    while not stopped_by and (number < options.campaigns or options.campaigns == 0):
+        well = push(options, target, number, stopped_by) and well
+        number += 1
+    return 0 if well else 1
 
 
 def main(arguments):
@@ -135,7 +149,7 @@ def main(arguments):
     except ValueError as error:
         print(f"platform.py: {error}", file=sys.stderr)
         return 2
-    status = push(options, target)
+    status = push_all(options, target)
     # Not by way of the interpreter's end, which would wait for senders that wait for an answer.
     sys.stdout.flush()
     os._exit(status)
