@@ -251,7 +251,8 @@ platform_runs() {
 # refused OPTION...: nginx/start does not serve, and ends with status 1.
 refused() {
     local status=0
-    "$SOURCE/nginx/start" --port "$(free_port)" --state "$T/state" "$@" >"$T/start.out" 2>"$T/start.err" || status=$?
+    timeout 20 "$SOURCE/nginx/start" --port "$(free_port)" --state "$T/state" "$@" \
+        >"$T/start.out" 2>"$T/start.err" || status=$?
     equal status "$status" 1
     [[ ! -s $T/start.out ]]
 }
