@@ -23,8 +23,21 @@ struct commit {
     bool move;
     uint64_t refused;   /* tickets turned away since the store failed */
     struct fault fault; /* set: the store does not work */
+    int64_t proved_ms;  /* when the last write that worked ended */
+    bool asked;         /* for another one, by somebody who waits */
     bool stop;
 };
+
+/* Notes that a write worked, or why it did not. Called with the lock held. */
+static void note_write(struct commit *commit, const struct fault *fault)
+{
+    commit->fault = *fault;
+    if (!fault->set)
+        commit->proved_ms = moment_monotonic_ms();
+    if (commit->asked)
+        monitor_wake(&commit->monitor);
+    commit->asked = false;
+}
 
 /* Takes up to COMMIT_BATCH_MAX tickets. Called with the lock held. */
 static size_t take_batch(struct commit *commit, struct ticket *batch[COMMIT_BATCH_MAX])
@@ -43,6 +56,23 @@ static size_t take_batch(struct commit *commit, struct ticket *batch[COMMIT_BATC
     return count;
 }
 
+/* Runs one transaction, and measures it. */
+static void keep(struct commit *commit, struct record **records, size_t count,
+                 const struct store_cursor *cursor, struct fault *fault)
+{
+    int64_t began_us = moment_monotonic_us();
+    if (store_keep(commit->store, records, count, cursor, fault) != 0) {
+        metrics_add(commit->metrics, METRIC_store_faults, 1);
+        return;
+    }
+    metrics_add(commit->metrics, METRIC_batches, 1);
+    if (count == 0)
+        return; /* a cursor moved: no batch */
+    metrics_observe(commit->metrics, METRIC_HISTOGRAM_commit_batch_records, count);
+    metrics_observe(commit->metrics, METRIC_HISTOGRAM_commit_seconds,
+                    (uint64_t)(moment_monotonic_us() - began_us));
+}
+
 /* Keeps one batch. Called and returns with the lock held, which is free meanwhile. */
 static void write_batch(struct commit *commit)
 {
@@ -56,28 +86,40 @@ static void write_batch(struct commit *commit)
 
     for (size_t i = 0; i < count; i++)
         records[i] = &batch[i]->record;
-    if (!fault.set && store_keep(commit->store, records, count, move ? &cursor : NULL, &fault) != 0)
-        metrics_add(commit->metrics, METRIC_store_faults, 1);
+    if (!fault.set)
+        keep(commit, records, count, move ? &cursor : NULL, &fault);
 
     /* The listener may hand out the connections behind the tickets at once, so the state that new
      * requests will meet is set first. */
     monitor_enter(&commit->monitor);
-    if (fault.set) {
-        commit->fault = fault;
+    note_write(commit, &fault);
+    if (fault.set)
         commit->refused += count;
-    } else {
-        if (move && commit->cursor.seq == cursor.seq && commit->cursor.store == cursor.store)
-            commit->move = false;
-    }
+    else if (move && commit->cursor.seq == cursor.seq && commit->cursor.store == cursor.store)
+        commit->move = false;
     monitor_leave(&commit->monitor);
 
     const struct commit_listener *listener = &commit->listener;
-    if (fault.set) {
+    if (fault.set)
         listener->failed(listener->owner, batch, count, &fault);
-    } else {
-        metrics_add(commit->metrics, METRIC_batches, 1);
+    else
         listener->kept(listener->owner, batch, count);
-    }
+    monitor_enter(&commit->monitor);
+}
+
+/* Writes for those who ask whether that is possible. Called and returns with the lock held. */
+static void prove(struct commit *commit)
+{
+    monitor_leave(&commit->monitor);
+    struct fault fault = FAULT_NONE;
+    if (store_try(commit->store, &fault) != 0)
+        metrics_add(commit->metrics, METRIC_store_faults, 1);
+    monitor_enter(&commit->monitor);
+    note_write(commit, &fault);
+    if (!fault.set)
+        return;
+    monitor_leave(&commit->monitor);
+    commit->listener.failed(commit->listener.owner, NULL, 0, &fault);
     monitor_enter(&commit->monitor);
 }
 
@@ -95,13 +137,11 @@ static void probe(struct commit *commit)
     if (!works)
         metrics_add(commit->metrics, METRIC_store_faults, 1);
     monitor_enter(&commit->monitor);
-    if (!works) {
-        commit->fault = fault;
+    note_write(commit, &fault);
+    if (!works)
         return;
-    }
     uint64_t refused = commit->refused;
     commit->refused = 0;
-    commit->fault = FAULT_NONE;
     monitor_leave(&commit->monitor);
     commit->listener.recovered(commit->listener.owner, refused);
     monitor_enter(&commit->monitor);
@@ -118,6 +158,8 @@ static void *write_batches(void *argument)
             break;
         else if (commit->fault.set)
             probe(commit);
+        else if (commit->asked)
+            prove(commit);
         else
             monitor_wait(&commit->monitor);
     }
@@ -137,6 +179,7 @@ int commit_start(struct commit **gives, struct store *store, const struct fault 
     commit->listener = *listener;
     commit->metrics = metrics;
     commit->last = &commit->first;
+    commit->proved_ms = -COMMIT_PROOF_MS;
     if (open_fault != NULL)
         commit->fault = *open_fault;
     monitor_init(&commit->monitor);
@@ -187,6 +230,33 @@ void commit_get_fault(struct commit *commit, struct fault *fault)
     monitor_enter(&commit->monitor);
     *fault = commit->fault;
     monitor_leave(&commit->monitor);
+}
+
+int commit_check(struct commit *commit, int64_t until_ms, struct fault *fault)
+{
+    monitor_enter(&commit->monitor);
+    int64_t recent_ms = moment_monotonic_ms() - COMMIT_PROOF_MS;
+    bool in_time = true;
+    if (!commit->fault.set && commit->proved_ms <= recent_ms) {
+        commit->asked = true;
+        monitor_wake(&commit->monitor);
+    }
+    while (in_time && !commit->fault.set && commit->proved_ms <= recent_ms)
+        in_time = monitor_wait_until(&commit->monitor, until_ms);
+    if (commit->fault.set)
+        *fault = commit->fault;
+    else if (commit->proved_ms <= recent_ms)
+        fault_set(fault, "the store is being written to for too long");
+    monitor_leave(&commit->monitor);
+    return fault->set ? -1 : 0;
+}
+
+size_t commit_waiting(struct commit *commit)
+{
+    monitor_enter(&commit->monitor);
+    size_t waiting = commit->waiting;
+    monitor_leave(&commit->monitor);
+    return waiting;
 }
 
 void commit_stop(struct commit *commit)

@@ -23,6 +23,9 @@
 /* Pause between two probes of a store that failed. */
 #define COMMIT_PROBE_MS 1000
 
+/* How long a write proves that the store can be written. */
+#define COMMIT_PROOF_MS 1000
+
 /* A record on its way to the store; embedded in what its owner knows it by. */
 struct ticket {
     struct record record;
@@ -33,7 +36,8 @@ struct ticket {
 struct commit_listener {
     void *owner;
     /* COUNT records are kept, in this order; or none of them is, and FAULT tells why. The tickets
-     * are the owner's again. */
+     * are the owner's again. COUNT is 0 where it was no ticket that met the fault (commit_check),
+     * or a transaction moved a cursor alone. */
     void (*kept)(void *owner, struct ticket **tickets, size_t count);
     void (*failed)(void *owner, struct ticket **tickets, size_t count, const struct fault *fault);
     /* The store works again; REFUSED tickets were turned away in between. */
@@ -58,6 +62,15 @@ void commit_move_cursor(struct commit *commit, const struct store_cursor *cursor
 
 /* Copies why the store does not work now, or sets FAULT to none. Thread-safe. */
 void commit_get_fault(struct commit *commit, struct fault *fault);
+
+/* Waits until UNTIL_MS (monotonic) for proof that the store can be written. What was committed
+ * within COMMIT_PROOF_MS is proof enough; else the writer, when no ticket waits, does one small
+ * write of its own, for all who ask meanwhile. While the store does not work the answer is the
+ * fault, at once; a write that fails is a fault like that of a batch. Thread-safe. */
+int commit_check(struct commit *commit, int64_t until_ms, struct fault *fault);
+
+/* How many tickets wait for the writer. Thread-safe. */
+size_t commit_waiting(struct commit *commit);
 
 /* Keeps what waits, ends the writer and frees COMMIT. No submit may come any more. Safe on NULL. */
 void commit_stop(struct commit *commit);

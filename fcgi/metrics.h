@@ -1,46 +1,116 @@
 /* metrics: what this process has counted since it started.
  *
- * All functions are thread-safe; a counter is one relaxed atomic. */
+ * All functions are thread-safe; a number is one relaxed atomic. METRICS may be NULL everywhere (a
+ * test that does not count): nothing is counted then, and all reads 0. */
 #ifndef METRICS_H
 #define METRICS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
-/* X(name, help): every counter, documented where it is defined. */
-#define METRICS_TABLE(X)                                                                     \
-    X(connections, "connections accepted")                                                   \
-    X(requests, "requests read whole")                                                       \
-    X(answers_200, "answers 200: kept, repeated or quarantined")                             \
-    X(answers_4xx, "answers 400 to 499")                                                     \
-    X(answers_503, "answers 503: could not be kept")                                         \
-    X(unanswered, "answers that the web server did not take (the notification comes again)") \
-    X(broken_streams, "connections closed because what came was no FastCGI, or too slow")    \
-    X(batches, "transactions committed")                                                     \
-    X(store_faults, "transactions or probes that failed")                                    \
-    X(log_lines, "log lines written")                                                        \
-    X(log_lines_dropped, "log lines dropped because their reader stalled or went away")
+/* X(name, answer, help): every counter, documented where it is defined. ANSWER is the HTTP status
+ * whose answers to the platform it counts, 0 where it counts something else. */
+#define METRICS_TABLE(X)                                                                        \
+    X(connections, 0, "connections accepted")                                                   \
+    X(requests, 0, "requests read whole")                                                       \
+    X(answers_200, 200, "answers 200: kept, repeated or quarantined")                           \
+    X(answers_400, 400, "answers 400: the body did not arrive whole, or was no JSON object")    \
+    X(answers_401, 401, "answers 401: not signed as it should be")                              \
+    X(answers_404, 404, "answers 404: no callback path")                                        \
+    X(answers_405, 405, "answers 405: another method than POST")                                \
+    X(answers_413, 413, "answers 413: larger than the limit")                                   \
+    X(answers_422, 422, "answers 422: breaks its schema")                                       \
+    X(answers_503, 503, "answers 503: could not be kept")                                       \
+    X(unanswered, 0, "answers that the web server did not take (the notification comes again)") \
+    X(views, 0, "requests for pages, documents, metrics and health")                            \
+    X(views_refused, 0, "of those, answered 503 because too many came at once")                 \
+    X(broken_streams, 0, "connections closed because what came was no FastCGI, or too slow")    \
+    X(batches, 0, "transactions committed")                                                     \
+    X(store_faults, 0, "transactions or probes that failed")                                    \
+    X(log_lines, 0, "log lines written")                                                        \
+    X(log_lines_dropped, 0, "log lines dropped because their reader stalled or went away")
+
+/* X(name, help): what goes up and down. */
+#define METRICS_GAUGES(X)                                                                        \
+    X(refused_in_a_row, "answers on callback paths that were not 200, since the last that was: " \
+                        "the platform acts at ten")
+
+/* X(name, unit, scale, bounds, help): distributions. Values are whole numbers, SCALE of them to one
+ * UNIT; BOUNDS are the upper ends of the buckets, and above the last there is one more. */
+#define METRICS_HISTOGRAMS(X)                                                        \
+    X(commit_batch_records, "records", 1, (1, 2, 4, 8, 16, 32, 64, 128, 256),        \
+      "records kept by one transaction")                                             \
+    X(commit_seconds, "seconds", 1000000,                                            \
+      (500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000), \
+      "how long such a transaction took, from taking its turn until it was synced to disk")
 
 enum metric {
-#define X(name, help) METRIC_##name,
+#define X(name, answer, help) METRIC_##name,
     METRICS_TABLE(X)
 #undef X
         METRIC_COUNT
 };
 
+enum metric_gauge {
+#define X(name, help) METRIC_GAUGE_##name,
+    METRICS_GAUGES(X)
+#undef X
+        METRIC_GAUGE_COUNT
+};
+
+enum metric_histogram {
+#define X(name, unit, scale, bounds, help) METRIC_HISTOGRAM_##name,
+    METRICS_HISTOGRAMS(X)
+#undef X
+        METRIC_HISTOGRAM_COUNT
+};
+
+/* Most buckets of a histogram, with the one above the last bound. */
+#define METRICS_BUCKETS_MAX 16
+
 struct metrics; /* one for the process, made in main */
 
-/* Gives a set of counters at zero, or NULL when memory is short. Free with metrics_free. */
+/* Gives a set of numbers at zero, or NULL when memory is short. Free with metrics_free. */
 struct metrics *metrics_new(void);
 void metrics_free(struct metrics *metrics);
 
-/* Adds AMOUNT to a counter. METRICS may be NULL (a test that does not count). */
+/* Adds AMOUNT to a counter. */
 void metrics_add(struct metrics *metrics, enum metric metric, uint64_t amount);
 
-/* The counter's value now; 0 where METRICS is NULL. */
+/* The counter's value now. */
 uint64_t metrics_read(const struct metrics *metrics, enum metric metric);
 
-/* The counter's name and its help text, from the table above. */
+/* Counts one answer to the platform: the counter of its STATUS, and refused_in_a_row, which a 404
+ * leaves alone because that is no callback path. */
+void metrics_count_answer(struct metrics *metrics, int status);
+
+uint64_t metrics_read_gauge(const struct metrics *metrics, enum metric_gauge gauge);
+
+/* Counts VALUE in a histogram. */
+void metrics_observe(struct metrics *metrics, enum metric_histogram histogram, uint64_t value);
+
+/* A histogram as it is now. Taken while others count, the sum may be of one value more or less than
+ * the buckets are. */
+struct metrics_distribution {
+    const uint64_t *bounds;               /* of all buckets but the last */
+    size_t buckets;                       /* with the one above the last bound */
+    uint64_t counts[METRICS_BUCKETS_MAX]; /* values in each bucket alone */
+    uint64_t count, sum;
+};
+void metrics_read_histogram(const struct metrics *metrics, enum metric_histogram histogram,
+                            struct metrics_distribution *distribution);
+
+/* Names, help texts and the rest, from the tables above. */
 const char *metrics_name(enum metric metric);
 const char *metrics_help(enum metric metric);
+int metrics_answer(enum metric metric); /* the status whose answers it counts; 0: none */
+
+struct metrics_description {
+    const char *name, *help;
+    const char *unit; /* of a histogram; NULL: none */
+    uint64_t scale;   /* of a histogram: values to one unit */
+};
+struct metrics_description metrics_describe_gauge(enum metric_gauge gauge);
+struct metrics_description metrics_describe_histogram(enum metric_histogram histogram);
 
 #endif

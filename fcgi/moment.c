@@ -23,6 +23,13 @@ int64_t moment_monotonic_ms(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
+int64_t moment_monotonic_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 char *moment_format(int64_t ms, char text[MOMENT_TEXT_SIZE])
 {
     time_t seconds = (time_t)(ms / 1000);

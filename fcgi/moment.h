@@ -14,6 +14,9 @@ int64_t moment_now_ms(void);
 /* Milliseconds of a clock that never steps; only differences mean anything. */
 int64_t moment_monotonic_ms(void);
 
+/* The same clock in microseconds, for what takes less than one. */
+int64_t moment_monotonic_us(void);
+
 /* Writes MS (milliseconds since 1970) as RFC 3339 in UTC with milliseconds; returns TEXT. */
 char *moment_format(int64_t ms, char text[MOMENT_TEXT_SIZE]);
 

@@ -44,6 +44,10 @@ static void add_process(const struct status_process *process, struct text *text)
     for (int metric = 0; metric < METRIC_COUNT; metric++)
         text_addf(text, "%s\"%s\":%llu", metric == 0 ? "" : ",", metrics_name((enum metric)metric),
                   (unsigned long long)metrics_read(process->metrics, (enum metric)metric));
+    for (int gauge = 0; gauge < METRIC_GAUGE_COUNT; gauge++)
+        text_addf(
+            text, ",\"%s\":%llu", metrics_describe_gauge((enum metric_gauge)gauge).name,
+            (unsigned long long)metrics_read_gauge(process->metrics, (enum metric_gauge)gauge));
     text_add_string(text, "},\n");
 }
 

@@ -64,6 +64,10 @@ struct store_cursor {
 int store_keep(struct store *store, struct record **records, size_t count,
                const struct store_cursor *cursor, struct fault *fault);
 
+/* Finds out by a small synced write of its own whether the store can keep records now. On failure
+ * it stays usable, as after store_keep. */
+int store_try(struct store *store, struct fault *fault);
+
 /* Finds out by a write of its own whether the store can keep records again; opens it anew where it
  * is closed, or where its files are no longer the ones that were opened. */
 int store_probe(struct store *store, struct fault *fault);

@@ -309,6 +309,20 @@ static int write_probe(struct store *store, struct fault *fault)
     return check_files(store, fault);
 }
 
+int store_try(struct store *store, struct fault *fault)
+{
+    if (store->db == NULL)
+        return fault_set(fault, "%s is not open", store->path);
+    if (store_lock_take(store, fault) != 0)
+        return fault_add(fault, "%s", store->path);
+    int result = write_probe(store, fault);
+    store_lock_release(store);
+    if (result != 0)
+        return fault_add(fault, "%s", store->path);
+    bound_wal(store);
+    return 0;
+}
+
 /* Whether the file system has room to grow. */
 static int ask_for_room(const struct store *store, struct fault *fault)
 {

@@ -107,15 +107,6 @@ static void log_broken(struct worker_pool *pool, const char *reason)
     log_event(pool->log, "broken", "reason", reason);
 }
 
-static void count_answer(struct worker_pool *pool, int status)
-{
-    metrics_add(pool->metrics,
-                status == 200   ? METRIC_answers_200
-                : status == 503 ? METRIC_answers_503
-                                : METRIC_answers_4xx,
-                1);
-}
-
 /* A kept record whose answer did not go out comes again, and is then a repeat: worth a line. */
 static void log_unanswered(struct worker_pool *pool, const struct ticket *ticket, int status)
 {
@@ -139,7 +130,7 @@ void worker_reply(struct ticket *ticket, int status, const struct text *answer)
         sent = request_answer(&connection->request, connection->fd, answer->bytes,
                               answer->length) == 0;
     if (sent)
-        count_answer(pool, status);
+        metrics_count_answer(pool->metrics, status);
     else
         log_unanswered(pool, ticket, status);
     /* While draining, an answer is the last one: a web server that reads the end behind it does not

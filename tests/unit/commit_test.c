@@ -134,6 +134,15 @@ static bool is_recovered(void *argument)
     return recovered;
 }
 
+static bool is_failing(void *argument)
+{
+    struct group *group = argument;
+    monitor_enter(&group->monitor);
+    bool failing = group->fault.set;
+    monitor_leave(&group->monitor);
+    return failing;
+}
+
 /* Submits tickets FROM to TO, the last one not included. */
 static void submit(struct group *group, size_t from, size_t to)
 {
@@ -376,6 +385,151 @@ static void a_listener_may_submit_at_once(void **state)
     assert_int_equal(fake_store_read(group->fake).records, 2);
 }
 
+static void a_batch_is_measured_and_what_waits_is_counted(void **state)
+{
+    struct group *group = *state;
+    struct metrics_distribution sizes, times;
+    start(group, 1000, NULL);
+    hold_writer(group);
+    submit(group, 1, 101);
+    assert_int_equal(commit_waiting(group->commit), 100); /* the first is being written */
+    support_sleep_ms(30);
+    fake_store_let_go(group->fake);
+    wait_told(group, 101);
+    assert_int_equal(commit_waiting(group->commit), 0);
+    commit_move_cursor(group->commit, &(struct store_cursor){.name = "a", .seq = 1});
+    commit_stop(group->commit);
+    group->commit = NULL;
+    metrics_read_histogram(group->metrics, METRIC_HISTOGRAM_commit_batch_records, &sizes);
+    assert_int_equal(sizes.count, 2); /* that a cursor moves is no batch */
+    assert_int_equal(sizes.sum, 101);
+    metrics_read_histogram(group->metrics, METRIC_HISTOGRAM_commit_seconds, &times);
+    assert_int_equal(times.count, 2);
+    assert_true(times.sum >= 30000 && times.sum < 10000000); /* microseconds */
+}
+
+/* --- proof that the store can be written --- */
+
+/* Asks for proof with so much patience. */
+static int check(struct group *group, int64_t patience_ms, struct fault *fault)
+{
+    *fault = FAULT_NONE;
+    return commit_check(group->commit, moment_monotonic_ms() + patience_ms, fault);
+}
+
+static void proof_is_one_write_for_as_long_as_it_is_fresh(void **state)
+{
+    struct group *group = *state;
+    struct fault fault;
+    start(group, 1000, NULL);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(check(group, 5000, &fault), 0);
+    assert_int_equal(fake_store_read(group->fake).tries, 1);
+    support_sleep_ms(COMMIT_PROOF_MS + 20);
+    assert_int_equal(check(group, 5000, &fault), 0);
+    assert_int_equal(fake_store_read(group->fake).tries, 2);
+    assert_int_equal(group->calls, 0); /* nobody else hears of it */
+}
+
+static void a_batch_is_proof_enough(void **state)
+{
+    struct group *group = *state;
+    struct fault fault;
+    start(group, 1000, NULL);
+    submit(group, 0, 1);
+    wait_told(group, 1);
+    assert_int_equal(check(group, 5000, &fault), 0);
+    assert_int_equal(fake_store_read(group->fake).tries, 0);
+}
+
+struct asker {
+    struct group *group;
+    int result;
+    struct fault fault;
+    pthread_t thread;
+};
+
+static void *ask(void *argument)
+{
+    struct asker *asker = argument;
+    asker->result = check(asker->group, 10000, &asker->fault);
+    return NULL;
+}
+
+static void who_asks_meanwhile_shares_the_write_and_batches_go_first(void **state)
+{
+    struct group *group = *state;
+    struct asker askers[8];
+    start(group, 1000, NULL);
+    hold_writer(group);
+    submit(group, 1, 10);
+    for (size_t i = 0; i < LENGTH(askers); i++) {
+        askers[i] = (struct asker){.group = group};
+        assert_int_equal(pthread_create(&askers[i].thread, NULL, ask, &askers[i]), 0);
+    }
+    support_sleep_ms(20);
+    fake_store_let_go(group->fake);
+    for (size_t i = 0; i < LENGTH(askers); i++) {
+        pthread_join(askers[i].thread, NULL);
+        assert_int_equal(askers[i].result, 0);
+    }
+    wait_told(group, 10);
+    assert_int_equal(fake_store_read(group->fake).tries, 0);
+    /* and with no batch to be had */
+    support_sleep_ms(COMMIT_PROOF_MS + 20);
+    fake_store_hold(group->fake);
+    for (size_t i = 0; i < LENGTH(askers); i++)
+        assert_int_equal(pthread_create(&askers[i].thread, NULL, ask, &askers[i]), 0);
+    assert_true(support_wait_until(fake_store_is_holding, group->fake));
+    support_sleep_ms(20);
+    fake_store_let_go(group->fake);
+    for (size_t i = 0; i < LENGTH(askers); i++)
+        pthread_join(askers[i].thread, NULL);
+    assert_int_equal(fake_store_read(group->fake).tries, 1);
+}
+
+static void who_asks_waits_no_longer_than_it_wants(void **state)
+{
+    struct group *group = *state;
+    struct fault fault;
+    start(group, 1000, NULL);
+    hold_writer(group);
+    int64_t before_ms = moment_monotonic_ms();
+    assert_int_equal(check(group, 50, &fault), -1);
+    int64_t took_ms = moment_monotonic_ms() - before_ms;
+    assert_true(took_ms >= 50 && took_ms < 2000);
+    support_assert_fault(&fault, "too long");
+    commit_get_fault(group->commit, &fault);
+    assert_false(fault.set); /* to be slow is no fault of the store */
+}
+
+static void a_try_that_fails_is_a_fault_of_the_store(void **state)
+{
+    struct group *group = *state;
+    struct fault fault;
+    start(group, 1000, NULL);
+    fake_store_break(group->fake, "the disk is gone");
+    assert_int_equal(check(group, 5000, &fault), -1);
+    support_assert_fault(&fault, "the disk is gone");
+    expect_refusal(group, 0, "the store cannot be written now");
+    assert_true(support_wait_until(is_failing, group)); /* told once, with no ticket */
+    assert_int_equal(group->calls, 1);
+    assert_int_equal(group->length, 0);
+    assert_true(metrics_read(group->metrics, METRIC_store_faults) >= 1);
+    /* Now the answer is there at once, and asking adds no write: that is the probe's. */
+    for (int i = 0; i < 20; i++) {
+        int64_t before_ms = moment_monotonic_ms();
+        assert_int_equal(check(group, 5000, &fault), -1);
+        assert_true(moment_monotonic_ms() - before_ms < COMMIT_PROBE_MS / 2);
+    }
+    assert_int_equal(fake_store_read(group->fake).tries, 1);
+    fake_store_break(group->fake, NULL);
+    assert_true(support_wait_until(is_recovered, group));
+    assert_int_equal(check(group, 5000, &fault), 0);
+    assert_int_equal(fake_store_read(group->fake).tries, 1); /* the probe was the proof */
+    assert_int_equal(group->refused, 1);
+}
+
 /* --- many at once --- */
 
 struct submitter {
@@ -437,6 +591,12 @@ int main(void)
         FRESH(stopping_keeps_what_waits),
         FRESH(stopping_does_not_wait_for_a_broken_store),
         FRESH(a_listener_may_submit_at_once),
+        FRESH(a_batch_is_measured_and_what_waits_is_counted),
+        FRESH(proof_is_one_write_for_as_long_as_it_is_fresh),
+        FRESH(a_batch_is_proof_enough),
+        FRESH(who_asks_meanwhile_shares_the_write_and_batches_go_first),
+        FRESH(who_asks_waits_no_longer_than_it_wants),
+        FRESH(a_try_that_fails_is_a_fault_of_the_store),
         FRESH(tickets_of_many_threads_are_told_once_each_and_in_their_order),
         cmocka_unit_test(stopping_nothing_is_safe),
     };

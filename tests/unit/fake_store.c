@@ -99,6 +99,15 @@ static void keep(struct fake_store *fake, struct record **records, size_t count)
     }
 }
 
+static void wait_here(struct fake_store *fake)
+{
+    while (fake->hold) {
+        fake->holding = true;
+        monitor_wait(&fake->monitor);
+    }
+    fake->holding = false;
+}
+
 int store_keep(struct store *store, struct record **records, size_t count,
                const struct store_cursor *cursor, struct fault *fault)
 {
@@ -106,14 +115,21 @@ int store_keep(struct store *store, struct record **records, size_t count,
     struct fake_store *fake = (struct fake_store *)(void *)store;
     monitor_enter(&fake->monitor);
     fake->tally.attempts++;
-    while (fake->hold) {
-        fake->holding = true;
-        monitor_wait(&fake->monitor);
-    }
-    fake->holding = false;
+    wait_here(fake);
     int result = fake->fault == NULL ? 0 : fault_set(fault, "%s", fake->fault);
     if (result == 0)
         keep(fake, records, count);
+    monitor_leave(&fake->monitor);
+    return result;
+}
+
+int store_try(struct store *store, struct fault *fault)
+{
+    struct fake_store *fake = (struct fake_store *)(void *)store;
+    monitor_enter(&fake->monitor);
+    fake->tally.tries++;
+    wait_here(fake);
+    int result = fake->fault == NULL ? 0 : fault_set(fault, "%s", fake->fault);
     monitor_leave(&fake->monitor);
     return result;
 }

@@ -14,12 +14,12 @@ struct fake_store *fake_store_new(void);
 void fake_store_free(struct fake_store *fake);
 struct store *fake_store_as_store(struct fake_store *fake);
 
-/* Batches are held until the store is let go; wait until one is held. */
+/* Batches and tries are held until the store is let go; wait until one is held. */
 void fake_store_hold(struct fake_store *fake);
 bool fake_store_is_holding(void *fake);
 void fake_store_let_go(struct fake_store *fake);
 
-/* Batches and probes fail from now on with this text; NULL: they work. */
+/* Batches, tries and probes fail from now on with this text; NULL: they work. */
 void fake_store_break(struct fake_store *fake, const char *text);
 
 /* What was asked of it so far. */
@@ -27,7 +27,7 @@ struct fake_store_tally {
     size_t batches; /* kept */
     size_t records; /* in them */
     size_t largest; /* records in one */
-    size_t attempts, probes;
+    size_t attempts, tries, probes;
 };
 
 struct fake_store_tally fake_store_read(struct fake_store *fake);

@@ -25,6 +25,9 @@ static void counters_begin_at_zero_and_count_apart(void **state)
 static void a_test_that_does_not_count_may_pass_null(void **state)
 {
     metrics_add(NULL, METRIC_requests, 1);
+    metrics_count_answer(NULL, 503);
+    metrics_observe(NULL, METRIC_HISTOGRAM_commit_seconds, 1);
+    assert_int_equal(metrics_read_gauge(NULL, METRIC_GAUGE_refused_in_a_row), 0);
     assert_int_equal(metrics_read(NULL, METRIC_requests), 0);
     metrics_free(NULL);
 }
@@ -40,6 +43,62 @@ static void every_counter_has_a_name_of_its_own_and_a_help_text(void **state)
             assert_true(islower((unsigned char)*c) || isdigit((unsigned char)*c) || *c == '_');
         for (int other = 0; other < metric; other++)
             assert_string_not_equal(name, metrics_name((enum metric)other));
+    }
+}
+
+static void answers_count_by_status_and_refusals_in_a_row(void **state)
+{
+    struct metrics *metrics = metrics_new();
+    static const int statuses[] = {200, 503, 400, 404, 401, 405, 405, 413, 422, 503};
+    for (size_t i = 0; i < LENGTH(statuses); i++)
+        metrics_count_answer(metrics, statuses[i]);
+    assert_int_equal(metrics_read(metrics, METRIC_answers_200), 1);
+    assert_int_equal(metrics_read(metrics, METRIC_answers_503), 2);
+    uint64_t answers = 0;
+    for (int metric = 0; metric < METRIC_COUNT; metric++)
+        if (metrics_answer((enum metric)metric) != 0)
+            answers += metrics_read(metrics, (enum metric)metric);
+    assert_int_equal(answers, LENGTH(statuses));
+    /* 404 is the answer on no callback path */
+    assert_int_equal(metrics_read_gauge(metrics, METRIC_GAUGE_refused_in_a_row), 8);
+    metrics_count_answer(metrics, 200);
+    assert_int_equal(metrics_read_gauge(metrics, METRIC_GAUGE_refused_in_a_row), 0);
+    metrics_count_answer(metrics, 503);
+    assert_int_equal(metrics_read_gauge(metrics, METRIC_GAUGE_refused_in_a_row), 1);
+    metrics_free(metrics);
+}
+
+static void a_value_is_in_the_first_bucket_whose_bound_it_does_not_pass(void **state)
+{
+    struct metrics *metrics = metrics_new();
+    struct metrics_distribution now;
+    static const uint64_t values[] = {0, 1, 2, 3, 4, 256, 257, UINT64_C(1) << 40};
+    for (size_t i = 0; i < LENGTH(values); i++)
+        metrics_observe(metrics, METRIC_HISTOGRAM_commit_batch_records, values[i]);
+    metrics_read_histogram(metrics, METRIC_HISTOGRAM_commit_batch_records, &now);
+    assert_int_equal(now.buckets, 10);
+    assert_int_equal(now.bounds[0], 1);
+    assert_int_equal(now.bounds[8], 256);
+    static const uint64_t counts[] = {2, 1, 2, 0, 0, 0, 0, 0, 1, 2};
+    for (size_t i = 0; i < now.buckets; i++)
+        assert_int_equal(now.counts[i], counts[i]);
+    assert_int_equal(now.count, LENGTH(values));
+    assert_int_equal(now.sum, 0 + 1 + 2 + 3 + 4 + 256 + 257 + (UINT64_C(1) << 40));
+    metrics_free(metrics);
+}
+
+static void every_histogram_has_rising_bounds_and_a_unit_that_its_name_ends_in(void **state)
+{
+    for (int i = 0; i < METRIC_HISTOGRAM_COUNT; i++) {
+        struct metrics_distribution empty;
+        const struct metrics_description what = metrics_describe_histogram(
+            (enum metric_histogram)i);
+        metrics_read_histogram(NULL, (enum metric_histogram)i, &empty);
+        assert_int_equal(empty.count, 0);
+        assert_true(empty.buckets > 1 && empty.buckets <= METRICS_BUCKETS_MAX);
+        for (size_t bound = 1; bound < empty.buckets - 1; bound++)
+            assert_true(empty.bounds[bound] > empty.bounds[bound - 1]);
+        assert_string_equal(what.name + strlen(what.name) - strlen(what.unit), what.unit);
     }
 }
 
@@ -68,6 +127,9 @@ int main(void)
         cmocka_unit_test(counters_begin_at_zero_and_count_apart),
         cmocka_unit_test(a_test_that_does_not_count_may_pass_null),
         cmocka_unit_test(every_counter_has_a_name_of_its_own_and_a_help_text),
+        cmocka_unit_test(answers_count_by_status_and_refusals_in_a_row),
+        cmocka_unit_test(a_value_is_in_the_first_bucket_whose_bound_it_does_not_pass),
+        cmocka_unit_test(every_histogram_has_rising_bounds_and_a_unit_that_its_name_ends_in),
         cmocka_unit_test(nothing_is_lost_between_threads),
     };
     return cmocka_run_group_tests(tests, support_begin, NULL);
