@@ -4,6 +4,7 @@
 #include "request.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -155,6 +156,18 @@ int request_answer(struct request *request, int socket, const char *head_and_bod
         result = -1;
     request_drop(request);
     return result;
+}
+
+int request_answer_patiently(struct request *request, int socket, const char *head_and_body,
+                             size_t length)
+{
+    int flags = fcntl(socket, F_GETFL);
+    if (flags < 0 || fcntl(socket, F_SETFL, flags & ~O_NONBLOCK) != 0) {
+        request_drop(request);
+        return -1;
+    }
+    int result = request_answer(request, socket, head_and_body, length);
+    return fcntl(socket, F_SETFL, flags | O_NONBLOCK) == 0 ? result : -1;
 }
 
 void request_drop(struct request *request)

@@ -6,6 +6,8 @@
 #include "support.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,9 @@
 #include <unistd.h>
 
 #define BODY_MAX ((size_t)1000)
+
+/* An answer that no socket's buffer takes whole. */
+#define LARGE ((size_t)2 << 20)
 
 /* A worker's memory file, a connection, and the request that is being read. */
 struct peer {
@@ -141,6 +146,42 @@ static void an_answer_is_not_followed_by_the_end_of_the_connection(void **state)
     answer(peer, "Status: 200 OK\r\n\r\n");
     assert_int_equal(recv(peer->end, &byte, 1, 0), -1);
     assert_int_equal(errno, EAGAIN);
+}
+
+/* Reads from the peer's end as a slow web server does, until it has what it wants. */
+static void *read_slowly(void *argument)
+{
+    struct peer *peer = argument;
+    static char part[10000];
+    size_t got = 0;
+    while (got < LARGE) {
+        ssize_t received = recv(peer->end, part, sizeof part, 0);
+        if (received > 0)
+            got += (size_t)received;
+        else
+            support_sleep_ms(1);
+    }
+    return NULL;
+}
+
+static void an_answer_of_any_size_waits_for_its_peer(void **state)
+{
+    struct peer *peer = *state;
+    pthread_t reader;
+    char *large = malloc(LARGE);
+    assert_non_null(large);
+    memset(large, 'x', LARGE);
+    read_with(peer, WITH("REQUEST_METHOD", "GET"), "");
+    assert_int_equal(request_answer(&peer->request, peer->connection, large, LARGE), -1);
+    while (recv(peer->end, large, LARGE, 0) > 0)
+        continue; /* what of it went out */
+    memset(large, 'x', LARGE);
+    read_with(peer, WITH("REQUEST_METHOD", "GET"), "");
+    assert_int_equal(pthread_create(&reader, NULL, read_slowly, peer), 0);
+    assert_int_equal(request_answer_patiently(&peer->request, peer->connection, large, LARGE), 0);
+    pthread_join(reader, NULL);
+    assert_true(fcntl(peer->connection, F_GETFL) & O_NONBLOCK);
+    free(large);
 }
 
 static void many_requests_go_through_one_memory_file(void **state)
@@ -363,6 +404,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FRESH(a_request_is_read_and_its_answer_goes_to_the_socket),
         FRESH(an_answer_is_not_followed_by_the_end_of_the_connection),
+        FRESH(an_answer_of_any_size_waits_for_its_peer),
         FRESH(many_requests_go_through_one_memory_file),
         FRESH(the_path_ends_at_the_query),
         FRESH(what_the_web_server_did_not_send_is_empty),

@@ -1,0 +1,21 @@
+/* page: the files of the status page, which the program carries in itself. */
+#include "config.h"
+
+#include "page.h"
+
+#include <string.h>
+
+#include "page_table.inc"
+
+const struct page_file *page_at(size_t index)
+{
+    return index < sizeof table / sizeof table[0] ? &table[index] : NULL;
+}
+
+const struct page_file *page_find(const char *name, size_t length)
+{
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (strlen(table[i].name) == length && memcmp(table[i].name, name, length) == 0)
+            return &table[i];
+    return NULL;
+}

@@ -1,0 +1,21 @@
+/* page: the files of the status page, which the program carries in itself. They are those in
+ * fcgi/page/, embedded at build time: a further one there needs no line here. */
+#ifndef PAGE_H
+#define PAGE_H
+
+#include <stddef.h>
+
+struct page_file {
+    const char *name; /* "" is the page itself */
+    const char *type; /* its Content-Type */
+    const char *bytes;
+    size_t length;
+};
+
+/* The file named NAME; NULL where there is none. */
+const struct page_file *page_find(const char *name, size_t length);
+
+/* The INDEX-th file, NULL behind the last. */
+const struct page_file *page_at(size_t index);
+
+#endif
