@@ -11,6 +11,8 @@ static const struct {
     const char *header; /* a further header line, or "" */
 } statuses[] = {
     {200, "OK", ""},
+    {304, "Not Modified", ""},
+    {308, "Permanent Redirect", ""},
     {400, "Bad Request", ""},
     {401, "Unauthorized", "WWW-Authenticate: Signature\r\n"},
     {404, "Not Found", ""},
@@ -45,17 +47,31 @@ static void add_member(struct text *body, const char *name, const char *value)
     text_add_json_string(body, value, strlen(value));
 }
 
+const char *answer_title(int status)
+{
+    return statuses[find_status(status)].title;
+}
+
+static void add_problem_body(struct text *body, int status, const char *detail, const char *pointer)
+{
+    text_addf(body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d",
+              answer_title(status), status);
+    add_member(body, "detail", detail);
+    if (pointer[0] != '\0')
+        add_member(body, "pointer", pointer);
+    text_add_string(body, "}\n");
+}
+
+void answer_add_problem_body(struct text *body, int status, const char *detail)
+{
+    add_problem_body(body, status, detail, "");
+}
+
 static void add_problem(struct text *text, int status, const char *detail, const char *pointer)
 {
-    size_t row = find_status(status);
     struct text body = {0};
-    text_addf(&body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d",
-              statuses[row].title, status);
-    add_member(&body, "detail", detail);
-    if (pointer[0] != '\0')
-        add_member(&body, "pointer", pointer);
-    text_add_string(&body, "}\n");
-    add_response(text, row, "application/problem+json", &body);
+    add_problem_body(&body, status, detail, pointer);
+    add_response(text, find_status(status), "application/problem+json", &body);
 }
 
 void answer_add_problem(struct text *text, int status, const char *detail)

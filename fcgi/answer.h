@@ -1,4 +1,5 @@
-/* answer: what the platform is told, as a CGI response. */
+/* answer: what the platform is told, as a CGI response; and what problems look like, whoever is
+ * told. */
 #ifndef ANSWER_H
 #define ANSWER_H
 
@@ -10,7 +11,13 @@
 /* Seconds after which a refused notification may come again. */
 #define ANSWER_RETRY_AFTER "5"
 
-/* Appends a problem (RFC 9457) with an HTTP STATUS that answer.c knows a title for. */
+/* The words behind an HTTP STATUS, of those that answer.c knows. */
+const char *answer_title(int status);
+
+/* Appends a problem (RFC 9457) as JSON, without a head. */
+void answer_add_problem_body(struct text *body, int status, const char *detail);
+
+/* Appends a problem as a response, with an HTTP STATUS that answer.c knows. */
 void answer_add_problem(struct text *text, int status, const char *detail);
 
 /* Appends the answer for a record that the store has kept, and returns its HTTP status.

@@ -62,6 +62,11 @@ struct connection *connection_of(struct ticket *ticket)
     return (struct connection *)(void *)((char *)ticket - offsetof(struct connection, ticket));
 }
 
+struct connection *connection_of_visit(struct visit *visit)
+{
+    return (struct connection *)(void *)((char *)visit - offsetof(struct connection, visit));
+}
+
 size_t connection_count(struct connection_list *list)
 {
     monitor_enter(&list->monitor);

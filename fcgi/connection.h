@@ -6,6 +6,7 @@
 #include "gather.h"
 #include "monitor.h"
 #include "request.h"
+#include "viewer.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -19,17 +20,20 @@
 #define CONNECTION_EVICT_IDLE_MS 1000
 
 /* Owned by one thread at a time: by the worker that its event went to, by the writer while its
- * ticket is there, by the epoll set in between. The list's functions touch nothing but the atomics
- * and the descriptor, which stays open for as long as the connection is listed. */
+ * ticket is there, by a viewer while its visit is there, by the epoll set in between. The list's
+ * functions touch nothing but the atomics and the descriptor, which stays open for as long as the
+ * connection is listed. */
 struct connection {
     int fd;
-    void *owner; /* the pool, for whoever gets the ticket back */
+    void *owner; /* the pool, for whoever gets the ticket or the visit back */
     struct gather gather;
     struct text ahead; /* bytes that came behind a whole request */
     size_t held;       /* bytes counted for it in the pool's total */
     struct request request;
-    struct ticket ticket;
-    atomic_int_fast64_t deadline_ms; /* when its peer must have sent a whole request; 0: no limit */
+    struct ticket ticket;              /* of a notification */
+    struct visit visit;                /* of somebody who reads */
+    atomic_int_fast64_t deadline_ms;   /* when its peer must have sent a whole request, or taken the
+                                          answer to   a visit; 0: no limit */
     atomic_int_fast64_t idle_since_ms; /* 0: it is not idle */
     struct connection *previous, *next;
 };
@@ -51,8 +55,9 @@ struct connection *connection_open(struct connection_list *list, int fd, size_t 
 /* Unlists, closes and frees the connection. */
 void connection_close(struct connection_list *list, struct connection *connection);
 
-/* The connection whose ticket this is. */
+/* The connection whose ticket, or visit, this is. */
 struct connection *connection_of(struct ticket *ticket);
+struct connection *connection_of_visit(struct visit *visit);
 
 size_t connection_count(struct connection_list *list);
 

@@ -46,6 +46,7 @@ struct receiver {
     struct intake *intake;
     struct delivery *delivery;
     struct upkeep *upkeep;
+    struct viewer *viewer;
 };
 
 static int complain(int code, const struct fault *fault)
@@ -213,9 +214,11 @@ static int start(struct receiver *receiver, struct fault *fault)
         start_delivery(receiver, fault) != 0)
         return -1;
     if (upkeep_start(&receiver->upkeep, options->state, intake_commit(receiver->intake),
-                     receiver->log, metrics, fault) != 0)
+                     receiver->log, metrics, fault) != 0 ||
+        viewer_start(&receiver->viewer, options, intake_commit(receiver->intake), metrics,
+                     worker_seen_off, fault) != 0)
         return -1;
-    return worker_start(receiver->pool, receiver->intake, fault);
+    return worker_start(receiver->pool, receiver->intake, receiver->viewer, fault);
 }
 
 /* Ends in the order in which nothing is lost: no more requests, the last batch, the status file. */
@@ -225,6 +228,7 @@ static void stop(struct receiver *receiver, const char *reason)
     bool running = receiver->upkeep != NULL;
     if (running)
         worker_drain(receiver->pool);
+    viewer_stop(receiver->viewer);
     delivery_stop(receiver->delivery);
     upkeep_stop(receiver->upkeep);
     if (receiver->intake != NULL)

@@ -6,6 +6,7 @@
 #include "answer.h"
 #include "connection.h"
 #include "moment.h"
+#include "route.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,6 +45,7 @@ struct worker_pool {
     struct log *log;
     struct metrics *metrics;
     struct intake *intake;
+    struct viewer *viewer;
     int epoll;
     int stop_event; /* readable when the threads are to end */
     struct connection_list connections;
@@ -119,6 +121,22 @@ static void log_unanswered(struct worker_pool *pool, const struct ticket *ticket
     text_release(&line);
 }
 
+/* The request is answered, or could not be. It may be another thread's connection, or freed, when
+ * this returns. */
+static void conclude(struct worker_pool *pool, struct connection *connection, bool sent)
+{
+    /* While draining, an answer is the last one: a web server that reads the end behind it does not
+     * send another request into a connection that is about to be closed. */
+    bool keep = sent && connection->gather.keep &&
+                (!atomic_load(&pool->draining) || connection->ahead.length > 0);
+    gather_reset(&connection->gather);
+    count_held(pool, connection);
+    if (keep)
+        await(pool, connection, false, EPOLL_CTL_MOD);
+    else
+        drop(pool, connection);
+}
+
 void worker_reply(struct ticket *ticket, int status, const struct text *answer)
 {
     struct connection *connection = connection_of(ticket);
@@ -133,16 +151,14 @@ void worker_reply(struct ticket *ticket, int status, const struct text *answer)
         metrics_count_answer(pool->metrics, status);
     else
         log_unanswered(pool, ticket, status);
-    /* While draining, an answer is the last one: a web server that reads the end behind it does not
-     * send another request into a connection that is about to be closed. */
-    bool keep = sent && connection->gather.keep &&
-                (!atomic_load(&pool->draining) || connection->ahead.length > 0);
-    gather_reset(&connection->gather);
-    count_held(pool, connection);
-    if (keep)
-        await(pool, connection, false, EPOLL_CTL_MOD);
-    else
-        drop(pool, connection);
+    conclude(pool, connection, sent);
+}
+
+void worker_seen_off(struct visit *visit, bool sent)
+{
+    struct connection *connection = connection_of_visit(visit);
+    atomic_store_explicit(&connection->deadline_ms, 0, memory_order_relaxed);
+    conclude(connection->owner, connection, sent);
 }
 
 static void reject(struct connection *connection, int status, const char *detail)
@@ -153,56 +169,51 @@ static void reject(struct connection *connection, int status, const char *detail
     text_release(&answer);
 }
 
-/* Rejects what the platform, or somebody in its place, sent; that is worth a line. */
-static void reject_logged(struct worker_pool *pool, struct connection *connection, int status,
-                          const char *detail)
+static void log_rejected(struct worker_pool *pool, const struct route *route)
 {
     struct text line = {0};
     log_begin(&line, "rejected");
-    text_addf(&line, ",\"status\":%d,\"reason\":\"%s\"", status, detail);
+    text_addf(&line, ",\"status\":%d,\"reason\":\"%s\"", route->status, route->detail);
     log_end(&line);
     log_lines(pool->log, &line, 1);
     text_release(&line);
-    reject(connection, status, detail);
 }
 
-static bool is_callback(const struct options *options, const struct request *request)
+static void take_in(struct worker_pool *pool, struct connection *connection)
 {
-    const struct options_list *paths = &options->callbacks;
-    for (size_t i = 0; i < paths->length; i++)
-        if (strlen(paths->items[i]) == request->path_length &&
-            memcmp(paths->items[i], request->path, request->path_length) == 0)
-            return true;
-    return false;
+    const struct text *body = &connection->gather.body;
+    connection->ticket = (struct ticket){
+        .record = {.body = body->length > 0 ? body->bytes : "", .body_length = body->length}};
+    intake_take(pool->intake, &connection->ticket);
 }
 
-static bool is_signed(const struct trust *trust, const struct request *request)
+static void show(struct worker_pool *pool, struct connection *connection,
+                 const struct site_place *place)
 {
-    return trust_accepts_signature(trust, request_parameter(request, "HTTP_TIMESTAMP"),
-                                   request_parameter(request, "HTTP_NONCE"),
-                                   request_parameter(request, "HTTP_SIGNATURE"));
+    connection->visit = (struct visit){
+        .request = &connection->request, .socket = connection->fd, .place = place};
+    atomic_store_explicit(&connection->deadline_ms, moment_monotonic_ms() + WORKER_VIEW_MS,
+                          memory_order_relaxed);
+    viewer_take(pool->viewer, &connection->visit);
 }
 
 /* The whole request is there: who wants it? */
-static void route(struct worker_pool *pool, struct connection *connection)
+static void hand_over(struct worker_pool *pool, struct connection *connection)
 {
-    const struct request *request = &connection->request;
+    const struct route route = route_find(pool->options, pool->trust, &connection->request);
     metrics_add(pool->metrics, METRIC_requests, 1);
-    if (!is_callback(pool->options, request)) {
-        reject(connection, 404, "there is nothing at this path");
-    } else if (strcmp(request->method, "POST") != 0) {
-        reject(connection, 405, "this path takes notifications by POST");
-    } else if (!is_signed(pool->trust, request)) {
-        reject_logged(pool, connection, 401, "the request is not signed with a token known here");
-    } else if (request->body == REQUEST_BODY_INCOMPLETE) {
-        reject_logged(pool, connection, 400, "the body is not as long as announced");
-    } else if (request->body == REQUEST_BODY_TOO_LARGE) {
-        reject_logged(pool, connection, 413, "the body is larger than the limit");
-    } else {
-        const struct text *body = &connection->gather.body;
-        connection->ticket = (struct ticket){
-            .record = {.body = body->length > 0 ? body->bytes : "", .body_length = body->length}};
-        intake_take(pool->intake, &connection->ticket);
+    switch (route.to) {
+    case ROUTE_INTAKE:
+        take_in(pool, connection);
+        break;
+    case ROUTE_VIEW:
+        show(pool, connection, route.place);
+        break;
+    case ROUTE_BACK:
+        if (route.logged)
+            log_rejected(pool, &route);
+        reject(connection, route.status, route.detail);
+        break;
     }
 }
 
@@ -216,7 +227,7 @@ static void handle(struct worker *worker, struct connection *connection)
         drop(worker->pool, connection);
         return;
     }
-    route(worker->pool, connection);
+    hand_over(worker->pool, connection);
 }
 
 /* What is to become of a connection after some of its bytes were taken. */
@@ -422,9 +433,11 @@ static void join(struct worker_pool *pool)
         }
 }
 
-int worker_start(struct worker_pool *pool, struct intake *intake, struct fault *fault)
+int worker_start(struct worker_pool *pool, struct intake *intake, struct viewer *viewer,
+                 struct fault *fault)
 {
     pool->intake = intake;
+    pool->viewer = viewer;
     if (request_library_init(fault) != 0)
         return -1;
     for (size_t i = 0; i < pool->options->workers; i++) {
@@ -464,6 +477,7 @@ void worker_drain(struct worker_pool *pool)
 {
     int64_t now_ms = moment_monotonic_ms(), until_ms = now_ms + WORKER_DRAIN_MS;
     atomic_store(&pool->draining, true);
+    viewer_leave(pool->viewer);
     epoll_ctl(pool->epoll, EPOLL_CTL_DEL, pool->listener, NULL);
     do {
         now_ms = moment_monotonic_ms();

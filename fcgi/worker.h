@@ -8,6 +8,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "options.h"
+#include "viewer.h"
 
 /* A request must be whole this long after its first byte; a web server has it whole before it
  * sends. */
@@ -15,6 +16,10 @@
 
 /* A new connection must send its first byte within this time. Kept ones may be silent for ever. */
 #define WORKER_FIRST_BYTE_MS 30000
+
+/* Somebody who reads must have taken the whole answer within this time; the site file has nginx
+ * wait for 10 s. */
+#define WORKER_VIEW_MS 8000
 
 /* How often worker_tick wants to be called. */
 #define WORKER_TICK_MS 250
@@ -43,8 +48,12 @@ int worker_new(struct worker_pool **pool, int listener, const struct options *op
 /* What intake calls with an answer. Thread-safe. */
 intake_reply worker_reply;
 
-/* Starts the threads, which hand what they read to INTAKE. */
-int worker_start(struct worker_pool *pool, struct intake *intake, struct fault *fault);
+/* What the viewer calls when a visit is done. Thread-safe. */
+viewer_done worker_seen_off;
+
+/* Starts the threads, which hand what they read to INTAKE, and who wants to read to VIEWER. */
+int worker_start(struct worker_pool *pool, struct intake *intake, struct viewer *viewer,
+                 struct fault *fault);
 
 /* Ends connections that took too long, and takes up accepting where it was left for lack of
  * descriptors. Fails when the listening socket is of no use any more. Call it every WORKER_TICK_MS.
@@ -53,7 +62,7 @@ int worker_tick(struct worker_pool *pool, struct fault *fault);
 
 /* Stops accepting, lets every request that has begun to arrive be answered, closes connections, and
  * ends the threads: within WORKER_DRAIN_MS and a little. What waits for the store is answered by
- * the writer, so intake_stop comes after. */
+ * the writer, and what is being read by the viewer, so intake_stop and viewer_stop come after. */
 void worker_drain(struct worker_pool *pool);
 
 /* Frees the pool. Safe on NULL. */

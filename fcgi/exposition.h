@@ -1,0 +1,35 @@
+/* exposition: what Prometheus reads: the books' totals and what this process has counted, as
+ * OpenMetrics 1.0 or as Prometheus' text format 0.0.4. */
+#ifndef EXPOSITION_H
+#define EXPOSITION_H
+
+#include "metrics.h"
+#include "store.h"
+#include "text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What the process has to say; all is lent. */
+struct exposition_process {
+    const char *version;
+    int64_t start_ms, now_ms; /* since 1970 */
+    const struct metrics *metrics;
+    size_t queue_length; /* notifications that wait for the disk */
+    bool store_writable; /* as the last write told */
+    uint64_t quarantine_max, quarantine_bytes_max;
+};
+
+/* Whether an Accept header (NULL: none) asks for OpenMetrics. */
+bool exposition_wants_openmetrics(const char *accept);
+
+/* The Content-Type of either form. */
+const char *exposition_type(bool openmetrics);
+
+/* Appends all metrics. Where the store cannot be read within LIMIT_MS its part is left out, and
+ * upgrade_receiver_store_up is 0. */
+void exposition_write(const struct exposition_process *process, struct store_reader *reader,
+                      int64_t limit_ms, bool openmetrics, struct text *out);
+
+#endif

@@ -1,0 +1,31 @@
+/* route: where a whole request goes: to intake, to what can be read, or back with a status. */
+#ifndef ROUTE_H
+#define ROUTE_H
+
+#include "options.h"
+#include "request.h"
+#include "site.h"
+#include "trust.h"
+
+#include <stdbool.h>
+
+enum route_to {
+    ROUTE_INTAKE, /* a body for the books */
+    ROUTE_VIEW,   /* something to read */
+    ROUTE_BACK,   /* an answer without either */
+};
+
+struct route {
+    enum route_to to;
+    const struct site_place *place; /* of ROUTE_VIEW */
+    int status;                     /* of ROUTE_BACK */
+    const char *detail;
+    bool logged; /* the platform, or somebody in its place, sent what deserves a line */
+};
+
+/* Judges everything but the body's content. A callback path wins over a place of the same name.
+ * Thread-safe. */
+struct route route_find(const struct options *options, const struct trust *trust,
+                        const struct request *request);
+
+#endif

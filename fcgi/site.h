@@ -1,0 +1,64 @@
+/* site: what can be read over HTTP beside the callback: the status page, its documents, metrics and
+ * health. One request in, one CGI response out; who runs it, and when, is viewer.h's. */
+#ifndef SITE_H
+#define SITE_H
+
+#include "commit.h"
+#include "metrics.h"
+#include "options.h"
+#include "store.h"
+#include "text.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* How long the store may be read for one answer. */
+#define SITE_READ_MS 1000
+
+/* How long, from its arrival, a request for readiness may wait for the writer's proof. */
+#define SITE_READY_MS 2000
+
+/* Seconds after which what was answered 503 may come again. */
+#define SITE_RETRY_AFTER "1"
+
+/* What the answers are made from; all is lent. */
+struct site {
+    const struct options *options;
+    struct commit *commit;
+    const struct metrics *metrics;
+    int64_t start_ms;    /* of the process, since 1970 */
+    atomic_bool leaving; /* the process ends: not ready any more */
+};
+
+/* What an answer takes, and so in whose thread it can be made. */
+enum site_pace {
+    SITE_AT_ONCE, /* nothing: in any */
+    SITE_READS,   /* the store, for SITE_READ_MS at most */
+    SITE_WAITS,   /* the writer, for SITE_READY_MS at most */
+};
+
+struct site_place; /* a row of the table of paths */
+
+/* The request, whose texts are lent; NULL where the web server sent none. */
+struct site_request {
+    const char *method, *path;
+    size_t path_length;
+    const char *query; /* behind the ?, not decoded */
+    const char *if_none_match, *accept;
+    int64_t since_ms; /* when it arrived (monotonic) */
+};
+
+/* The place at a path; NULL where there is none. */
+const struct site_place *site_find(const char *path, size_t length);
+enum site_pace site_pace(const struct site_place *place);
+
+/* Appends the whole response. READER, of the calling thread, may be NULL for SITE_AT_ONCE and
+ * SITE_WAITS. Thread-safe. */
+void site_answer(const struct site *site, const struct site_place *place,
+                 const struct site_request *request, struct store_reader *reader, struct text *out);
+
+/* Appends the response for which there is no time: 503. */
+void site_refuse(const struct site_request *request, const char *detail, struct text *out);
+
+#endif

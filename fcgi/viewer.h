@@ -1,0 +1,60 @@
+/* viewer: a few threads that answer what can be read (site.h), beside the callback and never in its
+ * way: they have a lower priority than all that keeps notifications, readers of their own, and a
+ * bound on what waits for them. */
+#ifndef VIEWER_H
+#define VIEWER_H
+
+#include "fault.h"
+#include "request.h"
+#include "site.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Threads that read the store for answers. One more waits for the writer where readiness is asked
+ * for: however busy the others are, that has its answer. */
+#define VIEWER_THREADS 2
+
+/* Requests that may wait for them (and as many for the one); more are answered 503. */
+#define VIEWER_QUEUE_MAX 32
+
+/* One that has waited for this long is answered 503: whoever asked may have gone. */
+#define VIEWER_WAIT_MS 4000
+
+/* How much lower than the others' their priority is (nice). */
+#define VIEWER_NICE 10
+
+/* How long a thread that has nothing to do keeps the store's files open. */
+#define VIEWER_KEEP_MS 1000
+
+/* A request on its way to its answer; embedded in what its owner knows it by. */
+struct visit {
+    struct request *request; /* read; lent until the visit is done */
+    int socket;
+    const struct site_place *place; /* what it is for */
+    int64_t since_ms;               /* when it was taken */
+    struct visit *next;             /* the queue's */
+};
+
+/* Tells that the visit is done and its owner's again: the request is released, its answer SENT or
+ * not. Called once per visit, in a viewer's thread or in the one that called viewer_take. */
+typedef void viewer_done(struct visit *visit, bool sent);
+
+struct viewer;
+
+/* Starts the threads. All is lent for the viewer's lifetime. Gives *VIEWER. */
+int viewer_start(struct viewer **viewer, const struct options *options, struct commit *commit,
+                 struct metrics *metrics, viewer_done *done, struct fault *fault);
+
+/* Takes a visit with request, socket and place set. Thread-safe; never waits. */
+void viewer_take(struct viewer *viewer, struct visit *visit);
+
+/* The process ends soon: from now on it is not ready. Thread-safe. Safe on NULL. */
+void viewer_leave(struct viewer *viewer);
+
+/* Ends the threads behind the answers under way; what still waits is done without one. No take may
+ * come any more. Safe on NULL. */
+void viewer_stop(struct viewer *viewer);
+
+#endif
