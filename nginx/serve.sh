@@ -108,7 +108,7 @@ configure_nginx() {
         listen6="s|^( *listen) +\[::\]:[0-9]+|\1 [::1]:$port|"
     fi
     ln -s "$state/tls" "$run/tls"
-    cp "$NGINX/upgrade-receiver.params" "$run/"
+    cp "$NGINX"/upgrade-receiver*.params "$run/"
     sed -E \
         -e "s|^( *listen) +[0-9]+|\1 127.0.0.1:$port|" -e "$listen6" \
         -e "s|^( *server) +unix:/run/upgrade-receiver/|\1 unix:$run/receiver/|" \
