@@ -128,7 +128,8 @@ static const char version_2[] =
     " WHERE s.seq = upgrade.seq);"
     "CREATE INDEX upgrade_in_progress ON upgrade (operation, began_at) WHERE state = 0;"
     "CREATE INDEX upgrade_fail ON upgrade (operation) WHERE state = 2;"
-    "CREATE INDEX upgrade_fail_code ON upgrade (operation, error_code) WHERE state = 2;"
+    /* by code first: it leads to the operations that have failures with it, too */
+    "CREATE INDEX upgrade_fail_code ON upgrade (error_code, operation) WHERE state = 2;"
     "CREATE INDEX upgrade_contradictory ON upgrade (operation) WHERE contradictory = 1;"
     /* a description that came with it */
     "ALTER TABLE failure ADD COLUMN example TEXT NOT NULL DEFAULT '';"
@@ -137,11 +138,11 @@ static const char version_2[] =
     "  1, 64) FROM upgrade u JOIN notification n ON n.seq = u.seq"
     " WHERE u.state = 2 AND u.operation = failure.operation"
     " AND u.error_code = failure.error_code LIMIT 1), '');"
-    "CREATE INDEX failure_code ON failure (error_code, operation);"
     "CREATE TABLE move (" /* upgrades that have ended, by the versions of their results */
     " operation INTEGER NOT NULL, source TEXT NOT NULL, target TEXT NOT NULL,"
     " success INTEGER NOT NULL, fail INTEGER NOT NULL,"
     " PRIMARY KEY (operation, source, target)) WITHOUT ROWID;"
+    "CREATE INDEX move_count ON move (operation, success + fail);"
     "INSERT INTO move SELECT u.operation, coalesce(json_extract(n.body, '$.sourceVersion'), ''),"
     " coalesce(json_extract(n.body, '$.targetVersion'), ''), sum(u.state = 1), sum(u.state = 2)"
     " FROM upgrade u JOIN notification n ON n.seq = u.seq WHERE u.state > 0 GROUP BY 1, 2, 3;"
@@ -155,19 +156,19 @@ static const char version_2[] =
     " notify_type TEXT NOT NULL, result TEXT NOT NULL, count INTEGER NOT NULL,"
     " PRIMARY KEY (notify_type, result)) WITHOUT ROWID;"
     "INSERT INTO kind SELECT coalesce(json_extract(body, '$.notifyType'), ''),"
-    " CASE json_extract(body, '$.notifyType')"
-    " WHEN 'swUpgradeResultNotify' THEN json_extract(body, '$.swUpgradeResult')"
-    " WHEN 'fwUpgradeResultNotify' THEN coalesce(nullif(json_extract(body, '$.status'), ''),"
-    "  json_extract(body, '$.Status')) ELSE '' END, count(*) FROM notification GROUP BY 1, 2;"
-    "CREATE TABLE span (" /* seq >> STORE_SPAN_BITS: between which times it was received */
-    " id INTEGER PRIMARY KEY, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL);"
-    "INSERT INTO span SELECT seq >> 10, min(received_at), max(received_at) FROM notification"
-    " GROUP BY 1;"
-    "ALTER TABLE totals ADD COLUMN last_at INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE totals ADD COLUMN pruned_notifications INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE totals ADD COLUMN pruned_repeats INTEGER NOT NULL DEFAULT 0;"
-    "UPDATE totals SET last_at = coalesce((SELECT received_at FROM notification"
-    " ORDER BY seq DESC LIMIT 1), 0);";
+    " coalesce(" STORE_RESULT_OF(
+        "body") ", ''), count(*) FROM notification GROUP BY 1, 2;"
+                "CREATE TABLE span (" /* seq >> STORE_SPAN_BITS: between which times it was received
+                                       */
+                " id INTEGER PRIMARY KEY, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL);"
+                "INSERT INTO span SELECT seq >> 10, min(received_at), max(received_at) FROM "
+                "notification"
+                " GROUP BY 1;"
+                "ALTER TABLE totals ADD COLUMN last_at INTEGER NOT NULL DEFAULT 0;"
+                "ALTER TABLE totals ADD COLUMN pruned_notifications INTEGER NOT NULL DEFAULT 0;"
+                "ALTER TABLE totals ADD COLUMN pruned_repeats INTEGER NOT NULL DEFAULT 0;"
+                "UPDATE totals SET last_at = coalesce((SELECT received_at FROM notification"
+                " ORDER BY seq DESC LIMIT 1), 0);";
 
 _Static_assert(STORE_SPAN_BITS == 10, "version 2 lays the spans out");
 

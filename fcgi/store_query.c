@@ -20,7 +20,8 @@ int store_place_read(const struct store_place *place, int64_t numbers[], int cou
     for (int i = 0; i < count; i++) {
         char *end;
         numbers[i] = strtoll(at, &end, 10);
-        if (at[0] < '0' || at[0] > '9' || *end != (i < count - 1 ? '.' : '\0'))
+        const char *digit = at[0] == '-' ? at + 1 : at;
+        if (*digit < '0' || *digit > '9' || *end != (i < count - 1 ? '.' : '\0'))
             return fault_set(fault, "after: no place that a page has named");
         at = end + 1;
     }
@@ -53,13 +54,13 @@ int store_query_rows(struct store_reader *reader, sqlite3_stmt *read, size_t mos
     size_t count = 0;
     int step = SQLITE_DONE, result = 0;
     bool left = false;
-    while (result == 0 && !left && (step = sqlite3_step(read)) == SQLITE_ROW) {
-        left = count++ == most;
+    while (result >= 0 && !left && (step = sqlite3_step(read)) == SQLITE_ROW) {
+        left = count++ == most || result > 0;
         if (!left)
             result = take(read, taker);
     }
     if (store_reader_finish(reader, read, step == SQLITE_ROW ? SQLITE_DONE : step, fault) != 0 ||
-        result != 0)
+        result < 0)
         return -1;
     if (more != NULL)
         *more = left;
@@ -124,11 +125,11 @@ int store_find_operations(struct store_reader *reader, const char *app_id, const
     static const char by_name[] = "SELECT " OPERATION_COLUMNS " FROM operation"
                                   " WHERE operation_id = ?1 AND (?2 IS NULL OR app_id = ?2)"
                                   " ORDER BY last_seq DESC";
-    /* Behind every name that begins so stands the beginning with the last of all characters. */
+    /* Behind every name that begins so stands the beginning with a byte that no text has. */
     static const char by_prefix[] =
-        "SELECT " OPERATION_COLUMNS " FROM operation"
-        " WHERE operation_id >= ?1 AND operation_id < ?1 || char(1114111)"
-        " AND (?2 IS NULL OR app_id = ?2)"
+        "SELECT " OPERATION_COLUMNS " FROM (SELECT * FROM operation INDEXED BY operation_name"
+        "  WHERE operation_id >= ?1 AND operation_id < ?1 || CAST(x'FF' AS TEXT)"
+        "  AND (?2 IS NULL OR app_id = ?2) ORDER BY operation_id LIMIT ?3)"
         " ORDER BY last_seq DESC";
     struct operation_taker taker = {.each = each, .owner = owner};
     sqlite3_stmt *read = store_query_prepare(reader, prefix ? by_prefix : by_name, NULL, 0, fault);
@@ -137,6 +138,7 @@ int store_find_operations(struct store_reader *reader, const char *app_id, const
     sqlite3_bind_text(read, 1, operation_id, -1, SQLITE_STATIC);
     if (app_id != NULL)
         sqlite3_bind_text(read, 2, app_id, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(read, 3, STORE_PAGE_MAX);
     return store_query_rows(reader, read, most, take_operation, &taker, NULL, fault);
 }
 
@@ -197,7 +199,7 @@ int store_list_moves(struct store_reader *reader, int64_t operation, size_t most
     sqlite3_stmt *read = store_query_prepare(
         reader,
         "SELECT source, target, success, fail FROM move"
-        " WHERE operation = ?1 AND success + fail > 0 ORDER BY success + fail DESC, source, target",
+        " WHERE operation = ?1 AND success + fail > 0 ORDER BY success + fail DESC",
         &operation, 1, fault);
     return read == NULL ? -1 : store_query_rows(reader, read, most, take_move, &taker, more, fault);
 }

@@ -2,8 +2,8 @@
  *
  * Like store.h an interface without SQL, on the same readers. Every list is read in pages: a call
  * reads MOST rows at most, beginning behind a place, and says where the next page begins. What a
- * page costs does not depend on how much the store holds. A reader is used by one thread at a time.
- */
+ * page costs does not depend on how much the store holds, unless its function says so. A reader is
+ * used by one thread at a time. */
 #ifndef STORE_QUERY_H
 #define STORE_QUERY_H
 
@@ -26,9 +26,9 @@
 /* Bytes of a place, with the NUL. */
 #define STORE_PLACE_MAX 72
 
-/* Where a page begins and ends: opaque, of digits and dots only, so that it can stand in a URL and
- * on a command line as it is. "" is the beginning, and behind the last page. A text that is no
- * place fails a list with a fault that says so. */
+/* Where a page begins and ends: opaque, of digits, dots and dashes only, so that it can stand in a
+ * URL and on a command line as it is. "" is the beginning, and behind the last page. A text that is
+ * no place fails a list with a fault that says so. */
 struct store_place {
     char text[STORE_PLACE_MAX];
 };
@@ -56,8 +56,8 @@ struct store_operation_row {
     bool pruned; /* its notifications and upgrades are gone; the counters stay */
 };
 
-/* What gets a row; what it points to is lent for the call. Another result than 0 ends the reading,
- * which then fails without a fault of its own. */
+/* What gets a row; what it points to is lent for the call. 0: go on. A result above 0 ends the page
+ * behind this row; one below ends the reading, which then fails without a fault of its own. */
 typedef int store_each_operation(void *owner, const struct store_operation_row *row);
 
 /* Operations, the latest changed first. */
@@ -65,8 +65,8 @@ int store_list_operations(struct store_reader *reader, const struct store_place 
                           store_each_operation *each, void *owner, struct store_place *next,
                           struct fault *fault);
 
-/* Operations named OPERATION_ID (with PREFIX: whose name begins so), the latest changed first, of
- * APP_ID where that is not NULL. */
+/* Operations named OPERATION_ID (with PREFIX: the first STORE_PAGE_MAX by name of those whose name
+ * begins so), the latest changed first, of APP_ID where that is not NULL. */
 int store_find_operations(struct store_reader *reader, const char *app_id, const char *operation_id,
                           bool prefix, size_t most, store_each_operation *each, void *owner,
                           struct fault *fault);
@@ -129,12 +129,14 @@ struct store_upgrade_filter {
 
 /* Upgrades in an order that stays: in progress by their beginning, failures by operation (the
  * newest first) and then as they came, others in no order that means anything. Those of operations
- * that were pruned are gone. */
+ * that were pruned are gone. Two conditions at once may pass over rows that meet the first alone.
+ */
 int store_list_upgrades(struct store_reader *reader, const struct store_upgrade_filter *filter,
                         const struct store_place *after, size_t most, store_each_upgrade *each,
                         void *owner, struct store_place *next, struct fault *fault);
 
-/* The upgrades of one device, those of the newest operation first. */
+/* The upgrades of one device, those of the newest operation first. Looks for it in each operation.
+ */
 int store_list_device(struct store_reader *reader, const char *device_id,
                       const struct store_place *after, size_t most, store_each_upgrade *each,
                       void *owner, struct store_place *next, struct fault *fault);
@@ -144,7 +146,8 @@ int store_find_upgrades(struct store_reader *reader, int64_t operation, const ch
                         store_each_upgrade *each, void *owner, size_t *count, struct fault *fault);
 
 /* Notifications about one device in one operation (0: those that belong to none) and, where that is
- * not NULL, of one sub-operation, the latest first. */
+ * not NULL, of one sub-operation, the latest first. Sorts the numbers of all that the device has
+ * there. */
 typedef int store_each_kept(void *owner, const struct store_kept *kept);
 int store_list_notifications(struct store_reader *reader, const char *device_id, int64_t operation,
                              const char *sub_operation_id, size_t most, store_each_kept *each,

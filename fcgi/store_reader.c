@@ -87,11 +87,27 @@ fail:
     return -1;
 }
 
+/* For sqlite3_progress_handler: whether to give up. */
+static int is_late(void *argument)
+{
+    const struct store_reader *reader = argument;
+    return reader->begun && reader->limited && moment_monotonic_ms() >= reader->until_ms;
+}
+
+static int fail_late(struct fault *fault)
+{
+    return fault_set(fault, "reading took longer than it may");
+}
+
 sqlite3_stmt *store_reader_prepare(struct store_reader *reader, const char *sql,
                                    struct fault *fault)
 {
     sqlite3_stmt *statement = NULL;
-    if (sqlite3_prepare_v2(reader->db, sql, -1, &statement, NULL) != SQLITE_OK)
+    int code = is_late(reader) ? SQLITE_INTERRUPT /* many short ones take their time, too */
+                               : sqlite3_prepare_v2(reader->db, sql, -1, &statement, NULL);
+    if (code == SQLITE_INTERRUPT)
+        fail_late(fault);
+    else if (code != SQLITE_OK)
         store_fault(reader->db, fault, reader->path);
     return statement;
 }
@@ -100,18 +116,11 @@ int store_reader_finish(struct store_reader *reader, sqlite3_stmt *statement, in
                         struct fault *fault)
 {
     if (step == SQLITE_INTERRUPT)
-        fault_set(fault, "reading took longer than it may");
+        fail_late(fault);
     else if (step != SQLITE_DONE)
         store_fault(reader->db, fault, reader->path);
     sqlite3_finalize(statement);
     return step == SQLITE_DONE ? 0 : -1;
-}
-
-/* For sqlite3_progress_handler: whether to give up. */
-static int is_late(void *argument)
-{
-    const struct store_reader *reader = argument;
-    return moment_monotonic_ms() >= reader->until_ms;
 }
 
 int store_read_begin(struct store_reader *reader, int64_t limit_ms, struct fault *fault)
@@ -124,8 +133,9 @@ int store_read_begin(struct store_reader *reader, int64_t limit_ms, struct fault
         return -1;
     }
     reader->begun = true;
+    reader->limited = limit_ms > 0;
     reader->until_ms = moment_monotonic_ms() + limit_ms;
-    if (limit_ms > 0)
+    if (reader->limited)
         sqlite3_progress_handler(reader->db, LIMIT_STEPS, is_late, reader);
     return 0;
 }

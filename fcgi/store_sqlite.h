@@ -41,6 +41,13 @@
 /* Bytes of a description that is kept as an example for its error code. */
 #define STORE_EXAMPLE_MAX 256
 
+/* SQL: the result that BODY, of the upgrade family, tells; NULL: none. */
+#define STORE_RESULT_OF(body)                                                                     \
+    " CASE json_extract(" body ", '$.notifyType')"                                                \
+    " WHEN 'swUpgradeResultNotify' THEN json_extract(" body ", '$.swUpgradeResult')"              \
+    " WHEN 'fwUpgradeResultNotify' THEN coalesce(nullif(json_extract(" body ", '$.status'), '')," \
+    " json_extract(" body ", '$.Status')) END"
+
 /* X(name, SQL): every statement of the writer. */
 #define STORE_STATEMENTS(X)                                                                        \
     X(begin, "BEGIN IMMEDIATE")                                                                    \
@@ -182,9 +189,10 @@ struct store_reader {
     char *path;
     sqlite3 *db; /* NULL: not open */
     struct store_identity identity;
-    int64_t opened;   /* how often */
-    bool begun;       /* between store_read_begin and store_read_end */
-    int64_t until_ms; /* when what is begun must be read, by the monotonic clock */
+    int64_t opened; /* how often */
+    bool begun;     /* between store_read_begin and store_read_end */
+    bool limited;   /* what is begun must be read by UNTIL_MS, by the monotonic clock */
+    int64_t until_ms;
 };
 
 /* store_reader.c: opens the store unless it is open already, and still the same file. It is opened

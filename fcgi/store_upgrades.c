@@ -19,7 +19,8 @@
     " json_extract(n.body, '$.curVersion'), json_extract(n.body, '$.targetVersion'),"        \
     " json_extract(n.body, '$.sourceVersion'), json_extract(n.body, '$.upgradeTime'),"       \
     " coalesce(json_extract(n.body, '$.resultDesc'), json_extract(n.body, '$.statusDesc'))," \
-    " u.error_code, json_extract(n.body, '$.description'), u.seq, u.began_at,"               \
+    " coalesce(u.error_code, json_extract(n.body, '$.errorCode')),"                          \
+    " json_extract(n.body, '$.description'), u.seq, u.began_at,"                             \
     " max(n.received_at, coalesce(s.received_at, n.received_at)), u.operation,"              \
     " u.id, u.device, u.sub_operation"
 #define UPGRADE_JOINS \
@@ -29,6 +30,7 @@ struct upgrade_taker {
     store_each_upgrade *each;
     void *owner;
     size_t count;
+    bool enough; /* EACH wants no more */
     /* of the last row */
     int64_t operation, id, began_ms, device, sub_operation;
 };
@@ -63,7 +65,9 @@ static int take_upgrade(sqlite3_stmt *read, void *argument)
     taker->id = sqlite3_column_int64(read, column++);
     taker->device = sqlite3_column_int64(read, column++);
     taker->sub_operation = sqlite3_column_int64(read, column++);
-    return taker->each(taker->owner, &row);
+    int result = taker->each(taker->owner, &row);
+    taker->enough = result > 0;
+    return result;
 }
 
 /* Parameters behind those of an operation and a place, ?1 to ?4. */
@@ -89,9 +93,9 @@ struct walk {
 static const struct walk walk_all = {"upgrade_device",
                                      " AND (u.device, u.sub_operation, u.id) > (?2, ?3, ?4)",
                                      " ORDER BY u.device, u.sub_operation, u.id", 3};
-static const struct walk walk_in_progress = {
-    "upgrade_in_progress", " AND u.state = 0 AND (u.began_at, u.id) > (?2, ?3) AND u.began_at < ?7",
-    " ORDER BY u.began_at, u.id", 2};
+static const struct walk walk_in_progress = {"upgrade_in_progress",
+                                             " AND u.state = 0 AND (u.began_at, u.id) > (?2, ?3)",
+                                             " ORDER BY u.began_at, u.id", 2};
 static const struct walk walk_fail = {"upgrade_fail", " AND u.state = 2 AND u.id > ?2",
                                       " ORDER BY u.id", 1};
 static const struct walk walk_fail_code = {"upgrade_fail_code",
@@ -134,16 +138,17 @@ static int list_one(struct store_reader *reader, const struct store_upgrade_filt
     snprintf(sql, sizeof sql,
              "SELECT" UPGRADE_COLUMNS " FROM operation o CROSS JOIN upgrade u INDEXED BY %s"
              " ON u.operation = o.id" UPGRADE_JOINS " WHERE o.id = ?1%s"
-             " AND (?5 < 0 OR u.state = ?5) AND (?6 = 0 OR u.contradictory = 1)%s",
-             walk->index, walk->where, walk->order);
+             " AND (?5 < 0 OR u.state = ?5) AND (?6 = 0 OR u.contradictory = 1)%s%s",
+             walk->index, walk->where,
+             filter->began_before_ms > 0 ? " AND u.state = 0 AND u.began_at < ?7" : "",
+             walk->order);
     sqlite3_stmt *read = store_query_prepare(reader, sql, bound, 1 + walk->place, fault);
     if (read == NULL)
         return -1;
     sqlite3_bind_int(read, PARAMETER_STATE, filter->of_state ? (int)filter->state : -1);
     sqlite3_bind_int(read, PARAMETER_CONTRADICTORY, filter->contradictory);
-    if (walk == &walk_in_progress)
-        sqlite3_bind_int64(read, PARAMETER_BEFORE,
-                           filter->began_before_ms > 0 ? filter->began_before_ms : INT64_MAX);
+    if (filter->began_before_ms > 0)
+        sqlite3_bind_int64(read, PARAMETER_BEFORE, filter->began_before_ms);
     if (walk == &walk_fail_code)
         sqlite3_bind_text(read, PARAMETER_CODE, filter->error_code, -1, SQLITE_STATIC);
     size_t before = taker->count;
@@ -161,10 +166,10 @@ static int64_t next_failing(struct store_reader *reader, int64_t from, const cha
 {
     sqlite3_stmt *read = store_query_prepare(
         reader,
-        code == NULL ? "SELECT id FROM operation WHERE id <= ?1 AND fail > 0"
-                       " ORDER BY id DESC LIMIT 1"
-                     : "SELECT operation FROM failure WHERE error_code = ?2 AND operation <= ?1"
-                       " AND count > 0 ORDER BY operation DESC LIMIT 1",
+        code == NULL ? "SELECT operation FROM upgrade INDEXED BY upgrade_fail"
+                       " WHERE state = 2 AND operation <= ?1 ORDER BY operation DESC LIMIT 1"
+                     : "SELECT operation FROM upgrade INDEXED BY upgrade_fail_code WHERE state = 2"
+                       " AND error_code = ?2 AND operation <= ?1 ORDER BY operation DESC LIMIT 1",
         &from, 1, fault);
     if (read == NULL)
         return -1;
@@ -193,8 +198,8 @@ static int list_all(struct store_reader *reader, const struct store_upgrade_filt
     while (!more && (operation = next_failing(reader, operation, filter->error_code, fault)) > 0) {
         if (operation != place[0])
             numbers[0] = 0;
-        if (list_one(reader, filter, walk, operation, numbers, most - taker->count, taker, &more,
-                     fault) != 0)
+        if (list_one(reader, filter, walk, operation, numbers,
+                     taker->enough ? 0 : most - taker->count, taker, &more, fault) != 0)
             return -1;
         place[0] = operation--;
     }
@@ -228,29 +233,23 @@ int store_list_upgrades(struct store_reader *reader, const struct store_upgrade_
 /* --- one device --------------------------------------------------------------------------------
  */
 
-/* The device's hash in this store. */
-static int hash_device(struct store_reader *reader, const char *device_id, int64_t *hash,
-                       struct fault *fault)
+/* A statement about one device: its hash in this store and itself are bound, and COUNT numbers as
+ * store_query_prepare does. */
+static sqlite3_stmt *prepare_device(struct store_reader *reader, const char *sql,
+                                    const int64_t numbers[], int count, const char *device_id,
+                                    struct fault *fault)
 {
     unsigned char key[CONTENT_KEY_SIZE];
-    if (store_reader_open(reader, fault) != 0 || store_read_secret(reader->db, key, fault) != 0)
-        return -1;
-    *hash = store_low32(content_hash_string(device_id, key));
-    return 0;
-}
-
-/* Binds DEVICE_ID's parameters, its hash and itself. */
-static int bind_device(struct store_reader *reader, sqlite3_stmt *read, const char *device_id,
-                       struct fault *fault)
-{
-    int64_t hash;
-    if (hash_device(reader, device_id, &hash, fault) != 0) {
+    sqlite3_stmt *read = store_query_prepare(reader, sql, numbers, count, fault);
+    if (read == NULL)
+        return NULL;
+    if (store_read_secret(reader->db, key, fault) != 0) {
         sqlite3_finalize(read);
-        return -1;
+        return NULL;
     }
-    sqlite3_bind_int64(read, PARAMETER_DEVICE, hash);
+    sqlite3_bind_int64(read, PARAMETER_DEVICE, store_low32(content_hash_string(device_id, key)));
     sqlite3_bind_text(read, PARAMETER_DEVICE_ID, device_id, -1, SQLITE_STATIC);
-    return 0;
+    return read;
 }
 
 int store_list_device(struct store_reader *reader, const char *device_id,
@@ -262,14 +261,14 @@ int store_list_device(struct store_reader *reader, const char *device_id,
     bool more;
     if (after->text[0] != '\0' && store_place_read(after, numbers, 2, fault) != 0)
         return -1;
-    sqlite3_stmt *read = store_query_prepare(
+    sqlite3_stmt *read = prepare_device(
         reader,
         "SELECT" UPGRADE_COLUMNS " FROM operation o CROSS JOIN upgrade u INDEXED BY upgrade_device"
         " ON u.operation = o.id AND u.device = ?9" UPGRADE_JOINS
         " WHERE o.id <= ?1 AND (o.id, u.id) < (?1, ?2)"
         " AND json_extract(n.body, '$.deviceId') = ?10 ORDER BY o.id DESC, u.id DESC",
-        numbers, 2, fault);
-    if (read == NULL || bind_device(reader, read, device_id, fault) != 0 ||
+        numbers, 2, device_id, fault);
+    if (read == NULL ||
         store_query_rows(reader, read, most, take_upgrade, &taker, &more, fault) != 0)
         return -1;
     const int64_t last[] = {taker.operation, taker.id};
@@ -281,13 +280,13 @@ int store_find_upgrades(struct store_reader *reader, int64_t operation, const ch
                         store_each_upgrade *each, void *owner, size_t *count, struct fault *fault)
 {
     struct upgrade_taker taker = {.each = each, .owner = owner};
-    sqlite3_stmt *read = store_query_prepare(
+    sqlite3_stmt *read = prepare_device(
         reader,
         "SELECT" UPGRADE_COLUMNS " FROM operation o CROSS JOIN upgrade u INDEXED BY upgrade_device"
         " ON u.operation = o.id AND u.device = ?9" UPGRADE_JOINS
         " WHERE o.id = ?1 AND json_extract(n.body, '$.deviceId') = ?10 ORDER BY u.id",
-        &operation, 1, fault);
-    if (read == NULL || bind_device(reader, read, device_id, fault) != 0 ||
+        &operation, 1, device_id, fault);
+    if (read == NULL ||
         store_query_rows(reader, read, SIZE_MAX, take_upgrade, &taker, NULL, fault) != 0)
         return -1;
     *count = taker.count;
@@ -317,20 +316,19 @@ int store_list_notifications(struct store_reader *reader, const char *device_id,
                              void *owner, struct fault *fault)
 {
     struct kept_taker taker = {.each = each, .owner = owner};
-    /* The numbers alone are sorted, from the index; LIMIT -1 keeps SQLite from reading the bodies
-     * of all of them first. */
-    sqlite3_stmt *read = store_query_prepare(
+    /* The numbers alone are sorted, from the index; bodies are read as far as they are asked for.
+     */
+    sqlite3_stmt *read = prepare_device(
         reader,
-        "SELECT n.seq, n.received_at, n.deliveries, n.body FROM"
+        "SELECT n.seq, n.received_at, n.deliveries, n.body FROM notification n WHERE n.seq IN"
         " (SELECT seq FROM notification INDEXED BY notification_content"
-        "  WHERE operation = ?1 AND device = ?9 ORDER BY seq DESC LIMIT -1) latest"
-        " CROSS JOIN notification n ON n.seq = latest.seq"
-        " WHERE coalesce(nullif(json_extract(n.body, '$.deviceId'), ''),"
+        "  WHERE operation = ?1 AND device = ?9)"
+        " AND coalesce(nullif(json_extract(n.body, '$.deviceId'), ''),"
         "  json_extract(n.body, '$.header.deviceId')) = ?10"
         " AND (?11 IS NULL OR json_extract(n.body, '$.subOperationId') = ?11)"
         " ORDER BY n.seq DESC",
-        &operation, 1, fault);
-    if (read == NULL || bind_device(reader, read, device_id, fault) != 0)
+        &operation, 1, device_id, fault);
+    if (read == NULL)
         return -1;
     if (sub_operation_id != NULL)
         sqlite3_bind_text(read, PARAMETER_SUB_OPERATION_ID, sub_operation_id, -1, SQLITE_STATIC);
