@@ -21,8 +21,9 @@ struct store_progress {
 /* Tells one thing that is not as it should be. */
 typedef void store_each_flaw(void *owner, const char *flaw);
 
-/* Checks the file's integrity, then every counter against a recount of the rows it counts, all of
- * one moment, beside a running receiver. *FLAWS is how many were told. Reads the whole store. */
+/* Checks the file's integrity, then every counter against a recount of the rows it counts, each
+ * recount of one moment, beside a running receiver. *FLAWS is how many were told. Reads the whole
+ * store. */
 int store_check(struct store_reader *reader, const struct store_progress *progress,
                 store_each_flaw *each, void *owner, int64_t *flaws, struct fault *fault);
 

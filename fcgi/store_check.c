@@ -1,7 +1,9 @@
 /* store_check: the store against itself: the file, then every counter against a recount of its
  * rows.
  *
- * Rows of operations that were pruned are gone, so what is counted of those is not recounted. */
+ * Each recount is one statement, and so of one moment; between them nothing is held, so that the
+ * writer's log can start again from its beginning. Rows of operations that were pruned are gone, so
+ * what is counted of those is not recounted. */
 #include "config.h"
 
 #include "store_care.h"
@@ -26,7 +28,8 @@
     X(contradictory, "(SELECT coalesce(sum(contradictory), 0) FROM operation)")                \
     X(quarantine_held, "(SELECT count(*) FROM quarantined)")                                   \
     X(quarantine_bytes, "(SELECT coalesce(sum(length(body)), 0) FROM quarantined)")            \
-    X(notifications, "(SELECT coalesce(sum(count), 0) FROM kind)")
+    X(notifications, "(SELECT coalesce(sum(count), 0) FROM kind)")                             \
+    X(quarantine_id, "max(quarantine_id, (SELECT coalesce(max(id), 0) FROM quarantined))")
 #define RECOUNT(column, recount) \
     " UNION ALL SELECT '" #column "', totals." #column ", " recount " FROM totals"
 
@@ -38,11 +41,23 @@ static const char *const recounts[] = {
     " FROM (SELECT '' AS name, 0 AS said, 0 AS counted" RECOUNTS(RECOUNT) ") WHERE said <> counted",
 
     "SELECT " NAMED "|| o.in_progress || ' in progress, ' || o.success || ' SUCCESS, ' || o.fail"
-    " || ' FAIL, ' || o.contradictory || ' contradictory; counted ' || total(u.state = 0) || ', '"
-    " || total(u.state = 1) || ', ' || total(u.state = 2) || ', ' || total(u.contradictory)"
-    " FROM operation o LEFT JOIN upgrade u ON u.operation = o.id WHERE o.pruned = 0 GROUP BY o.id"
-    " HAVING o.in_progress <> total(u.state = 0) OR o.success <> total(u.state = 1)"
-    " OR o.fail <> total(u.state = 2) OR o.contradictory <> total(u.contradictory)",
+    " || ' FAIL, ' || o.contradictory || ' contradictory; counted ' || c.in_progress || ', '"
+    " || c.success || ', ' || c.fail || ', ' || c.contradictory FROM (SELECT o.id,"
+    "  count(*) FILTER (WHERE u.state = 0) AS in_progress,"
+    "  count(*) FILTER (WHERE u.state = 1) AS success, count(*) FILTER (WHERE u.state = 2) AS fail,"
+    "  count(*) FILTER (WHERE u.contradictory = 1) AS contradictory"
+    "  FROM operation o LEFT JOIN upgrade u ON u.operation = o.id WHERE o.pruned = 0 GROUP BY o.id"
+    " ) c JOIN operation o ON o.id = c.id WHERE (o.in_progress, o.success, o.fail, o.contradictory)"
+    " <> (c.in_progress, c.success, c.fail, c.contradictory)",
+
+    "SELECT 'totals: ' || notify_type || ' ' || result || ' is counted ' || sum(said) || ' times,'"
+    " || ' and stands ' || sum(counted) || ' times' FROM (SELECT notify_type, result,"
+    "  count AS said, 0 AS counted FROM kind UNION ALL"
+    "  SELECT coalesce(json_extract(body, '$.notifyType'), ''),"
+    "  coalesce(" STORE_RESULT_OF("body") ", ''), 0, count(*) FROM notification GROUP BY 1, 2)"
+                                          " GROUP BY notify_type, result HAVING sum(said) < "
+                                          "sum(counted) OR (sum(said) > sum(counted)"
+                                          "  AND (SELECT pruned_notifications FROM totals) = 0)",
 
     "SELECT " NAMED
     "|| 'errorCode ''' || code || ''' is counted ' || sum(said) || ' times, and stands '"
@@ -54,9 +69,8 @@ static const char *const recounts[] = {
 
     "SELECT " NAMED
     "|| 'from ' || source || ' to ' || target || ': ' || sum(success) || ' SUCCESS and '"
-    " || sum(fail) || ' FAIL more than counted' FROM (SELECT operation, source, target, success, "
-    "fail"
-    "  FROM move UNION ALL SELECT u.operation,"
+    " || sum(fail) || ' FAIL more than counted' FROM"
+    "  (SELECT operation, source, target, success, fail FROM move UNION ALL SELECT u.operation,"
     "  coalesce(json_extract(n.body, '$.sourceVersion'), ''),"
     "  coalesce(json_extract(n.body, '$.targetVersion'), ''), -(u.state = 1), -(u.state = 2)"
     "  FROM upgrade u JOIN notification n ON n.seq = u.seq WHERE u.state > 0)"
@@ -72,20 +86,37 @@ static const char *const recounts[] = {
     " || ' another operation' FROM " WHOLE " LEFT JOIN notification n ON n.seq = u.seq"
     " WHERE n.seq IS NULL OR n.operation <> u.operation OR n.device <> u.device",
 
+    "SELECT " NAMED
+    "|| 'an upgrade, ' || u.id || ', whose last step, notification ' || u.step_seq || ', is gone'"
+    " || ' or of another operation' FROM " WHOLE " LEFT JOIN notification s ON s.seq = u.step_seq"
+    " WHERE u.step_seq IS NOT NULL"
+    " AND (s.seq IS NULL OR s.operation <> u.operation OR s.device <> u.device)",
+
+    "SELECT 'upgrade ' || id || ' is of no operation' FROM upgrade u"
+    " WHERE NOT EXISTS (SELECT 1 FROM operation o WHERE o.id = u.operation)",
+
     /* A result says what its upgrade is, and a state change that it is not over. */
     "SELECT " NAMED
     "|| 'device ' || json_extract(n.body, '$.deviceId') || ': its state is not what'"
     " || ' notification ' || n.seq || ' says' FROM " WHOLE " JOIN notification n ON n.seq = u.seq"
-    " WHERE u.state <> CASE CASE json_extract(n.body, '$.notifyType')"
-    "  WHEN 'swUpgradeResultNotify' THEN json_extract(n.body, '$.swUpgradeResult')"
-    "  WHEN 'fwUpgradeResultNotify' THEN coalesce(nullif(json_extract(n.body, '$.status'), ''),"
-    "   json_extract(n.body, '$.Status')) END WHEN 'SUCCESS' THEN 1 WHEN 'FAIL' THEN 2 ELSE 0 END"
-    " OR (u.state > 0 AND u.contradictory <> ((u.state = 1) <>"
-    "  (json_extract(n.body, '$.curVersion') = json_extract(n.body, '$.targetVersion'))))",
+    " WHERE u.state <> CASE " STORE_RESULT_OF(
+        "n.body") "  WHEN 'SUCCESS' THEN 1 WHEN 'FAIL' THEN 2 ELSE 0 END"
+                  " OR (u.state > 0 AND u.contradictory <> ((u.state = 1) <>"
+                  "  (json_extract(n.body, '$.curVersion') = json_extract(n.body, "
+                  "'$.targetVersion'))))",
 
     "SELECT " NAMED "|| 'notification ' || n.seq || ' has no upgrade' FROM notification n"
     " JOIN operation o ON o.id = n.operation AND o.pruned = 0 WHERE NOT EXISTS (SELECT 1"
     " FROM upgrade u WHERE u.operation = n.operation AND u.device = n.device)",
+
+    "SELECT " NAMED "|| 'its first and last notification were not received when it says'"
+    " FROM operation o WHERE o.pruned = 0 AND (o.last_at IS NOT (SELECT n.received_at"
+    "  FROM notification n WHERE n.seq = o.last_seq AND n.operation = o.id) OR o.first_at IS NOT"
+    "  (SELECT n.received_at FROM notification n WHERE n.seq ="
+    "   (SELECT min(seq) FROM notification WHERE operation = o.id)))",
+
+    "SELECT 'application ' || name || ' was told ' || cursor.seq || ' of ' || totals.seq"
+    " || ' notifications' FROM cursor, totals WHERE cursor.seq > totals.seq",
 
     "SELECT 'notification ' || n.seq || ' was not received when its span says' FROM notification n"
     " LEFT JOIN span s ON s.id = n.seq >> 10"
@@ -116,14 +147,13 @@ static int tell_flaws(struct store_reader *reader, const char *sql, store_each_f
 int store_check(struct store_reader *reader, const struct store_progress *progress,
                 store_each_flaw *each, void *owner, int64_t *flaws, struct fault *fault)
 {
-    int result = store_read_begin(reader, 0, fault);
+    int result = store_reader_open(reader, fault);
     *flaws = 0;
     for (int64_t i = 0; i < RECOUNTS_LENGTH && result == 0; i++) {
         if (progress != NULL && progress->report != NULL)
             progress->report(progress->owner, i, RECOUNTS_LENGTH);
         result = tell_flaws(reader, recounts[i], each, owner, flaws, fault);
     }
-    store_read_end(reader);
     if (result == 0 && progress != NULL && progress->report != NULL)
         progress->report(progress->owner, RECOUNTS_LENGTH, RECOUNTS_LENGTH);
     return result;

@@ -18,9 +18,9 @@
 struct pruning {
     int64_t before_ms;
     int64_t deliverable; /* seq up to which every application has been told */
-    int64_t operation;   /* that is being pruned; 0: what belongs to none */
-    int64_t last_seq;    /* of it, when it was found */
-    int64_t from_seq;    /* notifications that belong to none are done up to here */
+    int64_t operation;   /* that is being pruned */
+    int64_t last_seq;    /* of its last notification, when it was found */
+    int64_t from_seq;    /* of the next notification that belongs to none */
     int64_t changed;     /* rows that the last transaction took out */
     struct store_pruned *pruned;
 };
@@ -44,27 +44,24 @@ static int run(struct store *store, const char *sql, const int64_t *numbers, int
     return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : -1;
 }
 
-/* Takes out the notifications that SELECTION, with NUMBERS bound, gives the numbers of. */
-static int remove_notifications(struct store *store, const char *selection, const int64_t *numbers,
+/* Takes out the notifications that CONDITION, with NUMBERS bound, is true of. */
+static int remove_notifications(struct store *store, const char *condition, const int64_t *numbers,
                                 int count, struct pruning *pruning, struct fault *fault)
 {
     char sql[512];
-    int64_t sums[3] = {0};
+    int64_t sums[2] = {0};
     snprintf(sql, sizeof sql,
-             "SELECT count(*), coalesce(sum(deliveries - 1), 0), coalesce(max(seq), 0)"
-             " FROM notification WHERE seq IN (%s)",
-             selection);
-    if (run(store, sql, numbers, count, sums, 3, fault) != 0)
+             "SELECT count(*), coalesce(sum(deliveries - 1), 0) FROM notification WHERE %s",
+             condition);
+    if (run(store, sql, numbers, count, sums, 2, fault) != 0)
         return -1;
-    snprintf(sql, sizeof sql, "DELETE FROM notification WHERE seq IN (%s)", selection);
+    snprintf(sql, sizeof sql, "DELETE FROM notification WHERE %s", condition);
     if (sums[0] > 0 && run(store, sql, numbers, count, NULL, 0, fault) != 0)
         return -1;
     store->ledger.pruned_notifications += sums[0];
     store->ledger.pruned_repeats += sums[1];
     pruning->changed += sums[0];
     pruning->pruned->notifications += sums[0];
-    if (sums[2] > pruning->from_seq)
-        pruning->from_seq = sums[2];
     return 0;
 }
 
@@ -85,25 +82,23 @@ static int prune_operation(struct store *store, void *argument, struct fault *fa
     pruning->pruned->upgrades += pruning->changed;
     if (pruning->changed > 0)
         return 0;
-    return remove_notifications(
-        store, "SELECT seq FROM notification WHERE operation = ?1 AND seq <= ?2 LIMIT ?3", numbers,
-        3, pruning, fault);
+    return remove_notifications(store,
+                                "seq IN (SELECT seq FROM notification WHERE operation = ?1"
+                                " AND seq <= ?2 ORDER BY device, content, seq LIMIT ?3)",
+                                numbers, 3, pruning, fault);
 }
 
-/* One transaction's part of what belongs to no operation. */
+/* One transaction's part of what belongs to no operation: so many numbers from one on. */
 static int prune_news(struct store *store, void *argument, struct fault *fault)
 {
     struct pruning *pruning = argument;
-    const int64_t numbers[] = {pruning->from_seq, pruning->before_ms, pruning->deliverable,
-                               CHUNK_ROWS, STORE_SPAN_BITS};
+    const int64_t numbers[] = {pruning->from_seq, pruning->from_seq + CHUNK_ROWS,
+                               pruning->before_ms, pruning->deliverable};
     pruning->changed = 0;
     return remove_notifications(store,
-                                "SELECT n.seq FROM span s CROSS JOIN notification n"
-                                " ON n.seq >= s.id << ?5 AND n.seq < (s.id + 1) << ?5"
-                                " WHERE s.id >= ?1 >> ?5 AND s.first_at < ?2 AND n.seq > ?1"
-                                " AND n.seq <= ?3 AND n.operation = 0 AND n.received_at < ?2"
-                                " ORDER BY s.id, n.seq LIMIT ?4",
-                                numbers, 5, pruning, fault);
+                                "seq >= ?1 AND seq < ?2 AND seq <= ?4 AND operation = 0"
+                                " AND received_at < ?3",
+                                numbers, 4, pruning, fault);
 }
 
 /* Takes out the times of spans that no notification is left of. */
@@ -136,30 +131,71 @@ static int repeat(struct store *store, store_work *work, struct pruning *pruning
     return 0;
 }
 
+/* Whether nothing has come in the operation since, from quarantine either, that an application has
+ * not been told: 1, 0 or -1. Sets where it ends. */
+static int is_prunable(struct store *store, struct pruning *pruning, struct fault *fault)
+{
+    int64_t last[2] = {0};
+    if (run(store,
+            "SELECT max(seq), max(received_at) FROM notification INDEXED BY notification_content"
+            " WHERE operation = ?1",
+            &pruning->operation, 1, last, 2, fault) != 0)
+        return -1;
+    pruning->last_seq = last[0];
+    if (last[1] >= pruning->before_ms)
+        return 0;
+    if (last[0] <= pruning->deliverable)
+        return 1;
+    pruning->pruned->undelivered++;
+    return 0;
+}
+
 /* Prunes the operations in which nothing has come since, one after the other. */
 static int prune_operations(struct store *store, struct pruning *pruning,
                             const struct store_progress *progress, int64_t of, struct fault *fault)
 {
     int64_t numbers[] = {0, pruning->before_ms};
     for (;;) {
-        int64_t found[2] = {0};
+        int64_t found = 0;
         if (run(store,
-                "SELECT id, last_seq FROM operation o WHERE id > ?1 AND last_at < ?2"
+                "SELECT id FROM operation o WHERE id > ?1 AND last_at < ?2"
                 " AND EXISTS (SELECT 1 FROM notification n WHERE n.operation = o.id)"
                 " ORDER BY id LIMIT 1",
-                numbers, 2, found, 2, fault) != 0)
+                numbers, 2, &found, 1, fault) != 0)
             return -1;
-        if (found[0] == 0)
+        if (found == 0)
             return 0;
-        numbers[0] = pruning->operation = found[0];
-        pruning->last_seq = found[1];
-        if (pruning->last_seq > pruning->deliverable) {
-            pruning->pruned->undelivered++;
-            continue;
-        }
-        if (repeat(store, prune_operation, pruning, progress, of, fault) != 0)
+        numbers[0] = pruning->operation = found;
+        int prunable = is_prunable(store, pruning, fault);
+        if (prunable < 0 ||
+            (prunable > 0 && repeat(store, prune_operation, pruning, progress, of, fault) != 0))
             return -1;
-        pruning->pruned->operations++;
+        pruning->pruned->operations += prunable;
+    }
+}
+
+/* Prunes what belongs to no operation. It is looked for outside of a transaction: there may be much
+ * else between, for which a receiver must not wait. */
+static int prune_all_news(struct store *store, struct pruning *pruning,
+                          const struct store_progress *progress, int64_t of, struct fault *fault)
+{
+    for (pruning->from_seq = 0;; pruning->from_seq += CHUNK_ROWS) {
+        const int64_t numbers[] = {pruning->from_seq, pruning->before_ms, pruning->deliverable,
+                                   STORE_SPAN_BITS};
+        pruning->from_seq = 0;
+        if (run(store,
+                "SELECT n.seq FROM span s CROSS JOIN notification n"
+                " ON n.seq >= s.id << ?4 AND n.seq < (s.id + 1) << ?4"
+                " WHERE s.id >= ?1 >> ?4 AND s.first_at < ?2 AND n.seq >= ?1"
+                " AND n.seq <= ?3 AND n.operation = 0 AND n.received_at < ?2"
+                " ORDER BY s.id, n.seq LIMIT 1",
+                numbers, 4, &pruning->from_seq, 1, fault) != 0)
+            return -1;
+        if (pruning->from_seq == 0)
+            return 0;
+        if (store_transact(store, prune_news, pruning, fault) != 0)
+            return -1;
+        report(progress, pruning, of);
     }
 }
 
@@ -168,7 +204,6 @@ int store_prune(struct store *store, int64_t before_ms, const struct store_progr
 {
     *pruned = (struct store_pruned){.operations = 0};
     struct pruning pruning = {.before_ms = before_ms, .pruned = pruned};
-    const int64_t now = before_ms;
     int64_t of = 0;
     if (run(store, "SELECT coalesce(min(seq), 9223372036854775807) FROM cursor", NULL, 0,
             &pruning.deliverable, 1, fault) != 0 ||
@@ -176,13 +211,14 @@ int store_prune(struct store *store, int64_t before_ms, const struct store_progr
             "SELECT (SELECT count(*) FROM operation o CROSS JOIN notification n"
             "  ON n.operation = o.id WHERE o.last_at < ?1) + (SELECT count(*) FROM notification"
             "  WHERE operation = 0 AND received_at < ?1)",
-            &now, 1, &of, 1, fault) != 0)
+            &before_ms, 1, &of, 1, fault) != 0)
         return -1;
     report(progress, &pruning, of);
     if (prune_operations(store, &pruning, progress, of, fault) != 0)
         return -1;
-    pruning.from_seq = 0;
-    return repeat(store, prune_news, &pruning, progress, of, fault) != 0
-               ? -1
-               : store_transact(store, prune_spans, &pruning, fault);
+    if (prune_all_news(store, &pruning, progress, of, fault) != 0 ||
+        store_transact(store, prune_spans, &pruning, fault) != 0)
+        return -1;
+    report(progress, &pruning, pruned->notifications); /* what stays is no part of it */
+    return 0;
 }

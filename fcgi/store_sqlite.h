@@ -95,6 +95,7 @@
     X(add_upgrade, "INSERT INTO upgrade (operation, device, sub_operation, state, contradictory, " \
                    "seq, step_seq,"                                                                \
                    " error_code, began_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")           \
+    X(begin_earlier, "UPDATE upgrade SET began_at = ?2 WHERE id = ?1 AND began_at > ?2")           \
     X(set_result, "UPDATE upgrade SET state = ?2, contradictory = ?3, seq = ?4, error_code = ?5"   \
                   " WHERE id = ?1")                                                                \
     X(set_step, "UPDATE upgrade SET step_seq = ?2,"                                                \

@@ -213,12 +213,25 @@ static int put_result(struct store *store, const struct record *record, const st
     return store_run(store, set, "cannot set an upgrade's result", fault);
 }
 
+/* What comes from quarantine may have been received before all that is known of its upgrade. */
+static int begin_earlier(struct store *store, const struct record *record,
+                         const struct upgrade *upgrade, struct fault *fault)
+{
+    if (record->requeue_id == 0 || upgrade->id == 0)
+        return 0;
+    sqlite3_stmt *begin = store_statement(store, STORE_begin_earlier);
+    sqlite3_bind_int64(begin, 1, upgrade->id);
+    sqlite3_bind_int64(begin, 2, record->received_ms);
+    return store_run(store, begin, "cannot set an upgrade's beginning", fault);
+}
+
 int store_upgrade_put(struct store *store, const struct record *record, struct store_tally *tally,
                       int64_t device, int64_t sub_operation, struct fault *fault)
 {
     const struct place place = {.tally = tally, .device = device, .sub_operation = sub_operation};
     struct upgrade upgrade;
-    if (find_upgrade(store, record, &place, &upgrade, fault) != 0)
+    if (find_upgrade(store, record, &place, &upgrade, fault) != 0 ||
+        begin_earlier(store, record, &upgrade, fault) != 0)
         return -1;
     tally->changed = true;
     tally->at_ms = record->received_ms;
