@@ -156,6 +156,10 @@ enum view_result view_write(const struct view *view, struct store_reader *reader
 {
     struct store_place ignored;
     size_t before = out->length;
+    if (out->failed) {
+        fault_set(fault, "out of memory");
+        return VIEW_FAILED;
+    }
     if (next == NULL)
         next = &ignored;
     next->text[0] = '\0';
@@ -171,7 +175,9 @@ enum view_result view_write(const struct view *view, struct store_reader *reader
         fault_set(fault, "out of memory");
         result = VIEW_FAILED;
     }
-    if (result != VIEW_DONE)
+    if (result != VIEW_DONE) {
         out->length = before;
+        out->failed = false;
+    }
     return result;
 }

@@ -24,6 +24,9 @@
 #define VIEW_NOTES 20
 #define VIEW_FOUND 10
 
+/* Bytes of a document after which its page ends early: a row may be as long as a body. */
+#define VIEW_PAGE_BYTES ((size_t)4 << 20)
+
 /* Longest time that may be asked for, in seconds: ten years. */
 #define VIEW_SECONDS_MAX ((int64_t)10 * 366 * 24 * 3600)
 
@@ -87,7 +90,8 @@ const struct view *view_at(size_t index);
 int view_set(struct view_query *query, const struct view *view, const char *name, const char *value,
              struct fault *fault);
 
-/* Appends VIEW's document, all of one moment, within LIMIT_MS (0: no limit); NEXT, unless NULL, is
+/* Appends VIEW's document, all of one moment, within LIMIT_MS (0: no limit); OUT stays as it was
+ * where the result is another than VIEW_DONE. NEXT, unless NULL, is
  * set to where the next page begins ("" where there is none). A later page of a table has no header
  * line: pages one behind the other are the table. */
 enum view_result view_write(const struct view *view, struct store_reader *reader,

@@ -19,8 +19,21 @@ struct page {
     const char *device_id; /* whose history it is */
     size_t count;          /* rows so far */
     size_t shown;          /* of them, at most */
+    size_t bound;          /* of OUT's length: the page ends behind it */
     bool news;             /* whether there was any */
 };
+
+/* How long OUT may be before its page ends early. */
+static size_t bound_of(const struct text *out)
+{
+    return out->length + VIEW_PAGE_BYTES;
+}
+
+/* What a function that got a row returns: whether that was the page's last. */
+static int is_full(const struct page *page)
+{
+    return page->out->length > page->bound ? 1 : 0;
+}
 
 static size_t limit_of(const struct view_query *query, size_t otherwise)
 {
@@ -79,7 +92,7 @@ static int add_operation(void *owner, const struct store_operation_row *row)
     document_open(page->out, NULL, '{');
     add_operation_members(page->out, row);
     document_close(page->out, '}');
-    return 0;
+    return is_full(page);
 }
 
 static void add_totals(struct text *out, const struct store_totals *totals)
@@ -144,7 +157,7 @@ static void add_process(struct text *out, const struct view_process *process)
 enum view_result view_overview(struct store_reader *reader, const struct view_query *query,
                                struct text *out, struct store_place *next, struct fault *fault)
 {
-    struct page page = {.out = out};
+    struct page page = {.out = out, .bound = bound_of(out)};
     struct store_overview overview;
     const struct store_place after = place_of(query);
     if (store_read_overview(reader, &overview, fault) != 0)
@@ -166,33 +179,21 @@ enum view_result view_overview(struct store_reader *reader, const struct view_qu
 /* --- one operation -----------------------------------------------------------------------------
  */
 
-/* The operation that is asked for, and the applications that have others of its name. */
+/* The operation that is asked for. */
 struct named {
     int64_t id; /* 0: none was found */
-    int64_t finished, fail;
-    struct text members; /* its members; freed by whoever has it */
-    struct text also;    /* an array */
+    int64_t fail;
+    struct text members; /* of its object, which is still open; freed by whoever has it */
 };
 
 static int take_named(void *owner, const struct store_operation_row *row)
 {
     struct named *named = owner;
-    if (named->id != 0) {
-        document_string(&named->also, NULL, row->app_id);
-        return 0;
-    }
     named->id = row->id;
     named->fail = row->fail;
-    named->finished = row->success + row->fail;
     document_open(&named->members, NULL, '{');
     add_operation_members(&named->members, row);
     return 0;
-}
-
-static void release_named(struct named *named)
-{
-    text_release(&named->members);
-    text_release(&named->also);
 }
 
 /* Finds it; what NAMED holds is to be released whatever comes back. */
@@ -203,15 +204,39 @@ static enum view_result find_named(struct store_reader *reader, const struct vie
         fault_set(fault, "operationId: is missing");
         return VIEW_MISUSED;
     }
-    document_open(&named->also, NULL, '[');
-    if (store_find_operations(reader, query->app_id, query->operation_id, false, VIEW_FOUND,
-                              take_named, named, fault) != 0)
+    if (store_find_operations(reader, query->app_id, query->operation_id, false, 1, take_named,
+                              named, fault) != 0)
         return VIEW_FAILED;
-    document_close(&named->also, ']');
     if (named->id != 0)
         return VIEW_DONE;
     fault_set(fault, "no operation %.200s has been heard of", query->operation_id);
     return VIEW_NOT_FOUND;
+}
+
+/* Applications that have another operation of the name. */
+struct others {
+    struct text *out;
+    int64_t id; /* of the one that is shown */
+    size_t count;
+};
+
+static int add_other(void *owner, const struct store_operation_row *row)
+{
+    struct others *others = owner;
+    if (row->id != others->id && others->count++ < VIEW_FOUND)
+        document_string(others->out, NULL, row->app_id);
+    return 0;
+}
+
+static int add_also_in(struct store_reader *reader, const struct view_query *query, int64_t id,
+                       struct text *out, struct fault *fault)
+{
+    struct others others = {.out = out, .id = id};
+    document_open(out, "alsoIn", '[');
+    int result = store_find_operations(reader, NULL, query->operation_id, false, VIEW_FOUND + 1,
+                                       add_other, &others, fault);
+    document_close(out, ']');
+    return result;
 }
 
 struct failures {
@@ -287,7 +312,7 @@ static int add_upgrade(void *owner, const struct store_upgrade_row *row)
     document_open(page->out, NULL, '{');
     add_upgrade_members(page->out, row);
     document_close(page->out, '}');
-    return 0;
+    return is_full(page);
 }
 
 /* The time before which what is stuck must have begun. */
@@ -302,7 +327,7 @@ static int add_stuck(struct store_reader *reader, const struct view_query *query
                      struct text *out, struct fault *fault)
 {
     struct text upgrades = {0};
-    struct page page = {.out = &upgrades, .shown = VIEW_STUCK_ROWS};
+    struct page page = {.out = &upgrades, .shown = VIEW_STUCK_ROWS, .bound = SIZE_MAX};
     struct store_place next;
     const struct store_upgrade_filter filter = {.operation = operation,
                                                 .began_before_ms = stuck_before(query)};
@@ -360,14 +385,14 @@ enum view_result view_operation(struct store_reader *reader, const struct view_q
     enum view_result result = find_named(reader, query, &named, fault);
     if (result == VIEW_DONE) {
         text_add(out, named.members.bytes, named.members.length);
-        document_json(out, "alsoIn", named.also.bytes, named.also.length);
-        if (add_counted(reader, &named, out, fault) != 0 ||
+        if (add_also_in(reader, query, named.id, out, fault) != 0 ||
+            add_counted(reader, &named, out, fault) != 0 ||
             add_stuck(reader, query, named.id, out, fault) != 0)
             result = VIEW_FAILED;
         end_document(out);
-        out->failed = out->failed || named.members.failed || named.also.failed;
+        out->failed = out->failed || named.members.failed;
     }
-    release_named(&named);
+    text_release(&named.members);
     return result;
 }
 
@@ -391,7 +416,7 @@ static enum view_result read_filter(struct store_reader *reader, const struct vi
                                                              : RECORD_IN_PROGRESS;
     enum view_result result = find_named(reader, query, &named, fault);
     filter->operation = named.id;
-    release_named(&named);
+    text_release(&named.members);
     return result;
 }
 
@@ -399,7 +424,7 @@ static enum view_result list(struct store_reader *reader, const struct view_quer
                              const struct store_upgrade_filter *filter, const char *name,
                              struct text *out, struct store_place *next, struct fault *fault)
 {
-    struct page page = {.out = out, .shown = SIZE_MAX};
+    struct page page = {.out = out, .shown = SIZE_MAX, .bound = bound_of(out)};
     const struct store_place after = place_of(query);
     document_open(out, NULL, '{');
     document_open(out, name, '[');
@@ -472,7 +497,7 @@ static int add_line(void *owner, const struct store_upgrade_row *row)
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         csv_add_field(page->out, fields[i], i == 0);
     csv_end_line(page->out);
-    return 0;
+    return is_full(page);
 }
 
 enum view_result view_failures_table(struct store_reader *reader, const struct view_query *query,
@@ -480,7 +505,7 @@ enum view_result view_failures_table(struct store_reader *reader, const struct v
                                      struct fault *fault)
 {
     struct store_upgrade_filter filter;
-    struct page page = {.out = out};
+    struct page page = {.out = out, .bound = bound_of(out)};
     const struct store_place after = place_of(query);
     enum view_result result = read_failure_filter(reader, query, &filter, fault);
     if (result != VIEW_DONE)
@@ -524,7 +549,7 @@ static int add_history(void *owner, const struct store_upgrade_row *row)
                                           page->fault);
     document_close(page->out, ']');
     document_close(page->out, '}');
-    return result;
+    return result != 0 ? -1 : is_full(page);
 }
 
 enum view_result view_device(struct store_reader *reader, const struct view_query *query,
@@ -535,7 +560,12 @@ enum view_result view_device(struct store_reader *reader, const struct view_quer
         return VIEW_MISUSED;
     }
     struct page page = {
-        .reader = reader, .out = out, .fault = fault, .device_id = query->device_id};
+        .reader = reader,
+        .out = out,
+        .fault = fault,
+        .device_id = query->device_id,
+        .bound = bound_of(out),
+    };
     const struct store_place after = place_of(query);
     document_open(out, NULL, '{');
     document_string(out, "deviceId", query->device_id);
@@ -577,7 +607,7 @@ static int note_news(void *owner, const struct store_kept *kept)
 enum view_result view_search(struct store_reader *reader, const struct view_query *query,
                              struct text *out, struct store_place *next, struct fault *fault)
 {
-    struct page page = {.out = out};
+    struct page page = {.out = out, .bound = bound_of(out)};
     if (query->search == NULL || query->search[0] == '\0') {
         fault_set(fault, "q: is missing");
         return VIEW_MISUSED;
@@ -586,7 +616,7 @@ enum view_result view_search(struct store_reader *reader, const struct view_quer
     document_open(out, "operations", '[');
     if (store_find_operations(reader, NULL, query->search, true, limit_of(query, VIEW_FOUND),
                               add_operation, &page, fault) != 0 ||
-        store_list_device(reader, query->search, &(struct store_place){""}, VIEW_LIMIT_DEFAULT,
+        store_list_device(reader, query->search, &(struct store_place){""}, STORE_PAGE_MAX,
                           count_upgrade, &page, next, fault) != 0 ||
         store_list_notifications(reader, query->search, 0, NULL, 1, note_news, &page, fault) != 0)
         return VIEW_FAILED;
@@ -614,13 +644,13 @@ static int add_quarantined(void *owner, const struct store_quarantined_row *row)
     document_string(page->out, "pointer", row->pointer);
     document_number(page->out, "bytes", (int64_t)row->body_length);
     document_close(page->out, '}');
-    return 0;
+    return is_full(page);
 }
 
 enum view_result view_quarantine(struct store_reader *reader, const struct view_query *query,
                                  struct text *out, struct store_place *next, struct fault *fault)
 {
-    struct page page = {.out = out};
+    struct page page = {.out = out, .bound = bound_of(out)};
     struct store_overview overview;
     const struct store_place after = place_of(query);
     if (store_read_overview(reader, &overview, fault) != 0)
