@@ -1,0 +1,211 @@
+/* lists: what the store's lists give, as text to be compared with what SQL says of the books. */
+#include "config.h"
+
+#include "lists.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct store_reader *lists_reader(const struct books *books)
+{
+    struct store_reader *reader = NULL;
+    struct fault fault = FAULT_NONE;
+    lists_must(store_reader_new(&reader, books->folder, &fault), &fault);
+    return reader;
+}
+
+void lists_must(int result, const struct fault *fault)
+{
+    if (result != 0)
+        fail_msg("%d: %s", result, fault->text);
+}
+
+static int end_row(struct lists *lists)
+{
+    text_add(&lists->rows, "\n", 1);
+    lists->count++;
+    if (lists->count == lists->fail_at)
+        return -1;
+    return lists->count == lists->page_rows ? 1 : 0;
+}
+
+int lists_take_operation(void *owner, const struct store_operation_row *row)
+{
+    struct lists *lists = owner;
+    text_addf(&lists->rows, "%lld|%s|%s|%lld|%lld|%lld|%lld|%lld|%lld|%d", (long long)row->id,
+              row->app_id, row->operation_id, (long long)row->in_progress, (long long)row->success,
+              (long long)row->fail, (long long)row->contradictory, (long long)row->first_ms,
+              (long long)row->last_ms, row->pruned);
+    return end_row(lists);
+}
+
+int lists_take_failure(void *owner, const struct store_failure_row *row)
+{
+    struct lists *lists = owner;
+    text_addf(&lists->rows, "%s|%lld|%lld|%lld|%s", row->error_code, (long long)row->count,
+              (long long)row->first_ms, (long long)row->last_ms, row->example);
+    return end_row(lists);
+}
+
+int lists_take_move(void *owner, const struct store_move_row *row)
+{
+    struct lists *lists = owner;
+    text_addf(&lists->rows, "%s|%s|%lld|%lld", row->source, row->target, (long long)row->success,
+              (long long)row->fail);
+    return end_row(lists);
+}
+
+int lists_take_pace(void *owner, const struct store_pace_row *row)
+{
+    struct lists *lists = owner;
+    text_addf(&lists->rows, "%lld|%lld|%lld|%lld", (long long)row->at_ms,
+              (long long)row->in_progress, (long long)row->success, (long long)row->fail);
+    return end_row(lists);
+}
+
+int lists_take_upgrade(void *owner, const struct store_upgrade_row *row)
+{
+    struct lists *lists = owner;
+    text_addf(&lists->rows, "%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%d|%lld|%lld|%lld|%lld",
+              row->app_id, row->operation_id, row->sub_operation_id, row->device_id,
+              record_state_word(row->state), row->step, row->current, row->target, row->source,
+              row->upgrade_time, row->result_desc, row->error_code, row->description,
+              row->contradictory, (long long)row->seq, (long long)row->began_ms,
+              (long long)row->last_ms, (long long)row->operation);
+    return end_row(lists);
+}
+
+int lists_take_kept(void *owner, const struct store_kept *kept)
+{
+    struct lists *lists = owner;
+    assert_int_equal(strlen(kept->body), kept->body_length);
+    text_addf(&lists->rows, "%lld|%lld|%lld|%s", (long long)kept->seq, (long long)kept->received_ms,
+              (long long)kept->deliveries, kept->body);
+    return end_row(lists);
+}
+
+int lists_take_kind(void *owner, const struct store_kind_row *row)
+{
+    struct lists *lists = owner;
+    text_addf(&lists->rows, "%s|%s|%lld", row->notify_type, row->result, (long long)row->count);
+    return end_row(lists);
+}
+
+int lists_take_quarantined(void *owner, const struct store_quarantined_row *row)
+{
+    struct lists *lists = owner;
+    text_addf(&lists->rows, "%lld|%lld|%s|%s|%zu", (long long)row->id, (long long)row->received_ms,
+              row->reason, row->pointer, row->body_length);
+    return end_row(lists);
+}
+
+const char *lists_text(struct lists *lists)
+{
+    text_add(&lists->rows, "", 1);
+    assert_false(lists->rows.failed);
+    lists->rows.length--;
+    return lists->rows.bytes;
+}
+
+void lists_assert(struct lists *lists, const char *expected)
+{
+    const char *rows = lists_text(lists);
+    if (strcmp(rows, expected) != 0)
+        fail_msg("it is:\n%s\nnot:\n%s", rows, expected);
+    lists_free(lists);
+}
+
+void lists_assert_query(struct lists *lists, const struct books *books, const char *sql)
+{
+    char *expected = books_query(books, sql);
+    size_t length = strlen(expected);
+    if (length > 0) { /* it has no line end behind the last row */
+        expected = realloc(expected, length + 2);
+        assert_non_null(expected);
+        memcpy(expected + length, "\n", 2);
+    }
+    lists_assert(lists, expected);
+    free(expected);
+}
+
+void lists_free(struct lists *lists)
+{
+    text_release(&lists->rows);
+    lists->count = 0;
+}
+
+/* --- random books --- */
+
+#define ONE_OF(array, seed) (array)[support_random_below(seed, LENGTH(array))]
+
+/* A firmware result or state change: error codes and steps of its own kind. */
+static struct record *make_firmware(const struct support_result *what, uint64_t *seed)
+{
+    char body[1024];
+    if (support_random_below(seed, 2) == 0)
+        snprintf(body, sizeof body,
+                 "{\"notifyType\":\"fwUpgradeStateChangeNotify\",\"appId\":\"%s\","
+                 "\"operationId\":\"%s\",\"subOperationId\":\"%s\",\"deviceId\":\"%s\","
+                 "\"step\":%zu}",
+                 what->app, what->operation, what->sub_operation, what->device,
+                 support_random_below(seed, 4));
+    else
+        snprintf(body, sizeof body,
+                 "{\"notifyType\":\"fwUpgradeResultNotify\",\"appId\":\"%s\","
+                 "\"operationId\":\"%s\",\"subOperationId\":\"%s\",\"deviceId\":\"%s\","
+                 "\"curVersion\":\"%s\",\"targetVersion\":\"%s\",\"sourceVersion\":\"0\","
+                 "\"%s\":\"%s\",\"statusDesc\":\"%s\",\"upgradeTime\":%zu}",
+                 what->app, what->operation, what->sub_operation, what->device, what->current,
+                 what->target, support_random_below(seed, 2) == 0 ? "status" : "Status",
+                 what->result, what->description, support_random_below(seed, 9));
+    struct record *record = support_record(body);
+    record->received_ms = what->received_ms;
+    return record;
+}
+
+static struct record *make_record(int64_t received_ms, uint64_t *seed)
+{
+    static const char *const operations[] = {"o1", "o2", "o3", "o'4", "o%5"};
+    static const char *const codes[] = {"", "4", "5", "it's"};
+    static const char *const versions[] = {"1.0", "2.0", "3.0"};
+    static const char *const descriptions[] = {"", "Low battery", "\303\251t\303\251 \\\"vu\\\""};
+    char device[16], sub[16];
+    snprintf(device, sizeof device, "d%zu", support_random_below(seed, 24));
+    snprintf(sub, sizeof sub, "s%zu", support_random_below(seed, 2));
+    const struct support_result what = {
+        .app = support_random_below(seed, 4) == 0 ? "b" : "a",
+        .operation = ONE_OF(operations, seed),
+        .sub_operation = sub,
+        .device = device,
+        .result = support_random_below(seed, 2) == 0 ? "SUCCESS" : "FAIL",
+        .error_code = ONE_OF(codes, seed),
+        .current = ONE_OF(versions, seed),
+        .target = ONE_OF(versions, seed),
+        .description = ONE_OF(descriptions, seed),
+        .received_ms = received_ms,
+    };
+    switch (support_random_below(seed, 5)) {
+    case 0:
+        return support_progress(&what, ONE_OF(versions, seed));
+    case 1:
+        return make_firmware(&what, seed);
+    default:
+        return support_result(&what);
+    }
+}
+
+void lists_fill(struct books *books, size_t count, uint64_t *seed)
+{
+    struct record *records[64];
+    int64_t at_ms = 1764000000000;
+    while (count > 0) {
+        size_t batch = 1 + support_random_below(seed, LENGTH(records));
+        batch = batch < count ? batch : count;
+        for (size_t i = 0; i < batch; i++)
+            records[i] = make_record(at_ms += (int64_t)support_random_below(seed, 3) * 700, seed);
+        books_keep(books, records, batch);
+        support_records_free(records, batch);
+        count -= batch;
+    }
+}
