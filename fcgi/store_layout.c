@@ -127,6 +127,7 @@ static const char version_2[] =
     " AND json_extract(n.body, '$.subOperationId') = json_extract(s.body, '$.subOperationId')"
     " WHERE s.seq = upgrade.seq);"
     "CREATE INDEX upgrade_in_progress ON upgrade (operation, began_at) WHERE state = 0;"
+    "CREATE INDEX upgrade_success ON upgrade (operation) WHERE state = 1;"
     "CREATE INDEX upgrade_fail ON upgrade (operation) WHERE state = 2;"
     /* by code first: it leads to the operations that have failures with it, too */
     "CREATE INDEX upgrade_fail_code ON upgrade (error_code, operation) WHERE state = 2;"

@@ -128,7 +128,7 @@ struct store_upgrade_filter {
 };
 
 /* Upgrades in an order that stays: in progress by their beginning, failures by operation (the
- * newest first) and then as they came, others in no order that means anything. Those of operations
+ * newest first); those with one end as they came, others in no order that means anything. Those of operations
  * that were pruned are gone. Two conditions at once may pass over rows that meet the first alone.
  */
 int store_list_upgrades(struct store_reader *reader, const struct store_upgrade_filter *filter,

@@ -96,6 +96,8 @@ static const struct walk walk_all = {"upgrade_device",
 static const struct walk walk_in_progress = {"upgrade_in_progress",
                                              " AND u.state = 0 AND (u.began_at, u.id) > (?2, ?3)",
                                              " ORDER BY u.began_at, u.id", 2};
+static const struct walk walk_success = {"upgrade_success", " AND u.state = 1 AND u.id > ?2",
+                                         " ORDER BY u.id", 1};
 static const struct walk walk_fail = {"upgrade_fail", " AND u.state = 2 AND u.id > ?2",
                                       " ORDER BY u.id", 1};
 static const struct walk walk_fail_code = {"upgrade_fail_code",
@@ -112,6 +114,8 @@ static const struct walk *choose_walk(const struct store_upgrade_filter *filter)
         return &walk_contradictory;
     if (filter->of_state && filter->state == RECORD_FAIL)
         return &walk_fail;
+    if (filter->of_state && filter->state == RECORD_SUCCESS)
+        return &walk_success;
     if ((filter->of_state && filter->state == RECORD_IN_PROGRESS) || filter->began_before_ms > 0)
         return &walk_in_progress;
     return &walk_all;

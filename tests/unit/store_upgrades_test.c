@@ -89,7 +89,7 @@ static void every_condition_gives_its_upgrades_in_pages_of_every_size(void **sta
         {{.operation = 99}, "u.operation = 99", ALL},
         {{.operation = 2, .of_state = true, .state = RECORD_SUCCESS},
          "u.operation = 2 AND u.state = 1",
-         ALL},
+         AS_THEY_CAME},
         {{.operation = 2, .of_state = true, .state = RECORD_IN_PROGRESS},
          "u.operation = 2 AND u.state = 0",
          "ORDER BY began, u.id"},

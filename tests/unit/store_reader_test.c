@@ -1,0 +1,250 @@
+/* A reader beside the writer: one moment, a limit in time, and files that went or changed. */
+#include "config.h"
+
+#include "lists.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int64_t count_upgrades(struct store_reader *reader)
+{
+    struct store_overview overview;
+    struct fault fault = FAULT_NONE;
+    lists_must(store_read_overview(reader, &overview, &fault), &fault);
+    return overview.totals.in_progress + overview.totals.success + overview.totals.fail;
+}
+
+static void what_is_begun_is_of_one_moment(void **state)
+{
+    struct books *books = *state;
+    struct store_reader *reader = lists_reader(books);
+    struct fault fault = FAULT_NONE;
+    books_add_result(books, &(struct support_result){.device = "a"});
+    lists_must(store_read_begin(reader, 0, &fault), &fault);
+    assert_int_equal(count_upgrades(reader), 1);
+    books_add_result(books, &(struct support_result){.device = "b"}); /* no reader holds it up */
+    assert_int_equal(count_upgrades(reader), 1);
+    struct lists lists = {.count = 0};
+    struct store_place next;
+    lists_must(store_list_upgrades(reader, &(struct store_upgrade_filter){.operation = 1},
+                                   &(struct store_place){""}, 10, lists_take_upgrade, &lists, &next,
+                                   &fault),
+               &fault);
+    assert_int_equal(lists.count, 1);
+    lists_free(&lists);
+    store_read_end(reader);
+    assert_int_equal(count_upgrades(reader), 2);
+    store_read_end(reader); /* once more does no harm */
+    assert_int_equal(count_upgrades(reader), 2);
+    store_reader_free(reader);
+}
+
+/* --- the limit --- */
+
+static void grow(const struct books *books)
+{
+    books_meddle(books, "INSERT INTO operation (id, app_id, operation_id, first_at, last_at,"
+                        " last_seq) VALUES (1, 'app', 'operation', 1, 1, 1);"
+                        "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c"
+                        " WHERE i < 30000) INSERT INTO notification SELECT i, i, 1, i, i, 1,"
+                        " json_object('deviceId', 'd' || i) FROM c;"
+                        "INSERT INTO upgrade (operation, device, sub_operation, state,"
+                        " contradictory, seq) SELECT 1, seq, 1, 0, 0, seq FROM notification");
+}
+
+static int read_all(struct store_reader *reader, struct fault *fault)
+{
+    struct lists lists = {.count = 0};
+    struct store_place next;
+    int result = store_list_upgrades(reader, &(struct store_upgrade_filter){.operation = 1},
+                                     &(struct store_place){""}, SIZE_MAX, lists_take_upgrade,
+                                     &lists, &next, fault);
+    assert_int_equal(lists.count, result == 0 ? 30000 : lists.count);
+    lists_free(&lists);
+    return result;
+}
+
+static void a_read_that_takes_too_long_fails_and_the_reader_works_on(void **state)
+{
+    struct books *books = *state;
+    struct store_reader *reader = lists_reader(books);
+    grow(books);
+    for (int i = 0; i < 3; i++) {
+        struct fault fault = FAULT_NONE;
+        lists_must(store_read_begin(reader, 1, &fault), &fault);
+        assert_int_equal(read_all(reader, &fault), -1);
+        assert_string_equal(fault.text, "reading took longer than it may");
+        assert_false(fault.lasting);
+        store_read_end(reader);
+        fault = FAULT_NONE;
+        lists_must(read_all(reader, &fault), &fault); /* nothing is begun: no limit */
+        lists_must(store_read_begin(reader, 0, &fault), &fault);
+        lists_must(read_all(reader, &fault), &fault);
+        store_read_end(reader);
+        lists_must(store_read_begin(reader, 60000, &fault), &fault);
+        lists_must(read_all(reader, &fault), &fault);
+        store_read_end(reader);
+    }
+    assert_int_equal(store_reader_opened(reader), 1);
+    store_reader_free(reader);
+}
+
+/* Each of them is over before SQLite looks at the clock. */
+static void many_short_reads_take_too_long_together(void **state)
+{
+    struct books *books = *state;
+    struct store_reader *reader = lists_reader(books);
+    struct fault fault = FAULT_NONE;
+    struct store_overview overview;
+    lists_must(store_read_begin(reader, 20, &fault), &fault);
+    lists_must(store_read_overview(reader, &overview, &fault), &fault);
+    support_sleep_ms(25);
+    assert_int_equal(store_read_overview(reader, &overview, &fault), -1);
+    assert_string_equal(fault.text, "reading took longer than it may");
+    store_read_end(reader);
+    fault = FAULT_NONE;
+    lists_must(store_read_overview(reader, &overview, &fault), &fault);
+    store_reader_free(reader);
+}
+
+/* --- files --- */
+
+static void expect_unreadable(struct store_reader *reader, const char *part, bool lasting)
+{
+    struct lists lists = {.count = 0};
+    struct fault faults[4] = {FAULT_NONE};
+    struct store_overview overview;
+    struct store_place next;
+    size_t count;
+    assert_int_equal(store_read_begin(reader, 0, &faults[0]), -1);
+    assert_int_equal(store_read_overview(reader, &overview, &faults[1]), -1);
+    assert_int_equal(store_list_operations(reader, &(struct store_place){""}, 1,
+                                           lists_take_operation, &lists, &next, &faults[2]),
+                     -1);
+    assert_int_equal(
+        store_find_upgrades(reader, 1, "d", lists_take_upgrade, &lists, &count, &faults[3]), -1);
+    for (size_t i = 0; i < LENGTH(faults); i++) {
+        support_assert_fault(&faults[i], part);
+        support_assert_fault(&faults[i], "upgrades.db");
+        assert_int_equal(faults[i].lasting, lasting);
+    }
+}
+
+static void a_store_that_is_missing_is_found_when_it_is_there(void **state)
+{
+    struct books *books = *state;
+    struct store_reader *reader = lists_reader(books);
+    books_add_result(books, &(struct support_result){.device = "a"});
+    assert_int_equal(count_upgrades(reader), 1);
+    assert_int_equal(rename(support_path(books->folder, "upgrades.db"),
+                            support_path(books->folder, "elsewhere")),
+                     0);
+    expect_unreadable(reader, "No such file", false);
+    assert_int_equal(rename(support_path(books->folder, "elsewhere"),
+                            support_path(books->folder, "upgrades.db")),
+                     0);
+    assert_int_equal(count_upgrades(reader), 1);
+    store_reader_free(reader);
+}
+
+static void a_store_that_was_replaced_is_read_anew_but_not_in_the_middle(void **state)
+{
+    struct books *books = *state;
+    struct store_reader *reader = lists_reader(books);
+    struct fault fault = FAULT_NONE;
+    int64_t version, later;
+    books_add_result(books, &(struct support_result){.device = "a"});
+    lists_must(store_read_begin(reader, 0, &fault), &fault);
+    assert_int_equal(count_upgrades(reader), 1);
+    lists_must(store_read_version(reader, &version, &fault), &fault);
+    store_free(books->store);
+    books->store = NULL;
+    static const char *const files[] = {"upgrades.db", "upgrades.db-wal", "upgrades.db-shm"};
+    for (size_t i = 0; i < LENGTH(files); i++)
+        unlink(support_path(books->folder, files[i]));
+    books->store = books_open_another(books);
+    assert_int_equal(count_upgrades(reader), 1); /* it is the same moment still */
+    store_read_end(reader);
+    assert_int_equal(count_upgrades(reader), 0);
+    lists_must(store_read_version(reader, &later, &fault), &fault);
+    assert_int_not_equal(later, version);
+    assert_int_equal(store_reader_opened(reader), 2);
+    store_reader_free(reader);
+}
+
+/* What a reader says of a store that only a receiver may change. */
+static void a_store_of_another_version_is_not_read(void **state)
+{
+    struct books *books = *state;
+    struct store_reader *reader = lists_reader(books);
+    char sentence[256];
+    books_meddle(books, "PRAGMA user_version = 1");
+    snprintf(sentence, sizeof sentence,
+             "the store has version 1; a receiver of this version (%s) brings it up to version 2"
+             " when it starts",
+             PACKAGE_VERSION);
+    expect_unreadable(reader, sentence, false);
+    assert_int_equal(store_reader_opened(reader), 0);
+    books_meddle(books, "PRAGMA user_version = 3");
+    expect_unreadable(reader, "made by a newer upgrade-receiver", true);
+    books_meddle(books, "PRAGMA user_version = 2");
+    assert_int_equal(count_upgrades(reader), 0);
+    books_meddle(books, "PRAGMA application_id = 7");
+    store_reader_close(reader);
+    expect_unreadable(reader, "not one of upgrade-receiver", true);
+    store_reader_free(reader);
+}
+
+static void a_file_that_is_no_database_is_not_read(void **state)
+{
+    struct books *books = *state;
+    struct store_reader *reader = lists_reader(books);
+    store_free(books->store);
+    books->store = NULL;
+    unlink(support_path(books->folder, "upgrades.db-wal"));
+    support_write_file(support_path(books->folder, "upgrades.db"),
+                       "this is a text, which is longer than a page's header is, and no database"
+                       "................................................");
+    expect_unreadable(reader, "file is not a database", false);
+    store_reader_free(reader);
+}
+
+static void the_size_is_that_of_the_files(void **state)
+{
+    struct books *books = *state;
+    struct store_reader *reader = lists_reader(books);
+    struct fault fault = FAULT_NONE;
+    int64_t before, after, emptied;
+    lists_must(store_read_size(reader, &before, &fault), &fault);
+    books_meddle(books, "INSERT INTO quarantined VALUES (1, 1, '', '', zeroblob(1000000))");
+    lists_must(store_read_size(reader, &after, &fault), &fault);
+    assert_true(after > before + 1000000);
+    lists_must(store_checkpoint(reader, true, &fault), &fault);
+    lists_must(store_read_size(reader, &emptied, &fault), &fault);
+    assert_int_equal(emptied,
+                     books_number(books, "SELECT page_count * page_size FROM pragma_page_count,"
+                                         " pragma_page_size"));
+    unlink(support_path(books->folder, "upgrades.db"));
+    assert_int_equal(store_read_size(reader, &after, &fault), -1);
+    support_assert_fault(&fault, "upgrades.db");
+    store_reader_free(reader);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, books_setup, books_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_begun_is_of_one_moment),
+        TEST(a_read_that_takes_too_long_fails_and_the_reader_works_on),
+        TEST(many_short_reads_take_too_long_together),
+        TEST(a_store_that_is_missing_is_found_when_it_is_there),
+        TEST(a_store_that_was_replaced_is_read_anew_but_not_in_the_middle),
+        TEST(a_store_of_another_version_is_not_read),
+        TEST(a_file_that_is_no_database_is_not_read),
+        TEST(the_size_is_that_of_the_files),
+    };
+    return cmocka_run_group_tests(tests, support_begin, NULL);
+}
