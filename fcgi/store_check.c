@@ -68,14 +68,14 @@ static const char *const recounts[] = {
     " GROUP BY operation, code HAVING sum(said) <> sum(counted)",
 
     "SELECT " NAMED
-    "|| 'from ' || source || ' to ' || target || ': ' || sum(success) || ' SUCCESS and '"
-    " || sum(fail) || ' FAIL more than counted' FROM"
+    "|| 'from ' || source || ' to ' || target || ': ' || sum(m.success) || ' SUCCESS and '"
+    " || sum(m.fail) || ' FAIL more than counted' FROM"
     "  (SELECT operation, source, target, success, fail FROM move UNION ALL SELECT u.operation,"
     "  coalesce(json_extract(n.body, '$.sourceVersion'), ''),"
     "  coalesce(json_extract(n.body, '$.targetVersion'), ''), -(u.state = 1), -(u.state = 2)"
-    "  FROM upgrade u JOIN notification n ON n.seq = u.seq WHERE u.state > 0)"
-    " JOIN operation o ON o.id = operation AND o.pruned = 0"
-    " GROUP BY operation, source, target HAVING sum(success) <> 0 OR sum(fail) <> 0",
+    "  FROM upgrade u JOIN notification n ON n.seq = u.seq WHERE u.state > 0) m"
+    " JOIN operation o ON o.id = m.operation AND o.pruned = 0"
+    " GROUP BY m.operation, source, target HAVING sum(m.success) <> 0 OR sum(m.fail) <> 0",
 
     "SELECT " NAMED "|| 'its pace does not add up to its counters' FROM operation o"
     " LEFT JOIN pace p ON p.operation = o.id GROUP BY o.id HAVING total(p.in_progress) <>"

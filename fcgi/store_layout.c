@@ -118,7 +118,7 @@ static const char version_2[] =
     "ALTER TABLE operation ADD COLUMN pruned INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE operation ADD COLUMN pace_width INTEGER NOT NULL DEFAULT 1000;" /* ms */
     "CREATE INDEX operation_name ON operation (operation_id);"
-    /* when its first notification was received */
+    /* the earliest time at which a notification of it was received */
     "ALTER TABLE upgrade ADD COLUMN began_at INTEGER NOT NULL DEFAULT 0;"
     "UPDATE upgrade SET began_at = (SELECT coalesce(min(n.received_at), s.received_at)"
     " FROM notification s LEFT JOIN notification n"
@@ -134,11 +134,11 @@ static const char version_2[] =
     "CREATE INDEX upgrade_contradictory ON upgrade (operation) WHERE contradictory = 1;"
     /* a description that came with it */
     "ALTER TABLE failure ADD COLUMN example TEXT NOT NULL DEFAULT '';"
-    "UPDATE failure SET example = coalesce((SELECT"
-    " substr(coalesce(json_extract(n.body, '$.description'), json_extract(n.body, '$.statusDesc')),"
-    "  1, 64) FROM upgrade u JOIN notification n ON n.seq = u.seq"
-    " WHERE u.state = 2 AND u.operation = failure.operation"
-    " AND u.error_code = failure.error_code LIMIT 1), '');"
+    "UPDATE failure SET example = coalesce((SELECT substr(coalesce("
+    "  json_extract(n.body, '$.description'), json_extract(n.body, '$.statusDesc')), 1, 64) AS text"
+    " FROM upgrade u JOIN notification n ON n.seq = u.seq WHERE u.state = 2"
+    " AND u.operation = failure.operation AND u.error_code = failure.error_code AND text <> ''"
+    " LIMIT 1), '');"
     "CREATE TABLE move (" /* upgrades that have ended, by the versions of their results */
     " operation INTEGER NOT NULL, source TEXT NOT NULL, target TEXT NOT NULL,"
     " success INTEGER NOT NULL, fail INTEGER NOT NULL,"

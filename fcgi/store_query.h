@@ -111,7 +111,7 @@ struct store_upgrade_row {
     const char *current, *target, *source; /* versions */
     const char *upgrade_time, *result_desc, *error_code, *description;
     int64_t seq;      /* of the notification that the state comes from */
-    int64_t began_ms; /* when its first notification was received */
+    int64_t began_ms; /* the earliest time at which a notification of it was received */
     int64_t last_ms;  /* when that which the state comes from was received, or the last step */
     int64_t operation;
 };
@@ -128,8 +128,9 @@ struct store_upgrade_filter {
 };
 
 /* Upgrades in an order that stays: in progress by their beginning, failures by operation (the
- * newest first); those with one end as they came, others in no order that means anything. Those of operations
- * that were pruned are gone. Two conditions at once may pass over rows that meet the first alone.
+ * newest first); those with one end as they came, others in no order that means anything. Those of
+ * operations that were pruned are gone. Two conditions at once may pass over rows that meet the
+ * first alone.
  */
 int store_list_upgrades(struct store_reader *reader, const struct store_upgrade_filter *filter,
                         const struct store_place *after, size_t most, store_each_upgrade *each,

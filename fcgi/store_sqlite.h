@@ -87,15 +87,16 @@
                   " success = success + excluded.success, fail = fail + excluded.fail")            \
     X(read_versions, "SELECT json_extract(body, '$.sourceVersion'),"                               \
                      " json_extract(body, '$.targetVersion') FROM notification WHERE seq = ?1")    \
-    X(find_upgrade, "SELECT u.id, u.state, u.contradictory, n.received_at, u.seq FROM upgrade u"   \
-                    " JOIN notification n ON n.seq = u.seq"                                        \
-                    " WHERE u.operation = ?1 AND u.device = ?2 AND u.sub_operation = ?3"           \
-                    " AND json_extract(n.body, '$.deviceId') = ?4"                                 \
-                    " AND json_extract(n.body, '$.subOperationId') = ?5")                          \
+    X(find_upgrade,                                                                                \
+      "SELECT u.id, u.state, u.contradictory, n.received_at, u.seq, u.began_at FROM upgrade u"     \
+      " JOIN notification n ON n.seq = u.seq"                                                      \
+      " WHERE u.operation = ?1 AND u.device = ?2 AND u.sub_operation = ?3"                         \
+      " AND json_extract(n.body, '$.deviceId') = ?4"                                               \
+      " AND json_extract(n.body, '$.subOperationId') = ?5")                                        \
     X(add_upgrade, "INSERT INTO upgrade (operation, device, sub_operation, state, contradictory, " \
                    "seq, step_seq,"                                                                \
                    " error_code, began_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")           \
-    X(begin_earlier, "UPDATE upgrade SET began_at = ?2 WHERE id = ?1 AND began_at > ?2")           \
+    X(begin_earlier, "UPDATE upgrade SET began_at = ?2 WHERE id = ?1")                             \
     X(set_result, "UPDATE upgrade SET state = ?2, contradictory = ?3, seq = ?4, error_code = ?5"   \
                   " WHERE id = ?1")                                                                \
     X(set_step, "UPDATE upgrade SET step_seq = ?2,"                                                \

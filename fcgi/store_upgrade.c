@@ -37,6 +37,7 @@ struct upgrade {
     enum record_state state;
     bool contradictory;
     int64_t received_ms, seq; /* of the notification that the state comes from */
+    int64_t began_ms;         /* when the first was received */
 };
 
 static int find_upgrade(struct store *store, const struct record *record, const struct place *place,
@@ -57,6 +58,7 @@ static int find_upgrade(struct store *store, const struct record *record, const 
             .contradictory = sqlite3_column_int(find, 2) != 0,
             .received_ms = sqlite3_column_int64(find, 3),
             .seq = sqlite3_column_int64(find, 4),
+            .began_ms = sqlite3_column_int64(find, 5),
         };
     else if (step != SQLITE_DONE)
         store_fault(store->db, fault, "cannot look up an upgrade");
@@ -213,11 +215,12 @@ static int put_result(struct store *store, const struct record *record, const st
     return store_run(store, set, "cannot set an upgrade's result", fault);
 }
 
-/* What comes from quarantine may have been received before all that is known of its upgrade. */
+/* What comes from quarantine may have been received before all that is known of its upgrade; and a
+ * clock may step back. */
 static int begin_earlier(struct store *store, const struct record *record,
                          const struct upgrade *upgrade, struct fault *fault)
 {
-    if (record->requeue_id == 0 || upgrade->id == 0)
+    if (upgrade->id == 0 || record->received_ms >= upgrade->began_ms)
         return 0;
     sqlite3_stmt *begin = store_statement(store, STORE_begin_earlier);
     sqlite3_bind_int64(begin, 1, upgrade->id);

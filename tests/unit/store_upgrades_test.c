@@ -15,7 +15,7 @@
     " coalesce(v.description, ''), v.contradictory, v.seq,"                                       \
     " (SELECT n.received_at FROM notifications a JOIN notification n USING (seq) WHERE"           \
     "  a.appId = v.appId AND a.operationId = v.operationId AND a.deviceId = v.deviceId"           \
-    "  AND a.subOperationId = v.subOperationId ORDER BY seq LIMIT 1) AS began,"                   \
+    "  AND a.subOperationId = v.subOperationId ORDER BY n.received_at LIMIT 1) AS began,"         \
     " max(n.received_at, coalesce((SELECT received_at FROM notification"                          \
     "  WHERE seq = u.step_seq), 0)), u.operation"                                                 \
     " FROM upgrades v JOIN upgrade u USING (seq) JOIN notification n USING (seq) WHERE "
