@@ -107,7 +107,10 @@ static const char *const recounts[] = {
 
     "SELECT " NAMED "|| 'notification ' || n.seq || ' has no upgrade' FROM notification n"
     " JOIN operation o ON o.id = n.operation AND o.pruned = 0 WHERE NOT EXISTS (SELECT 1"
-    " FROM upgrade u WHERE u.operation = n.operation AND u.device = n.device)",
+    " FROM upgrade u JOIN notification s ON s.seq = u.seq"
+    " WHERE u.operation = n.operation AND u.device = n.device"
+    " AND json_extract(s.body, '$.deviceId') = json_extract(n.body, '$.deviceId')"
+    " AND json_extract(s.body, '$.subOperationId') = json_extract(n.body, '$.subOperationId'))",
 
     "SELECT " NAMED "|| 'its first and last notification were not received when it says'"
     " FROM operation o WHERE o.pruned = 0 AND (o.last_at IS NOT (SELECT n.received_at"
