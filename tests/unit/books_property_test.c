@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "campaign.h"
+#include "store_care.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ struct world {
     uint64_t first_seed, seed;
     int64_t clock_ms, seq;
     struct store_totals totals;
+    struct campaign_kinds kinds;
 };
 
 static uint64_t number_from(const char *variable, uint64_t otherwise)
@@ -163,6 +165,36 @@ static void assert_totals(const struct world *world)
     store_reader_free(reader);
 }
 
+static void assert_kinds(const struct world *world)
+{
+    struct text is = {0}, must_be = {0};
+    campaign_view_draw_kinds(world->view, &is);
+    text_add(&is, "", 1);
+    campaign_draw_kinds(&world->kinds, &must_be);
+    text_add(&must_be, "", 1);
+    assert_string_equal(is.bytes, must_be.bytes);
+    text_release(&is);
+    text_release(&must_be);
+}
+
+static void tell_flaw(void *owner, const char *flaw)
+{
+    (void)owner;
+    fail_msg("%s", flaw);
+}
+
+/* Every counter, the pace among them, is what its rows add up to. */
+static void assert_sound(const struct world *world)
+{
+    struct store_reader *reader;
+    struct fault fault = FAULT_NONE;
+    int64_t flaws;
+    if (store_reader_new(&reader, world->folder, &fault) != 0 ||
+        store_check(reader, NULL, tell_flaw, NULL, &flaws, &fault) != 0)
+        fail_msg("%s", fault.text);
+    store_reader_free(reader);
+}
+
 /* Sizes of batches: single ones often enough, large ones mostly, so that the disk is synced rarely.
  */
 static size_t pick_batch_size(struct world *world)
@@ -223,8 +255,10 @@ static void deliver(struct world *world, struct campaign *campaigns, size_t coun
         keep_batch(world, &batch);
         left -= batch.length;
     }
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         campaign_add_totals(&campaigns[i], &world->totals);
+        campaign_count_kinds(&campaigns[i], &world->kinds);
+    }
 }
 
 /* Each campaign depends on its number and the first seed alone. */
@@ -252,11 +286,13 @@ static void random_campaigns_end_as_the_model_says(void **state)
             assert_deliveries(world, &group[i]);
         }
         assert_totals(world);
+        assert_kinds(world);
         if (support_random_below(&world->seed, 5) == 0) { /* a restart changes nothing */
             close_stores(world);
             open_stores(world);
         }
     }
+    assert_sound(world);
 }
 
 /* --- what does not depend on the order --- */
@@ -368,7 +404,8 @@ static void one_result_stands_in_every_order(void **state)
     static const char must_be[] =
         "upgrade|operation-0|sub/0|t\303\251l\303\251phone-0|FAIL|1.0|2.0|1.0|60||4||0\n"
         "operation|operation-0|0|0|1|0\n"
-        "failure|operation-0|4|1\n";
+        "failure|operation-0|4|1\n"
+        "move|operation-0|1.0|2.0|0|1\n";
     deliver_in_every_order(world, "one", one_result, campaigns);
     for (size_t i = 0; i < PERMUTATIONS; i++) {
         struct text is = {0};

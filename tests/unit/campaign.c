@@ -373,6 +373,7 @@ static void visit_upgrades(const struct campaign *campaign, size_t operation,
 struct counters {
     int64_t in_progress, success, fail, contradictory;
     int64_t failures[LENGTH(error_codes)];
+    int64_t arrived[LENGTH(versions)], missed[LENGTH(versions)]; /* by target version */
 };
 
 static void count_upgrade(void *argument, const struct campaign_note *ids,
@@ -389,6 +390,9 @@ static void count_upgrade(void *argument, const struct campaign_note *ids,
     counters->fail += !result->success;
     for (size_t i = 0; !result->success && i < LENGTH(error_codes); i++)
         counters->failures[i] += strcmp(error_codes[i], error_code(result)) == 0;
+    for (size_t i = 0; i < LENGTH(versions); i++)
+        if (strcmp(versions[i], result->target) == 0)
+            (result->success ? counters->arrived : counters->missed)[i]++;
 }
 
 void campaign_add_totals(const struct campaign *campaign, struct store_totals *totals)
@@ -487,6 +491,39 @@ void campaign_draw(const struct campaign *campaign, enum campaign_detail detail,
                       (long long)counters[i].failures[code]);
             draw_times(campaign, i, error_codes[code], &drawing);
         }
+    for (size_t i = 0; i < CAMPAIGN_OPERATIONS_MAX; i++)
+        for (size_t v = 0; v < LENGTH(versions); v++)
+            if (counters[i].arrived[v] + counters[i].missed[v] > 0)
+                text_addf(out, "move|%s|" SOURCE_VERSION "|%s|%lld|%lld\n", name(i, 0, 0).operation,
+                          versions[v], (long long)counters[i].arrived[v],
+                          (long long)counters[i].missed[v]);
+}
+
+void campaign_count_kinds(const struct campaign *campaign, struct campaign_kinds *kinds)
+{
+    for (size_t i = 0; i < campaign->received; i++) {
+        const struct campaign_note *note = &campaign->notes[i];
+        if (!note->repeat)
+            kinds->counts[note->kind][campaign_is_result(note) && note->success]++;
+    }
+}
+
+void campaign_draw_kinds(const struct campaign_kinds *kinds, struct text *out)
+{
+    static const struct {
+        const char *type, *results[2];
+        enum campaign_kind kind;
+    } lines[] = {
+        {"fwUpgradeResultNotify", {"FAIL", "SUCCESS"}, CAMPAIGN_FW_RESULT},
+        {"fwUpgradeStateChangeNotify", {"", NULL}, CAMPAIGN_FW_STATE},
+        {"swUpgradeResultNotify", {"FAIL", "SUCCESS"}, CAMPAIGN_SW_RESULT},
+        {"swUpgradeStateChangeNotify", {"", NULL}, CAMPAIGN_SW_STATE},
+    };
+    for (size_t i = 0; i < LENGTH(lines); i++)
+        for (size_t result = 0; result < 2; result++)
+            if (kinds->counts[lines[i].kind][result] > 0)
+                text_addf(out, "%s|%s|%lld\n", lines[i].type, lines[i].results[result],
+                          (long long)kinds->counts[lines[i].kind][result]);
 }
 
 void campaign_print(const struct campaign *campaign, struct text *out)
@@ -516,6 +553,8 @@ enum query {
     UPGRADES,
     OPERATIONS,
     FAILURES,
+    MOVES,
+    KINDS,
     BARE_UPGRADES, /* without what depends on arrival */
     BARE_OPERATIONS,
     BARE_FAILURES,
@@ -535,6 +574,10 @@ static const char *const queries[QUERIES] = {
     [OPERATIONS] = OPERATION_COLUMNS
     ", firstAt, lastAt FROM operations WHERE appId = ?1 ORDER BY 2",
     [FAILURES] = FAILURE_COLUMNS ", firstAt, lastAt FROM failures WHERE appId = ?1 ORDER BY 2, 3",
+    [MOVES] = "SELECT 'move', operation_id, source, target, move.success, move.fail"
+              " FROM move JOIN operation ON id = operation WHERE app_id = ?1"
+              " AND move.success + move.fail > 0 ORDER BY 2, 4",
+    [KINDS] = "SELECT notify_type, result, count FROM kind WHERE count > 0 ORDER BY 1, 2",
     [BARE_UPGRADES] = UPGRADE_COLUMNS " FROM upgrades WHERE appId = ?1 ORDER BY 2, 3, 4",
     [BARE_OPERATIONS] = OPERATION_COLUMNS " FROM operations WHERE appId = ?1 ORDER BY 2",
     [BARE_FAILURES] = FAILURE_COLUMNS " FROM failures WHERE appId = ?1 ORDER BY 2, 3",
@@ -593,6 +636,12 @@ void campaign_view_draw(struct campaign_view *view, const char *app_id, enum cam
     draw_rows(view, all ? UPGRADES : BARE_UPGRADES, app_id, out);
     draw_rows(view, all ? OPERATIONS : BARE_OPERATIONS, app_id, out);
     draw_rows(view, all ? FAILURES : BARE_FAILURES, app_id, out);
+    draw_rows(view, MOVES, app_id, out);
+}
+
+void campaign_view_draw_kinds(struct campaign_view *view, struct text *out)
+{
+    draw_rows(view, KINDS, "", out);
 }
 
 int64_t campaign_view_deliveries(struct campaign_view *view, int64_t seq, const char **app_id)

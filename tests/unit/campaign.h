@@ -85,8 +85,17 @@ enum campaign_detail {
     CAMPAIGN_WITHOUT_ORDER, /* without numbers, times and steps, which depend on arrival */
 };
 
-/* The model: writes what upgrades, operations and failures must hold of the campaign. */
+/* The model: writes what upgrades, operations, failures and moves must hold of the campaign. */
 void campaign_draw(const struct campaign *campaign, enum campaign_detail detail, struct text *out);
+
+/* Notifications by what they are: results by whether they say SUCCESS. */
+struct campaign_kinds {
+    int64_t counts[4][2];
+};
+
+/* The model: adds to KINDS what the campaign, received whole, adds; and writes them. */
+void campaign_count_kinds(const struct campaign *campaign, struct campaign_kinds *kinds);
+void campaign_draw_kinds(const struct campaign_kinds *kinds, struct text *out);
 
 /* Writes the campaign for a person: each note in the order of arrival. */
 void campaign_print(const struct campaign *campaign, struct text *out);
@@ -100,6 +109,9 @@ void campaign_view_free(struct campaign_view *view);
 /* Writes what the views hold of APP_ID, in the words of campaign_draw. */
 void campaign_view_draw(struct campaign_view *view, const char *app_id, enum campaign_detail detail,
                         struct text *out);
+
+/* Writes the store's kinds, in the words of campaign_draw_kinds. */
+void campaign_view_draw_kinds(struct campaign_view *view, struct text *out);
 
 /* The deliveries of notification SEQ, and in *APP_ID (lent until the next call) whose it is; 0
  * where there is none. */
