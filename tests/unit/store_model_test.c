@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #define RECORDS 8000
 #define BATCH_MAX 64
@@ -369,13 +368,16 @@ static void compare_totals(const struct books *books, const struct model *model)
 
 /* --- the run --- */
 
-/* Now and then a batch fails first, and must not leave a trace. */
+/* Now and then a batch fails first, and must not leave a trace. The log is emptied before: one that
+ * has begun again from its beginning needs no more room than it has. */
 static void fail_now(struct books *books, struct record **records, size_t count)
 {
-    struct stat status;
+    struct store_reader *reader;
     struct fault fault = FAULT_NONE;
-    assert_int_equal(stat(support_path(books->folder, "upgrades.db-wal"), &status), 0);
-    support_limit_file_size((uint64_t)status.st_size);
+    assert_int_equal(store_reader_new(&reader, books->folder, &fault), 0);
+    assert_int_equal(store_checkpoint(reader, true, &fault), 0);
+    store_reader_free(reader);
+    support_limit_file_size(0);
     int result = store_keep(books->store, records, count, NULL, &fault);
     support_limit_file_size(RLIM_INFINITY);
     assert_int_equal(result, -1);
