@@ -1,0 +1,95 @@
+/* mock: a web server that serves the page as the receiver does, and documents made of Books. What a
+ * test wants to go wrong is set on it: `gone` and `answers`. */
+
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { Misused, NotFound } from './books.mjs';
+
+const PAGE = new URL('../../fcgi/page/', import.meta.url);
+const FILES = { '': ['index.html', 'text/html; charset=utf-8'], 'app.js': ['app.js', 'text/javascript; charset=utf-8'], 'style.css': ['style.css', 'text/css; charset=utf-8'], 'icon.svg': ['icon.svg', 'image/svg+xml'] };
+const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const DOCUMENTS = { 'overview.json': 'overview', 'operation.json': 'operation', 'upgrades.json': 'upgrades', 'failures.json': 'failures', 'device.json': 'device', 'search.json': 'search', 'quarantine.json': 'quarantined' };
+const COLUMNS = ['appId', 'operationId', 'subOperationId', 'deviceId', 'errorCode', 'description', 'resultDesc', 'sourceVersion', 'targetVersion', 'curVersion', 'upgradeTime', 'contradictory', 'lastAt', 'seq'];
+
+export class Mock {
+  constructor(books) {
+    this.books = books;
+    this.requests = [];
+    this.gone = false; /* connections are cut */
+    this.answers = null; /* (path) => {status, detail} in place of the document, or null */
+    this.delay_ms = 0;
+    this.server = createServer((request, answer) => this.take(request, answer));
+  }
+
+  async listen(port = 0) {
+    await new Promise(resolve => { this.server.listen(port, '127.0.0.1', resolve); });
+    this.url = `http://127.0.0.1:${this.server.address().port}/status/`;
+    return this;
+  }
+
+  async close() {
+    this.server.closeAllConnections();
+    await new Promise(resolve => { this.server.close(resolve); });
+  }
+
+  take(request, answer) {
+    if (this.gone) return request.socket.destroy();
+    if (this.delay_ms > 0) return setTimeout(() => this.answer(request, answer), this.delay_ms);
+    return this.answer(request, answer);
+  }
+
+  answer(request, answer) {
+    const url = new URL(request.url, this.url);
+    const name = url.pathname.replace(/^\/status\//, '');
+    const entry = { name, search: url.search, tag: request.headers['if-none-match'] ?? null };
+    this.requests.push(entry);
+    answer.on('finish', () => { entry.status = answer.statusCode; });
+    answer.setHeader('Date', new Date(this.books.now()).toUTCString());
+    answer.setHeader('X-Content-Type-Options', 'nosniff');
+    const other = this.answers?.(name);
+    if (other) return this.problem(answer, other.status, other.detail);
+    if (name in FILES) return this.file(request, answer, ...FILES[name]);
+    const query = Object.fromEntries(url.searchParams);
+    try {
+      if (name === 'failures.csv') return this.csv(request, answer, query);
+      if (!(name in DOCUMENTS)) throw new NotFound('no such path');
+      return this.send(request, answer, 'application/json', JSON.stringify(this.books[DOCUMENTS[name]](query)));
+    } catch (error) {
+      if (error instanceof NotFound) return this.problem(answer, 404, error.message);
+      if (error instanceof Misused) return this.problem(answer, 400, error.message);
+      throw error;
+    }
+  }
+
+  problem(answer, status, detail) {
+    answer.writeHead(status, { 'Content-Type': 'application/problem+json' });
+    answer.end(JSON.stringify({ status, detail }));
+  }
+
+  send(request, answer, type, body) {
+    const tag = `"${createHash('sha256').update(body).digest('hex').slice(0, 32)}"`;
+    const headers = { ETag: tag, 'Cache-Control': 'no-cache' };
+    if (request.headers['if-none-match'] === tag) {
+      answer.writeHead(304, headers).end();
+      return;
+    }
+    answer.writeHead(200, { ...headers, 'Content-Type': type }).end(body);
+  }
+
+  file(request, answer, file, type) {
+    if (file === 'index.html') {
+      answer.setHeader('Content-Security-Policy', CSP);
+      answer.setHeader('Referrer-Policy', 'no-referrer');
+    }
+    this.send(request, answer, type, readFileSync(new URL(file, PAGE)));
+  }
+
+  csv(request, answer, query) {
+    const { failures, next } = this.books.failures(query);
+    const field = value => (/[",\r\n]/.test(String(value)) ? `"${String(value).replace(/"/g, '""')}"` : String(value));
+    const rows = [COLUMNS, ...failures.map(one => COLUMNS.map(column => field(one[column])))];
+    if (next !== null) answer.setHeader('Link', `<?${new URLSearchParams({ ...query, after: next })}>; rel="next"`);
+    this.send(request, answer, 'text/csv; charset=utf-8', rows.map(row => `${row.join(',')}\r\n`).join(''));
+  }
+}
