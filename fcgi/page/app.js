@@ -24,6 +24,7 @@ const GROWTH_MS = 300000; /* how far back growth is looked at */
 const CUT_ID = 96; /* characters of an id or text in a list */
 const CUT_BODY = 20000;
 const DOCUMENTS_KEPT = 24;
+const STUCK_ROWS = 5; /* the longest ones, beside the chart */
 const CODES_FIRST = 10; /* rows of failures shown before all are asked for */
 
 /* ---- Texts. ---- */
@@ -35,8 +36,8 @@ const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202
 const codeOf = character => character.charCodeAt(0).toString(16).padStart(4, '0');
 
 /* A text of anybody's making as it can be shown: nothing in it stays unseen. */
-const visible = text => text.replace(HIDDEN, character =>
-  character < ' ' ? String.fromCharCode(0x2400 + character.charCodeAt(0)) : `‹U+${codeOf(character).toUpperCase()}›`);
+const visible = text => (text.trim() === '' ? text.replace(/ /g, '␠') : text).replace(HIDDEN, character =>
+  (character < ' ' ? String.fromCharCode(0x2400 + character.charCodeAt(0)) : `‹U+${codeOf(character).toUpperCase()}›`));
 
 /* The same for JSON, where an escape says it exactly. */
 const visibleJson = text => text.replace(HIDDEN, character => (character === '\n' ? '\n' : `\\u${codeOf(character)}`));
@@ -174,6 +175,14 @@ function h(tag, attributes, ...children) {
 /* What was last made of an element. */
 const made = new WeakMap();
 
+/* The same tree as before for the same document, which is then not even compared. */
+const trees = new WeakMap();
+
+function treeOf(document_, make) {
+  if (!trees.has(document_)) trees.set(document_, make());
+  return trees.get(document_);
+}
+
 function create(tree, namespace) {
   if (typeof tree !== 'object') return document.createTextNode(String(tree));
   const element = tree.tag === 'svg' || namespace === SVG
@@ -184,6 +193,7 @@ function create(tree, namespace) {
 }
 
 function update(element, tree) {
+  if (made.get(element) === tree) return;
   const before = made.get(element)?.attributes ?? {};
   for (const name of new Set([...Object.keys(before), ...Object.keys(tree.attributes)])) {
     const value = tree.attributes[name] ?? null;
@@ -358,7 +368,7 @@ const exactly = (name, value, context) =>
     ? JSON.rawJSON(context.source)
     : value);
 
-/* Gives true if the document is another one than before. The tag is sent by hand, not left to the
+/* Sees to it that the newest document of URL is among those kept. The tag is sent by hand, not left to the
  * browser's cache, which keeps nothing from a host whose certificate it does not trust, as the one
  * that nginx/start makes; and so what has not changed is not even parsed. */
 async function read(url, signal) {
@@ -371,18 +381,15 @@ async function read(url, signal) {
   });
   learnTime(answer.headers.get('Date'), asked_ms, performance.now());
   if (answer.status !== 304 && !answer.ok) throw new Refusal(answer.status, await detailOf(answer));
-  const isNew = refusals.delete(url);
-  if (answer.status === 304) {
-    kept.delete(url);
-    kept.set(url, before);
-    return isNew;
+  let now = before;
+  if (answer.status !== 304) {
+    const text = await answer.text();
+    now = { etag: answer.headers.get('ETag') ?? '', document: url.startsWith('device.json') ? JSON.parse(text, exactly) : JSON.parse(text) };
   }
-  const text = await answer.text();
-  const document = url.startsWith('device.json') ? JSON.parse(text, exactly) : JSON.parse(text);
+  refusals.delete(url);
   kept.delete(url);
-  kept.set(url, { etag: answer.headers.get('ETag') ?? '', document });
+  kept.set(url, now);
   if (kept.size > DOCUMENTS_KEPT) kept.delete(kept.keys().next().value);
-  return true;
 }
 
 async function detailOf(answer) {
@@ -409,21 +416,16 @@ async function refresh() {
   const outcomes = await Promise.allSettled(urls.map(url => read(url, link.abort.signal)));
   if (round !== link.round) return; /* a later one has begun: for another place, or after a pause */
   clearTimeout(tooLong);
-  let isNew = false;
   let gone = null;
-  outcomes.forEach((outcome, i) => {
-    if (outcome.status === 'fulfilled') isNew ||= outcome.value;
-    else if (isGone(outcome.reason)) gone ??= outcome.reason;
-    else {
-      refusals.set(urls[i], outcome.reason);
-      isNew = true;
-    }
+  outcomes.forEach(({ reason }, i) => {
+    if (reason === undefined) return;
+    if (isGone(reason)) gone ??= reason;
+    else refusals.set(urls[i], reason);
   });
-  const wasGone = link.failures > 0;
   noteOutcome(gone);
   settlePlace();
-  if (isNew || wasGone || gone !== null) render();
-  else renderFreshness();
+  render();
+  isOrderFixed ||= gone === null;
   scheduleRefresh();
 }
 
@@ -446,7 +448,21 @@ function scheduleRefresh() {
   link.timer = setTimeout(refresh, wait);
 }
 
-const documentOf = name => kept.get(documentsOf(place)[name])?.document;
+/* What a view shows as NAME: its document, or, while that is being read for the first time, the one
+ * before of the same page, so that what is there does not go and come back. */
+function documentOf(name) {
+  const url = documentsOf(place)[name];
+  const document_ = kept.get(url)?.document;
+  if (document_ !== undefined) {
+    if (shown.page !== pageOf(place)) shown = { page: pageOf(place) };
+    shown[name] = document_;
+    return document_;
+  }
+  return shown.page === pageOf(place) && link.failures === 0 && !refusals.has(url) ? shown[name] : undefined;
+}
+
+let shown = { page: null };
+
 const refusalOf = name => refusals.get(documentsOf(place)[name]);
 
 /* The newest overview that any view has brought: what is above and beside all views. */
@@ -540,6 +556,7 @@ function addQuarantine(add) {
 /* The same, and more, as a list of what is well and what is not. */
 function checks({ receiver, totals, quarantine, applications }) {
   const all = [];
+  const isQuiet = kind => !troubles().some(trouble => trouble.kind === kind);
   const add = (isWell, name, ...value) => all.push({ isWell, name, value });
   add(!isStale(), 'Receiver', isStale() ? 'does not answer' : receiver === null ? 'answers' : ['answers, version ', foreign(receiver.version), `, process ${receiver.pid}`]);
   if (receiver !== null) {
@@ -547,12 +564,12 @@ function checks({ receiver, totals, quarantine, applications }) {
     add(receiver.refusedInARow === 0, 'Not 200 in a row', number(receiver.refusedInARow));
     add(receiver.logLinesDropped === 0, 'Log lines dropped', number(receiver.logLinesDropped));
   }
-  add(quarantineFill({ quarantine, receiver }) < FILLING, 'Quarantine', h('a', { href: to('quarantine') }, counted(quarantine.held, 'body', 'bodies')),
+  add(isQuiet('quarantine'), 'Quarantine', h('a', { href: to('quarantine') }, counted(quarantine.held, 'body', 'bodies')),
     receiver === null ? null : ` of ${number(receiver.quarantineMax)}`, `, ${bytes(quarantine.bytes)}`,
     receiver === null ? null : fillBar(quarantineFill({ quarantine, receiver })));
   add(totals.quarantineLogOnly === 0, 'Quarantined in the log alone', number(totals.quarantineLogOnly));
   for (const application of applications) {
-    add(backlogOf(application) === 'fine', ['Application ', foreign(application.name, 40)],
+    add(isQuiet(`backlog ${application.name}`), ['Application ', foreign(application.name, 40)],
       application.backlog === 0 ? 'has everything' : `${counted(application.backlog, 'notification')} behind`);
   }
   return all;
@@ -567,7 +584,7 @@ const mark = name => h('svg', { class: `mark ${name}`, 'aria-hidden': 'true', fo
 const STATES = { SUCCESS: 'Success', FAIL: 'Fail', IN_PROGRESS: 'In progress' };
 
 const stateOf = ({ state, step }) => h('span', { class: 'state' }, mark(state), STATES[state] ?? visible(state),
-  state === 'IN_PROGRESS' && step !== '' ? h('span', { class: 'step' }, foreign(step, 40, 'said')) : null);
+  state === 'IN_PROGRESS' && step !== '' ? h('span', { class: 'step' }, ' · ', foreign(step, 40, 'said')) : null);
 
 const ODD = 'SUCCESS at another version than the target, or FAIL at it';
 
@@ -655,12 +672,13 @@ const panel = (id, title, ...content) => h('section', { key: id, class: `panel $
 /* Operations stay where they are while somebody looks, whichever changed last; a new one comes on
  * top. Going to another page and back puts them in order again. */
 let shownOrder = { page: null, keys: [] };
+let isOrderFixed = false; /* once somebody has seen a fresh one */
 
 function inShownOrder(operations) {
   const keyOf = ({ appId, operationId }) => JSON.stringify([appId, operationId]);
   const byKey = new Map(operations.map(operation => [keyOf(operation), operation]));
   const page = pageOf(place);
-  if (shownOrder.page === page) {
+  if (isOrderFixed && shownOrder.page === page) {
     const known = new Set(shownOrder.keys);
     const fresh = [...byKey.keys()].filter(key => !known.has(key));
     shownOrder.keys = [...fresh, ...shownOrder.keys.filter(key => byKey.has(key))];
@@ -698,7 +716,7 @@ function operationsOf({ operations }) {
       place.after === undefined ? h('p', null, 'As soon as the platform pushes a result or a state change, its operation appears here by itself.') : null);
   }
   return table('Operations, the latest changed first',
-    [['Operation', 'name'], ['Devices', 'progress'], ['Failure share', 'n'], ['Last change', 'n'], ['First', 'n']],
+    [['Operation', 'name'], ['Devices', 'progress'], ['Failure share', 'n'], ['Last change', 'n']],
     inShownOrder(operations).map(([key, operation]) => ({ key, cells: operationCells(operation) })), 'cards operations');
 }
 
@@ -707,7 +725,7 @@ const totalOf = ({ inProgress, success, fail }) => inProgress + success + fail;
 function operationCells(operation) {
   return [
     [h('a', { href: toOperation(operation), class: 'main-link' }, foreign(operation.operationId)),
-      h('span', { class: 'sub' }, 'application ', foreign(operation.appId, 40))],
+      h('span', { class: 'sub' }, h('abbr', { title: 'application' }, 'app'), ' ', foreign(operation.appId, 40))],
     [stackedBar(operation),
       h('span', { class: 'counts' },
         h('span', { key: 's' }, mark('SUCCESS'), `${number(operation.success)} `, h('span', { class: 'word' }, 'success')),
@@ -716,8 +734,7 @@ function operationCells(operation) {
         operation.contradictory > 0 ? h('span', { key: 'c' }, odd(`${number(operation.contradictory)} contradictory`)) : null,
         operation.pruned ? h('span', { key: 'pruned', class: 'badge' }, 'pruned') : null)],
     operation.failureShare === null ? h('span', { class: 'none' }, '–') : share(operation.fail, operation.success + operation.fail),
-    moment(operation.lastAt),
-    moment(operation.firstAt),
+    [moment(operation.lastAt), h('span', { class: 'sub' }, 'began ', moment(operation.firstAt))],
   ];
 }
 
@@ -801,7 +818,7 @@ function failuresOf(operation) {
         key: failure.errorCode,
         current: place.errorCode === failure.errorCode,
         cells: [
-          h('a', { href: listLink('fail', { errorCode: failure.errorCode }), 'aria-label': failure.errorCode === '' ? 'Devices that failed without a code' : null },
+          h('a', { href: listLink('fail', { errorCode: failure.errorCode }) },
             failure.errorCode === '' ? h('em', null, 'no code') : foreign(failure.errorCode)),
           h('span', { class: 'bar-count' }, plainBar(failure.count / most, 'FAIL'), h('span', { class: 'count' }, number(failure.count))),
           share(failure.count, operation.fail),
@@ -839,9 +856,9 @@ function stuckOf({ stuck }) {
     h('p', { class: 'choice' }, h('label', { for: 'longer' }, 'In progress for longer than '),
       h('select', { id: 'longer', value: String(seconds), onchange: event => go(to('operation', { ...place, view: undefined, after: undefined, longerThan: event.target.value })) },
         choices.map(choice => h('option', { key: String(choice), value: String(choice) }, duration(choice))))),
-    stuck.count === 0 ? h('p', { class: 'quiet' }, 'No device is.') : [
+    stuck.longerThan !== seconds ? h('p', { key: 'reading', class: 'waiting' }, 'Reading…') : stuck.count === 0 ? h('p', { key: 'none', class: 'quiet' }, 'No device is.') : [
       h('p', { key: 'count', class: 'verdict bad' }, mark('stuck'), h('span', null, stuck.more ? `more than ${number(stuck.count)} devices` : counted(stuck.count, 'device'), ' ', h('a', { href: listLink('stuck') }, 'List all'))),
-      table('The longest of them', [['Device', 'name'], ['Step', ''], ['For', 'n']], stuck.upgrades.map(upgrade => ({
+      table('The longest of them', [['Device', 'name'], ['Step', 'word'], ['For', 'n']], stuck.upgrades.slice(0, STUCK_ROWS).map(upgrade => ({
         key: upgradeKey(upgrade),
         cells: [deviceLink(upgrade), said(upgrade.step), moment(upgrade.beganAt, 'since')],
       })), 'stuck-table'),
@@ -886,7 +903,7 @@ function devicesTable(upgrades) {
         [stateOf(upgrade), upgrade.contradictory ? odd('contradictory') : null,
           isStuck(upgrade, seconds) ? h('span', { class: 'badge stuck' }, mark('stuck'), 'for ', moment(upgrade.beganAt, 'since')) : null],
         moved(upgrade),
-        upgrade.state === 'FAIL' && upgrade.errorCode === '' ? h('em', null, 'no code') : said(upgrade.errorCode),
+        upgrade.state !== 'FAIL' && upgrade.errorCode === '0' ? said('') : upgrade.state === 'FAIL' && upgrade.errorCode === '' ? h('em', null, 'no code') : said(upgrade.errorCode),
         said(upgrade.description || upgrade.resultDesc),
         moment(upgrade.lastAt),
       ],
@@ -986,22 +1003,23 @@ function paceOf(operation) {
   const points = curve(operation);
   const to_ms = points.at(-1)?.at_ms;
   if (points.length < 2 || to_ms - points[0].at_ms < 1) return h('p', { class: 'quiet' }, 'Too early for a curve.');
-  const from = formats.dayMinute.format(points[0].at_ms);
-  const key = `figures ${pageOf(place)}`;
   return [
-    h('div', { key: 'chart', class: 'chart' }, chartOf(operation, points, chartWidth)),
-    later(key, 'The curve as a table', () => h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Progress as a table' }, table(`Progress since ${from}`,
-      [['At', 'name'], ['Success', 'n'], ['Fail', 'n'], ['In progress', 'n']],
-      operation.progress.points.map(({ at, success, fail, inProgress }) => ({ key: at, cells: [clockTime(at), number(success), number(fail), number(inProgress)] })), 'pace-table'))),
+    h('div', { key: 'chart', class: 'chart' }, chartOf(operation, points)),
+    later(`figures ${pageOf(place)}`, 'The curve as a table', () => treeOf(operation.progress, () => paceTable(operation))),
   ];
 }
 
-function chartOf(operation, points, width) {
+const paceTable = ({ progress, firstAt }) => h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Progress as a table' },
+  table(`Progress since ${formats.dayMinute.format(Date.parse(firstAt))}`, [['At', 'name'], ['Success', 'n'], ['Fail', 'n'], ['In progress', 'n']],
+    progress.points.map(({ at, success, fail, inProgress }) => ({ key: at, cells: [clockTime(at), number(success), number(fail), number(inProgress)] })), 'pace-table'));
+
+function chartOf(operation, points) {
+  const width = chartWidth;
   const last = points.at(-1);
   const most = Math.max(...points.map(totalOf));
   const step = niceStep(most, 4);
   const top = Math.ceil(most / step) * step;
-  const box = { left: 14 + 7.5 * number(top).length, right: width - 8, top: 10, bottom: (width < 480 ? 190 : 230) - 26 };
+  const box = { left: 14 + 7.5 * number(top).length, right: width - 8, top: 10, bottom: (width < 480 ? 200 : 280) - 26 };
   const x = at => box.left + ((at - points[0].at_ms) / (last.at_ms - points[0].at_ms)) * (box.right - box.left);
   const y = count => box.bottom - (count / top) * (box.bottom - box.top);
   const rows = [];
@@ -1009,13 +1027,13 @@ function chartOf(operation, points, width) {
   const at = points[Math.min(pointed ?? points.length - 1, points.length - 1)];
   return [
     h('p', { class: 'legend' },
-      h('span', { key: 'when', class: 'when' }, pointed === null ? 'Now' : (last.at_ms - points[0].at_ms > 86400000 ? formats.dayMinute : formats.second).format(at.at_ms)),
+      h('span', { key: 'when', class: 'when' }, pointed === null ? 'Latest' : (last.at_ms - points[0].at_ms > 86400000 ? formats.dayMinute : formats.second).format(at.at_ms)),
       ['IN_PROGRESS', 'FAIL', 'SUCCESS'].map(name => h('span', { key: name }, swatch(name), `${STATES[name]} `, h('b', null, number(at[COUNTS[name]]))))),
     h('svg', {
       class: 'areas', width, height: box.bottom + 26, viewBox: `0 0 ${width} ${box.bottom + 26}`, role: 'img',
       'aria-label': `Stacked areas from ${formats.full.format(points[0].at_ms)} to ${formats.full.format(last.at_ms)}. At the end ${inWords(last)}. The figures are in the table below.`,
-      onpointermove: event => pointAt(event, points, x),
-      onpointerleave: () => pointAt(null),
+      onpointermove: event => pointAt(event, operation, points, x),
+      onpointerleave: event => pointAt(event, operation, points, null),
     },
     rows.map(count => h('g', { key: `row ${count}`, class: 'row' },
       h('line', { x1: box.left, x2: box.right, y1: y(count), y2: y(count) }),
@@ -1045,15 +1063,17 @@ function areasOf(points, x, y) {
   });
 }
 
-function pointAt(event, points, x) {
+/* Only the chart is drawn anew: there may be hundreds of these in a second. */
+function pointAt(event, operation, points, x) {
   const before = pointed;
-  if (event === null) pointed = null;
-  else {
+  pointed = null;
+  if (x !== null) {
     const at = event.clientX - event.currentTarget.getBoundingClientRect().left;
     const distance = points.map(point => Math.abs(x(point.at_ms) - at));
     pointed = distance.indexOf(Math.min(...distance));
   }
-  if (pointed !== before) render();
+  const box = document.querySelector('.chart');
+  if (pointed !== before && box !== null) updateChildren(box, chartOf(operation, points));
 }
 
 /* ---- One device. ---- */
@@ -1131,7 +1151,7 @@ function quarantineView() {
       latest === null ? null : figure('Ever', number(latest.totals.quarantined), latest.totals.quarantineLogOnly > 0 ? `${number(latest.totals.quarantineLogOnly)} in the log alone` : null)),
     receiver === null ? null : fillBar(quarantineFill({ quarantine, receiver })),
     quarantine.bodies.length === 0 ? h('p', { key: 'none', class: 'empty' }, h('strong', null, 'Nothing is in quarantine.'))
-      : table('Bodies in quarantine', [['Id', 'name'], ['Received', 'n'], ['Reason', 'text'], ['At', ''], ['Size', 'n']], quarantine.bodies.map(body => ({
+      : table('Bodies in quarantine', [['Id', 'name'], ['Received', ''], ['Reason', 'text'], ['At', ''], ['Size', 'n']], quarantine.bodies.map(body => ({
         key: String(body.id),
         cells: [number(body.id), moment(body.receivedAt), said(body.reason), body.pointer === '' ? said('') : foreign(body.pointer), bytes(body.bytes)],
       })), 'cards quarantine-table'),
@@ -1375,6 +1395,7 @@ function arrive() {
   render();
   if (pageOf(before) !== pageOf(place)) {
     wantedScroll = saved ?? 0;
+    isOrderFixed = false;
     document.getElementById('heading')?.focus({ preventScroll: true });
   } else if (saved !== undefined) {
     wantedScroll = saved;

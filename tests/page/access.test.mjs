@@ -1,0 +1,94 @@
+/* axe finds nothing in any view: light, dark, at phone width, with warnings, at twice the size. */
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { workingDay } from './books.mjs';
+import { done, open, place, test, withMock } from './lib.mjs';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+async function examine(page, what) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+  assert.deepEqual(violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.slice(0, 3).map(({ html, failureSummary }) => `${html.slice(0, 200)} ${failureSummary}`).join('\n')}`), [], what);
+}
+
+const fits = page => page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth);
+
+const LOOKS = {
+  light: { colorScheme: 'light' },
+  dark: { colorScheme: 'dark' },
+  phone: { colorScheme: 'light', viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true },
+  'dark phone': { colorScheme: 'dark', viewport: { width: 360, height: 740 } },
+  /* 1280 pixels at 200 % */
+  'twice the size': { viewport: { width: 640, height: 430 }, deviceScaleFactor: 2 },
+};
+
+for (const [name, options] of Object.entries(LOOKS)) {
+  test(name, async t => {
+    const books = workingDay(() => Date.now());
+    books.receiver.refusedInARow = 7;
+    books.receiver.logLinesDropped = 12;
+    const mock = await withMock(t, books);
+    const [one] = books.operations;
+    const ids = { operationId: one.operationId, appId: one.appId };
+    const page = await open(mock.url, options);
+    await page.locator('.warning').first().waitFor();
+    await page.locator('table.operations').waitFor();
+    await examine(page, 'overview');
+    assert.ok(await fits(page), 'the overview is no wider than the window');
+    await page.locator('#query').fill('fw');
+    await page.locator('#found li').first().waitFor();
+    await examine(page, 'search');
+
+    await page.goto(mock.url + place('operation', { ...ids, errorCode: '4' }));
+    await page.locator('.devices-table').waitFor();
+    await page.getByText('The curve as a table').click();
+    await examine(page, 'operation');
+    assert.ok(await fits(page), 'an operation is no wider than the window');
+    await page.goto(mock.url + place('operation', { ...ids, list: 'contradictory' }));
+    await page.locator('.devices-table .odd').first().waitFor();
+    await examine(page, 'contradictory');
+
+    await page.goto(mock.url + place('device', { deviceId: one.upgrades.find(({ contradictory }) => contradictory).deviceId }));
+    await page.locator('li.upgrade').waitFor();
+    await page.locator('summary').first().click();
+    await examine(page, 'device');
+    assert.ok(await fits(page), 'a device is no wider than the window');
+
+    await page.goto(mock.url + place('quarantine'));
+    await page.locator('table.quarantine-table').waitFor();
+    await examine(page, 'quarantine');
+    assert.ok(await fits(page), 'quarantine is no wider than the window');
+
+    mock.answers = file => (file.endsWith('.json') ? { status: 503, detail: 'gone' } : null);
+    await page.locator('.warning[data-kind="gone"]').waitFor();
+    await examine(page, 'stale');
+    await done(page);
+  });
+}
+
+test('every state has a mark of its own shape, and every part of a bar a pattern of its own', async t => {
+  const mock = await withMock(t, workingDay(() => Date.now()));
+  const page = await open(mock.url);
+  await page.locator('table.operations').waitFor();
+  const marks = await page.locator('table.operations tr:first-child .counts svg use').evaluateAll(all => all.map(one => one.getAttribute('href')));
+  assert.deepEqual(marks, ['#mark-SUCCESS', '#mark-FAIL', '#mark-IN_PROGRESS', '#mark-odd']);
+  for (const mark of marks) assert.equal(await page.locator(`symbol${mark}`).count(), 1);
+  const patterns = await page.locator('table.operations tbody tr:first-child .bar g').evaluateAll(all => all.map(one => one.querySelector('[fill]')?.getAttribute('fill') ?? 'plain'));
+  assert.deepEqual(patterns, ['plain', 'url(#hatch)', 'url(#dots)']);
+  await done(page);
+});
+
+test('who wants no motion gets none', async t => {
+  const mock = await withMock(t, workingDay(() => Date.now()));
+  const page = await open(mock.url, { reducedMotion: 'reduce' });
+  await page.locator('table.operations').waitFor();
+  const moving = () => page.evaluate(() => [...document.querySelectorAll('*')].filter(node => {
+    const { animationName, transitionDuration } = getComputedStyle(node);
+    return animationName !== 'none' || transitionDuration.split(',').some(time => parseFloat(time) > 0);
+  }).length);
+  assert.equal(await moving(), 0);
+  await done(page);
+});

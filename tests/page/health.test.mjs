@@ -1,0 +1,144 @@
+/* A banner for each thing that is wrong, and none when all is well. */
+
+import assert from 'node:assert/strict';
+import { workingDay } from './books.mjs';
+import { done, open, place, test, text, until, withMock } from './lib.mjs';
+
+const now = () => Date.now();
+
+const banner = (page, kind) => page.locator(`.warning[data-kind="${kind}"]`);
+
+/* Opens the overview, changes something, and waits for the banner; then changes it back. */
+async function raises(t, kind, expected, make, unmake, level) {
+  const mock = await withMock(t, workingDay(now));
+  const page = await open(mock.url);
+  await page.locator('table.operations').waitFor();
+  assert.equal(await page.locator('.warning').count(), 0, 'all is well');
+  assert.match(await text(page.locator('.narrow')), /All is well/);
+  make(mock);
+  await banner(page, kind).waitFor();
+  assert.match(await text(banner(page, kind)), expected);
+  assert.ok(await banner(page, kind).evaluate((node, name) => node.classList.contains(name), level), level);
+  assert.match(await page.title(), /^\(!\) /);
+  assert.ok((await text(page.locator('#announce'))).length > 10, 'it is said aloud');
+  if (kind !== 'gone') {
+    assert.doesNotMatch(await text(page.locator('.narrow .verdict')), /All is well/);
+    assert.ok(await page.locator('.checks .bad').count() > 0 || kind === 'quarantine');
+  }
+  if (unmake !== null) {
+    unmake(mock);
+    await until('the banner is gone', async () => await page.locator('.warning').count() === 0);
+    assert.doesNotMatch(await page.title(), /^\(!\)/);
+  }
+  await done(page);
+  return mock;
+}
+
+test('the store fails', t => raises(t, 'store', /The store takes nothing\. disk I\/O error/,
+  ({ books }) => { books.receiver.storeFault = 'disk I/O error'; }, ({ books }) => { books.receiver.storeFault = null; }, 'critical'));
+
+test('answers are not 200: the platform acts at ten', t => raises(t, 'refused', /3 answers in a row were not 200\. The platform acts at 10/,
+  ({ books }) => { books.receiver.refusedInARow = 3; }, ({ books }) => { books.receiver.refusedInARow = 0; }, 'warning'));
+
+test('close to ten it is critical', t => raises(t, 'refused', /8 answers in a row/,
+  ({ books }) => { books.receiver.refusedInARow = 8; }, ({ books }) => { books.receiver.refusedInARow = 0; }, 'critical'));
+
+test('log lines were dropped', t => raises(t, 'log', /1,234 log lines dropped.*upgrade-status log/,
+  ({ books }) => { books.receiver.logLinesDropped = 1234; }, ({ books }) => { books.receiver.logLinesDropped = 0; }, 'warning'));
+
+test('quarantine has many bodies', t => raises(t, 'quarantine', /Quarantine is filling: 8,003 of 10,000 bodies/,
+  ({ books }) => { books.quarantineBodies(8000); }, ({ books }) => { books.receiver.quarantineMax = 100000; books.totals.quarantined = 3; }, 'warning'));
+
+test('quarantine has many bytes', t => raises(t, 'quarantine', /Quarantine is filling: 5 of 10,000 bodies, 60 MiB of 64 MiB/,
+  ({ books }) => { books.quarantineBodies(2, 30 << 20); }, null, 'warning'));
+
+test('quarantine is full', t => raises(t, 'quarantine', /Quarantine is full: what comes now goes to the log alone/,
+  ({ books }) => { books.receiver.quarantineMax = 3; }, ({ books }) => { books.receiver.quarantineMax = 10000; }, 'critical'));
+
+test('quarantine grows', t => raises(t, 'quarantine', /Quarantine grows: 2 bodies more in the last \d+ s that are no known notification/,
+  ({ books }) => { books.quarantineBodies(2); }, null, 'warning'));
+
+test('an application falls behind, or takes nothing', async t => {
+  const mock = await withMock(t, workingDay(now));
+  const [application] = mock.books.applications;
+  const page = await open(mock.url);
+  await page.locator('table.operations').waitFor();
+  const grow = setInterval(() => { application.backlog += 50; application.cursor += 10; }, 500);
+  t.after(() => clearInterval(grow));
+  await banner(page, 'backlog failures').waitFor({ timeout: 25000 });
+  assert.match(await text(banner(page, 'backlog failures')), /Application failures falls behind: [\d,]+ notifications wait for it/);
+  clearInterval(grow);
+  await until('it stands', async () => /takes nothing/.test(await text(banner(page, 'backlog failures'))), 25000);
+  application.backlog = 0;
+  await until('it caught up', async () => await page.locator('.warning').count() === 0);
+  await done(page);
+});
+
+test('the receiver goes and comes back: the last data stay, marked, with since when', async t => {
+  const mock = await withMock(t, workingDay(now));
+  const [one] = mock.books.operations;
+  const page = await open(mock.url + place('operation', { operationId: one.operationId, appId: one.appId }));
+  await page.locator('.devices-table').waitFor();
+  const shown = await text(page.locator('main .figures'));
+  const where = await page.locator('.devices-table').elementHandle();
+  mock.gone = true;
+  mock.server.closeAllConnections();
+  await banner(page, 'gone').waitFor();
+  assert.match(await text(banner(page, 'gone')), /No answer from the receiver since \d\d:\d\d:\d\d \(\d+ s\): the web server cannot be reached.*What is shown is as of \d\d:\d\d:\d\d\. Try now/);
+  assert.match(await text(page.locator('#fresh')), /^No answer/);
+  assert.ok(await page.evaluate(() => document.body.classList.contains('stale')));
+  assert.equal(await text(page.locator('main .figures')), shown);
+  assert.match(await text(page.locator('#announce')), /No answer from the receiver/);
+
+  /* Then nginx is there, but nothing behind it. */
+  mock.gone = false;
+  mock.answers = name => (name.endsWith('.json') ? { status: 503, detail: 'the receiver cannot be reached now' } : null);
+  await page.getByRole('button', { name: 'Try now' }).click();
+  await until('what nginx says', async () => (await text(banner(page, 'gone'))).includes('503 the receiver cannot be reached now'));
+  mock.answers = name => (name.endsWith('.json') ? { status: 502, detail: 'Bad Gateway' } : null);
+  await page.getByRole('button', { name: 'Try now' }).click();
+  await until('what another says', async () => (await text(banner(page, 'gone'))).includes('502 Bad Gateway'));
+
+  mock.answers = null;
+  await page.getByRole('button', { name: 'Try now' }).click();
+  await until('it is back', async () => await page.locator('.warning').count() === 0);
+  assert.ok(!await page.evaluate(() => document.body.classList.contains('stale')));
+  assert.match(await text(page.locator('#announce')), /answers again/);
+  assert.ok(await where.evaluate(node => node.isConnected), 'nothing was built anew');
+  await done(page);
+});
+
+test('it is asked less and less often while it is gone, and comes back by itself', async t => {
+  const mock = await withMock(t, workingDay(now));
+  const page = await open(mock.url);
+  await page.locator('table.operations').waitFor();
+  const asked = [];
+  mock.answers = name => {
+    if (!name.endsWith('.json')) return null;
+    asked.push(Date.now());
+    return { status: 503, detail: 'gone' };
+  };
+  await until('five tries', () => asked.length >= 5, 25000);
+  const pauses = asked.slice(1, 5).map((when, i) => when - asked[i]);
+  for (let i = 1; i < pauses.length; i++) assert.ok(pauses[i] > 1.3 * pauses[i - 1], `pauses ${pauses.join(', ')}`);
+  mock.answers = null;
+  await until('it is back by itself', async () => await page.locator('.warning').count() === 0, 25000);
+  await done(page);
+});
+
+test('one answer that fails raises no alarm; a page that opens on nothing says so at once', async t => {
+  const mock = await withMock(t, workingDay(now));
+  const page = await open(mock.url);
+  await page.locator('table.operations').waitFor();
+  let failed = 0;
+  mock.answers = name => (name.endsWith('.json') && failed++ === 0 ? { status: 503, detail: 'too many readers' } : null);
+  await until('the next one went well', () => failed >= 3);
+  assert.equal(await text(page.locator('#announce')), '');
+  mock.answers = name => (name.endsWith('.json') ? { status: 503, detail: 'starting' } : null);
+  await page.reload();
+  await banner(page, 'gone').waitFor({ timeout: 3000 });
+  assert.match(await text(banner(page, 'gone')), /503 starting.*Nothing was read yet/);
+  mock.answers = null;
+  await page.locator('table.operations').waitFor();
+  await done(page);
+});

@@ -1,0 +1,154 @@
+/* The page refreshes itself in place, cheaply, and only while somebody can see it. */
+
+import assert from 'node:assert/strict';
+import { operation, workingDay } from './books.mjs';
+import { done, number, open, place, rowsOf, test, text, until, withMock } from './lib.mjs';
+
+const now = () => Date.now();
+
+/* One more device fails in the first operation. */
+function change(mock, code = '4') {
+  const [one] = mock.books.operations;
+  const upgrade = one.upgrades.find(({ state }) => state === 'IN_PROGRESS');
+  Object.assign(upgrade, { state: 'FAIL', errorCode: code, description: 'Low battery', last_ms: Date.now(), sourceVersion: '1.3.8', targetVersion: '1.5.0', curVersion: '1.3.8' });
+  one.last_ms = Date.now();
+  mock.books.totals.notifications++;
+  return upgrade;
+}
+
+const fails = mock => mock.books.operations[0].upgrades.filter(({ state }) => state === 'FAIL').length;
+
+const place0 = mock => place('operation', { operationId: mock.books.operations[0].operationId, appId: mock.books.operations[0].appId });
+
+test('what changes is changed in place: scroll, focus, selection and what is open stay', async t => {
+  const mock = await withMock(t, workingDay(now));
+  const page = await open(mock.url + place0(mock));
+  await page.locator('.devices-table').waitFor();
+  await page.getByText('The curve as a table').click();
+  await page.locator('table.pace-table').waitFor();
+  await page.evaluate(() => {
+    window.scrollTo(0, 600);
+    const cells = document.querySelectorAll('.devices-table td.text');
+    getSelection().setBaseAndExtent(cells[1], 0, cells[4], 1);
+    document.querySelector('table.failures a').focus({ preventScroll: true });
+    globalThis.before = { focused: document.activeElement, bar: document.querySelector('.bar.large'), chart: document.querySelector('svg.areas') };
+  });
+  const selected = await page.evaluate(() => getSelection().toString());
+  assert.match(selected, /upgrade/);
+  const scroll = await page.evaluate(() => window.scrollY);
+  const was = fails(mock);
+  for (let i = 0; i < 5; i++) change(mock);
+  await until('the new count', async () => (await text(page.locator('main .figures'))).includes(number(was + 5)));
+  await page.waitForTimeout(1200); /* and the words that tell the time have gone on */
+  assert.deepEqual(await page.evaluate(() => ({
+    focused: document.activeElement === globalThis.before.focused && document.activeElement.isConnected,
+    bar: document.querySelector('.bar.large') === globalThis.before.bar,
+    chart: document.querySelector('svg.areas') === globalThis.before.chart,
+    open: document.querySelector('.pace details').open,
+  })), { focused: true, bar: true, chart: true, open: true });
+  assert.equal(await page.evaluate(() => getSelection().toString()), selected);
+  assert.equal(await page.evaluate(() => window.scrollY), scroll);
+  await done(page);
+});
+
+test('a row that is focused keeps the focus when others pass it', async t => {
+  const mock = await withMock(t, workingDay(now));
+  const page = await open(mock.url + place0(mock));
+  const links = page.locator('table.failures tbody a');
+  await links.first().waitFor();
+  await links.nth(3).focus();
+  const name = await text(links.nth(3));
+  const element = await links.nth(3).elementHandle();
+  /* That code becomes the most frequent one. */
+  for (let i = 0; i < 120; i++) change(mock, name);
+  await until('it is first', async () => (await text(links.first())) === name);
+  assert.ok(await element.evaluate(node => node === document.activeElement));
+  await done(page);
+});
+
+test('operations stay in their order while somebody looks, and a new one comes on top', async t => {
+  const mock = await withMock(t, workingDay(now));
+  const page = await open(mock.url);
+  const table = page.locator('table.operations');
+  await table.waitFor();
+  const names = async () => (await rowsOf(table)).map(([name]) => name.split(' ')[0]);
+  const before = await names();
+  mock.books.operations[5].last_ms = Date.now();
+  mock.books.add(operation({ operationId: 'brand-new', appId: 'a', devices: 5, began_ms: Date.now() - 1000, spent_ms: 900 }));
+  await until('the new one', async () => (await names()).includes('brand-new'));
+  assert.deepEqual(await names(), ['brand-new', ...before]);
+  await page.getByRole('link', { name: /^Quarantine/ }).click();
+  await page.getByRole('heading', { level: 1, name: 'Quarantine' }).waitFor();
+  await page.goBack();
+  await until('the order of the document', async () => await table.count() > 0 && (await names()).join() === mock.books.latest().map(one => one.operationId).join());
+  await done(page);
+});
+
+test('what has not changed is answered 304', async t => {
+  const mock = await withMock(t, workingDay(now));
+  const page = await open(mock.url);
+  await page.locator('table.operations').waitFor();
+  await until('three refreshes', () => mock.requests.filter(({ name }) => name === 'overview.json').length >= 4);
+  const asked = mock.requests.filter(({ name }) => name === 'overview.json').slice(0, 4);
+  assert.deepEqual(asked.map(({ status }) => status), [200, 304, 304, 304]);
+  change(mock);
+  await until('news', () => mock.requests.filter(({ name, status }) => name === 'overview.json' && status === 200).length === 2);
+  await done(page);
+});
+
+test('how old the data is goes on by itself, by the clock of the server', async t => {
+  const mock = await withMock(t, workingDay(() => Date.now() + 86400000 * 400));
+  const page = await open(mock.url);
+  const last = page.locator('#fresh time').first();
+  await last.waitFor();
+  const seconds = async () => Number(/^(\d+) s ago$/.exec(await text(last))?.[1]);
+  const first = await seconds();
+  assert.ok(first >= 2 && first < 20, String(first));
+  await until('time goes on', async () => await seconds() >= first + 2);
+  assert.match(await text(page.locator('#fresh')), /Updated (just now|[0-3] s ago)/);
+  await done(page);
+});
+
+test('a hidden page asks for nothing, and looks at once when it is seen again', async t => {
+  const mock = await withMock(t, workingDay(now));
+  const page = await open(mock.url);
+  await page.locator('table.operations').waitFor();
+  const hide = hidden => page.evaluate(value => {
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => value });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, hidden);
+  await hide(true);
+  await page.waitForTimeout(500);
+  const asked = mock.requests.length;
+  await page.waitForTimeout(3000);
+  assert.equal(mock.requests.length, asked);
+  await hide(false);
+  await until('a look', () => mock.requests.length > asked, 1500);
+  await done(page);
+});
+
+test('a large operation with many codes is drawn well within a frame or two', async t => {
+  const books = workingDay(now);
+  const codes = Array.from({ length: 60 }, (_, i) => [String(1000 + i), `What code ${i} says`, 61 - i]);
+  books.add(operation({ operationId: 'large', appId: 'a', devices: 5000, began_ms: Date.now() - 86400000, spent_ms: 86000000, fails: 0.5, lag: 40, seed: 23, codes }));
+  const mock = await withMock(t, books);
+  const page = await open(mock.url + place('operation', { operationId: 'large' }));
+  await page.locator('table.failures').waitFor();
+  assert.equal((await rowsOf(page.locator('table.failures'))).length, 10);
+  await page.getByRole('button', { name: 'Show all 50 codes' }).click();
+  await until('all codes', async () => (await rowsOf(page.locator('table.failures'))).length === 50);
+  await page.getByText('The curve as a table').click();
+  await until('the table', async () => (await rowsOf(page.locator('table.pace-table'))).length > 200);
+  const box = await page.locator('svg.areas').boundingBox();
+  await page.evaluate(() => {
+    globalThis.long = [];
+    new PerformanceObserver(list => globalThis.long.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask' });
+  });
+  for (let i = 0; i < 40; i++) await page.mouse.move(box.x + 80 + 10 * i, box.y + 100);
+  Object.assign(books.operations.at(-1).upgrades.find(({ state }) => state === 'IN_PROGRESS'), { state: 'SUCCESS' });
+  await page.waitForTimeout(2600);
+  const long = await page.evaluate(() => globalThis.long);
+  /* A task is called long beyond 50 ms; this machine may be busy. */
+  assert.ok(long.every(duration => duration < 400) && long.length < 10, `long tasks: ${long.join(', ')}`);
+  await done(page);
+});
