@@ -506,7 +506,7 @@ function troubles() {
   const { receiver, applications } = latest;
   if (receiver?.storeFault) {
     add('store', 'critical', 'The store takes nothing.', ' ', foreign(receiver.storeFault, 400, 'said'),
-      ' The platform is answered 503 until a write works again, and comes back.');
+      '. The platform is answered 503 until a write works again, and comes back.');
   }
   if (receiver?.refusedInARow > 0) {
     add('refused', receiver.refusedInARow >= PLATFORM_ACTS_AT / 2 ? 'critical' : 'warning',
@@ -746,7 +746,7 @@ function healthOf(overview) {
     h('h2', { id: 'health' }, 'Health'),
     h('p', { class: wrong === 0 ? 'verdict' : 'verdict bad' }, mark(wrong === 0 ? 'ok' : 'warning'),
       wrong === 0 ? 'All is well, nothing was lost.'
-        : `${counted(wrong, 'thing')} to look at; ${lost === 0 ? 'nothing was lost.' : `${counted(lost, 'body', 'bodies')} not in the store.`}`),
+        : `${counted(wrong, 'thing')} to look at; ${lost === 0 ? `nothing was lost${isStale() ? ' until then' : ''}.` : `${counted(lost, 'body', 'bodies')} not in the store.`}`),
     h('ul', { class: 'checks' }, all.map(({ isWell, name, value }, i) => h('li', { key: String(i), class: isWell ? null : 'bad' },
       mark(isWell ? 'ok' : 'warning'), unseen(isWell ? 'well: ' : 'to look at: '),
       h('span', { class: 'what' }, name), h('span', { class: 'value' }, value)))),
@@ -1319,7 +1319,7 @@ function renderTroubles(found) {
   else if (over.length > 0) announce(over.includes('gone') ? 'The receiver answers again.' : 'A warning is over.');
   told = kinds;
   updateChildren(document.getElementById('warnings'), found.length === 0 ? [] : [
-    h('section', { 'aria-label': 'Warnings' }, found.map(({ kind, level, title, text }) => h('div', { key: kind, class: `warning ${level}`, 'data-kind': kind },
+    h('section', { 'aria-label': 'Warnings' }, found.map(({ kind, level, title, text }) => h('div', { key: kind, class: `alarm ${level}`, 'data-kind': kind },
       mark('warning'), h('p', null, h('strong', null, title), text)))),
   ]);
   document.body.classList.toggle('stale', isStale());

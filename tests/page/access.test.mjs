@@ -34,7 +34,7 @@ for (const [name, options] of Object.entries(LOOKS)) {
     const [one] = books.operations;
     const ids = { operationId: one.operationId, appId: one.appId };
     const page = await open(mock.url, options);
-    await page.locator('.warning').first().waitFor();
+    await page.locator('.alarm').first().waitFor();
     await page.locator('table.operations').waitFor();
     await examine(page, 'overview');
     assert.ok(await fits(page), 'the overview is no wider than the window');
@@ -63,7 +63,7 @@ for (const [name, options] of Object.entries(LOOKS)) {
     assert.ok(await fits(page), 'quarantine is no wider than the window');
 
     mock.answers = file => (file.endsWith('.json') ? { status: 503, detail: 'gone' } : null);
-    await page.locator('.warning[data-kind="gone"]').waitFor();
+    await page.locator('.alarm[data-kind="gone"]').waitFor();
     await examine(page, 'stale');
     await done(page);
   });

@@ -6,14 +6,14 @@ import { done, open, place, test, text, until, withMock } from './lib.mjs';
 
 const now = () => Date.now();
 
-const banner = (page, kind) => page.locator(`.warning[data-kind="${kind}"]`);
+const banner = (page, kind) => page.locator(`.alarm[data-kind="${kind}"]`);
 
 /* Opens the overview, changes something, and waits for the banner; then changes it back. */
 async function raises(t, kind, expected, make, unmake, level) {
   const mock = await withMock(t, workingDay(now));
   const page = await open(mock.url);
   await page.locator('table.operations').waitFor();
-  assert.equal(await page.locator('.warning').count(), 0, 'all is well');
+  assert.equal(await page.locator('.alarm').count(), 0, 'all is well');
   assert.match(await text(page.locator('.narrow')), /All is well/);
   make(mock);
   await banner(page, kind).waitFor();
@@ -27,14 +27,14 @@ async function raises(t, kind, expected, make, unmake, level) {
   }
   if (unmake !== null) {
     unmake(mock);
-    await until('the banner is gone', async () => await page.locator('.warning').count() === 0);
+    await until('the banner is gone', async () => await page.locator('.alarm').count() === 0);
     assert.doesNotMatch(await page.title(), /^\(!\)/);
   }
   await done(page);
   return mock;
 }
 
-test('the store fails', t => raises(t, 'store', /The store takes nothing\. disk I\/O error/,
+test('the store fails', t => raises(t, 'store', /The store takes nothing\. disk I\/O error\. The platform is answered 503/,
   ({ books }) => { books.receiver.storeFault = 'disk I/O error'; }, ({ books }) => { books.receiver.storeFault = null; }, 'critical'));
 
 test('answers are not 200: the platform acts at ten', t => raises(t, 'refused', /3 answers in a row were not 200\. The platform acts at 10/,
@@ -70,7 +70,7 @@ test('an application falls behind, or takes nothing', async t => {
   clearInterval(grow);
   await until('it stands', async () => /takes nothing/.test(await text(banner(page, 'backlog failures'))), 25000);
   application.backlog = 0;
-  await until('it caught up', async () => await page.locator('.warning').count() === 0);
+  await until('it caught up', async () => await page.locator('.alarm').count() === 0);
   await done(page);
 });
 
@@ -101,7 +101,7 @@ test('the receiver goes and comes back: the last data stay, marked, with since w
 
   mock.answers = null;
   await page.getByRole('button', { name: 'Try now' }).click();
-  await until('it is back', async () => await page.locator('.warning').count() === 0);
+  await until('it is back', async () => await page.locator('.alarm').count() === 0);
   assert.ok(!await page.evaluate(() => document.body.classList.contains('stale')));
   assert.match(await text(page.locator('#announce')), /answers again/);
   assert.ok(await where.evaluate(node => node.isConnected), 'nothing was built anew');
@@ -122,7 +122,7 @@ test('it is asked less and less often while it is gone, and comes back by itself
   const pauses = asked.slice(1, 5).map((when, i) => when - asked[i]);
   for (let i = 1; i < pauses.length; i++) assert.ok(pauses[i] > 1.3 * pauses[i - 1], `pauses ${pauses.join(', ')}`);
   mock.answers = null;
-  await until('it is back by itself', async () => await page.locator('.warning').count() === 0, 25000);
+  await until('it is back by itself', async () => await page.locator('.alarm').count() === 0, 25000);
   await done(page);
 });
 
