@@ -12,6 +12,7 @@ const REFRESH_MS = 2000;
 const RETRY_MS = 1000; /* after the first failure; then longer each time */
 const RETRY_MOST_MS = 30000;
 const ANSWER_MS = 10000; /* how long an answer may take */
+const STALE_MS = 6000;
 const ROWS = 50;
 const OPERATIONS = 25;
 const DEVICE_ROWS = 20;
@@ -381,9 +382,9 @@ async function read(url, signal) {
   });
   learnTime(answer.headers.get('Date'), asked_ms, performance.now());
   if (answer.status !== 304 && !answer.ok) throw new Refusal(answer.status, await detailOf(answer));
+  const text = await answer.text(); /* also where there is none: an answer that nobody reads holds its connection */
   let now = before;
   if (answer.status !== 304) {
-    const text = await answer.text();
     now = { etag: answer.headers.get('ETag') ?? '', document: url.startsWith('device.json') ? JSON.parse(text, exactly) : JSON.parse(text) };
   }
   refusals.delete(url);
@@ -481,8 +482,9 @@ function noteGrowth() {
 
 /* ---- Health: what an operator must know, whatever the view. ---- */
 
-/* One failed try may be nothing: what is there is not called stale before the second. */
-const isStale = () => link.failures >= 2 || (link.failures > 0 && latest === null);
+/* One failed try may be nothing: what is there is not called stale before the second, or before it is
+ * old. */
+const isStale = () => link.failures >= 2 || (link.failures > 0 && (latest === null || serverNow() - link.updated > STALE_MS));
 
 const quarantineFill = ({ quarantine, receiver }) => (receiver === null ? 0
   : Math.max(quarantine.held / receiver.quarantineMax, quarantine.bytes / receiver.quarantineBytesMax));

@@ -1,0 +1,76 @@
+/* serve: the real nginx and receiver, as nginx/start starts them, on a state folder of their own. */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const SOURCE = fileURLToPath(new URL('../..', import.meta.url));
+export const RECEIVER = process.env.UPGRADE_RECEIVER_BIN ?? join(SOURCE, 'build/fcgi/upgrade-receiver');
+export const STATUS = join(dirname(RECEIVER), 'upgrade-status');
+
+/* An option in the environment of whoever runs the tests must not reach the receiver. */
+const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('UPGRADE_RECEIVER_')));
+environment.UPGRADE_RECEIVER_BIN = RECEIVER;
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/* Starts both and gives what serves them; t's end stops them and takes the state folder away. */
+export async function serve(t) {
+  const folder = await mkdtemp(join(tmpdir(), 'upgrade-receiver-page.'));
+  await chmod(folder, 0o755); /* the receiver has a user of its own */
+  const served = { folder, state: join(folder, 'state'), process: null };
+  t.after(async () => {
+    await stop(served);
+    await rm(folder, { recursive: true });
+  });
+  for (let tries = 1; ; tries++) {
+    served.port = await freePort();
+    try {
+      await start(served);
+      break;
+    } catch (error) {
+      if (tries === 3 || !/in use/.test(error.message)) throw error;
+    }
+  }
+  served.url = `https://localhost:${served.port}/status/`;
+  served.callback = `https://localhost:${served.port}/v1.0.0/messageReceiver`;
+  served.certificate = join(served.state, 'tls/certificate.pem');
+  return served;
+}
+
+/* Starts what stop() stopped, on the same port and state folder. */
+export async function start(served) {
+  const child = spawn(join(SOURCE, 'nginx/start'), ['--port', String(served.port), '--state', served.state], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  served.process = child;
+  await new Promise((resolve, reject) => {
+    const listen = text => {
+      if (said.length > 20000) return;
+      said += text;
+      if (/^The receiver's log/m.test(said)) resolve();
+    };
+    child.stdout.on('data', listen);
+    child.stderr.on('data', listen);
+    child.on('error', reject);
+    child.on('exit', () => reject(new Error(`nginx/start ended: ${said.slice(-2000)}`)));
+  });
+}
+
+export async function stop(served) {
+  const child = served.process;
+  served.process = null;
+  if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+}
