@@ -10,11 +10,24 @@ const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 
 async function examine(page, what) {
   await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
-  assert.deepEqual(violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.slice(0, 3).map(({ html, failureSummary }) => `${html.slice(0, 200)} ${failureSummary}`).join('\n')}`), [], what);
+  const { violations } = await page.evaluate(() =>
+    globalThis.axe.run(document, { resultTypes: ['violations'] }),
+  );
+  assert.deepEqual(
+    violations.map(
+      ({ id, impact, nodes }) =>
+        `${impact} ${id}: ${nodes
+          .slice(0, 3)
+          .map(({ html, failureSummary }) => `${html.slice(0, 200)} ${failureSummary}`)
+          .join('\n')}`,
+    ),
+    [],
+    what,
+  );
 }
 
-const fits = async page => await page.evaluate(() => document.documentElement.scrollWidth) <= page.viewportSize().width;
+const fits = async page =>
+  (await page.evaluate(() => document.documentElement.scrollWidth)) <= page.viewportSize().width;
 
 const LOOKS = {
   light: { colorScheme: 'light' },
@@ -51,7 +64,10 @@ for (const [name, options] of Object.entries(LOOKS)) {
     await page.locator('.devices-table .odd').first().waitFor();
     await examine(page, 'contradictory');
 
-    await page.goto(mock.url + place('device', { deviceId: one.upgrades.find(({ contradictory }) => contradictory).deviceId }));
+    await page.goto(
+      mock.url +
+        place('device', { deviceId: one.upgrades.find(({ contradictory }) => contradictory).deviceId }),
+    );
     await page.locator('li.upgrade').waitFor();
     await page.locator('summary').first().click();
     await examine(page, 'device');
@@ -70,30 +86,43 @@ for (const [name, options] of Object.entries(LOOKS)) {
 }
 
 test('every state has a mark of its own shape, and every part of a bar a pattern of its own', async t => {
-  const mock = await withMock(t, workingDay(() => Date.now()));
+  const mock = await withMock(
+    t,
+    workingDay(() => Date.now()),
+  );
   const page = await open(mock.url);
   await page.locator('table.operations').waitFor();
-  const marks = await page.locator('table.operations tr:first-child .counts svg use').evaluateAll(all => all.map(one => one.getAttribute('href')));
+  const marks = await page
+    .locator('table.operations tr:first-child .counts svg use')
+    .evaluateAll(all => all.map(one => one.getAttribute('href')));
   assert.deepEqual(marks, ['#mark-SUCCESS', '#mark-FAIL', '#mark-IN_PROGRESS', '#mark-odd']);
   for (const mark of marks) assert.equal(await page.locator(`symbol${mark}`).count(), 1);
-  const patterns = await page.locator('table.operations tbody tr:first-child .bar g').evaluateAll(all => all.map(one => one.querySelector('[fill]')?.getAttribute('fill') ?? 'plain'));
+  const patterns = await page
+    .locator('table.operations tbody tr:first-child .bar g')
+    .evaluateAll(all => all.map(one => one.querySelector('[fill]')?.getAttribute('fill') ?? 'plain'));
   assert.deepEqual(patterns, ['plain', 'url(#hatch)', 'url(#dots)']);
   await done(page);
 });
 
 test('who wants no motion gets none', async t => {
-  const mock = await withMock(t, workingDay(() => Date.now()));
+  const mock = await withMock(
+    t,
+    workingDay(() => Date.now()),
+  );
   mock.answers = file => (file.endsWith('.json') ? { status: 503, detail: 'not yet' } : null);
   const moving = async reducedMotion => {
     const page = await open(mock.url, { reducedMotion });
     await page.locator('main .waiting').waitFor();
-    const count = await page.evaluate(() => [...document.querySelectorAll('*')].filter(node => {
-      const { animationName, transitionDuration } = getComputedStyle(node);
-      return animationName !== 'none' || transitionDuration.split(',').some(time => parseFloat(time) > 0);
-    }).length);
+    const count = await page.evaluate(
+      () =>
+        [...document.querySelectorAll('*')].filter(node => {
+          const { animationName, transitionDuration } = getComputedStyle(node);
+          return animationName !== 'none' || transitionDuration.split(',').some(time => parseFloat(time) > 0);
+        }).length,
+    );
     await done(page);
     return count;
   };
   assert.equal(await moving('reduce'), 0);
-  assert.ok(await moving('no-preference') > 0, 'else there is something');
+  assert.ok((await moving('no-preference')) > 0, 'else there is something');
 });

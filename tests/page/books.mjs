@@ -37,7 +37,19 @@ function uuid(random) {
 
 /* An operation of DEVICES devices that began at BEGAN and had SPENT milliseconds so far. Each device
  * begins within a third of WHOLE, and ends in time or never; LAG is how many of a thousand hang. */
-export function operation({ operationId, appId, devices, began_ms, spent_ms, whole_ms = spent_ms, fails = 0.06, lag = 10, odd = 0.004, seed = 1, codes = CODES }) {
+export function operation({
+  operationId,
+  appId,
+  devices,
+  began_ms,
+  spent_ms,
+  whole_ms = spent_ms,
+  fails = 0.06,
+  lag = 10,
+  odd = 0.004,
+  seed = 1,
+  codes = CODES,
+}) {
   const random = chance(seed);
   const upgrades = [];
   for (let i = 0; i < devices; i++) {
@@ -47,21 +59,45 @@ export function operation({ operationId, appId, devices, began_ms, spent_ms, who
     const [errorCode, description] = ends === 'FAIL' ? pick(random, codes) : ['0', ''];
     const deviceId = uuid(random);
     const isOdd = random() < odd;
-    const moves = pick(random, [['1.3.8', 6], ['1.4.0', 3], ['1.2.11', 1]]);
+    const moves = pick(random, [
+      ['1.3.8', 6],
+      ['1.4.0', 3],
+      ['1.2.11', 1],
+    ]);
     if (start > began_ms + spent_ms) continue;
     const done = end <= began_ms + spent_ms;
     const state = done ? ends : 'IN_PROGRESS';
     const arrived = (ends === 'SUCCESS') !== isOdd;
     upgrades.push({
-      appId, operationId, subOperationId: `${operationId}-${i}`, deviceId, state,
-      step: done ? '' : STEPS[Math.min(2, Math.floor((3 * (began_ms + spent_ms - start)) / (whole_ms * 0.2)))],
-      curVersion: done ? (arrived ? '1.5.0' : moves[0]) : '', targetVersion: done ? '1.5.0' : '', sourceVersion: done ? moves[0] : '',
-      upgradeTime: done ? String(Math.round((end - start) / 1000)) : '', resultDesc: done ? (ends === 'FAIL' ? 'upgrade failed' : 'upgrade succeeded') : '',
-      errorCode: done ? errorCode : '', description: done ? description : '', contradictory: done && isOdd,
-      began_ms: Math.round(start), last_ms: Math.round(done ? end : Math.min(began_ms + spent_ms, start + whole_ms * 0.05)), seq: i + 1,
+      appId,
+      operationId,
+      subOperationId: `${operationId}-${i}`,
+      deviceId,
+      state,
+      step: done
+        ? ''
+        : STEPS[Math.min(2, Math.floor((3 * (began_ms + spent_ms - start)) / (whole_ms * 0.2)))],
+      curVersion: done ? (arrived ? '1.5.0' : moves[0]) : '',
+      targetVersion: done ? '1.5.0' : '',
+      sourceVersion: done ? moves[0] : '',
+      upgradeTime: done ? String(Math.round((end - start) / 1000)) : '',
+      resultDesc: done ? (ends === 'FAIL' ? 'upgrade failed' : 'upgrade succeeded') : '',
+      errorCode: done ? errorCode : '',
+      description: done ? description : '',
+      contradictory: done && isOdd,
+      began_ms: Math.round(start),
+      last_ms: Math.round(done ? end : Math.min(began_ms + spent_ms, start + whole_ms * 0.05)),
+      seq: i + 1,
     });
   }
-  return { operationId, appId, first_ms: Math.min(began_ms + spent_ms, ...upgrades.map(one => one.began_ms)), last_ms: Math.max(began_ms, ...upgrades.map(one => one.last_ms)), pruned: false, upgrades };
+  return {
+    operationId,
+    appId,
+    first_ms: Math.min(began_ms + spent_ms, ...upgrades.map(one => one.began_ms)),
+    last_ms: Math.max(began_ms, ...upgrades.map(one => one.last_ms)),
+    pruned: false,
+    upgrades,
+  };
 }
 
 const tally = upgrades => {
@@ -74,13 +110,22 @@ const operationDocument = one => {
   const counts = tally(one.upgrades);
   const finished = counts.success + counts.fail;
   return {
-    appId: one.appId, operationId: one.operationId, ...counts,
+    appId: one.appId,
+    operationId: one.operationId,
+    ...counts,
     failureShare: finished === 0 ? null : +(counts.fail / finished).toFixed(4),
-    firstAt: iso(one.first_ms), lastAt: iso(one.last_ms), pruned: one.pruned,
+    firstAt: iso(one.first_ms),
+    lastAt: iso(one.last_ms),
+    pruned: one.pruned,
   };
 };
 
-const upgradeDocument = ({ began_ms, last_ms, notes, seq, ...rest }) => ({ ...rest, beganAt: iso(began_ms), lastAt: iso(last_ms), seq });
+const upgradeDocument = ({ began_ms, last_ms, notes, seq, ...rest }) => ({
+  ...rest,
+  beganAt: iso(began_ms),
+  lastAt: iso(last_ms),
+  seq,
+});
 
 /* Groups, the largest first. */
 function grouped(list, keyOf) {
@@ -95,15 +140,22 @@ function grouped(list, keyOf) {
 function failuresOf(upgrades) {
   const failed = upgrades.filter(one => one.state === 'FAIL');
   return grouped(failed, one => one.errorCode).map(group => ({
-    errorCode: group[0].errorCode, count: group.length, share: +(group.length / failed.length).toFixed(4),
-    firstAt: iso(Math.min(...group.map(one => one.last_ms))), lastAt: iso(Math.max(...group.map(one => one.last_ms))), example: group[0].description,
+    errorCode: group[0].errorCode,
+    count: group.length,
+    share: +(group.length / failed.length).toFixed(4),
+    firstAt: iso(Math.min(...group.map(one => one.last_ms))),
+    lastAt: iso(Math.max(...group.map(one => one.last_ms))),
+    example: group[0].description,
   }));
 }
 
 function versionsOf(upgrades) {
   const told = upgrades.filter(one => one.state !== 'IN_PROGRESS');
   return grouped(told, one => JSON.stringify([one.sourceVersion, one.targetVersion])).map(group => ({
-    from: group[0].sourceVersion, to: group[0].targetVersion, success: tally(group).success, fail: tally(group).fail,
+    from: group[0].sourceVersion,
+    to: group[0].targetVersion,
+    success: tally(group).success,
+    fail: tally(group).fail,
   }));
 }
 
@@ -124,10 +176,12 @@ function progressOf({ first_ms, last_ms, upgrades }) {
     change(one.last_ms, one.state === 'FAIL' ? 'fail' : 'success', 1);
   }
   const sum = { inProgress: 0, success: 0, fail: 0 };
-  const points = [...changes.keys()].sort((a, b) => a - b).map(slot => {
-    for (const member of Object.keys(sum)) sum[member] += changes.get(slot)[member];
-    return { at: iso(Math.min(last_ms, first_ms + (slot + 1) * intervalMs)), ...sum };
-  });
+  const points = [...changes.keys()]
+    .sort((a, b) => a - b)
+    .map(slot => {
+      for (const member of Object.keys(sum)) sum[member] += changes.get(slot)[member];
+      return { at: iso(Math.min(last_ms, first_ms + (slot + 1) * intervalMs)), ...sum };
+    });
   return { intervalMs, points };
 }
 
@@ -149,7 +203,15 @@ export class Books {
     this.quarantine = [];
     this.totals = { notifications: 0, repeats: 0, quarantined: 0, quarantineLogOnly: 0 };
     this.applications = [];
-    this.receiver = { version: '0.1.0', pid: 4711, storeFault: null, logLinesDropped: 0, refusedInARow: 0, quarantineMax: 10000, quarantineBytesMax: 67108864 };
+    this.receiver = {
+      version: '0.1.0',
+      pid: 4711,
+      storeFault: null,
+      logLinesDropped: 0,
+      refusedInARow: 0,
+      quarantineMax: 10000,
+      quarantineBytesMax: 67108864,
+    };
   }
 
   add(...operations) {
@@ -159,7 +221,14 @@ export class Books {
   }
 
   quarantineBodies(count, bytes = 65, reason = 'notifyType unknown', pointer = '/notifyType') {
-    for (let i = 0; i < count; i++) this.quarantine.push({ id: this.quarantine.length + 1, receivedAt: iso(this.now()), reason, pointer, bytes });
+    for (let i = 0; i < count; i++)
+      this.quarantine.push({
+        id: this.quarantine.length + 1,
+        receivedAt: iso(this.now()),
+        reason,
+        pointer,
+        bytes,
+      });
     this.totals.quarantined += count;
   }
 
@@ -184,15 +253,20 @@ export class Books {
     return {
       seq: this.totals.notifications,
       lastAt: this.operations.length === 0 ? null : iso(Math.max(...this.operations.map(one => one.last_ms))),
-      totals: this.totals, upgrades: tally(all),
+      totals: this.totals,
+      upgrades: tally(all),
       quarantine: { held: this.quarantine.length, bytes: this.bytesHeld() },
-      applications: this.applications, receiver: this.receiver,
-      operations: page.map(operationDocument), next,
+      applications: this.applications,
+      receiver: this.receiver,
+      operations: page.map(operationDocument),
+      next,
     };
   }
 
   stuck(upgrades, seconds) {
-    return upgrades.filter(one => one.state === 'IN_PROGRESS' && one.began_ms < this.now() - 1000 * seconds).sort((a, b) => a.began_ms - b.began_ms);
+    return upgrades
+      .filter(one => one.state === 'IN_PROGRESS' && one.began_ms < this.now() - 1000 * seconds)
+      .sort((a, b) => a.began_ms - b.began_ms);
   }
 
   operation({ operationId, appId, longerThan = 3600 }) {
@@ -201,18 +275,31 @@ export class Books {
     const versions = versionsOf(one.upgrades);
     const stuck = this.stuck(one.upgrades, longerThan);
     return {
-      ...operationDocument(one), alsoIn,
-      failures: failures.slice(0, 50), failuresMore: failures.length > 50,
-      versions: versions.slice(0, 20), versionsMore: versions.length > 20,
+      ...operationDocument(one),
+      alsoIn,
+      failures: failures.slice(0, 50),
+      failuresMore: failures.length > 50,
+      versions: versions.slice(0, 20),
+      versionsMore: versions.length > 20,
       progress: progressOf(one),
-      stuck: { longerThan: Number(longerThan), count: Math.min(100, stuck.length), more: stuck.length > 100, upgrades: stuck.slice(0, 10).map(upgradeDocument) },
+      stuck: {
+        longerThan: Number(longerThan),
+        count: Math.min(100, stuck.length),
+        more: stuck.length > 100,
+        upgrades: stuck.slice(0, 10).map(upgradeDocument),
+      },
     };
   }
 
   listed({ operationId, appId, state, errorCode, contradictory, longerThan }) {
     const { upgrades } = this.named(operationId, appId)[0];
     const among = longerThan === undefined ? upgrades : this.stuck(upgrades, longerThan);
-    return among.filter(one => (state === undefined || one.state === state) && (errorCode === undefined || one.errorCode === errorCode) && (contradictory === undefined || one.contradictory));
+    return among.filter(
+      one =>
+        (state === undefined || one.state === state) &&
+        (errorCode === undefined || one.errorCode === errorCode) &&
+        (contradictory === undefined || one.contradictory),
+    );
   }
 
   upgrades(query) {
@@ -233,7 +320,8 @@ export class Books {
     return {
       deviceId,
       history: page.map(one => ({ ...upgradeDocument(one), notifications: one.notes ?? notesOf(one) })),
-      ...(query.after === undefined ? { news } : {}), next,
+      ...(query.after === undefined ? { news } : {}),
+      next,
     };
   }
 
@@ -241,7 +329,10 @@ export class Books {
     if (q === undefined || q === '') throw new Misused('q is missing');
     const upgrades = this.operations.flatMap(one => one.upgrades).filter(one => one.deviceId === q).length;
     return {
-      operations: this.latest().filter(one => one.operationId.startsWith(q)).slice(0, Number(limit ?? 50)).map(operationDocument),
+      operations: this.latest()
+        .filter(one => one.operationId.startsWith(q))
+        .slice(0, Number(limit ?? 50))
+        .map(operationDocument),
       device: upgrades > 0 || this.news.has(q) ? { deviceId: q, upgrades } : null,
     };
   }
@@ -255,13 +346,34 @@ export class Books {
 function notesOf({ began_ms, last_ms, seq, state, ...ids }) {
   const { appId, operationId, subOperationId, deviceId } = ids;
   const common = { deviceId, appId, operationId, subOperationId };
-  const steps = [['downloading', began_ms], ['downloaded', began_ms + (last_ms - began_ms) * 0.6]];
-  const notes = steps.map(([swUpgradeState, at], i) => ({ seq: seq * 3 + i, receivedAt: iso(at), deliveries: 1, body: { notifyType: 'swUpgradeStateChangeNotify', ...common, swUpgradeState } }));
+  const steps = [
+    ['downloading', began_ms],
+    ['downloaded', began_ms + (last_ms - began_ms) * 0.6],
+  ];
+  const notes = steps.map(([swUpgradeState, at], i) => ({
+    seq: seq * 3 + i,
+    receivedAt: iso(at),
+    deliveries: 1,
+    body: { notifyType: 'swUpgradeStateChangeNotify', ...common, swUpgradeState },
+  }));
   if (state !== 'IN_PROGRESS') {
     const { curVersion, targetVersion, sourceVersion, upgradeTime, resultDesc, errorCode, description } = ids;
     notes.push({
-      seq: seq * 3 + 2, receivedAt: iso(last_ms), deliveries: 2,
-      body: { notifyType: 'swUpgradeResultNotify', ...common, curVersion, targetVersion, sourceVersion, swUpgradeResult: state, upgradeTime, resultDesc, errorCode, description },
+      seq: seq * 3 + 2,
+      receivedAt: iso(last_ms),
+      deliveries: 2,
+      body: {
+        notifyType: 'swUpgradeResultNotify',
+        ...common,
+        curVersion,
+        targetVersion,
+        sourceVersion,
+        swUpgradeResult: state,
+        upgradeTime,
+        resultDesc,
+        errorCode,
+        description,
+      },
     });
   }
   return notes.reverse();
@@ -277,12 +389,70 @@ export function workingDay(now) {
   const meters = 'k8Vd0a2mXw3RzqYfT1bPn5sLhC4e';
   const gateways = 'Zt71-gatewaysEU_7HqL0pPx92aa';
   books.add(
-    operation({ operationId: 'fw-1.5.0-meters-wave2', appId: meters, devices: 5000, began_ms: at - 95 * MINUTE, spent_ms: 95 * MINUTE - 3000, whole_ms: 130 * MINUTE, fails: 0.07, lag: 18, seed: 7 }),
-    operation({ operationId: 'gateway-hotfix-2211', appId: gateways, devices: 140, began_ms: at - 26 * MINUTE, spent_ms: 26 * MINUTE - 41000, whole_ms: 60 * MINUTE, fails: 0.38, lag: 30, seed: 11 }),
-    operation({ operationId: 'fw-1.5.0-meters-wave1', appId: meters, devices: 800, began_ms: at - 27 * HOUR, spent_ms: 5 * HOUR, fails: 0.04, lag: 0, odd: 0.01, seed: 5 }),
-    operation({ operationId: 'fw-1.5.0-canary', appId: meters, devices: 25, began_ms: at - 52 * HOUR, spent_ms: HOUR, fails: 0, lag: 0, odd: 0, seed: 3 }),
-    operation({ operationId: 'sensor-battery-profile', appId: gateways, devices: 1260, began_ms: at - 9 * 24 * HOUR, spent_ms: 7 * HOUR, fails: 0.012, lag: 4, seed: 13 }),
-    operation({ operationId: '2e0c7d1b-7b0f-4a4e-9d0e-5a6a1f0c9be1', appId: meters, devices: 312, began_ms: at - 30 * 24 * HOUR, spent_ms: 3 * HOUR, fails: 0.09, lag: 0, seed: 17 }),
+    operation({
+      operationId: 'fw-1.5.0-meters-wave2',
+      appId: meters,
+      devices: 5000,
+      began_ms: at - 95 * MINUTE,
+      spent_ms: 95 * MINUTE - 3000,
+      whole_ms: 130 * MINUTE,
+      fails: 0.07,
+      lag: 18,
+      seed: 7,
+    }),
+    operation({
+      operationId: 'gateway-hotfix-2211',
+      appId: gateways,
+      devices: 140,
+      began_ms: at - 26 * MINUTE,
+      spent_ms: 26 * MINUTE - 41000,
+      whole_ms: 60 * MINUTE,
+      fails: 0.38,
+      lag: 30,
+      seed: 11,
+    }),
+    operation({
+      operationId: 'fw-1.5.0-meters-wave1',
+      appId: meters,
+      devices: 800,
+      began_ms: at - 27 * HOUR,
+      spent_ms: 5 * HOUR,
+      fails: 0.04,
+      lag: 0,
+      odd: 0.01,
+      seed: 5,
+    }),
+    operation({
+      operationId: 'fw-1.5.0-canary',
+      appId: meters,
+      devices: 25,
+      began_ms: at - 52 * HOUR,
+      spent_ms: HOUR,
+      fails: 0,
+      lag: 0,
+      odd: 0,
+      seed: 3,
+    }),
+    operation({
+      operationId: 'sensor-battery-profile',
+      appId: gateways,
+      devices: 1260,
+      began_ms: at - 9 * 24 * HOUR,
+      spent_ms: 7 * HOUR,
+      fails: 0.012,
+      lag: 4,
+      seed: 13,
+    }),
+    operation({
+      operationId: '2e0c7d1b-7b0f-4a4e-9d0e-5a6a1f0c9be1',
+      appId: meters,
+      devices: 312,
+      began_ms: at - 30 * 24 * HOUR,
+      spent_ms: 3 * HOUR,
+      fails: 0.09,
+      lag: 0,
+      seed: 17,
+    }),
   );
   books.totals.repeats = 318;
   books.quarantineBodies(3);

@@ -16,7 +16,9 @@ const DEVICES = 5000;
 function run(t, command, args) {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   let out = '';
-  child.stdout.on('data', data => { out += data; });
+  child.stdout.on('data', data => {
+    out += data;
+  });
   const end = once(child, 'exit').then(([code]) => ({ code, out }));
   t.after(async () => {
     child.kill('SIGTERM');
@@ -25,17 +27,29 @@ function run(t, command, args) {
   return end;
 }
 
-const status = async (served, ...words) => JSON.parse((await promisify(execFile)(STATUS, ['--state', served.state, '--json', ...words], { maxBuffer: 1 << 26 })).stdout);
+const status = async (served, ...words) =>
+  JSON.parse(
+    (await promisify(execFile)(STATUS, ['--state', served.state, '--json', ...words], { maxBuffer: 1 << 26 }))
+      .stdout,
+  );
 
 /* What the overview says of each operation, by id. */
-const shownOperations = async page => new Map((await rowsOf(page.locator('table.operations'))).map(([name, devices]) => {
-  const [, success, fail, inProgress, , contradictory] = /^([\d,]+) success ([\d,]+) fail ([\d,]+) in progress( ([\d,]+) contradictory)?/.exec(devices);
-  return [name.split(' app ')[0], [success, fail, inProgress, contradictory ?? '0'].map(text_ => Number(text_.replace(/,/g, '')))];
-}));
+const shownOperations = async page =>
+  new Map(
+    (await rowsOf(page.locator('table.operations'))).map(([name, devices]) => {
+      const [, success, fail, inProgress, , contradictory] =
+        /^([\d,]+) success ([\d,]+) fail ([\d,]+) in progress( ([\d,]+) contradictory)?/.exec(devices);
+      return [
+        name.split(' app ')[0],
+        [success, fail, inProgress, contradictory ?? '0'].map(text_ => Number(text_.replace(/,/g, ''))),
+      ];
+    }),
+  );
 
 const countsOf = ({ success, fail, inProgress, contradictory }) => [success, fail, inProgress, contradictory];
 
-const sum = lists => lists.reduce((total, [success, fail, inProgress]) => total + success + fail + inProgress, 0);
+const sum = lists =>
+  lists.reduce((total, [success, fail, inProgress]) => total + success + fail + inProgress, 0);
 
 test('the page ends with the numbers of the command and of a plain recount', async t => {
   const served = await serve(t);
@@ -46,13 +60,28 @@ test('the page ends with the numbers of the command and of a plain recount', asy
 
   const expectFile = join(served.folder, 'expect.json');
   let isOver = false;
-  const pushing = run(t, 'python3', [join(SOURCE, 'tests/tool/platform.py'), '--url', served.callback, '--cacert', served.certificate,
-    '--devices', String(DEVICES), '--seconds', '15', '--rate', '4000', '--expect', expectFile]).finally(() => { isOver = true; });
+  const pushing = run(t, 'python3', [
+    join(SOURCE, 'tests/tool/platform.py'),
+    '--url',
+    served.callback,
+    '--cacert',
+    served.certificate,
+    '--devices',
+    String(DEVICES),
+    '--seconds',
+    '15',
+    '--rate',
+    '4000',
+    '--expect',
+    expectFile,
+  ]).finally(() => {
+    isOver = true;
+  });
 
   /* Meanwhile: the counts only grow, the page is alive, and the operation that is open moves. */
   await page.locator('table.operations').waitFor();
   const link = page.locator('table.operations tbody a').first();
-  const other = await open(served.url + await link.getAttribute('href'), { ignoreHTTPSErrors: true });
+  const other = await open(served.url + (await link.getAttribute('href')), { ignoreHTTPSErrors: true });
   await other.locator('main .figures').waitFor();
   const bar = await other.locator('.bar.large').elementHandle();
   const seen = [];
@@ -63,7 +92,11 @@ test('the page ends with the numbers of the command and of a plain recount', asy
     moved.add(await text(other.locator('main .figures')));
     await page.waitForTimeout(500);
   }
-  assert.deepEqual(seen, [...seen].sort((a, b) => a - b), 'no device is forgotten');
+  assert.deepEqual(
+    seen,
+    [...seen].sort((a, b) => a - b),
+    'no device is forgotten',
+  );
   assert.ok(seen.length >= 4, `the page followed: ${seen.join(', ')}`);
   assert.ok(moved.size >= 4, 'the operation moved');
   assert.ok(await bar.evaluate(node => node.isConnected), 'in place');
@@ -80,34 +113,74 @@ test('the page ends with the numbers of the command and of a plain recount', asy
   });
   const { upgrades, totals } = expected;
   assert.deepEqual(await figuresOf(page), {
-    'In progress': number(upgrades.inProgress), Success: number(upgrades.success), Fail: number(upgrades.fail), Contradictory: number(upgrades.contradictory),
+    'In progress': number(upgrades.inProgress),
+    Success: number(upgrades.success),
+    Fail: number(upgrades.fail),
+    Contradictory: number(upgrades.contradictory),
     Notifications: number(totals.notifications),
   });
   const overview = await status(served);
   assert.deepEqual(overview.upgrades, upgrades);
-  for (const name of ['notifications', 'repeats', 'quarantined', 'quarantineLogOnly']) assert.equal(overview.totals[name], totals[name], name);
-  assert.deepEqual(new Map(overview.operations.map(operation => [operation.operationId, countsOf(operation)])), wanted);
+  for (const name of ['notifications', 'repeats', 'quarantined', 'quarantineLogOnly'])
+    assert.equal(overview.totals[name], totals[name], name);
+  assert.deepEqual(
+    new Map(overview.operations.map(operation => [operation.operationId, countsOf(operation)])),
+    wanted,
+  );
   assert.ok((await text(page.locator('main .figures'))).includes(`${number(totals.repeats)} repeats`));
-  assert.ok(totals.repeats > 0 && totals.quarantined > 0 && upgrades.contradictory > 0, 'the campaign had something of everything');
+  assert.ok(
+    totals.repeats > 0 && totals.quarantined > 0 && upgrades.contradictory > 0,
+    'the campaign had something of everything',
+  );
 
   for (const operation of expected.operations) {
     const { operationId, appId } = operation;
     await other.goto(served.url + place('operation', { operationId, appId }));
     const said = await status(served, 'operation', operationId);
     assert.deepEqual(countsOf(said), countsOf(operation));
-    await until(`${operationId} as the recount`, async () => (await text(other.locator('h1'))).endsWith(operationId) && (await figuresOf(other)).Success === number(operation.success));
+    await until(
+      `${operationId} as the recount`,
+      async () =>
+        (await text(other.locator('h1'))).endsWith(operationId) &&
+        (await figuresOf(other)).Success === number(operation.success),
+    );
     const figures = await figuresOf(other);
-    assert.deepEqual([figures.Fail, figures['In progress'], figures.Contradictory], [operation.fail, operation.inProgress, operation.contradictory].map(number));
+    assert.deepEqual(
+      [figures.Fail, figures['In progress'], figures.Contradictory],
+      [operation.fail, operation.inProgress, operation.contradictory].map(number),
+    );
     const all = other.getByRole('button', { name: /^Show all \d+ codes/ });
-    if (await all.count() > 0) await all.click();
-    const codes = (await rowsOf(other.locator('table.failures'))).map(([errorCode, count]) => [errorCode === 'no code' ? '' : errorCode, Number(count.replace(/,/g, ''))]);
+    if ((await all.count()) > 0) await all.click();
+    const codes = (await rowsOf(other.locator('table.failures'))).map(([errorCode, count]) => [
+      errorCode === 'no code' ? '' : errorCode,
+      Number(count.replace(/,/g, '')),
+    ]);
     const byCode = list => [...list].sort(([a], [b]) => (a < b ? -1 : 1));
-    assert.deepEqual(byCode(codes), byCode(operation.failures.map(({ errorCode, count }) => [errorCode, count])));
+    assert.deepEqual(
+      byCode(codes),
+      byCode(operation.failures.map(({ errorCode, count }) => [errorCode, count])),
+    );
     assert.deepEqual(byCode(said.failures.map(({ errorCode, count }) => [errorCode, count])), byCode(codes));
-    const moves = (await rowsOf(other.locator('table.versions-table'))).map(([move, success, fail]) => [move, success, fail]);
-    assert.deepEqual(byCode(moves), byCode(operation.versions.map(({ from, to, success, fail }) => [`${from} → ${to}`, number(success), number(fail)])));
+    const moves = (await rowsOf(other.locator('table.versions-table'))).map(([move, success, fail]) => [
+      move,
+      success,
+      fail,
+    ]);
+    assert.deepEqual(
+      byCode(moves),
+      byCode(
+        operation.versions.map(({ from, to, success, fail }) => [
+          `${from} → ${to}`,
+          number(success),
+          number(fail),
+        ]),
+      ),
+    );
     const { progress } = said;
-    assert.deepEqual([progress.points.at(-1).success, progress.points.at(-1).fail, progress.points.at(-1).inProgress], [operation.success, operation.fail, operation.inProgress]);
+    assert.deepEqual(
+      [progress.points.at(-1).success, progress.points.at(-1).fail, progress.points.at(-1).inProgress],
+      [operation.success, operation.fail, operation.inProgress],
+    );
   }
 
   /* A device of a failure: through the bar of its code to its history. */
@@ -116,7 +189,10 @@ test('the page ends with the numbers of the command and of a plain recount', asy
   await other.locator('li.upgrade').first().waitFor();
   const history = await status(served, 'device', (await text(other.locator('h1'))).replace(/^Device /, ''));
   assert.equal(await other.locator('li.upgrade').count(), history.history.length);
-  assert.equal(await other.locator('li.upgrade').first().locator('.notes > li').count(), history.history[0].notifications.length);
+  assert.equal(
+    await other.locator('li.upgrade').first().locator('.notes > li').count(),
+    history.history[0].notifications.length,
+  );
   await other.goto(served.url + place('quarantine'));
   await until('quarantine', async () => (await figuresOf(other)).Held === number(totals.quarantined));
   await until('what has not changed is not sent again', () => statuses.get(304) > 0);
@@ -126,7 +202,11 @@ test('the page ends with the numbers of the command and of a plain recount', asy
   await page.locator('.alarm[data-kind="gone"]').waitFor();
   assert.equal(sum([...(await shownOperations(page)).values()]), sum([...wanted.values()]));
   await start(served);
-  await until('it is back', async () => await page.locator('.alarm[data-kind="gone"]').count() === 0, 40000);
+  await until(
+    'it is back',
+    async () => (await page.locator('.alarm[data-kind="gone"]').count()) === 0,
+    40000,
+  );
   await done(other);
   await done(page);
 });

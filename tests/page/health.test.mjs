@@ -23,54 +23,149 @@ async function raises(t, kind, expected, make, unmake, level) {
   assert.ok((await text(page.locator('#announce'))).length > 10, 'it is said aloud');
   if (kind !== 'gone') {
     assert.doesNotMatch(await text(page.locator('.narrow .verdict')), /All is well/);
-    assert.ok(await page.locator('.checks .bad').count() > 0 || kind === 'quarantine');
+    assert.ok((await page.locator('.checks .bad').count()) > 0 || kind === 'quarantine');
   }
   if (unmake !== null) {
     unmake(mock);
-    await until('the banner is gone', async () => await page.locator('.alarm').count() === 0);
+    await until('the banner is gone', async () => (await page.locator('.alarm').count()) === 0);
     assert.doesNotMatch(await page.title(), /^\(!\)/);
   }
   await done(page);
   return mock;
 }
 
-test('the store fails', t => raises(t, 'store', /The store takes nothing\. disk I\/O error\. The platform is answered 503/,
-  ({ books }) => { books.receiver.storeFault = 'disk I/O error'; }, ({ books }) => { books.receiver.storeFault = null; }, 'critical'));
+test('the store fails', t =>
+  raises(
+    t,
+    'store',
+    /The store takes nothing\. disk I\/O error\. The platform is answered 503/,
+    ({ books }) => {
+      books.receiver.storeFault = 'disk I/O error';
+    },
+    ({ books }) => {
+      books.receiver.storeFault = null;
+    },
+    'critical',
+  ));
 
-test('answers are not 200: the platform acts at ten', t => raises(t, 'refused', /3 answers in a row were not 200\. The platform acts at 10/,
-  ({ books }) => { books.receiver.refusedInARow = 3; }, ({ books }) => { books.receiver.refusedInARow = 0; }, 'warning'));
+test('answers are not 200: the platform acts at ten', t =>
+  raises(
+    t,
+    'refused',
+    /3 answers in a row were not 200\. The platform acts at 10/,
+    ({ books }) => {
+      books.receiver.refusedInARow = 3;
+    },
+    ({ books }) => {
+      books.receiver.refusedInARow = 0;
+    },
+    'warning',
+  ));
 
-test('close to ten it is critical', t => raises(t, 'refused', /8 answers in a row/,
-  ({ books }) => { books.receiver.refusedInARow = 8; }, ({ books }) => { books.receiver.refusedInARow = 0; }, 'critical'));
+test('close to ten it is critical', t =>
+  raises(
+    t,
+    'refused',
+    /8 answers in a row/,
+    ({ books }) => {
+      books.receiver.refusedInARow = 8;
+    },
+    ({ books }) => {
+      books.receiver.refusedInARow = 0;
+    },
+    'critical',
+  ));
 
-test('log lines were dropped', t => raises(t, 'log', /1,234 log lines dropped.*upgrade-status log/,
-  ({ books }) => { books.receiver.logLinesDropped = 1234; }, ({ books }) => { books.receiver.logLinesDropped = 0; }, 'warning'));
+test('log lines were dropped', t =>
+  raises(
+    t,
+    'log',
+    /1,234 log lines dropped.*upgrade-status log/,
+    ({ books }) => {
+      books.receiver.logLinesDropped = 1234;
+    },
+    ({ books }) => {
+      books.receiver.logLinesDropped = 0;
+    },
+    'warning',
+  ));
 
-test('quarantine has many bodies', t => raises(t, 'quarantine', /Quarantine is filling: 8,003 of 10,000 bodies/,
-  ({ books }) => { books.quarantineBodies(8000); }, ({ books }) => { books.receiver.quarantineMax = 100000; books.totals.quarantined = 3; }, 'warning'));
+test('quarantine has many bodies', t =>
+  raises(
+    t,
+    'quarantine',
+    /Quarantine is filling: 8,003 of 10,000 bodies/,
+    ({ books }) => {
+      books.quarantineBodies(8000);
+    },
+    ({ books }) => {
+      books.receiver.quarantineMax = 100000;
+      books.totals.quarantined = 3;
+    },
+    'warning',
+  ));
 
-test('quarantine has many bytes', t => raises(t, 'quarantine', /Quarantine is filling: 5 of 10,000 bodies, 60 MiB of 64 MiB/,
-  ({ books }) => { books.quarantineBodies(2, 30 << 20); }, null, 'warning'));
+test('quarantine has many bytes', t =>
+  raises(
+    t,
+    'quarantine',
+    /Quarantine is filling: 5 of 10,000 bodies, 60 MiB of 64 MiB/,
+    ({ books }) => {
+      books.quarantineBodies(2, 30 << 20);
+    },
+    null,
+    'warning',
+  ));
 
-test('quarantine is full', t => raises(t, 'quarantine', /Quarantine is full: what comes now goes to the log alone/,
-  ({ books }) => { books.receiver.quarantineMax = 3; }, ({ books }) => { books.receiver.quarantineMax = 10000; }, 'critical'));
+test('quarantine is full', t =>
+  raises(
+    t,
+    'quarantine',
+    /Quarantine is full: what comes now goes to the log alone/,
+    ({ books }) => {
+      books.receiver.quarantineMax = 3;
+    },
+    ({ books }) => {
+      books.receiver.quarantineMax = 10000;
+    },
+    'critical',
+  ));
 
-test('quarantine grows', t => raises(t, 'quarantine', /Quarantine grows: 2 bodies more in the last \d+ s that are no known notification/,
-  ({ books }) => { books.quarantineBodies(2); }, null, 'warning'));
+test('quarantine grows', t =>
+  raises(
+    t,
+    'quarantine',
+    /Quarantine grows: 2 bodies more in the last \d+ s that are no known notification/,
+    ({ books }) => {
+      books.quarantineBodies(2);
+    },
+    null,
+    'warning',
+  ));
 
 test('an application falls behind, or takes nothing', async t => {
   const mock = await withMock(t, workingDay(now));
   const [application] = mock.books.applications;
   const page = await open(mock.url);
   await page.locator('table.operations').waitFor();
-  const grow = setInterval(() => { application.backlog += 50; application.cursor += 10; }, 500);
+  const grow = setInterval(() => {
+    application.backlog += 50;
+    application.cursor += 10;
+  }, 500);
   t.after(() => clearInterval(grow));
   await banner(page, 'backlog failures').waitFor({ timeout: 25000 });
-  assert.match(await text(banner(page, 'backlog failures')), /Application failures falls behind: [\d,]+ notifications wait for it/);
+  assert.match(
+    await text(banner(page, 'backlog failures')),
+    /Application failures falls behind: [\d,]+ notifications wait for it/,
+  );
   clearInterval(grow);
-  await until('it stands', async () => /takes nothing/.test(await text(banner(page, 'backlog failures'))), 25000);
+  await until(
+    'it stands',
+    async () => /takes nothing/.test(await text(banner(page, 'backlog failures'))),
+    25000,
+  );
   application.backlog = 0;
-  await until('it caught up', async () => await page.locator('.alarm').count() === 0);
+  await until('it caught up', async () => (await page.locator('.alarm').count()) === 0);
   await done(page);
 });
 
@@ -84,7 +179,10 @@ test('the receiver goes and comes back: the last data stay, marked, with since w
   mock.gone = true;
   mock.server.closeAllConnections();
   await banner(page, 'gone').waitFor();
-  assert.match(await text(banner(page, 'gone')), /No answer from the receiver since \d\d:\d\d:\d\d \(\d+ s\): the web server cannot be reached.*What is shown is as of \d\d:\d\d:\d\d\. Try now/);
+  assert.match(
+    await text(banner(page, 'gone')),
+    /No answer from the receiver since \d\d:\d\d:\d\d \(\d+ s\): the web server cannot be reached.*What is shown is as of \d\d:\d\d:\d\d\. Try now/,
+  );
   assert.match(await text(page.locator('#fresh')), /^No answer/);
   assert.ok(await page.evaluate(() => document.body.classList.contains('stale')));
   assert.equal(await text(page.locator('main .figures')), shown);
@@ -92,17 +190,22 @@ test('the receiver goes and comes back: the last data stay, marked, with since w
 
   /* Then nginx is there, but nothing behind it. */
   mock.gone = false;
-  mock.answers = name => (name.endsWith('.json') ? { status: 503, detail: 'the receiver cannot be reached now' } : null);
+  mock.answers = name =>
+    name.endsWith('.json') ? { status: 503, detail: 'the receiver cannot be reached now' } : null;
   await page.getByRole('button', { name: 'Try now' }).click();
-  await until('what nginx says', async () => (await text(banner(page, 'gone'))).includes('503 the receiver cannot be reached now'));
+  await until('what nginx says', async () =>
+    (await text(banner(page, 'gone'))).includes('503 the receiver cannot be reached now'),
+  );
   mock.answers = name => (name.endsWith('.json') ? { status: 502, detail: 'Bad Gateway' } : null);
   await page.getByRole('button', { name: 'Try now' }).click();
-  await until('what another says', async () => (await text(banner(page, 'gone'))).includes('502 Bad Gateway'));
+  await until('what another says', async () =>
+    (await text(banner(page, 'gone'))).includes('502 Bad Gateway'),
+  );
 
   mock.answers = null;
   await page.getByRole('button', { name: 'Try now' }).click();
-  await until('it is back', async () => await page.locator('.alarm').count() === 0);
-  assert.ok(!await page.evaluate(() => document.body.classList.contains('stale')));
+  await until('it is back', async () => (await page.locator('.alarm').count()) === 0);
+  assert.ok(!(await page.evaluate(() => document.body.classList.contains('stale'))));
   assert.match(await text(page.locator('#announce')), /answers again/);
   assert.ok(await where.evaluate(node => node.isConnected), 'nothing was built anew');
   await done(page);
@@ -120,9 +223,10 @@ test('it is asked less and less often while it is gone, and comes back by itself
   };
   await until('five tries', () => asked.length >= 5, 25000);
   const pauses = asked.slice(1, 5).map((when, i) => when - asked[i]);
-  for (let i = 1; i < pauses.length; i++) assert.ok(pauses[i] > 1.3 * pauses[i - 1], `pauses ${pauses.join(', ')}`);
+  for (let i = 1; i < pauses.length; i++)
+    assert.ok(pauses[i] > 1.3 * pauses[i - 1], `pauses ${pauses.join(', ')}`);
   mock.answers = null;
-  await until('it is back by itself', async () => await page.locator('.alarm').count() === 0, 25000);
+  await until('it is back by itself', async () => (await page.locator('.alarm').count()) === 0, 25000);
   await done(page);
 });
 
@@ -131,7 +235,8 @@ test('one answer that fails raises no alarm; a page that opens on nothing says s
   const page = await open(mock.url);
   await page.locator('table.operations').waitFor();
   let failed = 0;
-  mock.answers = name => (name.endsWith('.json') && failed++ === 0 ? { status: 503, detail: 'too many readers' } : null);
+  mock.answers = name =>
+    name.endsWith('.json') && failed++ === 0 ? { status: 503, detail: 'too many readers' } : null;
   await until('the next one went well', () => failed >= 3);
   assert.equal(await text(page.locator('#announce')), '');
   mock.answers = name => (name.endsWith('.json') ? { status: 503, detail: 'starting' } : null);

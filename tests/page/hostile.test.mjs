@@ -12,35 +12,90 @@ const TEXTS = [
   `long${'x'.repeat(5000)}end`,
   'a/b?c=d&e=f#g %00%2e + ; =',
   '../../etc/passwd',
-  '__proto__', 'constructor',
+  '__proto__',
+  'constructor',
   '\u{1F600}\u0301\u0301\u0301\u0301 ماذا 日本語',
-  ' ', 'null',
+  ' ',
+  'null',
 ];
 
 function books() {
   const made = new Books();
   TEXTS.forEach((hostile, i) => {
-    const one = operation({ operationId: hostile, appId: TEXTS[(i + 1) % TEXTS.length], devices: 6, began_ms: Date.now() - 9000000, spent_ms: 8000000, fails: 0.5, lag: 100, seed: i + 1 });
-    one.upgrades.forEach((upgrade, n) => Object.assign(upgrade, {
-      deviceId: n === 0 ? hostile : upgrade.deviceId, subOperationId: hostile + n, step: hostile, curVersion: hostile, sourceVersion: hostile, targetVersion: hostile,
-      errorCode: upgrade.state === 'FAIL' ? hostile : upgrade.errorCode, description: hostile, resultDesc: hostile, upgradeTime: hostile, contradictory: true,
-    }));
+    const one = operation({
+      operationId: hostile,
+      appId: TEXTS[(i + 1) % TEXTS.length],
+      devices: 6,
+      began_ms: Date.now() - 9000000,
+      spent_ms: 8000000,
+      fails: 0.5,
+      lag: 100,
+      seed: i + 1,
+    });
+    one.upgrades.forEach((upgrade, n) =>
+      Object.assign(upgrade, {
+        deviceId: n === 0 ? hostile : upgrade.deviceId,
+        subOperationId: hostile + n,
+        step: hostile,
+        curVersion: hostile,
+        sourceVersion: hostile,
+        targetVersion: hostile,
+        errorCode: upgrade.state === 'FAIL' ? hostile : upgrade.errorCode,
+        description: hostile,
+        resultDesc: hostile,
+        upgradeTime: hostile,
+        contradictory: true,
+      }),
+    );
     made.add(one);
   });
-  made.news.set(TEXTS[0], TEXTS.map((hostile, i) => ({ seq: i + 1, receivedAt: iso(Date.now()), deliveries: 1, body: { notifyType: hostile, [hostile]: hostile, status: hostile } })));
+  made.news.set(
+    TEXTS[0],
+    TEXTS.map((hostile, i) => ({
+      seq: i + 1,
+      receivedAt: iso(Date.now()),
+      deliveries: 1,
+      body: { notifyType: hostile, [hostile]: hostile, status: hostile },
+    })),
+  );
   made.applications.push({ name: TEXTS[0], cursor: 1, backlog: 5 });
   made.receiver.version = TEXTS[0];
   made.receiver.storeFault = TEXTS[0];
-  made.quarantine.push(...TEXTS.map((hostile, i) => ({ id: i + 1, receivedAt: iso(Date.now()), reason: hostile, pointer: hostile, bytes: 10 })));
+  made.quarantine.push(
+    ...TEXTS.map((hostile, i) => ({
+      id: i + 1,
+      receivedAt: iso(Date.now()),
+      reason: hostile,
+      pointer: hostile,
+      bytes: 10,
+    })),
+  );
   return made;
 }
 
 /* Nothing that a text could have made, nothing beside the page, nothing that turns other texts. */
 async function contained(page) {
-  assert.equal(await page.locator('main img, main script, main a[href^="javascript"], main iframe').count(), 0);
-  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), 'nothing sticks out');
-  assert.doesNotMatch(await page.evaluate(() => document.body.innerText), /[\u202a-\u202e\u2066-\u2069\u200e\u200f]/, 'no mark of direction is left');
-  assert.deepEqual(await page.evaluate(() => [...document.querySelectorAll('bdi')].filter(node => getComputedStyle(node).unicodeBidi !== 'isolate').length), 0);
+  assert.equal(
+    await page.locator('main img, main script, main a[href^="javascript"], main iframe').count(),
+    0,
+  );
+  assert.ok(
+    await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth),
+    'nothing sticks out',
+  );
+  assert.doesNotMatch(
+    await page.evaluate(() => document.body.innerText),
+    /[\u202a-\u202e\u2066-\u2069\u200e\u200f]/,
+    'no mark of direction is left',
+  );
+  assert.deepEqual(
+    await page.evaluate(
+      () =>
+        [...document.querySelectorAll('bdi')].filter(node => getComputedStyle(node).unicodeBidi !== 'isolate')
+          .length,
+    ),
+    0,
+  );
 }
 
 for (const width of [1280, 360]) {
@@ -72,18 +127,29 @@ test('links lead to exactly the id they show', async t => {
   const mock = await withMock(t, books());
   const page = await open(mock.url);
   await page.locator('table.operations').waitFor();
-  const links = await page.locator('table.operations tbody a').evaluateAll(all => all.map(link => link.getAttribute('href')));
+  const links = await page
+    .locator('table.operations tbody a')
+    .evaluateAll(all => all.map(link => link.getAttribute('href')));
   const ids = links.map(href => new URLSearchParams(href.split('?')[1]).get('operationId'));
-  assert.deepEqual(ids, mock.books.latest().map(one => one.operationId));
+  assert.deepEqual(
+    ids,
+    mock.books.latest().map(one => one.operationId),
+  );
   for (const [i, id] of ids.entries()) {
     await page.goto(mock.url + links[i]);
     await page.locator('table.failures').or(page.getByText('None has failed.')).first().waitFor();
     const asked = mock.requests.filter(({ name }) => name === 'operation.json').at(-1);
     assert.equal(new URLSearchParams(asked.search).get('operationId'), id);
     const code = page.locator('table.failures tbody a');
-    if (await code.count() > 0) {
+    if ((await code.count()) > 0) {
       await code.first().click();
-      await until('the list of the code', () => new URLSearchParams(mock.requests.filter(({ name }) => name === 'upgrades.json').at(-1).search).get('errorCode') === id);
+      await until(
+        'the list of the code',
+        () =>
+          new URLSearchParams(mock.requests.filter(({ name }) => name === 'upgrades.json').at(-1).search).get(
+            'errorCode',
+          ) === id,
+      );
     }
   }
   await done(page);
@@ -112,7 +178,10 @@ test('a search for it finds it', async t => {
     await page.locator('#found li').first().waitFor();
     assert.ok((await rowsOf(page.locator('table.operations'))).length === TEXTS.length);
     await page.keyboard.press('Enter');
-    await until(hostile, async () => new URLSearchParams(page.url().split(/\?(.*)/s)[1]).get('deviceId') === hostile);
+    await until(
+      hostile,
+      async () => new URLSearchParams(page.url().split(/\?(.*)/s)[1]).get('deviceId') === hostile,
+    );
     await page.goto(mock.url);
     await page.locator('table.operations').waitFor();
   }

@@ -4,11 +4,17 @@ import assert from 'node:assert/strict';
 import { workingDay } from './books.mjs';
 import { done, open, rowsOf, test, text, until, withMock } from './lib.mjs';
 
-const focused = page => page.evaluate(() => {
-  const node = document.activeElement;
-  const style = getComputedStyle(node);
-  return { tag: node.localName, id: node.id, text: node.innerText?.replace(/\s+/g, ' ').trim() ?? '', isSeen: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 };
-});
+const focused = page =>
+  page.evaluate(() => {
+    const node = document.activeElement;
+    const style = getComputedStyle(node);
+    return {
+      tag: node.localName,
+      id: node.id,
+      text: node.innerText?.replace(/\s+/g, ' ').trim() ?? '',
+      isSeen: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2,
+    };
+  });
 
 /* Tab until the focus is at what CHECK wants; every stop must be seen. */
 async function tabTo(page, what, check) {
@@ -22,7 +28,10 @@ async function tabTo(page, what, check) {
 }
 
 test('a walk through all views', async t => {
-  const mock = await withMock(t, workingDay(() => Date.now()));
+  const mock = await withMock(
+    t,
+    workingDay(() => Date.now()),
+  );
   const [one] = mock.books.operations;
   const page = await open(mock.url);
   await page.locator('table.operations').waitFor();
@@ -49,12 +58,17 @@ test('a walk through all views', async t => {
   await tabTo(page, 'a code', ({ tag, text: code }) => tag === 'a' && code === '5');
   await page.keyboard.press('Enter');
   const five = one.upgrades.filter(({ errorCode }) => errorCode === '5').length;
-  await until('its devices', async () => (await rowsOf(page.locator('.devices-table'))).length === Math.min(50, five));
+  await until(
+    'its devices',
+    async () => (await rowsOf(page.locator('.devices-table'))).length === Math.min(50, five),
+  );
   assert.equal((await focused(page)).id, 'devices');
 
   await tabTo(page, 'a list', ({ text: title }) => title.startsWith('Contradictory'));
   await page.keyboard.press('Enter');
-  await until('the list', async () => (await rowsOf(page.locator('.devices-table'))).every(([, state]) => state.includes('contradictory')));
+  await until('the list', async () =>
+    (await rowsOf(page.locator('.devices-table'))).every(([, state]) => state.includes('contradictory')),
+  );
   assert.match((await focused(page)).text, /^Contradictory/, 'the focus stays at the list');
 
   const device = (await rowsOf(page.locator('.devices-table')))[0][0];
@@ -78,7 +92,10 @@ test('a walk through all views', async t => {
 });
 
 test('the search: / comes to it, arrows choose, Enter opens, Escape closes', async t => {
-  const mock = await withMock(t, workingDay(() => Date.now()));
+  const mock = await withMock(
+    t,
+    workingDay(() => Date.now()),
+  );
   const page = await open(mock.url);
   await page.locator('table.operations').waitFor();
   await page.keyboard.press('/');
@@ -88,7 +105,10 @@ test('the search: / comes to it, arrows choose, Enter opens, Escape closes', asy
   const query = page.locator('#query');
   assert.equal(await query.getAttribute('aria-expanded'), 'true');
   assert.equal(await query.getAttribute('aria-activedescendant'), 'found-0');
-  assert.match(await text(page.locator('#found li').first()), new RegExp(`^Operation ${mock.books.latest()[0].operationId}`));
+  assert.match(
+    await text(page.locator('#found li').first()),
+    new RegExp(`^Operation ${mock.books.latest()[0].operationId}`),
+  );
   await page.keyboard.press('ArrowDown');
   assert.equal(await query.getAttribute('aria-activedescendant'), 'found-1');
   assert.equal(await page.locator('#found [aria-selected="true"]').count(), 1);
@@ -114,7 +134,9 @@ test('the search: / comes to it, arrows choose, Enter opens, Escape closes', asy
 
   await page.keyboard.press('/');
   await page.keyboard.type('nothing like it');
-  await until('nothing found', async () => /No operation begins so/.test(await text(page.locator('#found-none'))));
+  await until('nothing found', async () =>
+    /No operation begins so/.test(await text(page.locator('#found-none'))),
+  );
   await page.keyboard.press('Enter');
   assert.match(page.url(), /#\/device/);
   /* A / in the box is a character. */
@@ -125,15 +147,23 @@ test('the search: / comes to it, arrows choose, Enter opens, Escape closes', asy
 });
 
 test('the pointer chooses as well, and leaving the box closes it', async t => {
-  const mock = await withMock(t, workingDay(() => Date.now()));
+  const mock = await withMock(
+    t,
+    workingDay(() => Date.now()),
+  );
   const page = await open(mock.url);
   await page.locator('table.operations').waitFor();
   await page.locator('#query').fill('fw-1.5.0');
   await page.locator('#found li').nth(1).click();
-  await page.getByRole('heading', { level: 1, name: mock.books.latest().filter(one => one.operationId.startsWith('fw-1.5.0'))[1].operationId }).waitFor();
+  await page
+    .getByRole('heading', {
+      level: 1,
+      name: mock.books.latest().filter(one => one.operationId.startsWith('fw-1.5.0'))[1].operationId,
+    })
+    .waitFor();
   await page.locator('#query').fill('fw');
   await page.locator('#found li').first().waitFor();
   await page.locator('#foot').click({ position: { x: 2, y: 2 } });
-  await until('closed', async () => !await page.locator('#found-box').isVisible());
+  await until('closed', async () => !(await page.locator('#found-box').isVisible()));
   await done(page);
 });

@@ -8,20 +8,30 @@ import { chromium } from 'playwright-core';
 import { Mock } from './mock.mjs';
 
 /* As root Chromium has no sandbox; the rest keeps it from asking for anything by itself. */
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'];
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--disable-dev-shm-usage',
+];
 const PROGRAMS = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/google-chrome'];
 
 /* Longest wait for what should happen at once. */
 export const PATIENCE_MS = 15000;
 
-const program = () => PROGRAMS.find(file => {
-  try {
-    accessSync(file);
-    return true;
-  } catch {
-    return false;
-  }
-});
+const program = () =>
+  PROGRAMS.find(file => {
+    try {
+      accessSync(file);
+      return true;
+    } catch {
+      return false;
+    }
+  });
 
 export const launch = () => chromium.launch({ executablePath: program(), args: FLAGS });
 
@@ -30,10 +40,12 @@ export const launch = () => chromium.launch({ executablePath: program(), args: F
 const tests = [];
 export function test(name, run) {
   if (tests.push([name, run]) > 1) return;
-  queueMicrotask(() => describe('page', { concurrency: Number(process.env.LANES ?? 4) }, () => {
-    for (const [title, body] of tests) it(title, body);
-    after(closeBrowser);
-  }));
+  queueMicrotask(() =>
+    describe('page', { concurrency: Number(process.env.LANES ?? 4) }, () => {
+      for (const [title, body] of tests) it(title, body);
+      after(closeBrowser);
+    }),
+  );
 }
 
 let browser = null; /* one for all tests of a file */
@@ -45,13 +57,17 @@ async function closeBrowser() {
 /* open(url, options): a page of its own, which is watched for what it should not do. */
 export async function open(url, options = {}) {
   browser ??= launch();
-  const context = await (await browser).newContext({ viewport: { width: 1280, height: 860 }, timezoneId: 'UTC', ...options });
+  const context = await (
+    await browser
+  ).newContext({ viewport: { width: 1280, height: 860 }, timezoneId: 'UTC', ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE_MS);
   page.wrongs = [];
   await page.addInitScript(() => {
     globalThis.violations = [];
-    document.addEventListener('securitypolicyviolation', event => globalThis.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+    document.addEventListener('securitypolicyviolation', event =>
+      globalThis.violations.push(`${event.violatedDirective} ${event.blockedURI}`),
+    );
   });
   page.on('pageerror', error => page.wrongs.push(`error: ${error.message}`));
   page.on('dialog', dialog => {
@@ -60,7 +76,8 @@ export async function open(url, options = {}) {
   });
   /* That a document could not be read is logged by the browser itself, and not the page's fault. */
   page.on('console', message => {
-    if (message.type() !== 'log' && !message.text().startsWith('Failed to load resource')) page.wrongs.push(`console: ${message.text()}`);
+    if (message.type() !== 'log' && !message.text().startsWith('Failed to load resource'))
+      page.wrongs.push(`console: ${message.text()}`);
   });
   page.on('request', request => {
     if (new URL(request.url()).origin !== new URL(url).origin) page.wrongs.push(`asked ${request.url()}`);
@@ -71,7 +88,11 @@ export async function open(url, options = {}) {
 
 /* Ends a page, which must have done nothing wrong. */
 export async function done(page) {
-  assert.deepEqual(await page.evaluate(() => globalThis.violations), [], 'violations of the Content-Security-Policy');
+  assert.deepEqual(
+    await page.evaluate(() => globalThis.violations),
+    [],
+    'violations of the Content-Security-Policy',
+  );
   assert.deepEqual(page.wrongs, []);
   await page.context().close();
 }
@@ -90,18 +111,35 @@ export async function until(what, check, patience_ms = PATIENCE_MS) {
     const value = await check();
     if (value) return value;
     if (Date.now() > end) assert.fail(`waited in vain for: ${what}`);
-    await new Promise(resolve => { setTimeout(resolve, 40); });
+    await new Promise(resolve => {
+      setTimeout(resolve, 40);
+    });
   }
 }
 
-export const place = (view, parameters = {}) => `#/${view}${Object.keys(parameters).length > 0 ? '?' : ''}${Object.entries(parameters).map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&')}`;
+export const place = (view, parameters = {}) =>
+  `#/${view}${Object.keys(parameters).length > 0 ? '?' : ''}${Object.entries(parameters)
+    .map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
+    .join('&')}`;
 
 export const text = async locator => (await locator.innerText()).replace(/\s+/g, ' ').trim();
 
 /* The text of each cell of each row of a table's body. */
-export const rowsOf = table => table.locator('tbody tr').evaluateAll(rows => rows.map(row => [...row.children].map(cell => cell.innerText.replace(/\s+/g, ' ').trim())));
+export const rowsOf = table =>
+  table
+    .locator('tbody tr')
+    .evaluateAll(rows =>
+      rows.map(row => [...row.children].map(cell => cell.innerText.replace(/\s+/g, ' ').trim())),
+    );
 
 /* The figures of a view by name: {Success: '3,871', ...}. */
-export const figuresOf = page => page.locator('main .figures > div').evaluateAll(all => Object.fromEntries(all.map(one => [one.querySelector('dt').innerText, one.querySelector('.value').innerText.trim()])));
+export const figuresOf = page =>
+  page
+    .locator('main .figures > div')
+    .evaluateAll(all =>
+      Object.fromEntries(
+        all.map(one => [one.querySelector('dt').innerText, one.querySelector('.value').innerText.trim()]),
+      ),
+    );
 
 export const number = value => new Intl.NumberFormat('en').format(value);

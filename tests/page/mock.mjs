@@ -2,15 +2,44 @@
  * test wants to go wrong is set on it: `gone` and `answers`. */
 
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { Misused, NotFound } from './books.mjs';
 
 const PAGE = new URL('../../fcgi/page/', import.meta.url);
-const FILES = { '': ['index.html', 'text/html; charset=utf-8'], 'app.js': ['app.js', 'text/javascript; charset=utf-8'], 'style.css': ['style.css', 'text/css; charset=utf-8'], 'icon.svg': ['icon.svg', 'image/svg+xml'] };
-const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-const DOCUMENTS = { 'overview.json': 'overview', 'operation.json': 'operation', 'upgrades.json': 'upgrades', 'failures.json': 'failures', 'device.json': 'device', 'search.json': 'search', 'quarantine.json': 'quarantined' };
-const COLUMNS = ['appId', 'operationId', 'subOperationId', 'deviceId', 'errorCode', 'description', 'resultDesc', 'sourceVersion', 'targetVersion', 'curVersion', 'upgradeTime', 'contradictory', 'lastAt', 'seq'];
+const TYPES = {
+  html: 'text/html; charset=utf-8',
+  js: 'text/javascript; charset=utf-8',
+  css: 'text/css; charset=utf-8',
+  svg: 'image/svg+xml',
+};
+const CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const DOCUMENTS = {
+  'overview.json': 'overview',
+  'operation.json': 'operation',
+  'upgrades.json': 'upgrades',
+  'failures.json': 'failures',
+  'device.json': 'device',
+  'search.json': 'search',
+  'quarantine.json': 'quarantined',
+};
+const COLUMNS = [
+  'appId',
+  'operationId',
+  'subOperationId',
+  'deviceId',
+  'errorCode',
+  'description',
+  'resultDesc',
+  'sourceVersion',
+  'targetVersion',
+  'curVersion',
+  'upgradeTime',
+  'contradictory',
+  'lastAt',
+  'seq',
+];
 
 export class Mock {
   constructor(books) {
@@ -23,14 +52,18 @@ export class Mock {
   }
 
   async listen(port = 0) {
-    await new Promise(resolve => { this.server.listen(port, '127.0.0.1', resolve); });
+    await new Promise(resolve => {
+      this.server.listen(port, '127.0.0.1', resolve);
+    });
     this.url = `http://127.0.0.1:${this.server.address().port}/status/`;
     return this;
   }
 
   async close() {
     this.server.closeAllConnections();
-    await new Promise(resolve => { this.server.close(resolve); });
+    await new Promise(resolve => {
+      this.server.close(resolve);
+    });
   }
 
   take(request, answer) {
@@ -44,17 +77,26 @@ export class Mock {
     const name = url.pathname.replace(/^\/status\//, '');
     const entry = { name, search: url.search, tag: request.headers['if-none-match'] ?? null };
     this.requests.push(entry);
-    answer.on('finish', () => { entry.status = answer.statusCode; });
+    answer.on('finish', () => {
+      entry.status = answer.statusCode;
+    });
     answer.setHeader('Date', new Date(this.books.now()).toUTCString());
     answer.setHeader('X-Content-Type-Options', 'nosniff');
     const other = this.answers?.(name);
     if (other) return this.problem(answer, other.status, other.detail);
-    if (name in FILES) return this.file(request, answer, ...FILES[name]);
+    const file = name === '' ? 'index.html' : name;
+    const type = TYPES[/^[\w-]+\.(\w+)$/.exec(file)?.[1]];
+    if (type !== undefined && existsSync(new URL(file, PAGE))) return this.file(request, answer, file, type);
     const query = Object.fromEntries(url.searchParams);
     try {
       if (name === 'failures.csv') return this.csv(request, answer, query);
       if (!(name in DOCUMENTS)) throw new NotFound('no such path');
-      return this.send(request, answer, 'application/json', JSON.stringify(this.books[DOCUMENTS[name]](query)));
+      return this.send(
+        request,
+        answer,
+        'application/json',
+        JSON.stringify(this.books[DOCUMENTS[name]](query)),
+      );
     } catch (error) {
       if (error instanceof NotFound) return this.problem(answer, 404, error.message);
       if (error instanceof Misused) return this.problem(answer, 400, error.message);
@@ -87,9 +129,11 @@ export class Mock {
 
   csv(request, answer, query) {
     const { failures, next } = this.books.failures(query);
-    const field = value => (/[",\r\n]/.test(String(value)) ? `"${String(value).replace(/"/g, '""')}"` : String(value));
+    const field = value =>
+      /[",\r\n]/.test(String(value)) ? `"${String(value).replace(/"/g, '""')}"` : String(value);
     const rows = [COLUMNS, ...failures.map(one => COLUMNS.map(column => field(one[column])))];
-    if (next !== null) answer.setHeader('Link', `<?${new URLSearchParams({ ...query, after: next })}>; rel="next"`);
+    if (next !== null)
+      answer.setHeader('Link', `<?${new URLSearchParams({ ...query, after: next })}>; rel="next"`);
     this.send(request, answer, 'text/csv; charset=utf-8', rows.map(row => `${row.join(',')}\r\n`).join(''));
   }
 }

@@ -10,7 +10,15 @@ const now = () => Date.now();
 function change(mock, code = '4') {
   const [one] = mock.books.operations;
   const upgrade = one.upgrades.find(({ state }) => state === 'IN_PROGRESS');
-  Object.assign(upgrade, { state: 'FAIL', errorCode: code, description: 'Low battery', last_ms: Date.now(), sourceVersion: '1.3.8', targetVersion: '1.5.0', curVersion: '1.3.8' });
+  Object.assign(upgrade, {
+    state: 'FAIL',
+    errorCode: code,
+    description: 'Low battery',
+    last_ms: Date.now(),
+    sourceVersion: '1.3.8',
+    targetVersion: '1.5.0',
+    curVersion: '1.3.8',
+  });
   one.last_ms = Date.now();
   mock.books.totals.notifications++;
   return upgrade;
@@ -18,7 +26,11 @@ function change(mock, code = '4') {
 
 const fails = mock => mock.books.operations[0].upgrades.filter(({ state }) => state === 'FAIL').length;
 
-const place0 = mock => place('operation', { operationId: mock.books.operations[0].operationId, appId: mock.books.operations[0].appId });
+const place0 = mock =>
+  place('operation', {
+    operationId: mock.books.operations[0].operationId,
+    appId: mock.books.operations[0].appId,
+  });
 
 test('what changes is changed in place: scroll, focus, selection and what is open stay', async t => {
   const mock = await withMock(t, workingDay(now));
@@ -32,7 +44,11 @@ test('what changes is changed in place: scroll, focus, selection and what is ope
     const time = document.querySelector('table.failures time').firstChild;
     getSelection().setBaseAndExtent(document.querySelector('.legend'), 0, time, time.length);
     document.querySelector('table.failures a').focus({ preventScroll: true });
-    globalThis.before = { focused: document.activeElement, bar: document.querySelector('.bar.large'), chart: document.querySelector('svg.areas') };
+    globalThis.before = {
+      focused: document.activeElement,
+      bar: document.querySelector('.bar.large'),
+      chart: document.querySelector('svg.areas'),
+    };
   });
   const selection = () => page.evaluate(() => getSelection().toString().replace(/\s+/g, ' ').trim());
   const selected = await selection();
@@ -40,14 +56,19 @@ test('what changes is changed in place: scroll, focus, selection and what is ope
   const scroll = await page.evaluate(() => window.scrollY);
   const was = fails(mock);
   for (let i = 0; i < 5; i++) change(mock);
-  await until('the new count', async () => (await text(page.locator('main .figures'))).includes(number(was + 5)));
+  await until('the new count', async () =>
+    (await text(page.locator('main .figures'))).includes(number(was + 5)),
+  );
   await page.waitForTimeout(1200); /* and the words that tell the time have gone on */
-  assert.deepEqual(await page.evaluate(() => ({
-    focused: document.activeElement === globalThis.before.focused && document.activeElement.isConnected,
-    bar: document.querySelector('.bar.large') === globalThis.before.bar,
-    chart: document.querySelector('svg.areas') === globalThis.before.chart,
-    open: document.querySelector('.pace details').open,
-  })), { focused: true, bar: true, chart: true, open: true });
+  assert.deepEqual(
+    await page.evaluate(() => ({
+      focused: document.activeElement === globalThis.before.focused && document.activeElement.isConnected,
+      bar: document.querySelector('.bar.large') === globalThis.before.bar,
+      chart: document.querySelector('svg.areas') === globalThis.before.chart,
+      open: document.querySelector('.pace details').open,
+    })),
+    { focused: true, bar: true, chart: true, open: true },
+  );
   assert.match(await selection(), /^Latest .* \d+ s ago$/);
   assert.equal(await page.evaluate(() => window.scrollY), scroll);
   await done(page);
@@ -76,13 +97,30 @@ test('operations stay in their order while somebody looks, and a new one comes o
   const names = async () => (await rowsOf(table)).map(([name]) => name.split(' ')[0]);
   const before = await names();
   mock.books.operations[5].last_ms = Date.now();
-  mock.books.add(operation({ operationId: 'brand-new', appId: 'a', devices: 5, began_ms: Date.now() - 1000, spent_ms: 900 }));
+  mock.books.add(
+    operation({
+      operationId: 'brand-new',
+      appId: 'a',
+      devices: 5,
+      began_ms: Date.now() - 1000,
+      spent_ms: 900,
+    }),
+  );
   await until('the new one', async () => (await names()).includes('brand-new'));
   assert.deepEqual(await names(), ['brand-new', ...before]);
   await page.getByRole('link', { name: /^Quarantine/ }).click();
   await page.getByRole('heading', { level: 1, name: 'Quarantine' }).waitFor();
   await page.goBack();
-  await until('the order of the document', async () => await table.count() > 0 && (await names()).join() === mock.books.latest().map(one => one.operationId).join());
+  await until(
+    'the order of the document',
+    async () =>
+      (await table.count()) > 0 &&
+      (await names()).join() ===
+        mock.books
+          .latest()
+          .map(one => one.operationId)
+          .join(),
+  );
   await done(page);
 });
 
@@ -90,23 +128,35 @@ test('what has not changed is answered 304', async t => {
   const mock = await withMock(t, workingDay(now));
   const page = await open(mock.url);
   await page.locator('table.operations').waitFor();
-  await until('three refreshes', () => mock.requests.filter(({ name }) => name === 'overview.json').length >= 4);
+  await until(
+    'three refreshes',
+    () => mock.requests.filter(({ name }) => name === 'overview.json').length >= 4,
+  );
   const asked = mock.requests.filter(({ name }) => name === 'overview.json').slice(0, 4);
-  assert.deepEqual(asked.map(({ status }) => status), [200, 304, 304, 304]);
+  assert.deepEqual(
+    asked.map(({ status }) => status),
+    [200, 304, 304, 304],
+  );
   change(mock);
-  await until('news', () => mock.requests.filter(({ name, status }) => name === 'overview.json' && status === 200).length === 2);
+  await until(
+    'news',
+    () => mock.requests.filter(({ name, status }) => name === 'overview.json' && status === 200).length === 2,
+  );
   await done(page);
 });
 
 test('how old the data is goes on by itself, by the clock of the server', async t => {
-  const mock = await withMock(t, workingDay(() => Date.now() + 86400000 * 400));
+  const mock = await withMock(
+    t,
+    workingDay(() => Date.now() + 86400000 * 400),
+  );
   const page = await open(mock.url);
   const last = page.locator('#fresh time').first();
   await last.waitFor();
   const seconds = async () => Number(/^(\d+) s ago$/.exec(await text(last))?.[1]);
   const first = await seconds();
   assert.ok(first >= 2 && first < 20, String(first));
-  await until('time goes on', async () => await seconds() >= first + 2);
+  await until('time goes on', async () => (await seconds()) >= first + 2);
   assert.match(await text(page.locator('#fresh')), /Updated (just now|[0-3] s ago)/);
   await done(page);
 });
@@ -115,10 +165,11 @@ test('a hidden page asks for nothing, and looks at once when it is seen again', 
   const mock = await withMock(t, workingDay(now));
   const page = await open(mock.url);
   await page.locator('table.operations').waitFor();
-  const hide = hidden => page.evaluate(value => {
-    Object.defineProperty(document, 'hidden', { configurable: true, get: () => value });
-    document.dispatchEvent(new Event('visibilitychange'));
-  }, hidden);
+  const hide = hidden =>
+    page.evaluate(value => {
+      Object.defineProperty(document, 'hidden', { configurable: true, get: () => value });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, hidden);
   await hide(true);
   await page.waitForTimeout(500);
   const asked = mock.requests.length;
@@ -129,10 +180,22 @@ test('a hidden page asks for nothing, and looks at once when it is seen again', 
   await done(page);
 });
 
-test('a large operation with many codes is drawn well within a frame or two', async t => {
+test('a large operation with many codes is drawn quickly', async t => {
   const books = workingDay(now);
   const codes = Array.from({ length: 60 }, (_, i) => [String(1000 + i), `What code ${i} says`, 61 - i]);
-  books.add(operation({ operationId: 'large', appId: 'a', devices: 5000, began_ms: Date.now() - 86400000, spent_ms: 86000000, fails: 0.5, lag: 40, seed: 23, codes }));
+  books.add(
+    operation({
+      operationId: 'large',
+      appId: 'a',
+      devices: 5000,
+      began_ms: Date.now() - 86400000,
+      spent_ms: 86000000,
+      fails: 0.5,
+      lag: 40,
+      seed: 23,
+      codes,
+    }),
+  );
   const mock = await withMock(t, books);
   const page = await open(mock.url + place('operation', { operationId: 'large' }));
   await page.locator('table.failures').waitFor();
@@ -142,15 +205,24 @@ test('a large operation with many codes is drawn well within a frame or two', as
   await page.getByText('The curve as a table').click();
   await until('the table', async () => (await rowsOf(page.locator('table.pace-table'))).length > 200);
   const box = await page.locator('svg.areas').boundingBox();
-  await page.evaluate(() => {
-    globalThis.long = [];
-    new PerformanceObserver(list => globalThis.long.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask' });
-  });
+  /* In time of the page's own thread, whatever else this machine does. */
+  const session = await page.context().newCDPSession(page);
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+  const spent_ms = async () => {
+    const { metrics } = await session.send('Performance.getMetrics');
+    return 1000 * metrics.find(({ name }) => name === 'TaskDuration').value;
+  };
+  const before = await spent_ms();
   for (let i = 0; i < 40; i++) await page.mouse.move(box.x + 80 + 10 * i, box.y + 100);
-  Object.assign(books.operations.at(-1).upgrades.find(({ state }) => state === 'IN_PROGRESS'), { state: 'SUCCESS' });
-  await page.waitForTimeout(2600);
-  const long = await page.evaluate(() => globalThis.long);
-  /* A task is called long beyond 50 ms; this machine may be busy. */
-  assert.ok(long.every(duration => duration < 400) && long.length < 10, `long tasks: ${long.join(', ')}`);
+  const pointing = (await spent_ms()) - before;
+  Object.assign(
+    books.operations.at(-1).upgrades.find(({ state }) => state === 'IN_PROGRESS'),
+    { state: 'SUCCESS' },
+  );
+  await until('another figure', () => mock.requests.filter(({ name, status }) => name === 'operation.json' && status === 200).length >= 2);
+  await page.waitForTimeout(500);
+  const all = (await spent_ms()) - before;
+  assert.ok(pointing / 40 < 40, `${pointing / 40} ms for each move of the pointer`);
+  assert.ok(all - pointing < 800, `${all - pointing} ms for a refresh`);
   await done(page);
 });

@@ -7,10 +7,18 @@ export default async function* report(events) {
     const error = data.details?.error;
     /* A suite fails because one of its tests does. So does a file, where it stands for its tests; one
      * that cannot even be read is a failure of its own. */
-    const isAround = data.details?.type === 'suite' || data.name === 'page' || (data.name.endsWith('.mjs') && type === 'test:pass');
+    const isAround =
+      data.details?.type === 'suite' ||
+      data.name === 'page' ||
+      (data.name.endsWith('.mjs') && type === 'test:pass');
     if (isAround || error?.failureType === 'subtestsFailed') continue;
     const name = data.name.endsWith('.mjs') ? data.name.replace(/^.*\//, '') : data.name;
     yield `${type === 'test:pass' ? 'ok' : 'not ok'} ${name}${data.skip === undefined ? '' : ` # skip ${data.skip}`}\n`;
-    if (type === 'test:fail') yield `${String(error?.cause?.stack ?? error?.cause ?? error).split('\n').slice(0, 30).map(line => `    ${line}`).join('\n')}\n`;
+    if (type === 'test:fail')
+      yield `${String(error?.cause?.stack ?? error?.cause ?? error)
+        .split('\n')
+        .slice(0, 30)
+        .map(line => `    ${line}`)
+        .join('\n')}\n`;
   }
 }

@@ -13,7 +13,9 @@ export const RECEIVER = process.env.UPGRADE_RECEIVER_BIN ?? join(SOURCE, 'build/
 export const STATUS = join(dirname(RECEIVER), 'upgrade-status');
 
 /* An option in the environment of whoever runs the tests must not reach the receiver. */
-const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('UPGRADE_RECEIVER_')));
+const environment = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.startsWith('UPGRADE_RECEIVER_')),
+);
 environment.UPGRADE_RECEIVER_BIN = RECEIVER;
 
 async function freePort() {
@@ -51,7 +53,10 @@ export async function serve(t) {
 
 /* Starts what stop() stopped, on the same port and state folder. */
 export async function start(served) {
-  const child = spawn(join(SOURCE, 'nginx/start'), ['--port', String(served.port), '--state', served.state], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(join(SOURCE, 'nginx/start'), ['--port', String(served.port), '--state', served.state], {
+    env: environment,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let said = '';
   served.process = child;
   await new Promise((resolve, reject) => {

@@ -30,7 +30,10 @@ test('the overview shows all operations with their counts, the latest changed fi
     const { success, fail, inProgress, contradictory } = counts(one.upgrades);
     const [name, devices, failureShare, last] = rows[i];
     assert.equal(name, `${one.operationId} app ${one.appId}`);
-    assert.equal(devices, `${number(success)} success ${number(fail)} fail ${number(inProgress)} in progress${contradictory > 0 ? ` ${number(contradictory)} contradictory` : ''}`);
+    assert.equal(
+      devices,
+      `${number(success)} success ${number(fail)} fail ${number(inProgress)} in progress${contradictory > 0 ? ` ${number(contradictory)} contradictory` : ''}`,
+    );
     const expected = (100 * fail) / (success + fail);
     assert.equal(failureShare, `${expected < 10 ? +expected.toFixed(1) : Math.round(expected)} %`);
     assert.match(last, /^(\d+ (s|min|h|days) ago|just now) began \d+ (s|min|h|days) ago$/);
@@ -38,35 +41,64 @@ test('the overview shows all operations with their counts, the latest changed fi
   const all = counts(operations.flatMap(one => one.upgrades));
   const figures = await figuresOf(page);
   assert.deepEqual(figures, {
-    'In progress': number(all.inProgress), Success: number(all.success), Fail: number(all.fail), Contradictory: number(all.contradictory),
+    'In progress': number(all.inProgress),
+    Success: number(all.success),
+    Fail: number(all.fail),
+    Contradictory: number(all.contradictory),
     Notifications: number(mock.books.totals.notifications),
   });
-  assert.equal(await page.locator('table.operations tr:first-child .bar').getAttribute('aria-label'),
-    `${number(counts(operations[0].upgrades).success)} success, ${number(counts(operations[0].upgrades).fail)} fail, ${number(counts(operations[0].upgrades).inProgress)} in progress`);
-  assert.match(await text(page.locator('#fresh')), /^Live Last notification \d+ s ago Updated (just now|\d s ago)$/);
+  assert.equal(
+    await page.locator('table.operations tr:first-child .bar').getAttribute('aria-label'),
+    `${number(counts(operations[0].upgrades).success)} success, ${number(counts(operations[0].upgrades).fail)} fail, ${number(counts(operations[0].upgrades).inProgress)} in progress`,
+  );
+  assert.match(
+    await text(page.locator('#fresh')),
+    /^Live Last notification \d+ s ago Updated (just now|\d s ago)$/,
+  );
   assert.match(await text(page.locator('.narrow')), /All is well, nothing was lost\./);
   await done(page);
 });
 
 test('the parts of a bar are as wide as their counts, and a small one can be seen', async t => {
   const books = new Books({ now });
-  const one = operation({ operationId: 'o', appId: 'a', devices: 2000, began_ms: at - 7200000, spent_ms: 3600000, fails: 0, lag: 0, odd: 0 });
+  const one = operation({
+    operationId: 'o',
+    appId: 'a',
+    devices: 2000,
+    began_ms: at - 7200000,
+    spent_ms: 3600000,
+    fails: 0,
+    lag: 0,
+    odd: 0,
+  });
   one.upgrades[0].state = 'FAIL';
   for (const upgrade of one.upgrades.slice(1, 501)) upgrade.state = 'IN_PROGRESS';
   const mock = await withMock(t, books.add(one));
   const page = await open(mock.url);
   await page.locator('table.operations .bar').waitFor();
   const bar = await page.locator('table.operations .bar').boundingBox();
-  const part = async name => (await page.locator(`table.operations .bar rect.${name}`).boundingBox()).width / bar.width;
-  assert.ok(Math.abs(await part('SUCCESS') - 1499 / 2000) < 0.01);
-  assert.ok(Math.abs(await part('IN_PROGRESS') - 500 / 2000) < 0.01);
-  assert.ok(await part('FAIL') * bar.width >= 2);
+  const part = async name =>
+    (await page.locator(`table.operations .bar rect.${name}`).boundingBox()).width / bar.width;
+  assert.ok(Math.abs((await part('SUCCESS')) - 1499 / 2000) < 0.01);
+  assert.ok(Math.abs((await part('IN_PROGRESS')) - 500 / 2000) < 0.01);
+  assert.ok((await part('FAIL')) * bar.width >= 2);
   await done(page);
 });
 
 test('operations come in pages', async t => {
   const books = new Books({ now });
-  for (let i = 0; i < 60; i++) books.add(operation({ operationId: `op-${i}`, appId: 'a', devices: 2, began_ms: at - 3600000 * (i + 2), spent_ms: 3600000, lag: 0, seed: i }));
+  for (let i = 0; i < 60; i++)
+    books.add(
+      operation({
+        operationId: `op-${i}`,
+        appId: 'a',
+        devices: 2,
+        began_ms: at - 3600000 * (i + 2),
+        spent_ms: 3600000,
+        lag: 0,
+        seed: i,
+      }),
+    );
   const mock = await withMock(t, books);
   const page = await open(mock.url);
   const table = page.locator('table.operations');
@@ -75,15 +107,24 @@ test('operations come in pages', async t => {
     await table.waitFor();
     seen.push(...(await rowsOf(table)).map(([name]) => name.split(' ')[0]));
     const next = page.getByRole('link', { name: 'Next page' });
-    if (await next.count() === 0) break;
+    if ((await next.count()) === 0) break;
     const first = (await rowsOf(table))[0][0];
     await next.click();
-    await until('the next page', async () => await table.count() > 0 && (await rowsOf(table))[0]?.[0] !== first);
+    await until(
+      'the next page',
+      async () => (await table.count()) > 0 && (await rowsOf(table))[0]?.[0] !== first,
+    );
     assert.ok(pages < 5);
   }
-  assert.deepEqual(seen, books.latest().map(one => one.operationId));
+  assert.deepEqual(
+    seen,
+    books.latest().map(one => one.operationId),
+  );
   await page.getByRole('link', { name: 'First page' }).click();
-  await until('the first page', async () => await table.count() > 0 && (await rowsOf(table))[0]?.[0].startsWith('op-0 '));
+  await until(
+    'the first page',
+    async () => (await table.count()) > 0 && (await rowsOf(table))[0]?.[0].startsWith('op-0 '),
+  );
   await done(page);
 });
 
@@ -99,29 +140,50 @@ test('an operation shows its counts, codes, versions and stuck devices as a plai
   assert.equal(figures['In progress'], number(inProgress));
   assert.equal(figures.Contradictory, number(contradictory));
   assert.equal(figures['Failure share'], `${+((100 * fail) / (success + fail)).toFixed(1)} %`);
-  assert.ok((await text(page.locator('main'))).includes(`${number(success + fail)} of ${number(one.upgrades.length)} devices`));
+  assert.ok(
+    (await text(page.locator('main'))).includes(
+      `${number(success + fail)} of ${number(one.upgrades.length)} devices`,
+    ),
+  );
 
   const codes = await rowsOf(page.locator('table.failures'));
   const failed = one.upgrades.filter(upgrade => upgrade.state === 'FAIL');
-  assert.equal(codes.reduce((sum, [, n]) => sum + Number(n.replace(/,/g, '')), 0), fail);
+  assert.equal(
+    codes.reduce((sum, [, n]) => sum + Number(n.replace(/,/g, '')), 0),
+    fail,
+  );
   for (const [code, n, , , example] of codes) {
     const those = failed.filter(upgrade => upgrade.errorCode === (code === 'no code' ? '' : code));
     assert.equal(n, number(those.length), `code ${code}`);
     assert.equal(example, those[0].description);
   }
-  assert.deepEqual(codes.map(([, n]) => Number(n)), codes.map(([, n]) => Number(n)).sort((a, b) => b - a));
+  assert.deepEqual(
+    codes.map(([, n]) => Number(n)),
+    codes.map(([, n]) => Number(n)).sort((a, b) => b - a),
+  );
 
   const versions = await rowsOf(page.locator('table.versions-table'));
   for (const [move, s, f] of versions) {
-    const those = one.upgrades.filter(upgrade => upgrade.state !== 'IN_PROGRESS' && `${upgrade.sourceVersion} → ${upgrade.targetVersion}` === move);
+    const those = one.upgrades.filter(
+      upgrade =>
+        upgrade.state !== 'IN_PROGRESS' && `${upgrade.sourceVersion} → ${upgrade.targetVersion}` === move,
+    );
     assert.deepEqual([s, f], [number(counts(those).success), number(counts(those).fail)], move);
   }
   assert.equal(versions.length, 3);
 
-  const stuck = seconds => count(one.upgrades, upgrade => upgrade.state === 'IN_PROGRESS' && upgrade.began_ms < now() - 1000 * seconds);
+  const stuck = seconds =>
+    count(
+      one.upgrades,
+      upgrade => upgrade.state === 'IN_PROGRESS' && upgrade.began_ms < now() - 1000 * seconds,
+    );
   assert.match(await text(page.locator('section.stuck .verdict')), new RegExp(`^${stuck(3600)} devices`));
   await page.getByLabel('In progress for longer than').selectOption('900');
-  await until('another choice', async () => (await text(page.locator('section.stuck .verdict'))).startsWith(stuck(900) > 100 ? 'more than 100 devices' : `${stuck(900)} devices`));
+  await until('another choice', async () =>
+    (await text(page.locator('section.stuck .verdict'))).startsWith(
+      stuck(900) > 100 ? 'more than 100 devices' : `${stuck(900)} devices`,
+    ),
+  );
   assert.match(page.url(), /longerThan=900/);
   await done(page);
 });
@@ -132,13 +194,22 @@ test('a bar of failures opens the list of its devices', async t => {
   const page = await open(mock.url + place('operation', { operationId: one.operationId, appId: one.appId }));
   await page.locator('table.failures').getByRole('link', { name: 'no code' }).click();
   const without = one.upgrades.filter(upgrade => upgrade.state === 'FAIL' && upgrade.errorCode === '');
-  await until('the devices without a code', async () => (await rowsOf(page.locator('.devices-table'))).length === without.length);
-  assert.deepEqual((await rowsOf(page.locator('.devices-table'))).map(([id]) => id), without.map(upgrade => upgrade.deviceId));
+  await until(
+    'the devices without a code',
+    async () => (await rowsOf(page.locator('.devices-table'))).length === without.length,
+  );
+  assert.deepEqual(
+    (await rowsOf(page.locator('.devices-table'))).map(([id]) => id),
+    without.map(upgrade => upgrade.deviceId),
+  );
   assert.equal(await page.evaluate(() => document.activeElement.id), 'devices', 'focus is at the list');
   assert.match(page.url(), /errorCode=(&|$)/);
   await page.locator('table.failures').getByRole('link', { name: '4', exact: true }).click();
   const four = one.upgrades.filter(upgrade => upgrade.errorCode === '4').length;
-  await until('the devices of code 4', async () => (await rowsOf(page.locator('.devices-table'))).length === four);
+  await until(
+    'the devices of code 4',
+    async () => (await rowsOf(page.locator('.devices-table'))).length === four,
+  );
   assert.equal(await page.locator('table.failures tr[aria-current]').count(), 1);
   await done(page);
 });
@@ -149,13 +220,26 @@ test('lists of devices: by state, stuck and contradictory, in pages', async t =>
   const page = await open(mock.url + place('operation', { operationId: one.operationId, appId: one.appId }));
   await page.locator('.devices-table').waitFor();
   const tab = name => page.getByRole('navigation', { name: 'Lists of devices' }).getByRole('link', { name });
-  const listed = name => until(`the list ${name}`, async () => await tab(name).getAttribute('aria-current') === 'true' && mock.requests.at(-1).status && await page.locator('.devices-table').count() > 0);
+  const listed = name =>
+    until(
+      `the list ${name}`,
+      async () =>
+        (await tab(name).getAttribute('aria-current')) === 'true' &&
+        mock.requests.at(-1).status &&
+        (await page.locator('.devices-table').count()) > 0,
+    );
 
   await tab('Contradictory').click();
   const odd = one.upgrades.filter(upgrade => upgrade.contradictory);
-  await until('the contradictory ones', async () => (await rowsOf(page.locator('.devices-table'))).length === odd.length);
+  await until(
+    'the contradictory ones',
+    async () => (await rowsOf(page.locator('.devices-table'))).length === odd.length,
+  );
   const rows = await rowsOf(page.locator('.devices-table'));
-  assert.deepEqual(rows.map(([id]) => id), odd.map(upgrade => upgrade.deviceId));
+  assert.deepEqual(
+    rows.map(([id]) => id),
+    odd.map(upgrade => upgrade.deviceId),
+  );
   for (const [i, [, state, versions]] of rows.entries()) {
     assert.match(state, /^(Success|Fail) contradictory$/);
     assert.equal(versions, `${odd[i].sourceVersion} → ${odd[i].targetVersion} reports ${odd[i].curVersion}`);
@@ -163,22 +247,38 @@ test('lists of devices: by state, stuck and contradictory, in pages', async t =>
 
   await tab('Stuck').click();
   await listed('Stuck');
-  await until('stuck ones', async () => /for \d+ h/.test((await rowsOf(page.locator('.devices-table')))[0]?.[1] ?? ''));
+  await until('stuck ones', async () =>
+    /for \d+ h/.test((await rowsOf(page.locator('.devices-table')))[0]?.[1] ?? ''),
+  );
   const stuck = await rowsOf(page.locator('.devices-table'));
-  assert.equal(stuck.length, count(one.upgrades, upgrade => upgrade.state === 'IN_PROGRESS' && upgrade.began_ms < now() - 3600000));
-  assert.ok(stuck.every(([, state]) => /^In progress · \w+ for 1 h/.test(state)), JSON.stringify(stuck[0]));
+  assert.equal(
+    stuck.length,
+    count(one.upgrades, upgrade => upgrade.state === 'IN_PROGRESS' && upgrade.began_ms < now() - 3600000),
+  );
+  assert.ok(
+    stuck.every(([, state]) => /^In progress · \w+ for 1 h/.test(state)),
+    JSON.stringify(stuck[0]),
+  );
 
   await tab('Fail').click();
-  await until('the failed ones', async () => (await rowsOf(page.locator('.devices-table')))[0]?.[1] === 'Fail');
+  await until(
+    'the failed ones',
+    async () => (await rowsOf(page.locator('.devices-table')))[0]?.[1] === 'Fail',
+  );
   const failed = one.upgrades.filter(upgrade => upgrade.state === 'FAIL').map(upgrade => upgrade.deviceId);
   const seen = [];
   for (;;) {
     const ids = (await rowsOf(page.locator('.devices-table'))).map(([id]) => id);
     seen.push(...ids);
-    const next = page.getByRole('navigation', { name: 'Pages of devices' }).getByRole('link', { name: 'Next page' });
-    if (await next.count() === 0) break;
+    const next = page
+      .getByRole('navigation', { name: 'Pages of devices' })
+      .getByRole('link', { name: 'Next page' });
+    if ((await next.count()) === 0) break;
     await next.click();
-    await until('another page', async () => (await rowsOf(page.locator('.devices-table')))[0]?.[0] === failed[seen.length]);
+    await until(
+      'another page',
+      async () => (await rowsOf(page.locator('.devices-table')))[0]?.[0] === failed[seen.length],
+    );
   }
   assert.deepEqual(seen, failed);
   await done(page);
@@ -186,8 +286,29 @@ test('lists of devices: by state, stuck and contradictory, in pages', async t =>
 
 test('the CSV link gives all failures, however many there are', async t => {
   const books = new Books({ now });
-  books.add(operation({ operationId: 'big', appId: 'a', devices: 2500, began_ms: at - 7200000, spent_ms: 7000000, whole_ms: 6000000, fails: 1, lag: 0 }));
-  books.add(operation({ operationId: 'small', appId: 'a', devices: 30, began_ms: at - 7200000, spent_ms: 7000000, fails: 1, lag: 0 }));
+  books.add(
+    operation({
+      operationId: 'big',
+      appId: 'a',
+      devices: 2500,
+      began_ms: at - 7200000,
+      spent_ms: 7000000,
+      whole_ms: 6000000,
+      fails: 1,
+      lag: 0,
+    }),
+  );
+  books.add(
+    operation({
+      operationId: 'small',
+      appId: 'a',
+      devices: 30,
+      began_ms: at - 7200000,
+      spent_ms: 7000000,
+      fails: 1,
+      lag: 0,
+    }),
+  );
   const mock = await withMock(t, books);
   const page = await open(mock.url + place('operation', { operationId: 'big' }), { acceptDownloads: true });
   for (const [i, name] of ['big', 'small'].entries()) {
@@ -200,7 +321,10 @@ test('the CSV link gives all failures, however many there are', async t => {
     const lines = readFileSync(await download.path(), 'utf8').split('\r\n');
     assert.equal(lines.pop(), '');
     assert.match(lines[0], /^appId,operationId,/);
-    assert.deepEqual(lines.slice(1).map(line => line.split(',')[3]), books.named(name)[0].upgrades.map(upgrade => upgrade.deviceId));
+    assert.deepEqual(
+      lines.slice(1).map(line => line.split(',')[3]),
+      books.named(name)[0].upgrades.map(upgrade => upgrade.deviceId),
+    );
   }
   await done(page);
 });
@@ -213,20 +337,41 @@ test('the chart has a readable time axis, tells figures at the pointer, and stan
   const { points } = mock.books.operation({ operationId: one.operationId }).progress;
   const last = points.at(-1);
   assert.ok(points.length > 100);
-  assert.match(await page.locator('svg.areas').getAttribute('aria-label'),
-    new RegExp(`At the end ${number(last.success)} success, ${number(last.fail)} fail, ${number(last.inProgress)} in progress`));
-  const ticks = await page.locator('svg.areas .tick text').allInnerTexts().then(all => (all[0] === undefined ? page.locator('svg.areas .tick text').allTextContents() : all));
+  assert.match(
+    await page.locator('svg.areas').getAttribute('aria-label'),
+    new RegExp(
+      `At the end ${number(last.success)} success, ${number(last.fail)} fail, ${number(last.inProgress)} in progress`,
+    ),
+  );
+  const ticks = await page
+    .locator('svg.areas .tick text')
+    .allInnerTexts()
+    .then(all => (all[0] === undefined ? page.locator('svg.areas .tick text').allTextContents() : all));
   assert.ok(ticks.length >= 4 && ticks.length <= 12, ticks.join(' '));
-  assert.ok(ticks.every(tick => /^\d\d:[0-5][05]$/.test(tick)), ticks.join(' '));
-  const boxes = await page.locator('svg.areas .tick text').evaluateAll(all => all.map(one_ => one_.getBoundingClientRect()).map(({ left, right }) => [left, right]));
-  for (let i = 1; i < boxes.length; i++) assert.ok(boxes[i][0] > boxes[i - 1][1], 'labels of the axis do not touch');
+  assert.ok(
+    ticks.every(tick => /^\d\d:[0-5][05]$/.test(tick)),
+    ticks.join(' '),
+  );
+  const boxes = await page
+    .locator('svg.areas .tick text')
+    .evaluateAll(all =>
+      all.map(one_ => one_.getBoundingClientRect()).map(({ left, right }) => [left, right]),
+    );
+  for (let i = 1; i < boxes.length; i++)
+    assert.ok(boxes[i][0] > boxes[i - 1][1], 'labels of the axis do not touch');
 
   const box = await page.locator('svg.areas').boundingBox();
   await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
-  await until('figures at the pointer', async () => /^\d\d:\d\d:\d\d/.test(await text(page.locator('.legend'))));
-  const [, time, inProgress, fail, success] = /^(\S+) In progress ([\d,]+) Fail ([\d,]+) Success ([\d,]+)$/.exec(await text(page.locator('.legend')));
+  await until('figures at the pointer', async () =>
+    /^\d\d:\d\d:\d\d/.test(await text(page.locator('.legend'))),
+  );
+  const [, time, inProgress, fail, success] =
+    /^(\S+) In progress ([\d,]+) Fail ([\d,]+) Success ([\d,]+)$/.exec(await text(page.locator('.legend')));
   const point = points.find(({ at: when }) => when.slice(11, 19) === time);
-  assert.deepEqual([inProgress, fail, success], [number(point.inProgress), number(point.fail), number(point.success)]);
+  assert.deepEqual(
+    [inProgress, fail, success],
+    [number(point.inProgress), number(point.fail), number(point.success)],
+  );
 
   await page.getByText('The curve as a table').click();
   await page.locator('table.pace-table').waitFor();
@@ -238,12 +383,43 @@ test('the chart has a readable time axis, tells figures at the pointer, and stan
 
 test('a curve is flat where nothing happened', async t => {
   const books = new Books({ now });
-  const upgrade = (i, began_ms, last_ms) => ({ appId: 'a', operationId: 'o', subOperationId: `s${i}`, deviceId: `d${i}`, state: 'SUCCESS', step: '', curVersion: '2', targetVersion: '2', sourceVersion: '1', upgradeTime: '', resultDesc: '', errorCode: '0', description: '', contradictory: false, began_ms, last_ms, seq: i + 1 });
+  const upgrade = (i, began_ms, last_ms) => ({
+    appId: 'a',
+    operationId: 'o',
+    subOperationId: `s${i}`,
+    deviceId: `d${i}`,
+    state: 'SUCCESS',
+    step: '',
+    curVersion: '2',
+    targetVersion: '2',
+    sourceVersion: '1',
+    upgradeTime: '',
+    resultDesc: '',
+    errorCode: '0',
+    description: '',
+    contradictory: false,
+    began_ms,
+    last_ms,
+    seq: i + 1,
+  });
   const upgrades = [upgrade(0, at - 3600000, at - 3590000), upgrade(1, at - 60000, at - 50000)];
-  const mock = await withMock(t, books.add({ operationId: 'o', appId: 'a', first_ms: at - 3600000, last_ms: at - 50000, pruned: false, upgrades }));
+  const mock = await withMock(
+    t,
+    books.add({
+      operationId: 'o',
+      appId: 'a',
+      first_ms: at - 3600000,
+      last_ms: at - 50000,
+      pruned: false,
+      upgrades,
+    }),
+  );
   const page = await open(mock.url + place('operation', { operationId: 'o' }));
   const edge = await page.locator('svg.areas .edge.IN_PROGRESS').getAttribute('d');
-  const heights = edge.slice(1).split('L').map(pair => pair.split(',').map(Number));
+  const heights = edge
+    .slice(1)
+    .split('L')
+    .map(pair => pair.split(',').map(Number));
   const halfway = heights.findIndex(([x], i) => i > 0 && x > 500 && heights[i - 1][0] < 500);
   assert.equal(heights[halfway][1], heights[halfway - 1][1], edge);
   await done(page);
@@ -253,17 +429,35 @@ test('a device shows its history over operations, its notifications as received,
   const books = workingDay(now);
   const deviceId = books.operations[0].upgrades.find(upgrade => upgrade.state === 'FAIL').deviceId;
   books.operations[2].upgrades[0].deviceId = deviceId;
-  books.news.set(deviceId, [{ seq: 999, receivedAt: iso(at - 1000), deliveries: 1, body: { notifyType: 'deviceInfoChanged', deviceId, deviceInfo: { signal: 12345678901234567890n.toString() } } }]);
+  books.news.set(deviceId, [
+    {
+      seq: 999,
+      receivedAt: iso(at - 1000),
+      deliveries: 1,
+      body: {
+        notifyType: 'deviceInfoChanged',
+        deviceId,
+        deviceInfo: { signal: 12345678901234567890n.toString() },
+      },
+    },
+  ]);
   const mock = await withMock(t, books);
   const page = await open(mock.url + place('device', { deviceId }));
   await page.locator('li.upgrade').first().waitFor();
   assert.equal(await text(page.locator('h1')), `Device ${deviceId}`);
   const cards = page.locator('li.upgrade');
   assert.equal(await cards.count(), 2);
-  assert.match(await text(cards.nth(0).locator('h2')), new RegExp(`^Fail in ${books.operations[0].operationId}`));
+  assert.match(
+    await text(cards.nth(0).locator('h2')),
+    new RegExp(`^Fail in ${books.operations[0].operationId}`),
+  );
   assert.match(await text(cards.nth(1).locator('h2')), new RegExp(`in ${books.operations[2].operationId}`));
   const kinds = await cards.nth(0).locator('.note-kind').allInnerTexts();
-  assert.deepEqual(kinds, ['swUpgradeResultNotify FAIL', 'swUpgradeStateChangeNotify downloaded', 'swUpgradeStateChangeNotify downloading']);
+  assert.deepEqual(kinds, [
+    'swUpgradeResultNotify FAIL',
+    'swUpgradeStateChangeNotify downloaded',
+    'swUpgradeStateChangeNotify downloading',
+  ]);
   assert.match(await text(cards.nth(0).locator('.notes')), /received 2 times/);
   await cards.nth(0).locator('summary').first().click();
   const body = JSON.parse(await cards.nth(0).locator('pre').innerText());
@@ -277,12 +471,25 @@ test('a device shows its history over operations, its notifications as received,
 
 test('a number too large for JavaScript is shown as it was received', async t => {
   const books = new Books({ now });
-  books.news.set('d', [{ seq: 1, receivedAt: iso(at), deliveries: 1, body: { notifyType: 'deviceDataChanged', deviceId: 'd', value: 'NUMBER', exact: 1.5 } }]);
+  books.news.set('d', [
+    {
+      seq: 1,
+      receivedAt: iso(at),
+      deliveries: 1,
+      body: { notifyType: 'deviceDataChanged', deviceId: 'd', value: 'NUMBER', exact: 1.5 },
+    },
+  ]);
   const device = books.device.bind(books);
   books.device = query => ({ toJSON: undefined, ...device(query) });
   const mock = await withMock(t, books);
   const send = mock.send.bind(mock);
-  mock.send = (request, answer, type, body) => send(request, answer, type, typeof body === 'string' ? body.replace('"NUMBER"', '12345678901234567890') : body);
+  mock.send = (request, answer, type, body) =>
+    send(
+      request,
+      answer,
+      type,
+      typeof body === 'string' ? body.replace('"NUMBER"', '12345678901234567890') : body,
+    );
   const page = await open(mock.url + place('device', { deviceId: 'd' }));
   await page.locator('section.news summary').click();
   assert.match(await page.locator('pre').innerText(), /"value": 12345678901234567890,/);
@@ -294,10 +501,20 @@ test('quarantine shows what is held, and how much of its bounds', async t => {
   mock.books.quarantineBodies(1, 2048, 'missing', '/deviceId');
   const page = await open(mock.url + place('quarantine'));
   await page.locator('table.quarantine-table').waitFor();
-  assert.deepEqual((await rowsOf(page.locator('table.quarantine-table'))).map(([id, , reason, pointer, size]) => [id, reason, pointer, size]), [
-    ['1', 'notifyType unknown', '/notifyType', '65 bytes'], ['2', 'notifyType unknown', '/notifyType', '65 bytes'], ['3', 'notifyType unknown', '/notifyType', '65 bytes'],
-    ['4', 'missing', '/deviceId', '2 KiB'],
-  ]);
+  assert.deepEqual(
+    (await rowsOf(page.locator('table.quarantine-table'))).map(([id, , reason, pointer, size]) => [
+      id,
+      reason,
+      pointer,
+      size,
+    ]),
+    [
+      ['1', 'notifyType unknown', '/notifyType', '65 bytes'],
+      ['2', 'notifyType unknown', '/notifyType', '65 bytes'],
+      ['3', 'notifyType unknown', '/notifyType', '65 bytes'],
+      ['4', 'missing', '/deviceId', '2 KiB'],
+    ],
+  );
   assert.equal((await figuresOf(page)).Held, '4');
   await done(page);
 });
@@ -322,8 +539,28 @@ test('an empty store, an unknown operation, device and page say so', async t => 
 
 test('an operation that two applications have leads to the other one; without application it is the latest', async t => {
   const books = new Books({ now });
-  books.add(operation({ operationId: 'same', appId: 'one', devices: 10, began_ms: at - 90000, spent_ms: 60000, lag: 0, seed: 1 }));
-  books.add(operation({ operationId: 'same', appId: 'two', devices: 20, began_ms: at - 80000, spent_ms: 60000, lag: 0, seed: 2 }));
+  books.add(
+    operation({
+      operationId: 'same',
+      appId: 'one',
+      devices: 10,
+      began_ms: at - 90000,
+      spent_ms: 60000,
+      lag: 0,
+      seed: 1,
+    }),
+  );
+  books.add(
+    operation({
+      operationId: 'same',
+      appId: 'two',
+      devices: 20,
+      began_ms: at - 80000,
+      spent_ms: 60000,
+      lag: 0,
+      seed: 2,
+    }),
+  );
   const mock = await withMock(t, books);
   const page = await open(mock.url + place('operation', { operationId: 'same' }));
   await until('the latest', async () => (await text(page.locator('main'))).includes('of 20 devices'));
@@ -348,11 +585,14 @@ test('links, reload and back lead to the same place', async t => {
   assert.equal(await page.evaluate(() => window.scrollY), 0);
   await page.goBack();
   await page.getByRole('heading', { level: 1, name: one.operationId }).waitFor();
-  await until('the same place', async () => await page.evaluate(() => window.scrollY) === 700);
+  await until('the same place', async () => (await page.evaluate(() => window.scrollY)) === 700);
   await page.waitForTimeout(300);
   await page.reload();
   await page.locator('.devices-table').waitFor();
-  await until('the same place after a reload', async () => await page.evaluate(() => window.scrollY) === 700);
+  await until(
+    'the same place after a reload',
+    async () => (await page.evaluate(() => window.scrollY)) === 700,
+  );
   await page.goBack();
   await page.getByRole('heading', { level: 1, name: 'Operations' }).waitFor();
   await done(page);

@@ -12,9 +12,16 @@ import { fileURLToPath } from 'node:url';
 
 /* What stands for the reader's own system's fonts. */
 const own = mkdtempSync(join(tmpdir(), 'shots-'));
-const family = (asked, given) => `<match><test name="family"><string>${asked}</string></test><edit name="family" mode="prepend" binding="strong"><string>${given}</string></edit></match>`;
-writeFileSync(join(own, 'fonts.conf'), `<fontconfig><dir>/usr/share/fonts</dir><cachedir>${own}/cache</cachedir>${
-  ['system-ui', 'sans-serif'].map(asked => family(asked, 'Inter')).join('')}${['ui-monospace', 'monospace'].map(asked => family(asked, 'JetBrains Mono')).join('')}</fontconfig>\n`);
+const family = (asked, given) =>
+  `<match><test name="family"><string>${asked}</string></test><edit name="family" mode="prepend" binding="strong"><string>${given}</string></edit></match>`;
+writeFileSync(
+  join(own, 'fonts.conf'),
+  `<fontconfig><dir>/usr/share/fonts</dir><cachedir>${own}/cache</cachedir>${['system-ui', 'sans-serif']
+    .map(asked => family(asked, 'Inter'))
+    .join(
+      '',
+    )}${['ui-monospace', 'monospace'].map(asked => family(asked, 'JetBrains Mono')).join('')}</fontconfig>\n`,
+);
 process.env.FONTCONFIG_FILE = join(own, 'fonts.conf');
 
 const { workingDay } = await import('../books.mjs');
@@ -32,7 +39,11 @@ const operation = place('operation', { operationId, appId });
 for (const [name, fragment, options] of [
   ['overview', '#/', { colorScheme: 'light', viewport: { width: 1180, height: 760 } }],
   ['operation', operation, { colorScheme: 'dark', viewport: { width: 1180, height: 1120 } }],
-  ['phone', operation, { colorScheme: 'light', viewport: { width: 380, height: 800 }, deviceScaleFactor: 1.5 }],
+  [
+    'phone',
+    operation,
+    { colorScheme: 'light', viewport: { width: 380, height: 800 }, deviceScaleFactor: 1.5 },
+  ],
 ]) {
   const page = await browser.newPage({ timezoneId: 'UTC', ...options });
   await page.goto(mock.url + fragment);

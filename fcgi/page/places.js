@@ -1,0 +1,104 @@
+/* places: the fragment of the address says what is shown, and with it which documents are needed. */
+
+const ROWS = 50;
+const OPERATIONS = 25;
+const DEVICE_ROWS = 20;
+export const STUCK_DEFAULT_S = 3600;
+
+/* Where a view reads what, and by what it is another page (with a heading to go to), not another
+ * part of the same. */
+const VIEWS = {
+  overview: { parameters: ['after'], is: ['after'] },
+  operation: {
+    parameters: ['operationId', 'appId', 'longerThan', 'list', 'errorCode', 'after'],
+    is: ['operationId', 'appId'],
+    must: 'operationId',
+  },
+  device: { parameters: ['deviceId', 'after'], is: ['deviceId', 'after'], must: 'deviceId' },
+  quarantine: { parameters: ['after'], is: ['after'] },
+};
+
+const query = parameters =>
+  Object.entries(parameters)
+    .filter(([, value]) => value !== undefined && value !== null)
+    .map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
+    .join('&');
+
+export const address = (path, parameters) => [path, query(parameters)].filter(part => part !== '').join('?');
+
+export const to = (view, parameters = {}) => address(view === 'overview' ? '#/' : `#/${view}`, parameters);
+
+export const toOperation = ({ operationId, appId }, more = {}) =>
+  to('operation', { operationId, appId, ...more });
+
+export function readPlace(fragment) {
+  const [path, search = ''] = fragment.replace(/^#?\/?/, '').split(/\?(.*)/s);
+  const name = path === '' ? 'overview' : path;
+  const view = Object.hasOwn(VIEWS, name) ? VIEWS[name] : null;
+  const all = new URLSearchParams(search);
+  const place = { view: view === null ? 'nowhere' : name };
+  for (const parameter of view?.parameters ?? []) place[parameter] = all.get(parameter) ?? undefined;
+  if (view?.must !== undefined && !place[view.must]) place.view = 'nowhere';
+  return place;
+}
+
+export const pageOf = place =>
+  JSON.stringify([place.view, ...(VIEWS[place.view]?.is ?? []).map(name => place[name] ?? null)]);
+
+/* Lists of one operation's devices: what each asks for, and how many it will be. */
+export const LISTS = {
+  all: { title: 'All', ask: () => ({}), count: o => o.inProgress + o.success + o.fail },
+  fail: { title: 'Fail', ask: place => ({ state: 'FAIL', errorCode: place.errorCode }), count: o => o.fail },
+  inProgress: { title: 'In progress', ask: () => ({ state: 'IN_PROGRESS' }), count: o => o.inProgress },
+  stuck: {
+    title: 'Stuck',
+    ask: place => ({ state: 'IN_PROGRESS', longerThan: longerThan(place) }),
+    count: o => o.stuck.count,
+    more: o => o.stuck.more,
+  },
+  success: { title: 'Success', ask: () => ({ state: 'SUCCESS' }), count: o => o.success },
+  contradictory: { title: 'Contradictory', ask: () => ({ contradictory: 1 }), count: o => o.contradictory },
+};
+
+export const listOf = place =>
+  place.errorCode !== undefined ? 'fail' : Object.hasOwn(LISTS, place.list ?? '') ? place.list : 'all';
+
+export const longerThan = place =>
+  /^[1-9]\d{0,8}$/.test(place.longerThan ?? '') ? Number(place.longerThan) : STUCK_DEFAULT_S;
+
+/* The documents that a place needs, by what they are to it. */
+export function documentsOf(place) {
+  const { operationId, appId, after } = place;
+  switch (place.view) {
+    case 'overview':
+      return { overview: address('overview.json', { after, limit: OPERATIONS }) };
+    case 'operation':
+      return {
+        overview: 'overview.json?limit=1',
+        main: address('operation.json', { operationId, appId, longerThan: longerThan(place) }),
+        list: address('upgrades.json', {
+          operationId,
+          appId,
+          ...LISTS[listOf(place)].ask(place),
+          after,
+          limit: ROWS,
+        }),
+      };
+    case 'device':
+      return {
+        overview: 'overview.json?limit=1',
+        main: address('device.json', { deviceId: place.deviceId, after, limit: DEVICE_ROWS }),
+      };
+    case 'quarantine':
+      return { overview: 'overview.json?limit=1', main: address('quarantine.json', { after, limit: ROWS }) };
+    default:
+      return { overview: 'overview.json?limit=1' };
+  }
+}
+
+/* Where the page is. */
+export let place = readPlace(location.hash);
+
+export function moveTo(other) {
+  place = other;
+}

@@ -1,0 +1,175 @@
+/* reading: the documents, every two seconds while somebody can see them. */
+
+import { documentsOf, pageOf, place } from './places.js';
+import { learnTime, serverNow } from './time.js';
+
+const REFRESH_MS = 2000;
+const RETRY_MS = 1000; /* after the first failure; then longer each time */
+const RETRY_MOST_MS = 30000;
+const ANSWER_MS = 10000; /* how long an answer may take */
+const GROWTH_MS = 300000; /* how far back growth is looked at */
+const DOCUMENTS_KEPT = 24;
+
+const kept = new Map(); /* by address: {etag, document}, the latest used last */
+const refusals = new Map(); /* by address: what was said in place of the document */
+
+export const link = {
+  failures: 0 /* in a row */,
+  failing_since: null /* server time */,
+  reason: '',
+  updated: null /* server time of the last whole refresh */,
+  next_try: null,
+  round: 0,
+  abort: null,
+  timer: null,
+};
+
+export class Refusal extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+/* A number that JavaScript cannot hold is shown as it came. */
+const exactly = (name, value, context) =>
+  typeof value === 'number' &&
+  context?.source !== undefined &&
+  JSON.rawJSON !== undefined &&
+  String(value) !== context.source
+    ? JSON.rawJSON(context.source)
+    : value;
+
+/* Sees to it that the newest document of URL is among those kept. The tag is sent by hand, not left to the
+ * browser's cache, which keeps nothing from a host whose certificate it does not trust, as the one
+ * that nginx/start makes; and so what has not changed is not even parsed. */
+async function read(url, signal) {
+  const before = kept.get(url);
+  const asked_ms = performance.now();
+  const answer = await fetch(url, {
+    headers: before?.etag ? { 'If-None-Match': before.etag } : {},
+    cache: 'no-store',
+    signal,
+  });
+  learnTime(answer.headers.get('Date'), asked_ms, performance.now());
+  if (answer.status !== 304 && !answer.ok) throw new Refusal(answer.status, await detailOf(answer));
+  const text =
+    await answer.text(); /* also where there is none: an answer that nobody reads holds its connection */
+  let now = before;
+  if (answer.status !== 304) {
+    now = {
+      etag: answer.headers.get('ETag') ?? '',
+      document: url.startsWith('device.json') ? JSON.parse(text, exactly) : JSON.parse(text),
+    };
+  }
+  refusals.delete(url);
+  kept.delete(url);
+  kept.set(url, now);
+  if (kept.size > DOCUMENTS_KEPT) kept.delete(kept.keys().next().value);
+}
+
+export async function detailOf(answer) {
+  try {
+    const problem = await answer.json();
+    return String(problem.detail ?? problem.title ?? '');
+  } catch {
+    return answer.statusText;
+  }
+}
+
+/* Whether the receiver itself, or what stands before it, could not answer. */
+const isGone = error => !(error instanceof Refusal) || error.status >= 500;
+
+/* Called after each refresh, with whether all answered. */
+let tell = () => {};
+
+export function tellReader(reader) {
+  tell = reader;
+}
+
+/* Reads what the place needs, has it shown, and sees to the next time. */
+export async function refresh() {
+  const round = ++link.round;
+  clearTimeout(link.timer);
+  link.abort?.abort();
+  link.abort = new AbortController();
+  link.next_try = null;
+  const tooLong = setTimeout(() => link.abort.abort(), ANSWER_MS);
+  const urls = Object.values(documentsOf(place));
+  const outcomes = await Promise.allSettled(urls.map(url => read(url, link.abort.signal)));
+  if (round !== link.round) return; /* a later one has begun: for another place, or after a pause */
+  clearTimeout(tooLong);
+  let gone = null;
+  outcomes.forEach(({ reason }, i) => {
+    if (reason === undefined) return;
+    if (isGone(reason)) gone ??= reason;
+    else refusals.set(urls[i], reason);
+  });
+  noteOutcome(gone);
+  tell(gone === null);
+  scheduleRefresh();
+}
+
+function noteOutcome(gone) {
+  if (gone === null) {
+    Object.assign(link, { failures: 0, failing_since: null, reason: '', updated: serverNow() });
+    noteGrowth();
+    return;
+  }
+  link.failures++;
+  link.failing_since ??= serverNow();
+  link.reason =
+    gone instanceof Refusal
+      ? `${gone.status} ${gone.message}`.trim()
+      : 'the web server cannot be reached, or does not answer in time';
+}
+
+function scheduleRefresh() {
+  clearTimeout(link.timer);
+  if (document.hidden) return;
+  const wait =
+    link.failures === 0 ? REFRESH_MS : Math.min(RETRY_MS * 1.7 ** (link.failures - 1), RETRY_MOST_MS);
+  link.next_try = performance.now() + wait;
+  link.timer = setTimeout(refresh, wait);
+}
+
+/* What a view shows as NAME: its document, or, while that is being read for the first time, the one
+ * before of the same page, so that what is there does not go and come back. */
+export function documentOf(name) {
+  const url = documentsOf(place)[name];
+  const document_ = kept.get(url)?.document;
+  if (document_ !== undefined) {
+    if (shown.page !== pageOf(place)) shown = { page: pageOf(place) };
+    shown[name] = document_;
+    return document_;
+  }
+  return shown.page === pageOf(place) && link.failures === 0 && !refusals.has(url) ? shown[name] : undefined;
+}
+
+let shown = { page: null };
+
+export const refusalOf = name => refusals.get(documentsOf(place)[name]);
+
+/* The newest overview that any view has brought: what is above and beside all views. */
+export let latest = null;
+
+/* What was counted at earlier times, to see what grows while this page is open. */
+export const samples = [];
+
+function noteGrowth() {
+  latest = documentOf('overview') ?? latest;
+  if (latest === null) return;
+  const at = performance.now();
+  samples.push({ at, overview: latest });
+  while (samples.length > 2 && samples[0].at < at - GROWTH_MS) samples.shift();
+}
+
+/* A hidden page is not read. */
+export function pauseRefresh() {
+  clearTimeout(link.timer);
+}
+
+/* The document of another address is the one of URL as well. */
+export function takeAs(url, document_) {
+  kept.set(url, { etag: '', document: document_ });
+}
