@@ -70,7 +70,10 @@ export function updateText(node, text) {
     old[old.length - 1 - end] === text[text.length - 1 - end]
   )
     end++;
-  node.replaceData(start, old.length - start - end, text.slice(start, text.length - end));
+  /* First the new, then away with the old: a selection that ends behind it goes on to end behind it. */
+  const fresh = text.slice(start, text.length - end);
+  node.insertData(start, fresh);
+  node.deleteData(start + fresh.length, old.length - start - end);
 }
 
 export function updateChildren(parent, children) {
