@@ -1,11 +1,13 @@
 /* store_lock: the turn of one process among several on one store.
  *
- * SQLite lets the next writer in by chance: under load, one process can starve another. So each
- * transaction is put between two advisory locks on files of their own. A process takes the *turn*
- * lock, then the *writer* lock, then gives the turn back. Whoever has just written must take the
- * turn again, which the next in line already holds: writers alternate. Both are tried with short
- * pauses, never waited for inside the kernel, so that a process that is stopped while it holds them
- * costs STORE_WAIT_MS and not for ever. */
+ * SQLite lets the next writer in by chance: under load, one process can starve another. So
+ * processes stand in line before each transaction. The line is turn.lock, where each byte that is
+ * locked is a place taken: whoever comes takes the last place, moves up one place as it becomes
+ * free, and gives up the one behind it. From the first place it takes the *writer* lock and leaves
+ * the line. So writers come in the order in which they got into the line, and only more processes
+ * than there are places get in by chance. All locks are tried with short pauses, never waited for
+ * inside the kernel, so that a process that is stopped while it holds one costs STORE_WAIT_MS and
+ * not for ever. */
 #include "config.h"
 
 #include "store_sqlite.h"
@@ -21,6 +23,9 @@
 
 /* Pause between two tries, about what a short transaction takes. */
 #define TRY_AGAIN_US 500
+
+/* Places in the line. */
+#define PLACES 16
 
 static int open_lock(const struct store *store, const char *name, struct fault *fault)
 {
@@ -55,11 +60,27 @@ void store_lock_close(struct store *store)
     store->turn_fd = store->lock_fd = -1;
 }
 
-static int try_until(int fd, int64_t until_ms, struct fault *fault)
+/* Takes the whole file of writer.lock, or the PLACE in turn.lock (a lock of the descriptor, not of
+ * the process: SQLite's are of that kind, and these have nothing to do with them). */
+static int lock(const struct store *store, int place)
+{
+    struct flock byte = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = place, .l_len = 1};
+    return place < 0 ? flock(store->lock_fd, LOCK_EX | LOCK_NB)
+                     : fcntl(store->turn_fd, F_OFD_SETLK, &byte);
+}
+
+static void leave_place(const struct store *store, int place)
+{
+    struct flock byte = {.l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = place, .l_len = 1};
+    if (place < PLACES)
+        fcntl(store->turn_fd, F_OFD_SETLK, &byte);
+}
+
+static int lock_until(const struct store *store, int place, int64_t until_ms, struct fault *fault)
 {
     const struct timespec pause = {.tv_nsec = TRY_AGAIN_US * 1000};
-    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR)
+    while (lock(store, place) != 0) {
+        if (errno != EWOULDBLOCK && errno != EACCES && errno != EINTR)
             return fault_set_errno(fault, errno, "cannot lock the store");
         if (moment_monotonic_ms() >= until_ms)
             return fault_set(fault, "another receiver has held the store for %d ms", STORE_WAIT_MS);
@@ -71,10 +92,11 @@ static int try_until(int fd, int64_t until_ms, struct fault *fault)
 int store_lock_take(struct store *store, struct fault *fault)
 {
     int64_t until_ms = moment_monotonic_ms() + STORE_WAIT_MS;
-    if (try_until(store->turn_fd, until_ms, fault) != 0)
-        return -1;
-    int result = try_until(store->lock_fd, until_ms, fault);
-    flock(store->turn_fd, LOCK_UN);
+    int result = 0;
+    for (int place = PLACES - 1; place >= -1 && result == 0; place--) {
+        result = lock_until(store, place, until_ms, fault);
+        leave_place(store, place + 1);
+    }
     return result;
 }
 

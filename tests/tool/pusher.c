@@ -181,9 +181,10 @@ static void print_summary(struct load_tally *tally, const struct ledger *ledger)
            sum.stored, sum.repeated, sum.other, sum.unlike);
     printf(",\"resent\":%" PRIu64 ",\"givenUp\":%" PRIu64 ",\"neverSent\":%" PRIu64, tally->resent,
            tally->given_up, tally->never_sent);
-    printf(",\"seconds\":%.2f,\"requestsPerSecond\":%.0f,\"p50Ms\":%.2f,\"p99Ms\":%.2f}\n",
+    printf(",\"seconds\":%.2f,\"requestsPerSecond\":%.0f,\"p50Ms\":%.2f,\"p99Ms\":%.2f,"
+           "\"maxMs\":%.2f}\n",
            tally->seconds, tally->seconds > 0 ? (double)answered / tally->seconds : 0,
-           percentile_ms(tally, 0.5), percentile_ms(tally, 0.99));
+           percentile_ms(tally, 0.5), percentile_ms(tally, 0.99), percentile_ms(tally, 1));
 }
 
 static int push(const struct request *request)
