@@ -3,6 +3,8 @@
 
 #include "request.h"
 
+#include "content.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -92,12 +94,40 @@ static void lay_out(struct request_file *file, const struct gather *gather)
     put_record(at, 5, gather->request_id, NULL, 0);
 }
 
-/* Compares the body with what CONTENT_LENGTH announced. Where there is none (a chunked body, passed
- * on by a server that does not count it), the end of the stream is the end of the body. */
-static enum request_body judge_body(const char *content_length, const struct gather *gather)
+const char *request_parameter(const struct request *request, const char *name)
 {
+    return FCGX_GetParam(name, request->fcgx.envp);
+}
+
+/* Whether a body of which no length was announced (it came in chunks, and the web server does not
+ * count them) may be all that was sent. Some servers pass on what they have when the client went
+ * away or was too slow, and some pass on nothing. But the beginning of a JSON object is never one
+ * itself: so what begins like one and does not parse is taken for a half, and so is nothing at all.
+ */
+static bool may_be_whole(const struct text *body, const char *transfer_encoding)
+{
+    size_t at = 0;
+    json_t *json;
+    struct schema_verdict verdict;
+    while (at < body->length && memchr(" \t\r\n", body->bytes[at], 4) != NULL)
+        at++;
+    if (at == body->length)
+        return transfer_encoding == NULL;
+    if (body->bytes[at] != '{')
+        return true;
+    if (content_parse(body->bytes, body->length, &json, &verdict) != CONTENT_OBJECT)
+        return false;
+    json_decref(json);
+    return true;
+}
+
+/* Compares the body with what CONTENT_LENGTH announced. */
+static enum request_body judge_body(const struct request *request, const struct gather *gather)
+{
+    const char *content_length = request_parameter(request, "CONTENT_LENGTH");
+    bool known = content_length != NULL && content_length[0] != '\0';
     uint64_t announced = gather->body_length;
-    if (content_length != NULL && content_length[0] != '\0') {
+    if (known) {
         char *end;
         errno = 0;
         announced = strtoull(content_length, &end, 10);
@@ -106,12 +136,12 @@ static enum request_body judge_body(const char *content_length, const struct gat
     }
     if (announced != gather->body_length)
         return REQUEST_BODY_INCOMPLETE;
-    return gather->body_too_large ? REQUEST_BODY_TOO_LARGE : REQUEST_BODY_WHOLE;
-}
-
-const char *request_parameter(const struct request *request, const char *name)
-{
-    return FCGX_GetParam(name, request->fcgx.envp);
+    if (gather->body_too_large)
+        return REQUEST_BODY_TOO_LARGE;
+    return known ||
+                   may_be_whole(&gather->body, request_parameter(request, "HTTP_TRANSFER_ENCODING"))
+               ? REQUEST_BODY_WHOLE
+               : REQUEST_BODY_INCOMPLETE;
 }
 
 int request_read(struct request *request, struct request_file *file, const struct gather *gather,
@@ -141,7 +171,7 @@ int request_read(struct request *request, struct request_file *file, const struc
     request->method = method == NULL ? "" : method;
     request->path = uri == NULL ? "" : uri;
     request->path_length = strcspn(request->path, "?");
-    request->body = judge_body(request_parameter(request, "CONTENT_LENGTH"), gather);
+    request->body = judge_body(request, gather);
     return 0;
 }
 

@@ -23,7 +23,8 @@ struct request_file {
 /* Why a body is not what the web server announced. */
 enum request_body {
     REQUEST_BODY_WHOLE,
-    REQUEST_BODY_INCOMPLETE, /* more or fewer bytes than CONTENT_LENGTH, or that is no number */
+    REQUEST_BODY_INCOMPLETE, /* more or fewer bytes than CONTENT_LENGTH, or that is no number; or
+                                there is none, and the body is a JSON object that was cut */
     REQUEST_BODY_TOO_LARGE,
 };
 

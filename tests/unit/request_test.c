@@ -273,6 +273,39 @@ static void the_body_is_judged_by_content_length(void **state)
     request_drop(&peer->request);
 }
 
+static void without_a_length_what_can_only_be_a_half_is_one(void **state)
+{
+    static const struct {
+        const char *encoding, *body;
+        enum request_body judged;
+    } cases[] = {
+        {"chunked", "{}", REQUEST_BODY_WHOLE},
+        {"chunked", " {\"a\": {}}\n", REQUEST_BODY_WHOLE},
+        {"chunked", "{\"a\": {}", REQUEST_BODY_INCOMPLETE},
+        {"chunked", "\r\n\t {", REQUEST_BODY_INCOMPLETE},
+        {"chunked", "{\"a\": \"\xe8\xae", REQUEST_BODY_INCOMPLETE}, /* cut within a character */
+        {"chunked", "", REQUEST_BODY_INCOMPLETE},
+        {"chunked", "  ", REQUEST_BODY_INCOMPLETE},
+        {"chunked", "no JSON", REQUEST_BODY_WHOLE}, /* no beginning of a notification */
+        {"chunked", "[1", REQUEST_BODY_WHOLE},
+        {NULL, "", REQUEST_BODY_WHOLE},
+        {NULL, "{\"a\"", REQUEST_BODY_INCOMPLETE},
+    };
+    struct peer *peer = *state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        if (cases[i].encoding == NULL)
+            read_with(peer, WITH("OTHER", "x"), cases[i].body);
+        else
+            read_with(peer, WITH("HTTP_TRANSFER_ENCODING", cases[i].encoding), cases[i].body);
+        if (peer->request.body != cases[i].judged)
+            fail_msg("'%s' is judged %d", cases[i].body, peer->request.body);
+        request_drop(&peer->request);
+    }
+    read_with(peer, WITH("CONTENT_LENGTH", "1"), "{"); /* announced as what it is */
+    assert_int_equal(peer->request.body, REQUEST_BODY_WHOLE);
+    request_drop(&peer->request);
+}
+
 static void a_body_that_is_too_large_is_told_from_one_that_is_cut(void **state)
 {
     struct peer *peer = *state;
@@ -409,6 +442,7 @@ int main(void)
         FRESH(the_path_ends_at_the_query),
         FRESH(what_the_web_server_did_not_send_is_empty),
         FRESH(the_body_is_judged_by_content_length),
+        FRESH(without_a_length_what_can_only_be_a_half_is_one),
         FRESH(a_body_that_is_too_large_is_told_from_one_that_is_cut),
         FRESH(one_parameter_may_be_as_long_as_all_may_be),
         FRESH(there_may_be_ten_thousand_parameters),
