@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Pause before a failing file is tried again. */
@@ -23,6 +24,7 @@ struct log {
     const char *path; /* NULL: stdout */
     struct metrics *metrics;
     int fd;
+    bool nowhere; /* stdout is /dev/null */
     pthread_t thread;
     struct monitor monitor; /* guards what follows */
     struct text waiting;    /* appended by log_lines, taken whole by the thread */
@@ -172,6 +174,14 @@ static void *write_lines(void *argument)
     return NULL;
 }
 
+/* What spawn-fcgi without -n makes of stdout, for one. */
+static bool is_dev_null(int fd)
+{
+    struct stat here, null;
+    return fstat(fd, &here) == 0 && stat("/dev/null", &null) == 0 && S_ISCHR(here.st_mode) &&
+           here.st_rdev == null.st_rdev;
+}
+
 int log_start(struct log **gives, const char *path, struct metrics *metrics, struct fault *fault)
 {
     struct log *log = calloc(1, sizeof *log);
@@ -184,6 +194,7 @@ int log_start(struct log **gives, const char *path, struct metrics *metrics, str
         fault_set_errno(fault, errno, "log: cannot open %s", path);
         goto no_file;
     }
+    log->nowhere = path == NULL && is_dev_null(log->fd);
     monitor_init(&log->monitor);
     int error = pthread_create(&log->thread, NULL, write_lines, log);
     if (error != 0) {
@@ -234,6 +245,12 @@ void log_reopen(struct log *log)
     log->reopen = true;
     monitor_wake(&log->monitor);
     monitor_leave(&log->monitor);
+}
+
+const char *log_warning(const struct log *log)
+{
+    return log->nowhere ? "stdout is /dev/null: the log's lines go nowhere without --log FILE"
+                        : NULL;
 }
 
 void log_lines(struct log *log, const struct text *text, size_t lines)

@@ -26,6 +26,9 @@ void log_stop(struct log *log);
 /* Opens PATH again at the next line, for log rotation; does nothing where the log is stdout. */
 void log_reopen(struct log *log);
 
+/* Why nobody will ever read the log, for the status file; NULL where somebody may. */
+const char *log_warning(const struct log *log);
+
 /* Appends TEXT, which holds LINES whole lines, all of them or none: where they do not fit, or TEXT
  * failed, they are counted as dropped. Never blocks on the reader. Thread-safe; takes the log's
  * lock. Does nothing where LOG is NULL. */

@@ -38,9 +38,13 @@ static void add_process(const struct status_process *process, struct text *text)
         text_add_json_string(text, process->store_fault, strlen(process->store_fault));
     else
         text_add_string(text, "null");
-    text_addf(text, "},\n  \"log\": {\"linesDropped\":%llu},\n",
+    text_addf(text, "},\n  \"log\": {\"linesDropped\":%llu,\"warning\":",
               (unsigned long long)metrics_read(process->metrics, METRIC_log_lines_dropped));
-    text_add_string(text, "  \"process\": {");
+    if (process->log_warning != NULL)
+        text_add_json_string(text, process->log_warning, strlen(process->log_warning));
+    else
+        text_add_string(text, "null");
+    text_add_string(text, "},\n  \"process\": {");
     for (int metric = 0; metric < METRIC_COUNT; metric++)
         text_addf(text, "%s\"%s\":%llu", metric == 0 ? "" : ",", metrics_name((enum metric)metric),
                   (unsigned long long)metrics_read(process->metrics, (enum metric)metric));

@@ -11,6 +11,7 @@
 struct status_process {
     int64_t time_ms;               /* since 1970 */
     const char *store_fault;       /* why the store cannot keep records now; NULL: it can */
+    const char *log_warning;       /* why nobody reads the log; NULL: somebody may */
     const struct metrics *metrics; /* of this process; NULL: none */
 };
 

@@ -168,7 +168,8 @@ int store_read_quarantined(struct store_reader *reader, int64_t after,
 void store_quarantined_release(struct store_quarantined *quarantined, size_t count);
 
 /* Copies committed pages from the write-ahead log to the main file, beside the writer. With FINAL,
- * for use after the last batch, the log is emptied as well. */
+ * for use after the last batch, the log is emptied as well, unless another process uses the store.
+ */
 int store_checkpoint(struct store_reader *reader, bool final, struct fault *fault);
 
 #endif

@@ -214,9 +214,14 @@ int store_checkpoint(struct store_reader *reader, bool final, struct fault *faul
 {
     if (store_reader_open(reader, fault) != 0)
         return -1;
-    int code = sqlite3_wal_checkpoint_v2(
-        reader->db, NULL, final ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, NULL,
-        NULL);
+    int code = sqlite3_wal_checkpoint_v2(reader->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    if (code == SQLITE_OK && final) {
+        /* Emptying the log holds up the writers of other processes, so most of it is copied by now,
+         * and nothing is waited for: whoever uses the store meanwhile empties it later. */
+        sqlite3_busy_timeout(reader->db, 0);
+        code = sqlite3_wal_checkpoint_v2(reader->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        sqlite3_busy_timeout(reader->db, STORE_WAIT_MS);
+    }
     if (code == SQLITE_OK || code == SQLITE_BUSY)
         return 0; /* busy: somebody else is at it, or reads */
     return store_fault(reader->db, fault, "cannot copy the store's log to its main file");

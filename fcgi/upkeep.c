@@ -9,6 +9,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+/* Pause of the last status file between two tries. */
+#define FINISH_AGAIN_US 5000
 
 struct upkeep {
     const char *folder;
@@ -24,7 +28,8 @@ struct upkeep {
     bool stop;
 };
 
-/* Writes the status file from the store as it is now. */
+/* Writes the status file from the store as it is now: 0, or -1, or 1 where another process is just
+ * writing it. */
 static int write_status(struct upkeep *upkeep, const struct fault *store_fault, struct fault *fault)
 {
     if (store_read_snapshot(upkeep->reader, &upkeep->snapshot, fault) != 0)
@@ -32,6 +37,7 @@ static int write_status(struct upkeep *upkeep, const struct fault *store_fault, 
     const struct status_process process = {
         .time_ms = moment_now_ms(),
         .store_fault = store_fault->set ? store_fault->text : NULL,
+        .log_warning = log_warning(upkeep->log),
         .metrics = upkeep->metrics,
     };
     text_clear(&upkeep->text);
@@ -153,7 +159,14 @@ void upkeep_finish(const char *folder, const struct fault *store_fault, struct l
 {
     struct fault fault = FAULT_NONE;
     struct upkeep *upkeep = new_upkeep(folder, log, metrics, &fault);
-    if (upkeep != NULL && write_status(upkeep, store_fault, &fault) == 0)
+    int result = 1;
+    int64_t until_ms = moment_monotonic_ms() + UPKEEP_FINISH_MS;
+    /* Another process that writes the file now may have looked into the books before our last
+     * commit. */
+    while (upkeep != NULL && (result = write_status(upkeep, store_fault, &fault)) == 1 &&
+           moment_monotonic_ms() < until_ms)
+        nanosleep(&(struct timespec){.tv_nsec = FINISH_AGAIN_US * 1000L}, NULL);
+    if (upkeep != NULL && result >= 0)
         store_checkpoint(upkeep->reader, true, &fault);
     if (fault.set)
         log_event(log, "fault", "fault", fault.text);

@@ -11,6 +11,9 @@
 /* The status file is written this often at most, and only after something changed. */
 #define UPKEEP_MS 1000
 
+/* How long the last status file waits for another process that is writing its own. */
+#define UPKEEP_FINISH_MS 1000
+
 struct upkeep;
 
 /* Starts the thread. All is lent for the lifetime of the upkeep. Gives *UPKEEP. */

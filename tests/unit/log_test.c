@@ -224,6 +224,39 @@ static void lines_go_on_into_the_old_file_where_the_new_cannot_be_opened(void **
     free(log);
 }
 
+/* Whether a log on PATH (NULL: stdout, which is then STDOUT) warns. In a process of its own, since
+ * it takes the place of stdout. */
+static bool warns(const char *path, const char *stdout_path)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        alarm(60);
+        struct log *log = NULL;
+        int fd = open(stdout_path, O_WRONLY);
+        if (dup2(fd, STDOUT_FILENO) != STDOUT_FILENO || log_start(&log, path, NULL, NULL) != 0)
+            _exit(2);
+        int code = log_warning(log) != NULL;
+        log_stop(log);
+        _exit(code);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+    return WEXITSTATUS(status) == 1;
+}
+
+static void a_log_to_dev_null_is_warned_of(void **state)
+{
+    char *folder = support_folder();
+    support_write_file(support_path(folder, "stdout"), "");
+    assert_true(warns(NULL, "/dev/null"));
+    assert_false(warns(NULL, support_path(folder, "stdout")));
+    assert_false(warns(NULL, "/dev/zero"));
+    assert_false(warns(support_path(folder, "log"), "/dev/null"));
+    support_folder_free(folder);
+}
+
 /* In a process of its own, since it takes the place of stdout. */
 static void without_a_path_lines_go_to_stdout_which_stays_open(void **state)
 {
@@ -540,6 +573,7 @@ int main(void)
         FRESH(lines_without_memory_are_dropped_and_told),
         FRESH(a_log_that_was_moved_away_is_opened_anew_on_demand),
         FRESH(lines_go_on_into_the_old_file_where_the_new_cannot_be_opened),
+        cmocka_unit_test(a_log_to_dev_null_is_warned_of),
         cmocka_unit_test(without_a_path_lines_go_to_stdout_which_stays_open),
         FRESH(a_stalled_reader_holds_nobody_up_and_is_told_what_it_missed),
         FRESH(lines_belong_together_or_are_dropped_together),

@@ -73,7 +73,7 @@ static void an_empty_store_has_a_status(void **state)
     assert_true(json_is_object(json_object_get(json, "process")));
     expect_json(json,
                 "{'time':'1970-01-01T00:00:00.001Z','seq':0,'store':{'ok':true,'fault':null},"
-                "'log':{'linesDropped':0},'totals':{'notifications':0,'repeats':0,"
+                "'log':{'linesDropped':0,'warning':null},'totals':{'notifications':0,'repeats':0,"
                 "'quarantined':0,'quarantineLogOnly':0},'upgrades':{'inProgress':0,'success':0,"
                 "'fail':0,'contradictory':0},'quarantine':{'held':0,'bytes':0},'applications':[],"
                 "'operations':[],'records':[]}");
@@ -120,7 +120,7 @@ static void all_of_a_snapshot_is_shown(void **state)
     expect_json(
         json,
         "{'time':'1970-01-01T00:00:00.000Z','seq':101,"
-        "'store':{'ok':false,'fault':'disk \\'full\\'\\n'},'log':{'linesDropped':0},"
+        "'store':{'ok':false,'fault':'disk \\'full\\'\\n'},'log':{'linesDropped':0,'warning':null},"
         "'totals':{'notifications':102,'repeats':103,'quarantined':104,'quarantineLogOnly':105},"
         "'upgrades':{'inProgress':106,'success':107,'fail':108,'contradictory':109},"
         "'quarantine':{'held':110,'bytes':111},'applications':[],"
@@ -153,6 +153,16 @@ static void the_process_shows_its_counters(void **state)
     assert_int_equal(json_integer_value(json_object_get(process, "requests")), 9);
     json_decref(json);
     metrics_free(metrics);
+    free(snapshot);
+}
+
+static void a_log_that_nobody_reads_is_a_warning(void **state)
+{
+    struct store_snapshot *snapshot = new_snapshot();
+    json_t *json = format(snapshot, &(struct status_process){.log_warning = "gone \"away\""});
+    const json_t *log = json_object_get(json, "log");
+    assert_string_equal(json_string_value(json_object_get(log, "warning")), "gone \"away\"");
+    json_decref(json);
     free(snapshot);
 }
 
@@ -365,6 +375,7 @@ int main(void)
         cmocka_unit_test(an_empty_store_has_a_status),
         cmocka_unit_test(all_of_a_snapshot_is_shown),
         cmocka_unit_test(the_process_shows_its_counters),
+        cmocka_unit_test(a_log_that_nobody_reads_is_a_warning),
         cmocka_unit_test(hostile_ids_stay_text),
         cmocka_unit_test(the_size_is_bounded_whatever_the_snapshot),
         FOLDER(the_file_is_replaced_and_no_other_left),
