@@ -5,6 +5,7 @@
 
 #include "moment.h"
 #include "monitor.h"
+#include "progress.h"
 
 #include <stdlib.h>
 
@@ -14,6 +15,7 @@ struct commit {
     struct commit_listener listener;
     struct metrics *metrics;
     pthread_t thread;
+    struct progress progress; /* the writer's */
 
     struct monitor monitor;       /* guards what follows */
     struct ticket *first, **last; /* the queue */
@@ -147,11 +149,19 @@ static void probe(struct commit *commit)
     monitor_enter(&commit->monitor);
 }
 
+/* Waits for something to do. Called and returns with the lock held. */
+static void rest(struct commit *commit)
+{
+    progress_rest(&commit->progress);
+    monitor_wait(&commit->monitor);
+}
+
 static void *write_batches(void *argument)
 {
     struct commit *commit = argument;
     monitor_enter(&commit->monitor);
     for (;;) {
+        progress_step(&commit->progress);
         if (commit->first != NULL || (commit->move && !commit->fault.set))
             write_batch(commit);
         else if (commit->stop)
@@ -161,7 +171,7 @@ static void *write_batches(void *argument)
         else if (commit->asked)
             prove(commit);
         else
-            monitor_wait(&commit->monitor);
+            rest(commit);
     }
     monitor_leave(&commit->monitor);
     return NULL;
@@ -209,6 +219,7 @@ int commit_submit(struct commit *commit, struct ticket *ticket, struct fault *fa
         commit->last = &ticket->next;
         commit->waiting++;
         commit->waiting_bytes += ticket->record.body_length;
+        progress_begin(&commit->progress);
         monitor_wake(&commit->monitor);
         result = 0;
     }
@@ -257,6 +268,11 @@ size_t commit_waiting(struct commit *commit)
     size_t waiting = commit->waiting;
     monitor_leave(&commit->monitor);
     return waiting;
+}
+
+bool commit_is_stuck(const struct commit *commit, int64_t limit_ms)
+{
+    return progress_is_stuck(&commit->progress, limit_ms);
 }
 
 void commit_stop(struct commit *commit)

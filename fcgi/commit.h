@@ -72,6 +72,10 @@ int commit_check(struct commit *commit, int64_t until_ms, struct fault *fault);
 /* How many tickets wait for the writer. Thread-safe. */
 size_t commit_waiting(struct commit *commit);
 
+/* Whether something waits for the writer, or is being written, for longer than LIMIT_MS and the
+ * writer has not got on. Thread-safe. */
+bool commit_is_stuck(const struct commit *commit, int64_t limit_ms);
+
 /* Keeps what waits, ends the writer and frees COMMIT. No submit may come any more. Safe on NULL. */
 void commit_stop(struct commit *commit);
 

@@ -3,6 +3,8 @@
 
 #include "push_message_receiver.h"
 
+#include "answer.h"
+#include "cgi.h"
 #include "delivery.h"
 #include "intake.h"
 #include "log.h"
@@ -13,6 +15,7 @@
 #include "store.h"
 #include "trust.h"
 #include "upkeep.h"
+#include "watch.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -38,6 +41,7 @@
 struct receiver {
     const struct push_message_receiver *application;
     const struct options *options;
+    int listener; /* -1: none, by CGI */
     struct trust *trust;
     struct metrics *metrics;
     struct log *log;
@@ -47,6 +51,8 @@ struct receiver {
     struct delivery *delivery;
     struct upkeep *upkeep;
     struct viewer *viewer;
+    struct watch *watch;
+    bool started;
 };
 
 static int complain(int code, const struct fault *fault)
@@ -55,10 +61,10 @@ static int complain(int code, const struct fault *fault)
     return code;
 }
 
-/* A file opened while 1 or 2 is free would become stdout, and the log would go into it. */
+/* A file opened while 0, 1 or 2 is free would become stdin or stdout: the log would go into it. */
 static void fill_standard_descriptors(void)
 {
-    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_WRONLY) < 0)
             _exit(EXIT_UNUSABLE);
 }
@@ -94,16 +100,9 @@ static bool is_listening(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening;
 }
 
-/* Tells a web server that starts programs by CGI, or a person at a shell, what is missing. */
+/* Tells a person at a shell what is missing. */
 static int refuse_start(void)
 {
-    if (getenv("REQUEST_METHOD") != NULL) {
-        fputs(
-            "Status: 503 Service Unavailable\r\nContent-Type: text/plain\r\nRetry-After: 60\r\n\r\n"
-            "upgrade-receiver was started as a CGI program; it speaks FastCGI.\n",
-            stdout);
-        return EXIT_USAGE;
-    }
     fprintf(stderr, "%s: file descriptor 0 is no listening socket\n\n",
             program_invocation_short_name);
     options_print_help(program_invocation_short_name, stderr);
@@ -159,6 +158,7 @@ static int serve(const struct receiver *receiver, const sigset_t *signals, struc
             return number;
         if (worker_tick(receiver->pool, fault) != 0)
             return 0;
+        watch_tick(receiver->watch);
     }
 }
 
@@ -197,6 +197,17 @@ static int start_delivery(struct receiver *receiver, struct fault *fault)
     return 0;
 }
 
+/* What a process has that stays, beside the requests. */
+static int start_lasting(struct receiver *receiver, struct fault *fault)
+{
+    struct commit *commit = intake_commit(receiver->intake);
+    if (start_delivery(receiver, fault) != 0 ||
+        upkeep_start(&receiver->upkeep, receiver->options->state, commit, receiver->log,
+                     receiver->metrics, fault) != 0)
+        return -1;
+    return watch_new(&receiver->watch, receiver->pool, commit, receiver->log, fault);
+}
+
 static int start(struct receiver *receiver, struct fault *fault)
 {
     const struct options *options = receiver->options;
@@ -205,28 +216,28 @@ static int start(struct receiver *receiver, struct fault *fault)
     if (trust_new(&receiver->trust, options, fault) != 0 ||
         open_store(receiver, &open_fault, fault) != 0 ||
         log_start(&receiver->log, options->log, metrics, fault) != 0 ||
-        worker_new(&receiver->pool, STDIN_FILENO, options, receiver->trust, receiver->log, metrics,
-                   fault) != 0)
+        worker_new(&receiver->pool, receiver->listener, options, receiver->trust, receiver->log,
+                   metrics, fault) != 0)
         return -1;
     if (intake_start(&receiver->intake, options, receiver->trust, receiver->store,
                      open_fault.set ? &open_fault : NULL, receiver->log, metrics, worker_reply,
-                     fault) != 0 ||
-        start_delivery(receiver, fault) != 0)
+                     fault) != 0)
         return -1;
-    if (upkeep_start(&receiver->upkeep, options->state, intake_commit(receiver->intake),
-                     receiver->log, metrics, fault) != 0 ||
-        viewer_start(&receiver->viewer, options, intake_commit(receiver->intake), metrics,
-                     worker_seen_off, fault) != 0)
+    if (viewer_start(&receiver->viewer, options, intake_commit(receiver->intake), metrics,
+                     worker_seen_off, fault) != 0 ||
+        (receiver->listener >= 0 && start_lasting(receiver, fault) != 0))
         return -1;
-    return worker_start(receiver->pool, receiver->intake, receiver->viewer, fault);
+    receiver->started = worker_start(receiver->pool, receiver->intake, receiver->viewer, fault) ==
+                        0;
+    return receiver->started ? 0 : -1;
 }
 
 /* Ends in the order in which nothing is lost: no more requests, the last batch, the status file. */
 static void stop(struct receiver *receiver, const char *reason)
 {
     struct fault store_fault = FAULT_NONE;
-    bool running = receiver->upkeep != NULL;
-    if (running)
+    watch_end(receiver->watch);
+    if (receiver->started)
         worker_drain(receiver->pool);
     viewer_stop(receiver->viewer);
     delivery_stop(receiver->delivery);
@@ -236,10 +247,12 @@ static void stop(struct receiver *receiver, const char *reason)
     intake_stop(receiver->intake);
     delivery_free(receiver->delivery);
     worker_free(receiver->pool);
-    if (running)
+    /* by CGI, a request that changed nothing leaves no trace */
+    if (receiver->started &&
+        (receiver->listener >= 0 || metrics_read(receiver->metrics, METRIC_batches) > 0))
         upkeep_finish(receiver->options->state, &store_fault, receiver->log, receiver->metrics);
     store_free(receiver->store);
-    if (receiver->log != NULL)
+    if (receiver->log != NULL && reason != NULL)
         log_event(receiver->log, "stop", "reason", reason);
     log_stop(receiver->log);
     trust_free(receiver->trust);
@@ -250,8 +263,10 @@ static int run(const struct push_message_receiver *application, const struct opt
 {
     sigset_t signals;
     struct fault fault = FAULT_NONE;
-    struct receiver receiver = {
-        .application = application, .options = options, .metrics = metrics_new()};
+    struct receiver receiver = {.application = application,
+                                .options = options,
+                                .listener = STDIN_FILENO,
+                                .metrics = metrics_new()};
     block_signals(&signals);
     if (receiver.metrics == NULL)
         fault_set(&fault, "out of memory");
@@ -262,6 +277,47 @@ static int run(const struct push_message_receiver *application, const struct opt
         reason = number == 0 ? fault.text : number == SIGTERM ? "SIGTERM" : "SIGINT";
     }
     stop(&receiver, reason != NULL ? reason : fault.text);
+    return fault.set ? complain(EXIT_UNUSABLE, &fault) : 0;
+}
+
+static int adopt(void *owner, int fd)
+{
+    return worker_adopt(owner, fd);
+}
+
+/* The answer to a request by CGI that cannot be served: it may come again. */
+static void answer_unable(int out)
+{
+    struct text answer = {0};
+    answer_add_problem(&answer, 503, "the receiver cannot work now");
+    cgi_answer(out, &answer, NULL);
+    text_release(&answer);
+}
+
+/* One request by CGI. */
+static int run_cgi(const struct options *options)
+{
+    sigset_t signals;
+    struct text answer = {0};
+    struct fault fault = FAULT_NONE;
+    struct options own = *options;
+    own.workers = 1;
+    struct receiver receiver = {.options = &own, .listener = -1, .metrics = metrics_new()};
+    block_signals(&signals);
+    if (receiver.metrics == NULL)
+        fault_set(&fault, "out of memory");
+    int out = cgi_take_stdout(&fault);
+    if (!fault.set && start(&receiver, &fault) == 0 &&
+        cgi_exchange(own.max_body, adopt, receiver.pool, &answer, &fault) == 0) {
+        if (cgi_answer(out, &answer, &fault) != 0)
+            log_event(receiver.log, "unanswered", "reason", fault.text);
+    } else {
+        answer_unable(out);
+        if (receiver.log != NULL)
+            log_event(receiver.log, "fault", "fault", fault.text);
+    }
+    text_release(&answer);
+    stop(&receiver, NULL);
     return fault.set ? complain(EXIT_UNUSABLE, &fault) : 0;
 }
 
@@ -277,22 +333,29 @@ int push_message_receiver_run(const struct push_message_receiver *application, i
     umask(0027);
     struct options options;
     struct fault fault = FAULT_NONE;
-    if (options_read(&options, argc, argv, &fault) != 0) {
+    bool listening = is_listening(STDIN_FILENO), cgi = !listening && cgi_is_asked();
+    /* The words of a CGI program's command line are those of the query (RFC 3875, section 4.4): the
+     * sender's, not the operator's. */
+    if (options_read(&options, cgi ? 1 : argc, argv, &fault) != 0) {
         complain(EXIT_USAGE, &fault);
+        if (cgi)
+            answer_unable(STDOUT_FILENO);
         fprintf(stderr, "Try: %s --help\n", program_invocation_short_name);
         return EXIT_USAGE;
     }
     int code = 0;
-    if (options.help) {
+    if (sodium_init() < 0) {
+        fault_set(&fault, "libsodium cannot start");
+        code = complain(EXIT_UNUSABLE, &fault);
+    } else if (cgi) {
+        code = run_cgi(&options);
+    } else if (options.help) {
         options_print_help(program_invocation_short_name, stdout);
     } else if (options.version) {
         printf("%s %s\n", PACKAGE_NAME, PACKAGE_VERSION);
-    } else if (sodium_init() < 0) {
-        fault_set(&fault, "libsodium cannot start");
-        code = complain(EXIT_UNUSABLE, &fault);
     } else if (options.check) {
         code = check(&options);
-    } else if (!is_listening(STDIN_FILENO)) {
+    } else if (!listening) {
         code = refuse_start();
     } else {
         raise_descriptor_limit();

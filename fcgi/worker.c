@@ -6,6 +6,7 @@
 #include "answer.h"
 #include "connection.h"
 #include "moment.h"
+#include "progress.h"
 #include "route.h"
 
 #include <errno.h>
@@ -34,6 +35,7 @@ struct worker {
     struct worker_pool *pool;
     pthread_t thread;
     bool started;
+    struct progress progress;
     struct request_file file;
     unsigned char bytes[READ_SIZE];
 };
@@ -48,6 +50,8 @@ struct worker_pool {
     struct viewer *viewer;
     int epoll;
     int stop_event; /* readable when the threads are to end */
+    int ping_event; /* written to see whether a worker takes it */
+    struct progress ping;
     struct connection_list connections;
     size_t connections_max;
     atomic_size_t gathered; /* bytes of requests that are not whole */
@@ -308,6 +312,17 @@ static void serve(struct worker *worker, struct connection *connection)
     }
 }
 
+int worker_adopt(struct worker_pool *pool, int fd)
+{
+    struct connection *connection = connection_open(&pool->connections, fd, pool->options->max_body,
+                                                    pool);
+    if (connection == NULL)
+        return -1;
+    metrics_add(pool->metrics, METRIC_connections, 1);
+    await(pool, connection, false, EPOLL_CTL_ADD);
+    return 0;
+}
+
 /* Accepts one connection: 0, or the error that ended accepting for now. */
 static int accept_one(struct worker_pool *pool)
 {
@@ -316,16 +331,12 @@ static int accept_one(struct worker_pool *pool)
     int fd = accept4(pool->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0)
         return errno;
-    struct connection *connection = connection_open(&pool->connections, fd, pool->options->max_body,
-                                                    pool);
-    if (connection == NULL) {
+    if (worker_adopt(pool, fd) != 0) {
         close(fd);
         return ENOMEM;
     }
-    metrics_add(pool->metrics, METRIC_connections, 1);
     if (atomic_load_explicit(&pool->short_of, memory_order_relaxed))
         atomic_store(&pool->short_of, false);
-    await(pool, connection, false, EPOLL_CTL_ADD);
     return 0;
 }
 
@@ -362,11 +373,15 @@ static void *work(void *argument)
     struct worker_pool *pool = worker->pool;
     for (;;) {
         struct epoll_event events[EVENTS_MAX];
+        progress_rest(&worker->progress);
         int count = epoll_wait(pool->epoll, events, EVENTS_MAX, -1);
         bool stop = false;
         for (int i = 0; i < count; i++) {
+            progress_step(&worker->progress);
             if (events[i].data.ptr == NULL)
                 stop = true;
+            else if (events[i].data.ptr == &pool->ping)
+                progress_rest(&pool->ping);
             else if (events[i].data.ptr == pool)
                 accept_some(pool);
             else
@@ -383,6 +398,14 @@ static size_t connections_limit(void)
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= 2 * WORKER_SPARE_DESCRIPTORS)
         return WORKER_SPARE_DESCRIPTORS;
     return limit.rlim_cur - WORKER_SPARE_DESCRIPTORS;
+}
+
+static int set_nonblocking(int listener)
+{
+    int flags = listener < 0 ? 0 : fcntl(listener, F_GETFL);
+    if (listener < 0 || flags < 0)
+        return flags;
+    return fcntl(listener, F_SETFL, flags | O_NONBLOCK);
 }
 
 int worker_new(struct worker_pool **gives, int listener, const struct options *options,
@@ -406,11 +429,14 @@ int worker_new(struct worker_pool **gives, int listener, const struct options *o
     connection_list_init(&pool->connections);
     pool->epoll = epoll_create1(EPOLL_CLOEXEC);
     pool->stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    pool->ping_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct epoll_event stop = {.events = EPOLLIN, .data.ptr = NULL};
-    int flags = fcntl(listener, F_GETFL);
-    if (pool->epoll < 0 || pool->stop_event < 0 || flags < 0 ||
-        fcntl(listener, F_SETFL, flags | O_NONBLOCK) != 0 ||
-        epoll_ctl(pool->epoll, EPOLL_CTL_ADD, pool->stop_event, &stop) != 0) {
+    /* edge-triggered: each write is an event for one worker, and nobody need read it */
+    struct epoll_event ping = {.events = EPOLLIN | EPOLLET, .data.ptr = &pool->ping};
+    if (pool->epoll < 0 || pool->stop_event < 0 || pool->ping_event < 0 ||
+        set_nonblocking(listener) != 0 ||
+        epoll_ctl(pool->epoll, EPOLL_CTL_ADD, pool->stop_event, &stop) != 0 ||
+        epoll_ctl(pool->epoll, EPOLL_CTL_ADD, pool->ping_event, &ping) != 0) {
         fault_set_errno(fault, errno, "workers: cannot wait for connections");
         worker_free(pool);
         return -1;
@@ -455,8 +481,21 @@ int worker_start(struct worker_pool *pool, struct intake *intake, struct viewer 
         }
         worker->started = true;
     }
-    arm_listener(pool, EPOLL_CTL_ADD);
+    if (pool->listener >= 0)
+        arm_listener(pool, EPOLL_CTL_ADD);
     return 0;
+}
+
+bool worker_is_stuck(struct worker_pool *pool, int64_t limit_ms)
+{
+    const uint64_t one = 1;
+    bool stuck = progress_is_stuck(&pool->ping, limit_ms);
+    progress_begin(&pool->ping);
+    ssize_t written = write(pool->ping_event, &one, sizeof one);
+    (void)written; /* full after more calls than there will be */
+    for (size_t i = 0; i < pool->options->workers; i++)
+        stuck = stuck || progress_is_stuck(&pool->workers[i].progress, limit_ms);
+    return stuck;
 }
 
 int worker_tick(struct worker_pool *pool, struct fault *fault)
@@ -500,6 +539,8 @@ void worker_free(struct worker_pool *pool)
         close(pool->epoll);
     if (pool->stop_event >= 0)
         close(pool->stop_event);
+    if (pool->ping_event >= 0)
+        close(pool->ping_event);
     free(pool->workers);
     free(pool);
 }

@@ -39,8 +39,8 @@
 
 struct worker_pool;
 
-/* Makes a pool for the listening socket LISTENER (made non-blocking). All is lent for its lifetime.
- * Gives *POOL; no thread runs yet. */
+/* Makes a pool for the listening socket LISTENER (made non-blocking; -1: there is none, and all its
+ * connections are adopted). All is lent for its lifetime. Gives *POOL; no thread runs yet. */
 int worker_new(struct worker_pool **pool, int listener, const struct options *options,
                const struct trust *trust, struct log *log, struct metrics *metrics,
                struct fault *fault);
@@ -59,6 +59,14 @@ int worker_start(struct worker_pool *pool, struct intake *intake, struct viewer 
  * descriptors. Fails when the listening socket is of no use any more. Call it every WORKER_TICK_MS.
  */
 int worker_tick(struct worker_pool *pool, struct fault *fault);
+
+/* Takes the socket FD as a connection that was accepted; on failure it stays the caller's.
+ * Thread-safe. */
+int worker_adopt(struct worker_pool *pool, int fd);
+
+/* Whether a worker has been at one event for longer than LIMIT_MS, or an event that each call
+ * causes has found no worker for so long. */
+bool worker_is_stuck(struct worker_pool *pool, int64_t limit_ms);
 
 /* Stops accepting, lets every request that has begun to arrive be answered, closes connections, and
  * ends the threads: within WORKER_DRAIN_MS and a little. What waits for the store is answered by
