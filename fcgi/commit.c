@@ -159,6 +159,7 @@ static void rest(struct commit *commit)
 static void *write_batches(void *argument)
 {
     struct commit *commit = argument;
+    pthread_setname_np(pthread_self(), "writer");
     monitor_enter(&commit->monitor);
     for (;;) {
         progress_step(&commit->progress);

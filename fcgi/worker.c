@@ -371,6 +371,7 @@ static void *work(void *argument)
 {
     struct worker *worker = argument;
     struct worker_pool *pool = worker->pool;
+    pthread_setname_np(pthread_self(), "worker");
     for (;;) {
         struct epoll_event events[EVENTS_MAX];
         progress_rest(&worker->progress);
