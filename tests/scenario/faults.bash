@@ -67,7 +67,8 @@ pushed() {
 # again by itself what met the end of a receiver, and says so in its error log.)
 books_match_ledger() {
     local wrong resent
-    resent=$(grep -c 'upstream: "fastcgi:' "$T/nginx/error.log") || true
+    resent=$(grep -cs 'upstream: "fastcgi:' "$T/nginx/error.log") || true
+    resent=${resent:-0} # where it is another web server, there is no such file
     wrong=$(sqlite3 -cmd '.timeout 5000' :memory: 2>&1 <<SQL
 .mode tabs
 .import $1 ledger

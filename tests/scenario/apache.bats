@@ -1,0 +1,98 @@
+#!/usr/bin/env bats
+# Behind Apache, in each of its three ways, the receiver keeps its promises.
+
+load lib
+load faults
+load ways
+
+teardown() {
+    ways_teardown
+    scenario_teardown
+}
+
+# own_receivers: the process ids of the receivers that Apache has started.
+own_receivers() {
+    pgrep -f "^$T/upgrade-receiver" || true
+}
+
+# kills_along TIMES STEP: under the load of push_behind, one of Apache's own receivers is killed each time
+# that STEP more are kept.
+kills_along() {
+    local i pid killed=0
+    for ((i = 1; i <= $1; i++)); do
+        wait_for 60 books_reach $((i * $2)) || return
+        until pid=$(own_receivers | shuf -n 1) && [[ -n $pid ]] && kill -s KILL "$pid" 2>/dev/null; do
+            if has_ended "$pusher_pid"; then break; fi
+        done
+        killed=$((killed + 1))
+    done
+    ! has_ended "$pusher_pid" || fail "the load ended before the last kill"
+}
+
+@test "mod_proxy_fcgi: each kind of request has its answer, also while the receiver is away" {
+    # By way of mod_proxy_fcgi notifications, repeats, chunks, half bodies and what is none are answered as by way of nginx; while there is no receiver and no socket, 503 with Retry-After, and 200 at once when there is.
+    receiver_start
+    apache_start proxy-fcgi
+    answers_each_kind_of_request
+    receiver_stop
+    post "$T/each.json"
+    expect_answer 503 '.status == 503'
+    grep -qi '^retry-after: 5' "$answer_headers"
+    receiver_start
+    post "$T/each.json"
+    expect_answer 200 '.result == "repeated"'
+    books_add_up
+}
+
+@test "mod_proxy_fcgi: a receiver killed under load costs nothing" {
+    # Three times killed under load and started again on the held socket: whatever was answered 200 is kept once.
+    receiver_start --restart
+    apache_start proxy-fcgi
+    push_behind --count 3000 --repeats 300 --deadline 60 --ledger "$T/ledger"
+    local i old
+    for i in 1 2 3; do
+        wait_for 60 books_reach $((i * 800))
+        old=$(receiver_pid)
+        kill -s KILL "$old"
+        wait_for 5 receiver_has_changed "$old"
+        wait_for 5 receiver_is_running
+    done
+    every_answer_is_true 503
+}
+
+@test "mod_fcgid: each kind of request has its answer, and the log is in its file" {
+    # By way of mod_fcgid, which starts the receiver, all is answered as by way of nginx.
+    apache_start fcgid
+    answers_each_kind_of_request
+    equal "lines about notifications" "$(log_count '.event == "notification"')" 4
+    books_add_up
+}
+
+@test "mod_fcgid: its processes, several at once, may be killed under load" {
+    # Under load several processes serve one store; some are killed, and whatever was answered 200 is kept once.
+    apache_start fcgid
+    push_behind --count 2000 --repeats 200 --connections 16 --deadline 60 --ledger "$T/ledger"
+    kills_along 4 400
+    every_answer_is_true 503
+    (($(log_count '.event == "start"') > 5)) || fail "only $(log_count '.event == "start"') starts"
+}
+
+@test "mod_cgid: each kind of request has its answer, one process for each" {
+    # By way of mod_cgid, with a process for each request, all is answered as by way of nginx, and a query is no command line.
+    apache_start cgi
+    answers_each_kind_of_request
+    request "$CALLBACK?--state+/nowhere" --data-binary "@$T/each.json"
+    expect_answer 200 '.result == "repeated"'
+    request "$CALLBACK?--version" --data-binary "@$T/each.json"
+    expect_answer 200 '.result == "repeated"'
+    equal "receivers left" "$(own_receivers)" ''
+    books_add_up
+}
+
+@test "mod_cgid: processes killed under load cost nothing" {
+    # Some of the processes are killed under load: whatever was answered 200 is kept once.
+    apache_start cgi
+    push_behind --count 250 --repeats 25 --connections 8 --deadline 60 --ledger "$T/ledger"
+    kills_along 5 40
+    every_answer_is_true 503
+}
