@@ -5,23 +5,28 @@ load lib
 load faults
 load ways
 
-setup() {
-    scenario_setup
-    receiver_start --restart
-    second_start
-    # The choice that the site's comments offer.
-    sed 's|^    #server unix:/run/upgrade-receiver/socket-2|    server unix:/run/upgrade-receiver/socket-2|' \
-        "$SOURCE/nginx/upgrade-receiver.conf" >"$T/two.conf"
-    equal "servers" "$(grep -c '^ *server unix:' "$T/two.conf")" 4
-    NGINX_SITE=$T/two.conf nginx_start
+# site SERVERS: the shipped site with so many servers in each upstream: its own choice, and more of that kind.
+site() {
+    local n more=
+    for ((n = 3; n <= $1; n++)); do more+="\\n    server unix:/run/upgrade-receiver/socket-$n max_fails=0;"; done
+    sed "s|^    #server unix:\(.*\)|    server unix:\1$more|" "$SOURCE/nginx/upgrade-receiver.conf" >"$T/several.conf"
+    equal "servers" "$(grep -c '^ *server unix:' "$T/several.conf")" $((2 * $1))
 }
 
-# A second receiver on the same store, with a socket, holder and log of its own.
-second_start() {
-    background second "$PYTHON" "$TESTS/tool/hold.py" "$T/socket-2" "$T/pid-2" --restart -- \
+# start_all COUNT: so many receivers on one store, and nginx before them.
+start_all() {
+    local n
+    receiver_start --restart
+    for ((n = 2; n <= $1; n++)); do other_start "$n"; done
+    site "$1"
+    NGINX_SITE=$T/several.conf nginx_start
+}
+
+# other_start N: the N-th receiver, with a socket, holder and log of its own.
+other_start() {
+    background "other-$1" "$PYTHON" "$TESTS/tool/hold.py" "$T/socket-$1" "$T/pid-$1" --restart -- \
         "$RECEIVER_BIN" --state "$T/state"
-    second_holder=$background_pid
-    wait_for "$PATIENCE" grep -q '"event":"start"' "$T/second.out"
+    wait_for "$PATIENCE" grep -q '"event":"start"' "$T/other-$1.out"
 }
 
 # wakes PID: how often its workers were woken so far. Without requests they never are.
@@ -51,6 +56,7 @@ one_has_read() {
     # Ten times the receiver that has read a request and waits for the disk is killed: the other is sent the request, and the platform sees 200.
     local -A before killed=()
     local i
+    start_all 2
     for i in 1 2 3 4 5 6 7 8 9 10; do
         notification "deviceId=upstream-$i" >"$T/body.json"
         before=([pid]=$(wakes "$(<"$T/pid")") [pid-2]=$(wakes "$(<"$T/pid-2")"))
@@ -76,20 +82,22 @@ post_and_tell() {
 
 both_run() {
     kill -0 "$(<"$T/pid")" && kill -0 "$(<"$T/pid-2")" &&
-        (($(grep -hc '"event":"start"' "$T/log" "$T/second.out" | paste -sd +) == i + 2))
+        (($(grep -hc '"event":"start"' "$T/log" "$T/other-2.out" | paste -sd +) == i + 2))
 }
 
 @test "a receiver that is gone with its socket costs nothing" {
     # One receiver and its socket vanish: each request is answered 200 by the other, and by both when it is back.
-    local i
-    kill -s TERM "$second_holder"
-    wait_for 15 has_ended "$second_holder"
+    local i holder
+    start_all 2
+    holder=$(<"$T/background/other-2")
+    kill -s TERM "$holder"
+    wait_for 15 has_ended "$holder"
     for i in 1 2 3 4 5 6; do
         notification "deviceId=gone-$i" >"$T/body.json"
         post "$T/body.json"
         expect_answer 200 '.result == "stored"'
     done
-    second_start
+    other_start 2
     receiver_stop
     for i in 7 8 9; do
         notification "deviceId=gone-$i" >"$T/body.json"
@@ -101,10 +109,11 @@ both_run() {
 
 @test "either receiver may be killed or restarted under load" {
     # Under load the two are killed and restarted in turn, six times: every request is answered 200 the first time, and kept once.
-    push_behind --count 6000 --repeats 600 --deadline 60 --ledger "$T/ledger"
+    start_all 2
+    push_behind --count 4000 --repeats 400 --deadline 60 --ledger "$T/ledger"
     local i old name
     for i in 1 2 3 4 5 6; do
-        wait_for 30 books_reach $((i * 850))
+        wait_for 30 books_reach $((i * 560))
         name=pid
         if ((i % 2)); then name=pid-2; fi
         old=$(<"$T/$name")
@@ -112,5 +121,22 @@ both_run() {
         wait_for 10 process_is_gone "$old"
     done
     every_request_is_answered_200
+    status_matches_books
+}
+
+@test "four receivers on one store are fair to each request" {
+    # Each of four receivers has a quarter of the load, and of all requests none waits for a second because another receiver writes.
+    start_all 4
+    push --count "${FAIR_COUNT:-6000}" --repeats 600 --deadline 60 --ledger "$T/ledger"
+    cat "$T/push.out"
+    equal answers "$(pushed '.answers | keys | join(" ")')" 200
+    (($(pushed '.maxMs | floor') < 1000)) || fail "a request waited for $(pushed .maxMs) ms"
+    local log count
+    for log in "$T/log" "$T"/other-*.out; do
+        count=$(LOG=$log log_count '.event == "notification"')
+        ((count > 900)) || fail "$log: only $count of the notifications"
+    done
+    books_match_ledger "$T/ledger"
+    books_add_up
     status_matches_books
 }
