@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #define HEADER_SIZE 8
@@ -189,10 +191,12 @@ int request_answer(struct request *request, int socket, const char *head_and_bod
 }
 
 int request_answer_patiently(struct request *request, int socket, const char *head_and_body,
-                             size_t length)
+                             size_t length, int patience_ms)
 {
+    const struct timeval patience = {patience_ms / 1000, patience_ms % 1000 * 1000L};
     int flags = fcntl(socket, F_GETFL);
-    if (flags < 0 || fcntl(socket, F_SETFL, flags & ~O_NONBLOCK) != 0) {
+    if (flags < 0 || setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) != 0 ||
+        fcntl(socket, F_SETFL, flags & ~O_NONBLOCK) != 0) {
         request_drop(request);
         return -1;
     }

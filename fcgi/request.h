@@ -57,10 +57,11 @@ const char *request_parameter(const struct request *request, const char *name);
  * took. Returns -1 when the answer did not go out whole. */
 int request_answer(struct request *request, int socket, const char *head_and_body, size_t length);
 
-/* The same for an answer of any size, by a thread that may wait until the peer takes it: for as
- * long as the connection is not shut down. SOCKET is non-blocking again afterwards. */
+/* The same for an answer of any size, by a thread that may wait for the peer: until that takes
+ * nothing for PATIENCE_MS, or the connection is shut down. SOCKET is non-blocking again afterwards.
+ */
 int request_answer_patiently(struct request *request, int socket, const char *head_and_body,
-                             size_t length);
+                             size_t length, int patience_ms);
 
 /* Releases what request_read took, without an answer. */
 void request_drop(struct request *request);

@@ -64,9 +64,11 @@ static void send_answer(struct viewer *viewer, struct visit *visit, const struct
     bool sent = false;
     if (answer->failed)
         request_drop(visit->request);
+    else if (patient)
+        sent = request_answer_patiently(visit->request, visit->socket, answer->bytes,
+                                        answer->length, VIEWER_SEND_MS) == 0;
     else
-        sent = (patient ? request_answer_patiently : request_answer)(
-                   visit->request, visit->socket, answer->bytes, answer->length) == 0;
+        sent = request_answer(visit->request, visit->socket, answer->bytes, answer->length) == 0;
     viewer->done(visit, sent);
 }
 

@@ -22,6 +22,9 @@
 /* One that has waited for this long is answered 503: whoever asked may have gone. */
 #define VIEWER_WAIT_MS 4000
 
+/* A peer that takes nothing of its answer for this long is given up. */
+#define VIEWER_SEND_MS 3000
+
 /* How much lower than the others' their priority is (nice). */
 #define VIEWER_NICE 10
 

@@ -53,7 +53,6 @@ PYTHON
     receiver_start
     many_failures 300
     stay_slow slow --read
-    sleep 0.3
     kill -s TERM "$(receiver_pid)"
     sleep 0.5
     leave slow
@@ -68,7 +67,7 @@ PYTHON
     receiver_start
     nginx_start
     many_failures 300
-    stay_slow stuck --peers 40
+    stay_slow stuck --peers 40 --begun 8 # two are being served, and six were refused
     request /status/overview.json
     problem 503 'too many'
     equal retry "$(header Retry-After)" 1

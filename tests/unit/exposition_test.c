@@ -54,7 +54,9 @@ static void fill(struct books *books)
                                                      .error_code = "4",
                                                      .current = "2.0",
                                                      .received_ms = NOW_MS - 1500});
-    books_keep_one(books, support_record("no JSON"));
+    struct record *quarantined = support_record("no JSON");
+    books_keep_one(books, quarantined);
+    support_record_free(quarantined);
     struct store_cursor cursor = {.name = "say \"hi\"\\"};
     struct store_reader *reader;
     struct fault fault = FAULT_NONE;
@@ -212,8 +214,8 @@ static void the_form_is_the_one_asked_for(void **state)
         "application/openmetrics-text",
         "application/openmetrics-text;version=1.0.0",
         "Application/OpenMetrics-Text; version=1.0.0; charset=utf-8",
-        "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;"
-        "q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+        ("application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;"
+         "q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"),
         "text/plain, application/openmetrics-text; q=0.1",
     };
     static const char *const other[] = {

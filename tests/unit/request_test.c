@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "fastcgi.h"
+#include "moment.h"
 #include "request.h"
 #include "support.h"
 
@@ -178,8 +179,24 @@ static void an_answer_of_any_size_waits_for_its_peer(void **state)
     memset(large, 'x', LARGE);
     read_with(peer, WITH("REQUEST_METHOD", "GET"), "");
     assert_int_equal(pthread_create(&reader, NULL, read_slowly, peer), 0);
-    assert_int_equal(request_answer_patiently(&peer->request, peer->connection, large, LARGE), 0);
+    assert_int_equal(
+        request_answer_patiently(&peer->request, peer->connection, large, LARGE, 10000), 0);
     pthread_join(reader, NULL);
+    assert_true(fcntl(peer->connection, F_GETFL) & O_NONBLOCK);
+    free(large);
+}
+
+static void a_peer_that_takes_nothing_is_given_up(void **state)
+{
+    struct peer *peer = *state;
+    char *large = calloc(1, LARGE);
+    assert_non_null(large);
+    read_with(peer, WITH("REQUEST_METHOD", "GET"), "");
+    int64_t before_ms = moment_monotonic_ms();
+    assert_int_equal(request_answer_patiently(&peer->request, peer->connection, large, LARGE, 200),
+                     -1);
+    int64_t took_ms = moment_monotonic_ms() - before_ms;
+    assert_true(took_ms >= 190 && took_ms < 5000);
     assert_true(fcntl(peer->connection, F_GETFL) & O_NONBLOCK);
     free(large);
 }
@@ -438,6 +455,7 @@ int main(void)
         FRESH(a_request_is_read_and_its_answer_goes_to_the_socket),
         FRESH(an_answer_is_not_followed_by_the_end_of_the_connection),
         FRESH(an_answer_of_any_size_waits_for_its_peer),
+        FRESH(a_peer_that_takes_nothing_is_given_up),
         FRESH(many_requests_go_through_one_memory_file),
         FRESH(the_path_ends_at_the_query),
         FRESH(what_the_web_server_did_not_send_is_empty),
