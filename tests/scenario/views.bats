@@ -24,7 +24,7 @@ load views
             ;;
         *) equal "caching of $path" "$(header Cache-Control)" no-store ;;
         esac
-        equal "length of $path" "$(header Content-Length)" "${#body}"
+        equal "length of $path" "$(header Content-Length)" "$(printf %s "$body" | wc -c)"
     done <<'PLACES'
 /status/ text/html; charset=utf-8
 /status/app.js text/javascript; charset=utf-8
