@@ -3,6 +3,8 @@
 
 #include "content.h"
 
+#include "text.h"
+
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,6 +40,31 @@ static enum content_result refuse(struct schema_verdict *verdict, const char *re
     return CONTENT_INVALID;
 }
 
+/* The parser quotes the body where it stopped, which may be within a character: what is no UTF-8
+ * becomes a question mark, so that a reason is text to whoever reads it. */
+static void make_text(char *reason)
+{
+    size_t left = strlen(reason);
+    while (left > 0) {
+        size_t length = text_utf8_length(reason, left);
+        if (length == 0) {
+            *reason = '?';
+            length = 1;
+        }
+        reason += length;
+        left -= length;
+    }
+}
+
+static enum content_result refuse_byte(struct schema_verdict *verdict, const char *what,
+                                       ptrdiff_t position)
+{
+    *verdict = (struct schema_verdict){.reason = ""};
+    snprintf(verdict->reason, sizeof verdict->reason, "not JSON: %s, at byte %td", what, position);
+    make_text(verdict->reason);
+    return CONTENT_INVALID;
+}
+
 static enum content_result refuse_parse(const json_error_t *error, struct schema_verdict *verdict)
 {
     switch (json_error_code(error)) {
@@ -46,10 +73,7 @@ static enum content_result refuse_parse(const json_error_t *error, struct schema
     case json_error_stack_overflow:
         return refuse(verdict, "nested too deep");
     default:
-        *verdict = (struct schema_verdict){.reason = ""};
-        snprintf(verdict->reason, sizeof verdict->reason, "not JSON: %s, at byte %d", error->text,
-                 error->position);
-        return CONTENT_INVALID;
+        return refuse_byte(verdict, error->text, error->position);
     }
 }
 
@@ -63,7 +87,11 @@ enum content_result content_parse(const char *body, size_t length, json_t **give
     if (json == NULL)
         return refuse_parse(&error, verdict);
     enum content_result result = CONTENT_OBJECT;
-    if (!nests_within(json, CONTENT_DEPTH_MAX))
+    /* jansson overlooks a NUL byte behind a number. */
+    const char *nul = memchr(body, '\0', length);
+    if (nul != NULL)
+        result = refuse_byte(verdict, "a NUL byte", nul - body);
+    else if (!nests_within(json, CONTENT_DEPTH_MAX))
         result = refuse(verdict, "nested too deep");
     else if (!json_is_object(json))
         result = refuse(verdict, "not a JSON object");

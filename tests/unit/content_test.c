@@ -339,6 +339,10 @@ static void bodies_that_are_no_json_are_refused(void **state)
     expect_refusal("{}\0", 3, "not JSON: ");
     expect_refusal("\0{}", 3, "not JSON: ");
     expect_refusal("{\"a\":\"b\0\"}", 10, "not JSON: ");
+    expect_refusal("{\"a\":1\0}", 8, "not JSON: a NUL byte, at byte 6");
+    expect_refusal("{\"a\":[1.5\0]}", 12, "not JSON: ");
+    /* The parser's own words end within a character. */
+    expect_refusal("{\"a\":\"\\ud\xEF\xBF\xBF\"}", 12, "not JSON: ");
 }
 
 static void an_empty_body_is_refused_by_that_name(void **state)
