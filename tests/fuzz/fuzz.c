@@ -1,0 +1,256 @@
+/* fuzz: what the fuzzers share. */
+#include "config.h"
+
+#include "fuzz.h"
+
+#include "support.h"
+
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void fuzz_fail(const char *file, int line, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "%s:%d: not as promised: ", file, line);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    abort();
+}
+
+void fuzz_begin(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    setenv("CMOCKA_TEST_ABORT", "1", 1);
+    fuzz_demand(sodium_init() >= 0, "libsodium starts");
+}
+
+unsigned fuzz_byte(struct fuzz_input *input)
+{
+    if (input->left == 0)
+        return 0;
+    input->left--;
+    return *input->bytes++;
+}
+
+size_t fuzz_below(struct fuzz_input *input, size_t below)
+{
+    size_t number = fuzz_byte(input);
+    if (below > 256)
+        number = number << 8 | fuzz_byte(input);
+    return number % below;
+}
+
+struct fuzz_input fuzz_take(struct fuzz_input *input, size_t most)
+{
+    struct fuzz_input taken = {input->bytes, most < input->left ? most : input->left};
+    input->bytes += taken.left;
+    input->left -= taken.left;
+    return taken;
+}
+
+void fuzz_add_utf8(struct text *text, struct fuzz_input bytes)
+{
+    while (bytes.left > 0) {
+        size_t length = text_utf8_length((const char *)bytes.bytes, bytes.left);
+        bool taken = length > 0 && bytes.bytes[0] != '\0';
+        text_add(text, taken ? (const char *)bytes.bytes : "?", taken ? length : 1);
+        fuzz_take(&bytes, length > 0 ? length : 1);
+    }
+}
+
+char *fuzz_copy(const void *bytes, size_t length)
+{
+    char *copy = malloc(length > 0 ? length : 1);
+    fuzz_demand(copy != NULL, "there is memory");
+    if (length > 0)
+        memcpy(copy, bytes, length);
+    return copy;
+}
+
+uint64_t fuzz_seed(const uint8_t *bytes, size_t size)
+{
+    uint64_t seed = 0xCBF29CE484222325u; /* FNV-1a */
+    for (size_t i = 0; i < size; i++)
+        seed = (seed ^ bytes[i]) * 0x100000001B3u;
+    return seed;
+}
+
+/* --- another spelling --- */
+
+static void add_space(struct text *text, uint64_t *seed)
+{
+    static const char *const spaces[] = {"", "", "", "", " ", "\n", "\t", "\r\n", "  "};
+    text_add_string(text, spaces[support_random_below(seed, LENGTH(spaces))]);
+}
+
+/* A character of the Basic Multilingual Plane or above, as \u escapes with letters of either case.
+ */
+static void add_escape(struct text *text, const char *bytes, size_t length, uint64_t *seed)
+{
+    uint32_t point = (unsigned char)bytes[0];
+    if (length > 1) {
+        point &= 0x7Fu >> length;
+        for (size_t i = 1; i < length; i++)
+            point = point << 6 | ((unsigned char)bytes[i] & 0x3F);
+    }
+    const char *format = support_random_below(seed, 2) == 0 ? "\\u%04x" : "\\u%04X";
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    if (point > 0xFFFF)
+        text_addf(text, format, 0xD800 + ((point - 0x10000) >> 10));
+    text_addf(text, format, point > 0xFFFF ? 0xDC00 + ((point - 0x10000) & 0x3FF) : point);
+#pragma GCC diagnostic pop
+}
+
+static void respell_string(struct text *text, const char *bytes, size_t length, uint64_t *seed)
+{
+    bool plain = support_random_below(seed, 2) == 0; /* as few escapes as may be */
+    text_add(text, "\"", 1);
+    while (length > 0) {
+        size_t size = text_utf8_length(bytes, length);
+        fuzz_demand(size > 0, "a parsed string is UTF-8");
+        bool must = bytes[0] == '"' || bytes[0] == '\\' || (unsigned char)bytes[0] < 0x20;
+        if (must || (!plain && support_random_below(seed, 4) == 0))
+            add_escape(text, bytes, size, seed);
+        else
+            text_add(text, bytes, size);
+        bytes += size;
+        length -= size;
+    }
+    text_add(text, "\"", 1);
+}
+
+static void respell_real(struct text *text, double real)
+{
+    char number[64];
+    snprintf(number, sizeof number, "%.17g", real);
+    text_add_string(text, number);
+    if (strpbrk(number, ".e") == NULL)
+        text_add_string(text, ".0");
+}
+
+static void respell_object(struct text *text, const json_t *json, uint64_t *seed)
+{
+    size_t size = json_object_size(json), count = 0;
+    const char **names = calloc(size + 1, sizeof *names);
+    fuzz_demand(names != NULL, "there is memory");
+    for (void *iter = json_object_iter((json_t *)json); iter != NULL;
+         iter = json_object_iter_next((json_t *)json, iter)) {
+        size_t place = support_random_below(seed, count + 1);
+        names[count++] = names[place];
+        names[place] = json_object_iter_key(iter);
+    }
+    text_add(text, "{", 1);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            text_add(text, ",", 1);
+        add_space(text, seed);
+        respell_string(text, names[i], strlen(names[i]), seed);
+        add_space(text, seed);
+        text_add(text, ":", 1);
+        fuzz_respell(text, json_object_get(json, names[i]), seed);
+    }
+    text_add(text, "}", 1);
+    free(names);
+}
+
+static void respell_array(struct text *text, const json_t *json, uint64_t *seed)
+{
+    text_add(text, "[", 1);
+    for (size_t i = 0; i < json_array_size(json); i++) {
+        if (i > 0)
+            text_add(text, ",", 1);
+        fuzz_respell(text, json_array_get(json, i), seed);
+    }
+    text_add(text, "]", 1);
+}
+
+void fuzz_respell(struct text *text, const json_t *json, uint64_t *seed)
+{
+    add_space(text, seed);
+    switch (json_typeof(json)) {
+    case JSON_OBJECT:
+        respell_object(text, json, seed);
+        break;
+    case JSON_ARRAY:
+        respell_array(text, json, seed);
+        break;
+    case JSON_STRING:
+        respell_string(text, json_string_value(json), json_string_length(json), seed);
+        break;
+    case JSON_INTEGER:
+        text_addf(text, "%lld", (long long)json_integer_value(json));
+        break;
+    case JSON_REAL:
+        respell_real(text, json_real_value(json));
+        break;
+    default:
+        text_add_string(text, json_is_true(json) ? "true" : json_is_false(json) ? "false" : "null");
+        break;
+    }
+    add_space(text, seed);
+}
+
+/* --- what was written --- */
+
+/* What a terminal, or a reader of lines, takes for more than itself; restated here from what text.h
+ * promises. */
+static bool is_shown_as_itself(const char *bytes, size_t length)
+{
+    const unsigned char *b = (const unsigned char *)bytes;
+    if (length == 1)
+        return b[0] >= 0x20 && b[0] != 0x7F;
+    if (length == 2)
+        return !(b[0] == 0xC2 && b[1] < 0xA0) && memcmp(b, "\xD8\x9C", 2) != 0;
+    if (length != 3)
+        return true;
+    if (b[0] == 0xE2 && b[1] == 0x80)
+        return b[2] != 0x8E && b[2] != 0x8F && !(b[2] >= 0xA8 && b[2] <= 0xAE);
+    if (b[0] == 0xE2 && b[1] == 0x81)
+        return !(b[2] >= 0xA6 && b[2] <= 0xA9);
+    return memcmp(b, "\xEF\xBB\xBF", 3) != 0;
+}
+
+static json_t *read_json(const struct text *text, bool lines)
+{
+    fuzz_demand(!text->failed, "there is memory");
+    fuzz_demand(text->length > 0 && text->bytes[text->length - 1] == '\n', "the last line ends");
+    for (size_t at = 0; at < text->length - 1;) {
+        size_t length = text_utf8_length(text->bytes + at, text->length - 1 - at);
+        fuzz_demand(length > 0, "UTF-8 at byte %zu of %.*s", at, (int)text->length, text->bytes);
+        fuzz_demand(is_shown_as_itself(text->bytes + at, length) ||
+                        (lines && text->bytes[at] == '\n'),
+                    "byte %zu of %.*s is safe", at, (int)text->length, text->bytes);
+        at += length;
+    }
+    json_error_t error;
+    json_t *json = json_loadb(text->bytes, text->length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL,
+                              &error);
+    fuzz_demand(json != NULL, "JSON: %s at %d of %.*s", error.text, error.position,
+                (int)text->length, text->bytes);
+    return json;
+}
+
+json_t *fuzz_read_line(const struct text *text)
+{
+    return read_json(text, false);
+}
+
+json_t *fuzz_read_document(const struct text *text)
+{
+    return read_json(text, true);
+}
+
+void fuzz_demand_string(const json_t *json, const char *name, const char *string)
+{
+    const json_t *member = json_object_get(json, name);
+    fuzz_demand(json_is_string(member), "%s is a text", name);
+    if (text_is_utf8(string, strlen(string)))
+        fuzz_demand(strcmp(json_string_value(member), string) == 0, "%s is %s, not %s", name,
+                    string, json_string_value(member));
+}
