@@ -1,0 +1,376 @@
+/* compare: the model with what people and programs read of the store. */
+#include "config.h"
+
+#include "compare.h"
+
+#include "moment.h"
+#include "status.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The views, as the README lists their columns. */
+static const struct {
+    const char *sql;
+} views[] = {
+    {"SELECT seq, receivedAt, notifyType, appId, deviceId, operationId, subOperationId, body,"
+     " deliveries FROM notifications ORDER BY seq"},
+    {"SELECT appId, operationId, subOperationId, deviceId, state, step, curVersion, targetVersion,"
+     " sourceVersion, upgradeTime, resultDesc, errorCode, description, contradictory, seq"
+     " FROM upgrades"},
+    {"SELECT appId, operationId, inProgress, success, fail, contradictory, firstAt, lastAt"
+     " FROM operations"},
+    {"SELECT appId, operationId, errorCode, count, firstAt, lastAt FROM failures"},
+    {"SELECT id, receivedAt, reason, pointer, body FROM quarantine ORDER BY id"},
+};
+enum { NOTIFICATIONS, UPGRADES, OPERATIONS, FAILURES, QUARANTINE, VIEWS };
+static sqlite3_stmt *queries[VIEWS];
+
+void compare_begin(sqlite3 *db)
+{
+    for (size_t i = 0; i < VIEWS; i++)
+        fuzz_demand(sqlite3_prepare_v2(db, views[i].sql, -1, &queries[i], NULL) == SQLITE_OK,
+                    "%s: %s", views[i].sql, sqlite3_errmsg(db));
+}
+
+/* --- columns --- */
+
+static const char *column_text(sqlite3_stmt *row, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(row, column);
+    return text == NULL ? "" : text;
+}
+
+static bool has_text(sqlite3_stmt *row, int column, const char *text)
+{
+    return strcmp(column_text(row, column), text) == 0 &&
+           (size_t)sqlite3_column_bytes(row, column) == strlen(text);
+}
+
+static void demand_text(sqlite3_stmt *row, int column, const char *text)
+{
+    fuzz_demand(has_text(row, column, text), "%s is '%s', not '%s'",
+                sqlite3_column_name(row, column), text, column_text(row, column));
+}
+
+static void demand_number(sqlite3_stmt *row, int column, int64_t number)
+{
+    fuzz_demand(sqlite3_column_int64(row, column) == number, "%s is %lld, not %lld",
+                sqlite3_column_name(row, column), (long long)number,
+                (long long)sqlite3_column_int64(row, column));
+}
+
+static void demand_time(sqlite3_stmt *row, int column, int64_t ms)
+{
+    char time[MOMENT_TEXT_SIZE];
+    demand_text(row, column, moment_format(ms, time));
+}
+
+/* Demands that a column is what SQL makes of a value in a body. */
+static void demand_value(sqlite3_stmt *row, int column, const json_t *value)
+{
+    json_t *found;
+    double real;
+    switch (value == NULL ? JSON_NULL : json_typeof(value)) {
+    case JSON_NULL:
+        fuzz_demand(sqlite3_column_type(row, column) == SQLITE_NULL, "%s is not there",
+                    sqlite3_column_name(row, column));
+        break;
+    case JSON_STRING:
+        demand_text(row, column, json_string_value(value));
+        break;
+    case JSON_REAL: /* SQLite reads the last digits in its own way */
+        real = json_real_value(value);
+        fuzz_demand(fabs(sqlite3_column_double(row, column) - real) <= 1e-9 * fabs(real) ||
+                        fabs(real) < 1e-290 || fabs(real) > 1e290,
+                    "%s is %g", sqlite3_column_name(row, column), real);
+        break;
+    case JSON_OBJECT:
+    case JSON_ARRAY:
+        found = json_loads(column_text(row, column), JSON_DECODE_ANY, NULL);
+        fuzz_demand(found != NULL && json_equal(found, value), "%s is the same JSON",
+                    sqlite3_column_name(row, column));
+        json_decref(found);
+        break;
+    default:
+        demand_number(row, column,
+                      json_is_integer(value) ? json_integer_value(value) : json_is_true(value));
+        break;
+    }
+}
+
+/* The first of two members that is there and not null. */
+static const json_t *either(const json_t *first, const json_t *second)
+{
+    return first != NULL && !json_is_null(first) ? first : second;
+}
+
+static void demand_member(sqlite3_stmt *row, int column, const struct model_note *note,
+                          const char *name)
+{
+    demand_value(row, column, json_object_get(note->json, name));
+}
+
+/* --- rows --- */
+
+static void compare_note(sqlite3_stmt *row, const struct model *model, size_t index)
+{
+    fuzz_demand(index < model->notes_length, "no further notification");
+    const struct model_note *note = &model->notes[index];
+    const json_t *header = json_object_get(note->json, "header");
+    demand_number(row, 0, (int64_t)index + 1);
+    demand_time(row, 1, note->received_ms);
+    demand_member(row, 2, note, "notifyType");
+    demand_member(row, 3, note, "appId");
+    demand_value(
+        row, 4,
+        either(json_object_get(note->json, "deviceId"), json_object_get(header, "deviceId")));
+    demand_member(row, 5, note, "operationId");
+    demand_member(row, 6, note, "subOperationId");
+    fuzz_demand((size_t)sqlite3_column_bytes(row, 7) == note->length &&
+                    memcmp(sqlite3_column_blob(row, 7), note->text, note->length) == 0,
+                "a body is kept as it came");
+    demand_number(row, 8, note->deliveries);
+}
+
+static void compare_upgrade(sqlite3_stmt *row, const struct model *model, size_t index)
+{
+    const struct model_upgrade *upgrade = NULL;
+    (void)index;
+    for (size_t i = 0; i < model->upgrades_length && upgrade == NULL; i++) {
+        const struct model_upgrade *one = &model->upgrades[i];
+        if (has_text(row, 0, one->operation->app_id) &&
+            has_text(row, 1, one->operation->operation_id) &&
+            has_text(row, 2, one->sub_operation_id) && has_text(row, 3, one->device_id))
+            upgrade = one;
+    }
+    fuzz_demand(upgrade != NULL, "no other upgrade");
+    const struct model_note *note = upgrade->note;
+    const json_t *step = upgrade->step == NULL ? NULL : upgrade->step->json;
+    demand_text(row, 4, record_state_word(upgrade->state));
+    demand_value(row, 5,
+                 either(json_object_get(step, "swUpgradeState"), json_object_get(step, "step")));
+    demand_member(row, 6, note, "curVersion");
+    demand_member(row, 7, note, "targetVersion");
+    demand_member(row, 8, note, "sourceVersion");
+    demand_member(row, 9, note, "upgradeTime");
+    demand_value(row, 10,
+                 either(json_object_get(note->json, "resultDesc"),
+                        json_object_get(note->json, "statusDesc")));
+    demand_member(row, 11, note, "errorCode");
+    demand_member(row, 12, note, "description");
+    demand_number(row, 13, upgrade->contradictory);
+    demand_number(row, 14, note - model->notes + 1);
+}
+
+static void compare_operation(sqlite3_stmt *row, const struct model *model, size_t index)
+{
+    const struct model_operation *operation = NULL;
+    (void)index;
+    for (size_t i = 0; i < model->operations_length && operation == NULL; i++)
+        if (has_text(row, 0, model->operations[i].app_id) &&
+            has_text(row, 1, model->operations[i].operation_id))
+            operation = &model->operations[i];
+    fuzz_demand(operation != NULL, "no other operation");
+    demand_number(row, 2, operation->in_progress);
+    demand_number(row, 3, operation->success);
+    demand_number(row, 4, operation->fail);
+    demand_number(row, 5, operation->contradictory);
+    demand_time(row, 6, operation->first_ms);
+    demand_time(row, 7, operation->last_ms);
+}
+
+static void compare_failure(sqlite3_stmt *row, const struct model *model, size_t index)
+{
+    const struct model_failure *failure = NULL;
+    (void)index;
+    for (size_t i = 0; i < model->failures_length && failure == NULL; i++)
+        if (has_text(row, 0, model->failures[i].operation->app_id) &&
+            has_text(row, 1, model->failures[i].operation->operation_id) &&
+            has_text(row, 2, model->failures[i].error_code))
+            failure = &model->failures[i];
+    fuzz_demand(failure != NULL, "no other failure");
+    demand_number(row, 3, failure->count);
+    demand_time(row, 4, failure->first_ms);
+    demand_time(row, 5, failure->last_ms);
+}
+
+static void compare_quarantine_row(sqlite3_stmt *row, const struct model *model, size_t index)
+{
+    fuzz_demand(index < model->quarantined_length, "nothing else in quarantine");
+    const struct model_quarantined *quarantined = &model->quarantined[index];
+    demand_number(row, 0, quarantined->id);
+    demand_time(row, 1, quarantined->received_ms);
+    demand_text(row, 2, quarantined->verdict.reason);
+    demand_text(row, 3, quarantined->verdict.pointer);
+    fuzz_demand(
+        (size_t)sqlite3_column_bytes(row, 4) == quarantined->length &&
+            (quarantined->length == 0 ||
+             memcmp(sqlite3_column_blob(row, 4), quarantined->body, quarantined->length) == 0),
+        "quarantine keeps the bytes");
+}
+
+/* Failures that some upgrade has now. */
+static size_t count_failures(const struct model *model)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < model->failures_length; i++)
+        count += model->failures[i].count > 0;
+    return count;
+}
+
+void compare_views(const struct model *model)
+{
+    const struct {
+        void (*compare)(sqlite3_stmt *row, const struct model *model, size_t index);
+        size_t rows;
+    } expected[VIEWS] = {
+        [NOTIFICATIONS] = {compare_note, model->notes_length},
+        [UPGRADES] = {compare_upgrade, model->upgrades_length},
+        [OPERATIONS] = {compare_operation, model->operations_length},
+        [FAILURES] = {compare_failure, count_failures(model)},
+        [QUARANTINE] = {compare_quarantine_row, model->quarantined_length},
+    };
+    for (size_t i = 0; i < VIEWS; i++) {
+        size_t rows = 0;
+        int step;
+        while ((step = sqlite3_step(queries[i])) == SQLITE_ROW)
+            expected[i].compare(queries[i], model, rows++);
+        fuzz_demand(step == SQLITE_DONE, "%s: %s", views[i].sql,
+                    sqlite3_errmsg(sqlite3_db_handle(queries[i])));
+        fuzz_demand(rows == expected[i].rows, "%s has %zu rows, not %zu", views[i].sql,
+                    expected[i].rows, rows);
+        sqlite3_reset(queries[i]);
+    }
+}
+
+/* --- readers --- */
+
+void compare_quarantined(const struct model_quarantined *expected,
+                         const struct store_quarantined *found)
+{
+    fuzz_demand(found->id == expected->id && found->received_ms == expected->received_ms &&
+                    strcmp(found->reason, expected->verdict.reason) == 0 &&
+                    strcmp(found->pointer, expected->verdict.pointer) == 0 &&
+                    found->body_length == expected->length &&
+                    memcmp(found->body, expected->body, expected->length) == 0,
+                "a quarantined body is given back");
+}
+
+static void compare_kept(const struct model *model, int64_t seq, const struct store_kept *kept)
+{
+    fuzz_demand(seq >= 1 && seq <= (int64_t)model->notes_length, "no such notification");
+    const struct model_note *note = &model->notes[seq - 1];
+    fuzz_demand(kept->seq == seq && kept->received_ms == note->received_ms &&
+                    kept->deliveries == note->deliveries && kept->body_length == note->length,
+                "notification %lld is given back", (long long)seq);
+    fuzz_demand(kept->body == NULL ? note->length > STORE_SNAPSHOT_BODY_MAX
+                                   : memcmp(kept->body, note->text, note->length) == 0,
+                "with its body");
+}
+
+static void compare_all_kept(const struct model *model, struct store_reader *reader)
+{
+    struct store_kept kept[MODEL_MAX];
+    struct fault fault = FAULT_NONE;
+    size_t count;
+    fuzz_demand(store_read_after(reader, 0, kept, MODEL_MAX, &count, &fault) == 0, "%s",
+                fault.text);
+    fuzz_demand(count == model->notes_length, "all notifications are given back");
+    for (size_t i = 0; i < count; i++)
+        compare_kept(model, (int64_t)i + 1, &kept[i]);
+    store_kept_release(kept, count);
+}
+
+/* Demands that FOUND is TEXT, cut before a character that does not fit whole. */
+static void demand_cut(const char *found, const char *text)
+{
+    size_t length = strlen(found), whole = strlen(text);
+    fuzz_demand(strncmp(found, text, length) == 0 && text_is_utf8(found, length) &&
+                    (length == whole || (whole > STORE_SNAPSHOT_TEXT_MAX - 1 &&
+                                         length >= STORE_SNAPSHOT_TEXT_MAX - 4)),
+                "'%s' is a beginning of '%s'", found, text);
+}
+
+static const struct model_operation *latest_before(const struct model *model, int64_t seq)
+{
+    const struct model_operation *latest = NULL;
+    for (size_t i = 0; i < model->operations_length; i++) {
+        const struct model_operation *one = &model->operations[i];
+        if (one->last_seq < seq && (latest == NULL || one->last_seq > latest->last_seq))
+            latest = one;
+    }
+    return latest;
+}
+
+static void compare_snapshot_operation(const struct model *model,
+                                       const struct model_operation *expected,
+                                       const struct store_operation *found)
+{
+    demand_cut(found->app_id, expected->app_id);
+    demand_cut(found->operation_id, expected->operation_id);
+    fuzz_demand(found->in_progress == expected->in_progress &&
+                    found->success == expected->success && found->fail == expected->fail &&
+                    found->contradictory == expected->contradictory &&
+                    found->first_ms == expected->first_ms && found->last_ms == expected->last_ms,
+                "an operation's counters");
+    int64_t failed = 0, last = INT64_MAX;
+    size_t codes = 0;
+    for (size_t i = 0; i < model->failures_length; i++)
+        codes += model->failures[i].operation == expected && model->failures[i].count > 0;
+    fuzz_demand(found->failures_length ==
+                    (codes < STORE_SNAPSHOT_FAILURES ? codes : STORE_SNAPSHOT_FAILURES),
+                "its error codes");
+    for (size_t i = 0; i < found->failures_length; i++) {
+        fuzz_demand(found->failures[i].count <= last, "the most frequent first");
+        last = found->failures[i].count;
+        failed += last;
+    }
+    fuzz_demand(codes > STORE_SNAPSHOT_FAILURES || failed == expected->fail,
+                "each failure has one error code");
+}
+
+/* Sums in SQL and in C meet: the totals, member by member. */
+static void compare_totals(const struct store_totals *expected, const struct store_totals *found)
+{
+    fuzz_demand(memcmp(expected, found, sizeof *found) == 0,
+                "the totals: %lld notifications, %lld repeats, %lld + %lld + %lld upgrades, %lld"
+                " contradictory, %lld quarantined, %lld of them held, %lld bytes",
+                (long long)found->notifications, (long long)found->repeats,
+                (long long)found->in_progress, (long long)found->success, (long long)found->fail,
+                (long long)found->contradictory, (long long)found->quarantined,
+                (long long)found->quarantine_held, (long long)found->quarantine_bytes);
+}
+
+static void check_status(const struct store_snapshot *snapshot)
+{
+    const struct status_process process = {.time_ms = 1};
+    struct text text = {0};
+    status_format(snapshot, &process, &text);
+    json_decref(fuzz_read_document(&text));
+    text_release(&text);
+}
+
+void compare_readers(const struct model *model, struct store_reader *reader)
+{
+    static struct store_snapshot snapshot;
+    struct fault fault = FAULT_NONE;
+    compare_all_kept(model, reader);
+    fuzz_demand(store_read_snapshot(reader, &snapshot, &fault) == 0, "%s", fault.text);
+    compare_totals(&model->totals, &snapshot.totals);
+    int64_t seq = INT64_MAX;
+    for (size_t i = 0; i < snapshot.operations_length; i++) {
+        const struct model_operation *expected = latest_before(model, seq);
+        fuzz_demand(expected != NULL, "no other operation");
+        compare_snapshot_operation(model, expected, &snapshot.operations[i]);
+        seq = expected->last_seq;
+    }
+    fuzz_demand(snapshot.operations_length == STORE_SNAPSHOT_OPERATIONS ||
+                    latest_before(model, seq) == NULL,
+                "all operations that fit");
+    for (size_t i = 0; i < snapshot.records_length; i++)
+        compare_kept(model, (int64_t)(model->notes_length - i), &snapshot.records[i]);
+    check_status(&snapshot);
+    store_snapshot_release(&snapshot);
+}
