@@ -125,9 +125,11 @@ static void respell_string(struct text *text, const char *bytes, size_t length, 
     text_add(text, "\"", 1);
 }
 
-static void respell_real(struct text *text, double real)
+static void respell_real(struct text *text, double real, uint64_t *seed)
 {
     char number[64];
+    if (real == 0 && support_random_below(seed, 2) == 0)
+        real = -real; /* 0.0 and -0.0 are equal */
     snprintf(number, sizeof number, "%.17g", real);
     text_add_string(text, number);
     if (strpbrk(number, ".e") == NULL)
@@ -187,7 +189,7 @@ void fuzz_respell(struct text *text, const json_t *json, uint64_t *seed)
         text_addf(text, "%lld", (long long)json_integer_value(json));
         break;
     case JSON_REAL:
-        respell_real(text, json_real_value(json));
+        respell_real(text, json_real_value(json), seed);
         break;
     default:
         text_add_string(text, json_is_true(json) ? "true" : json_is_false(json) ? "false" : "null");

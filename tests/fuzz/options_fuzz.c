@@ -26,18 +26,21 @@
 /* The options, as --help lists them. */
 static struct word {
     char text[32], variable[64];
-    bool has_value, is_list;
+    bool has_value, is_list, is_number;
 } words[WORDS_MAX];
 static size_t words_length;
 static int token_fd;
 
 static void add_word(const char *line)
 {
+    static const char *const numbers[] = {" N ", " BYTES ", " SECONDS "};
     struct word *word = &words[words_length++];
     size_t length = strcspn(line, " ");
     fuzz_demand(words_length < WORDS_MAX && length < sizeof word->text, "--help is no longer");
     memcpy(word->text, line, length);
     word->has_value = isupper((unsigned char)line[length + 1]) != 0;
+    for (size_t i = 0; i < LENGTH(numbers); i++)
+        word->is_number = word->is_number || strncmp(line + length, numbers[i], 3) == 0;
     word->is_list = strstr(line, "may be repeated") != NULL;
     size_t used = (size_t)snprintf(word->variable, sizeof word->variable, "UPGRADE_RECEIVER_");
     for (const char *c = word->text; *c != '\0'; c++)
@@ -243,6 +246,9 @@ static void check_environment(const struct said *said)
     unsetenv(said->word->variable);
     fuzz_demand(taken == as_well, "--%s '%s' is taken here and there", said->word->text,
                 said->value);
+    fuzz_demand(!taken || !said->word->is_number ||
+                    strspn(said->value, "0123456789") == strlen(said->value),
+                "a number is digits, not %s", said->value);
     if (taken)
         demand_equal(&here, &there, "command line and environment");
     else
@@ -350,7 +356,8 @@ static void check_signatures(const struct trust *trust, const char *file, const 
     if (token[0] != '#') {
         sign(token, timestamp, nonce, hex);
         fuzz_demand(trust_accepts_signature(trust, timestamp, nonce, hex), "signed with %s", token);
-        hex[1] = hex[1] == '0' ? '1' : '0';
+        char *digit = &hex[strlen(file) % (sizeof hex - 1)];
+        *digit = *digit == '0' ? '1' : '0';
         fuzz_demand(!trust_accepts_signature(trust, timestamp, nonce, hex), "a wrong digit");
     }
     sign("no token of theirs", timestamp, nonce, hex);
