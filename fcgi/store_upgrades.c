@@ -38,33 +38,32 @@ struct upgrade_taker {
 static int take_upgrade(sqlite3_stmt *read, void *argument)
 {
     struct upgrade_taker *taker = argument;
-    int column = 0;
     const struct store_upgrade_row row = {
-        .app_id = store_column_text(read, column++),
-        .operation_id = store_column_text(read, column++),
-        .sub_operation_id = store_column_text(read, column++),
-        .device_id = store_column_text(read, column++),
-        .state = (enum record_state)sqlite3_column_int(read, column++),
-        .contradictory = sqlite3_column_int(read, column++) != 0,
-        .step = store_column_text(read, column++),
-        .current = store_column_text(read, column++),
-        .target = store_column_text(read, column++),
-        .source = store_column_text(read, column++),
-        .upgrade_time = store_column_text(read, column++),
-        .result_desc = store_column_text(read, column++),
-        .error_code = store_column_text(read, column++),
-        .description = store_column_text(read, column++),
-        .seq = sqlite3_column_int64(read, column++),
-        .began_ms = sqlite3_column_int64(read, column++),
-        .last_ms = sqlite3_column_int64(read, column++),
-        .operation = sqlite3_column_int64(read, column++),
+        .app_id = store_column_text(read, 0),
+        .operation_id = store_column_text(read, 1),
+        .sub_operation_id = store_column_text(read, 2),
+        .device_id = store_column_text(read, 3),
+        .state = (enum record_state)sqlite3_column_int(read, 4),
+        .contradictory = sqlite3_column_int(read, 5) != 0,
+        .step = store_column_text(read, 6),
+        .current = store_column_text(read, 7),
+        .target = store_column_text(read, 8),
+        .source = store_column_text(read, 9),
+        .upgrade_time = store_column_text(read, 10),
+        .result_desc = store_column_text(read, 11),
+        .error_code = store_column_text(read, 12),
+        .description = store_column_text(read, 13),
+        .seq = sqlite3_column_int64(read, 14),
+        .began_ms = sqlite3_column_int64(read, 15),
+        .last_ms = sqlite3_column_int64(read, 16),
+        .operation = sqlite3_column_int64(read, 17),
     };
     taker->count++;
     taker->operation = row.operation;
     taker->began_ms = row.began_ms;
-    taker->id = sqlite3_column_int64(read, column++);
-    taker->device = sqlite3_column_int64(read, column++);
-    taker->sub_operation = sqlite3_column_int64(read, column++);
+    taker->id = sqlite3_column_int64(read, 18);
+    taker->device = sqlite3_column_int64(read, 19);
+    taker->sub_operation = sqlite3_column_int64(read, 20);
     int result = taker->each(taker->owner, &row);
     taker->enough = result > 0;
     return result;

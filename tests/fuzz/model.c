@@ -201,6 +201,8 @@ static void take_notification(struct model *model, const struct record *record)
 {
     struct model_note *note = find_same(model, record);
     bool repeat = note != NULL;
+    if (record->requeue_id == 0)
+        model->totals.last_ms = record->received_ms;
     if (repeat) {
         note->deliveries++;
         model->totals.repeats++;

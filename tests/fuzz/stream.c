@@ -244,16 +244,17 @@ static void add_pair(struct text *params, struct fuzz_input *input)
     text_release(&value);
 }
 
-/* Content that need not be in the input: LENGTH times the letter A; as parameters, whole pairs,
- * since an A is the length 65. */
-static void add_fill(struct text *stream, unsigned type, unsigned id, size_t length)
+/* Content that need not be in the input: records of LENGTH times the letter A; as parameters, whole
+ * pairs, since an A is the length 65. */
+static void add_fill(struct text *stream, unsigned type, unsigned id, size_t length, size_t times)
 {
     if (type == FASTCGI_PARAMS)
         length -= length % ('A' + 'A' + 2);
     char *fill = malloc(length + 1);
     fuzz_demand(fill != NULL, "there is memory");
     memset(fill, 'A', length);
-    fastcgi_add(stream, type, id, fill, length, 0);
+    for (; length > 0 && times > 0; times--)
+        fastcgi_add(stream, type, id, fill, length, 0);
     free(fill);
 }
 
@@ -314,7 +315,7 @@ static void add_step(struct text *stream, struct fuzz_input *input, unsigned id)
         break;
     case 6:
         add_fill(stream, fuzz_byte(input) % 2 == 0 ? FASTCGI_PARAMS : FASTCGI_STDIN, id,
-                 fuzz_below(input, 65536));
+                 fuzz_below(input, 65536), 1 + fuzz_byte(input) % 20);
         break;
     case 7:
     case 8:
@@ -327,6 +328,12 @@ static void add_step(struct text *stream, struct fuzz_input *input, unsigned id)
         break;
     case 12:
         fastcgi_add(stream, FASTCGI_GET_VALUES, 0, NULL, 0, fuzz_byte(input));
+        break;
+    case 13: /* parameters of any bytes, and their end */
+        add_text(&content, input);
+        fastcgi_add(stream, FASTCGI_PARAMS, id, content.bytes, content.length, 0);
+        if (content.length > 0)
+            fastcgi_add(stream, FASTCGI_PARAMS, id, NULL, 0, 0);
         break;
     default:
         add_any_record(stream, input, id);
