@@ -64,12 +64,17 @@ static int read_number(const char *name, const char *value, int64_t least, int64
     return 0;
 }
 
+static void *member(struct view_query *query, size_t offset)
+{
+    return (char *)query + offset;
+}
+
 static int set_word(struct view_query *query, size_t offset, const char *name, const char *value,
                     struct fault *fault)
 {
     (void)name;
     (void)fault;
-    *(const char **)((char *)query + offset) = value;
+    *(const char **)member(query, offset) = value;
     return 0;
 }
 
@@ -87,7 +92,7 @@ static int set_flag(struct view_query *query, size_t offset, const char *name, c
 {
     if (strcmp(value, "1") != 0)
         return fault_set(fault, "%s: takes 1", name);
-    *(bool *)((char *)query + offset) = true;
+    *(bool *)member(query, offset) = true;
     return 0;
 }
 
@@ -97,7 +102,7 @@ static int set_limit(struct view_query *query, size_t offset, const char *name, 
     int64_t number;
     if (read_number(name, value, 1, STORE_PAGE_MAX, &number, fault) != 0)
         return -1;
-    *(size_t *)((char *)query + offset) = (size_t)number;
+    *(size_t *)member(query, offset) = (size_t)number;
     return 0;
 }
 
@@ -105,8 +110,7 @@ static int set_seconds(struct view_query *query, size_t offset, const char *name
                        struct fault *fault)
 {
     query->stuck_said = true;
-    return read_number(name, value, 0, VIEW_SECONDS_MAX, (int64_t *)((char *)query + offset),
-                       fault);
+    return read_number(name, value, 0, VIEW_SECONDS_MAX, member(query, offset), fault);
 }
 
 #define MEMBER(name) offsetof(struct view_query, name)
