@@ -258,20 +258,30 @@ static void add_fill(struct text *stream, unsigned type, unsigned id, size_t len
     free(fill);
 }
 
+/* Appends a CONTENT_LENGTH: mostly the right one, and each way in which it may be wrong. */
+static void add_length(struct text *params, size_t length, unsigned how)
+{
+    static const char *const before[] = {"", "+", " ", "0", "0x", "-"};
+    struct text value = {0};
+    text_addf(&value, "%s%zu%s", how < LENGTH(before) ? before[how] : "", length + (how == 6),
+              how == 7 ? "x" : "");
+    text_add(&value, "", 1);
+    fastcgi_add_param(params, "CONTENT_LENGTH", value.bytes);
+    text_release(&value);
+}
+
 /* A whole POST, with a length that fits or does not. */
 static void add_post(struct text *stream, struct fuzz_input *input, unsigned id)
 {
     struct text params = {0}, body = {0};
-    char length[24];
     unsigned how = fuzz_byte(input);
     size_t part = 1 + fuzz_below(input, 1000);
     struct fuzz_input bytes = fuzz_take(input, fuzz_below(input, 2048));
     text_add(&body, (const char *)bytes.bytes, bytes.left);
-    snprintf(length, sizeof length, "%zu", body.length + (how >> 4 == 0 ? 1 : 0));
     fastcgi_add_param(&params, "REQUEST_METHOD", "POST");
     fastcgi_add_param(&params, "REQUEST_URI", values[2 + how % 3]);
     if ((how & 8) == 0)
-        fastcgi_add_param(&params, "CONTENT_LENGTH", length);
+        add_length(&params, body.length, how >> 4);
     fastcgi_add_begin(stream, id, FASTCGI_RESPONDER, (how & 4) == 0 ? FASTCGI_KEEP : 0);
     fastcgi_add_stream(stream, FASTCGI_PARAMS, id, &params, part);
     fastcgi_add_stream(stream, FASTCGI_STDIN, id, &body, part);
