@@ -3,6 +3,7 @@
 
 #include "delivery.h"
 
+#include "fault_point.h"
 #include "moment.h"
 #include "monitor.h"
 
@@ -174,6 +175,7 @@ static int deliver_chunk(struct delivery *delivery, struct fault *fault)
     while (done < count && hand_over(delivery, &kept[done]))
         delivery->cursor.seq = kept[done++].seq;
     store_kept_release(kept, count);
+    FAULT_POINT(delivered);
     if (done > 0)
         move_cursor(delivery);
     return (int)done;

@@ -5,6 +5,7 @@
 
 #include "answer.h"
 #include "dispatch.h"
+#include "fault_point.h"
 #include "moment.h"
 #include "notification.h"
 
@@ -43,8 +44,11 @@ void intake_take(struct intake *intake, struct ticket *ticket)
     else if (what == DISPATCH_NOTIFICATION && ticket->record.app_id[0] != '\0' &&
              !trust_accepts_app(intake->trust, ticket->record.app_id))
         dispatch_quarantine(&ticket->record, DISPATCH_APP_NOT_ACCEPTED, "/appId");
-    if (!fault.set && commit_submit(intake->commit, ticket, &fault) == 0)
+    FAULT_POINT(parsed);
+    if (!fault.set && commit_submit(intake->commit, ticket, &fault) == 0) {
+        FAULT_POINT(queued);
         return;
+    }
     struct text answer = {0};
     refuse(intake, ticket, fault.text, &answer);
     text_release(&answer);
@@ -70,12 +74,15 @@ static void tell_kept(void *owner, struct ticket **tickets, size_t count)
         notification_add_log_line(&tickets[i]->record, &intake->lines);
     }
     log_lines(intake->log, &intake->lines, count);
+    FAULT_POINT(logged);
     for (size_t i = 0; i < count; i++) {
         text_clear(&intake->answer);
         int status = answer_add_kept(&intake->answer, &tickets[i]->record,
                                      intake->options->refuse_invalid);
         record_release(&tickets[i]->record);
+        FAULT_POINT(before_answer);
         intake->reply(tickets[i], status, &intake->answer);
+        FAULT_POINT(after_answer);
     }
     delivery_wake(intake->delivery);
 }

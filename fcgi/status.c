@@ -4,6 +4,7 @@
 #include "status.h"
 
 #include "document.h"
+#include "fault_point.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -155,12 +156,14 @@ static int write_file(int folder, const char *name, const struct text *text, str
 static int replace(int folder, const struct text *text, struct fault *fault)
 {
     int result = write_file(folder, TEMPORARY, text, fault);
+    FAULT_POINT(status_written);
     if (result == 0 && renameat(folder, TEMPORARY, folder, "status.json") != 0)
         result = fault_set_errno(fault, errno, "cannot rename %s", TEMPORARY);
     if (result != 0) {
         unlinkat(folder, TEMPORARY, 0);
         return -1;
     }
+    FAULT_POINT(status_renamed);
     return fsync(folder) == 0 ? 0 : fault_set_errno(fault, errno, "cannot sync its folder");
 }
 

@@ -6,6 +6,8 @@
 
 #include "store_sqlite.h"
 
+#include "fault_point.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -312,5 +314,7 @@ int store_books_move_cursor(struct store *store, const struct store_cursor *curs
     sqlite3_stmt *move = store_statement(store, STORE_move_cursor);
     bind_text(move, 1, cursor->name);
     sqlite3_bind_int64(move, 2, cursor->seq);
-    return store_run(store, move, "cannot move a cursor", fault);
+    int result = store_run(store, move, "cannot move a cursor", fault);
+    FAULT_POINT(cursor_moved);
+    return result;
 }

@@ -3,6 +3,8 @@
 
 #include "store_sqlite.h"
 
+#include "fault_point.h"
+
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -224,9 +226,11 @@ static int mark(sqlite3 *db, struct fault *fault)
 static int bring_up(sqlite3 *db, int version, struct fault *fault)
 {
     char sql[64];
-    for (int step = version; step < STORE_VERSION; step++)
+    for (int step = version; step < STORE_VERSION; step++) {
         if (run(db, steps[step], fault) != 0)
             return -1;
+        FAULT_POINT(migrated);
+    }
     if (version == 0 && mark(db, fault) != 0)
         return -1;
     snprintf(sql, sizeof sql, "PRAGMA user_version = %d", STORE_VERSION);
@@ -275,13 +279,16 @@ int store_layout_make(sqlite3 *db, struct fault *fault)
     if (run(db, "BEGIN IMMEDIATE", fault) != 0)
         return -1;
     /* Another process may have made them since store_layout_check. */
-    if (read_marks(db, &marks, fault) != 0 ||
-        (marks.version < STORE_VERSION && bring_up(db, marks.version, fault) != 0) ||
-        run(db, "COMMIT", fault) != 0) {
+    int result = read_marks(db, &marks, fault);
+    if (result == 0 && marks.version < STORE_VERSION)
+        result = bring_up(db, marks.version, fault);
+    FAULT_POINT(before_migration_commit);
+    if (result == 0)
+        result = run(db, "COMMIT", fault);
+    FAULT_POINT(after_migration_commit);
+    if (result != 0)
         sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-        return -1;
-    }
-    return 0;
+    return result;
 }
 
 int store_layout_require(sqlite3 *db, struct fault *fault)

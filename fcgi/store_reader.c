@@ -4,6 +4,7 @@
 
 #include "store_sqlite.h"
 
+#include "fault_point.h"
 #include "moment.h"
 
 #include <errno.h>
@@ -214,6 +215,7 @@ int store_checkpoint(struct store_reader *reader, bool final, struct fault *faul
 {
     if (store_reader_open(reader, fault) != 0)
         return -1;
+    FAULT_POINT(before_checkpoint);
     int code = sqlite3_wal_checkpoint_v2(reader->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     if (code == SQLITE_OK && final) {
         /* Emptying the log holds up the writers of other processes, so most of it is copied by now,
@@ -222,6 +224,7 @@ int store_checkpoint(struct store_reader *reader, bool final, struct fault *faul
         code = sqlite3_wal_checkpoint_v2(reader->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
         sqlite3_busy_timeout(reader->db, STORE_WAIT_MS);
     }
+    FAULT_POINT(after_checkpoint);
     if (code == SQLITE_OK || code == SQLITE_BUSY)
         return 0; /* busy: somebody else is at it, or reads */
     return store_fault(reader->db, fault, "cannot copy the store's log to its main file");

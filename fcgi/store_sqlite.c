@@ -3,6 +3,8 @@
 
 #include "store_sqlite.h"
 
+#include "fault_point.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -155,6 +157,7 @@ static int open_database(struct store *store, struct fault *fault)
         close(fd);
     else if (errno != EEXIST)
         return fault_set_errno(fault, errno, "cannot make %s", store->path);
+    FAULT_POINT(store_made);
     if (sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK)
         return store_fault(store->db, fault, "cannot open the store");
@@ -245,13 +248,21 @@ static int run_transaction(struct store *store, store_work *work, void *argument
 {
     if (store_run(store, store->statements[STORE_begin], "cannot begin", fault) != 0)
         return -1;
-    if (store_books_begin(store, fault) != 0 || work(store, argument, fault) != 0 ||
-        store_books_finish(store, fault) != 0 ||
-        store_run(store, store->statements[STORE_commit], "cannot commit", fault) != 0) {
-        rollback(store);
-        return -1;
-    }
-    return check_files(store, fault);
+    FAULT_POINT(begun);
+    int result = store_books_begin(store, fault);
+    if (result == 0)
+        result = work(store, argument, fault);
+    FAULT_POINT(put);
+    if (result == 0)
+        result = store_books_finish(store, fault);
+    FAULT_POINT(before_commit);
+    if (result == 0)
+        result = store_run(store, store->statements[STORE_commit], "cannot commit", fault);
+    FAULT_POINT(after_commit);
+    if (result == 0)
+        return check_files(store, fault);
+    rollback(store);
+    return -1;
 }
 
 int store_transact(struct store *store, store_work *work, void *argument, struct fault *fault)

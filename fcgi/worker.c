@@ -5,6 +5,7 @@
 
 #include "answer.h"
 #include "connection.h"
+#include "fault_point.h"
 #include "moment.h"
 #include "progress.h"
 #include "route.h"
@@ -231,6 +232,7 @@ static void handle(struct worker *worker, struct connection *connection)
         drop(worker->pool, connection);
         return;
     }
+    FAULT_POINT(request_read);
     hand_over(worker->pool, connection);
 }
 

@@ -1,0 +1,46 @@
+/* fault_point: named steps at which a test can have the process killed. In a build without
+ * --enable-fault-points a step is nothing.
+ *
+ * FAULT_POINTS names a folder in the environment. The process that passes a step of which a file
+ * stands there removes the file and kills itself with SIGKILL, so that its successor passes. */
+#ifndef FAULT_POINT_H
+#define FAULT_POINT_H
+
+/* X(name, where it is). */
+#define FAULT_POINT_TABLE(X)                                              \
+    X(request_read, "a request is whole, and libfcgi has read it")        \
+    X(parsed, "its body is checked")                                      \
+    X(queued, "it waits for the writer")                                  \
+    X(begun, "a transaction has begun")                                   \
+    X(put, "its records are in the tables")                               \
+    X(before_commit, "its counters are as well")                          \
+    X(after_commit, "it is on disk")                                      \
+    X(logged, "its log lines are handed over")                            \
+    X(before_answer, "its first answer is about to go out")               \
+    X(after_answer, "its first answer is out, the others are not")        \
+    X(status_written, "the new status file has its temporary name")       \
+    X(status_renamed, "it has its own, not synced yet")                   \
+    X(before_checkpoint, "the store's log is about to be copied")         \
+    X(after_checkpoint, "it is copied to the main file")                  \
+    X(delivered, "a callback has returned, its cursor stands before it")  \
+    X(cursor_moved, "the cursor is moved, in a transaction that is open") \
+    X(store_made, "the store's file is there, and empty")                 \
+    X(migrated, "the tables are one version further, not committed")      \
+    X(before_migration_commit, "they are all this version's")             \
+    X(after_migration_commit, "they are committed")
+
+enum fault_point {
+#define X(name, where) FAULT_POINT_##name,
+    FAULT_POINT_TABLE(X)
+#undef X
+        FAULT_POINT_COUNT
+};
+
+#ifdef ENABLE_FAULT_POINTS
+void fault_point_pass(enum fault_point point);
+#define FAULT_POINT(name) fault_point_pass(FAULT_POINT_##name)
+#else
+#define FAULT_POINT(name) ((void)FAULT_POINT_##name)
+#endif
+
+#endif
