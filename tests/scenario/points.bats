@@ -1,0 +1,172 @@
+#!/usr/bin/env bats
+# SIGKILL at each named step, by a build in which the process can be killed there (fcgi/fault_point.h).
+#
+# POINTS_BUILD is that build's folder: configure --enable-fault-points.
+
+load lib
+load faults
+
+setup() {
+    scenario_setup
+    POINTS_BUILD=${POINTS_BUILD:-$SOURCE/build-points}
+    RECEIVER_BIN=$POINTS_BUILD/fcgi/upgrade-receiver
+    if [[ ! -x $RECEIVER_BIN ]]; then skip "$POINTS_BUILD holds no build with --enable-fault-points"; fi
+    export FAULT_POINTS=$T/points
+    mkdir "$FAULT_POINTS"
+}
+
+# points: the names of all steps, in the order of the table.
+points() {
+    sed -nE 's/^ +X\(([a-z_]+), ".*/\1/p' "$SOURCE/fcgi/fault_point.h"
+}
+
+# kill_at POINT: the receiver is killed there, and its holder starts another.
+kill_at() {
+    local old
+    old=$(receiver_pid)
+    touch "$FAULT_POINTS/$1"
+    wait_for 30 receiver_has_changed "$old" || fail "nobody passes $1" || return
+    [[ ! -e $FAULT_POINTS/$1 ]] || fail "it ended before $1" || return
+    wait_for "$PATIENCE" receiver_started_or_ended || return
+    equal "killed at $1" "$(<"$T/pid.exit")" 137
+}
+
+@test "a build without the switch knows nothing of the steps" {
+    # A normal build holds no trace of the fault points, whatever the environment says.
+    local plain=${UPGRADE_RECEIVER_BIN:?}
+    grep -q FAULT_POINTS "$RECEIVER_BIN" || fail "$RECEIVER_BIN has no fault points"
+    if grep -q FAULT_POINTS "$plain"; then fail "$plain has fault points"; fi
+}
+
+@test "SIGKILL at each step between receiving and answering loses nothing" {
+    # Under load over HTTPS the receiver is killed at each step of a request and of the upkeep beside it, and started again: what was answered 200 is kept once, the books add up.
+    local point killed=0
+    receiver_start --restart
+    nginx_start
+    push_behind --count 6000 --repeats 600 --rate 400 --connections 32 --deadline 200 --ledger "$T/ledger"
+    while read -r point; do
+        case $point in
+        delivered | cursor_moved | store_made | *migrat*) continue ;;
+        esac
+        kill_at "$point"
+        killed=$((killed + 1))
+    done < <(points)
+    push_end
+    equal "killed" "$killed" 14
+    equal "ledger" "$(($(wc -l <"$T/ledger") - 1))" 6000
+    equal "kept" "$(sql 'SELECT count(*), count(DISTINCT seq), max(seq) FROM notifications')" "6000|6000|6000"
+    books_match_ledger "$T/ledger"
+    books_add_up
+    status_matches_books
+}
+
+@test "SIGKILL between a callback and its cursor costs no notification" {
+    # Killed behind a callback and in the transaction that moves the cursor, the application is told each notification at least once, in order.
+    local point
+    export APP_RECORD=$T/record
+    RECEIVER_BIN=$POINTS_BUILD/tests/tool/app_recorder
+    receiver_start --restart
+    for point in delivered cursor_moved delivered cursor_moved; do
+        peer keep --requests 150 --peers 2 >"$T/keep.out"
+        stay load "$PYTHON" "$TESTS/tool/fcgi_peer.py" "$T/socket" keep --requests 20 --peers 1 --idle
+        kill_at "$point"
+        # Whatever the kill met may fail: the next round's notifications are others.
+        leave load || true
+        wait_for "$PATIENCE" receiver_is_running
+    done
+    keep_some last 1
+    wait_for "$PATIENCE" last_is_told
+    receiver_stop
+    "$PYTHON" - "$APP_RECORD" "$(sql 'SELECT max(seq) FROM notifications')" <<'PYTHON'
+import sys
+
+told, runs = [], 0
+for line in open(sys.argv[1]):
+    what, seq = line.split()
+    if what == "start":
+        runs += 1
+    else:
+        told.append(int(seq))
+assert runs == 5, f"{runs} starts"
+assert sorted(set(told)) == list(range(1, int(sys.argv[2]) + 1)), "not each of them"
+for before, after in zip(told, told[1:]):
+    assert after == before + 1 or before - 64 <= after <= before, f"{after} behind {before}"
+PYTHON
+}
+
+last_is_told() {
+    grep -q "^taken *0*$(sql 'SELECT max(seq) FROM notifications') " "$APP_RECORD"
+}
+
+@test "SIGKILL while a store is made leaves one that the next start completes" {
+    # Killed at each step of the making of a new store, the receiver makes it whole at the next start.
+    local point
+    for point in store_made migrated before_migration_commit after_migration_commit; do
+        rm -rf "$T/state" && mkdir "$T/state"
+        touch "$FAULT_POINTS/$point"
+        start_killed
+        receiver_start
+        keep_some "$point" 2
+        books_add_up
+        receiver_stop
+    done
+}
+
+# Starts the receiver, which must end by SIGKILL before it says that it has started.
+start_killed() {
+    if receiver_start 2>"$T/start.out"; then fail "it started"; fi
+    equal "exit status" "$(<"$T/pid.exit")" 137
+    stop_process "$(<"$T/holder")" TERM
+}
+
+# make_version_1: turns the store into one of version 1 with the same notifications, as an older
+# receiver would have left it.
+make_version_1() {
+    "$PYTHON" - "$SOURCE/fcgi/store_layout.c" "$T/state/upgrades.db" <<'PYTHON'
+import re, sqlite3, sys
+
+text = re.search(r"version_1\[\] =(.*?);\n\n", open(sys.argv[1]).read(), re.S)[1]
+sql = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', re.sub(r"/\*.*?\*/", "", text, flags=re.S)))
+db = sqlite3.connect(sys.argv[2] + ".old")
+db.executescript(sql)
+db.execute("ATTACH ? AS new", (sys.argv[2],))
+(application,) = db.execute("PRAGMA new.application_id").fetchone()
+for (table,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+    columns = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
+    db.execute(f"DELETE FROM main.{table}")
+    db.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table}")
+db.commit()
+db.execute("DETACH new")
+db.execute(f"PRAGMA application_id = {application}")
+db.execute("PRAGMA user_version = 1")
+db.close()
+PYTHON
+    rm -f "$T"/state/upgrades.db{,-wal,-shm}
+    mv "$T/state/upgrades.db.old" "$T/state/upgrades.db"
+}
+
+@test "SIGKILL while an older store is brought up leaves all of it" {
+    # Killed at each step of bringing a store of version 1 up, the next start completes it: each notification is there, and the counters are a recount's.
+    local point before after
+    receiver_start
+    peer keep --requests 400 --peers 4 >"$T/keep.out"
+    keep_some old 3
+    before=$(sql 'SELECT * FROM notifications' | sha256sum)
+    receiver_stop
+    for point in migrated before_migration_commit after_migration_commit; do
+        make_version_1
+        equal version "$(sql 'PRAGMA user_version')" 1
+        touch "$FAULT_POINTS/$point"
+        start_killed
+        receiver_start
+        equal version "$(sql 'PRAGMA user_version')" 2
+        after=$(sql 'SELECT * FROM notifications' | sha256sum)
+        equal "notifications" "$after" "$before"
+        books_add_up
+        send_body "$T/sent.json"
+        answered 200 repeated
+        receiver_stop
+        sqlite3 "$T/state/upgrades.db" \
+            "UPDATE notification SET deliveries = 1; UPDATE totals SET repeats = 0"
+    done
+}
