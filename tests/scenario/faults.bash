@@ -99,37 +99,8 @@ SQL
 # books_add_up: the counters are those of a recount of the notifications, and the file is sound.
 books_add_up() {
     local wrong
-    wrong=$(sqlite3 -cmd '.timeout 5000' :memory: 2>&1 <<SQL
-ATTACH 'file:$T/state/upgrades.db?mode=ro' AS books;
-CREATE TEMP TABLE result AS SELECT seq, appId, operationId, subOperationId, deviceId,
-  json_extract(body, '\$.swUpgradeResult') AS state, json_extract(body, '\$.errorCode') AS errorCode,
-  (json_extract(body, '\$.swUpgradeResult') = 'SUCCESS') <>
-  (json_extract(body, '\$.curVersion') = json_extract(body, '\$.targetVersion')) AS contradictory
-  FROM books.notifications WHERE notifyType = 'swUpgradeResultNotify';
-CREATE TEMP TABLE last AS SELECT max(seq) AS seq, appId, operationId, subOperationId, deviceId,
-  state, errorCode, contradictory FROM result GROUP BY 2, 3, 4, 5;
-CREATE TEMP VIEW counted AS SELECT appId, operationId, sum(state = 'SUCCESS') AS success,
-  sum(state = 'FAIL') AS fail, sum(contradictory) AS contradictory FROM last GROUP BY 1, 2;
-CREATE TEMP VIEW failed AS SELECT appId, operationId, errorCode, count(*) AS count
-  FROM last WHERE state = 'FAIL' GROUP BY 1, 2, 3;
-.mode tabs
-SELECT 'operation', * FROM (SELECT * FROM counted EXCEPT
-  SELECT appId, operationId, success, fail, contradictory FROM books.operations) LIMIT 3;
-SELECT 'surplus operation', * FROM (SELECT appId, operationId, success, fail, contradictory
-  FROM books.operations EXCEPT SELECT * FROM counted) LIMIT 3;
-SELECT 'failure', * FROM (SELECT * FROM failed EXCEPT
-  SELECT appId, operationId, errorCode, count FROM books.failures) LIMIT 3;
-SELECT 'surplus failure', * FROM (SELECT appId, operationId, errorCode, count FROM books.failures
-  EXCEPT SELECT * FROM failed) LIMIT 3;
-SELECT 'upgrade', * FROM (SELECT seq, appId, operationId, subOperationId, deviceId, state, errorCode,
-  contradictory FROM last EXCEPT SELECT seq, appId, operationId, subOperationId, deviceId, state,
-  errorCode, contradictory FROM books.upgrades) LIMIT 3;
-SELECT 'surplus upgrades', (SELECT count(*) FROM books.upgrades), (SELECT count(*) FROM last)
-  WHERE (SELECT count(*) FROM books.upgrades) <> (SELECT count(*) FROM last);
-SELECT 'inProgress', * FROM books.operations WHERE inProgress <> 0 LIMIT 3;
-SELECT 'unsound', integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok' LIMIT 3;
-SQL
-    ) || true
+    wrong=$(sqlite3 -cmd '.timeout 5000' -cmd "ATTACH 'file:$T/state/upgrades.db?mode=ro' AS books" \
+        :memory: <"$TESTS/scenario/books.sql" 2>&1) || true
     [[ -z $wrong ]] || fail "the books do not add up: $wrong"
 }
 
@@ -286,4 +257,16 @@ open_sockets() {
 # cpu_ticks PID: clock ticks of processor time it has had.
 cpu_ticks() {
     sed 's/.*) //' "/proc/$1/stat" | awk '{print $12 + $13}'
+}
+
+# --- what is preloaded into the receiver ------------------------------------------------------------
+
+# preload NAME [VARIABLE=VALUE...]: receivers started from now on run with tests/tool/NAME.c and those
+# variables.
+preload() {
+    local library
+    library=$(dirname "$(dirname "$RECEIVER_BIN")")/tests/tool/.libs/$1.so
+    shift
+    [[ -f $library ]] || fail "$library: no such library; make check TESTS= builds it" || return
+    RECEIVER_WRAP=(env "$@" "LD_PRELOAD=$library")
 }
