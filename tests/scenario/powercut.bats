@@ -52,6 +52,127 @@ cuts_said() {
     jq -r "$1" "$T/cuts.out"
 }
 
+# check_trace TRACE STATE: no answer of what is kept goes out while the store's log is not synced, or the
+# name of a file of the store; the log is not begun anew before what it was copied to is synced; the
+# status file is synced before it is renamed, its folder after. Prints what it saw.
+check_trace() {
+    "$PYTHON" - "$@" <<'PYTHON'
+import re, sys
+
+trace, state = sys.argv[1:]
+parent = state.rsplit("/", 1)[0]
+CALL = re.compile(r"^(\d+) +(\w+)\((.*)$")
+PLACE = re.compile(r"(\d+|AT_FDCWD)<([^>]*)>")
+begun = {}  # the call that each thread is in
+dirty, names = {}, set()  # files not synced: when they were last written; names not synced
+clock = answers = syncs = renames = 0
+
+
+def path_of(arguments):
+    found = PLACE.match(arguments)
+    return found[2].removesuffix("(deleted)") if found else ""
+
+
+def is_lasting(path):
+    return path.startswith(state + "/") and not path.endswith(("-shm", ".lock", "probe.tmp"))
+
+
+def enter(thread, call, arguments):
+    global answers
+    begun[thread] = (call, arguments, clock)
+    if call in ("write", "sendto", "writev") and '\\"result\\":\\"' in arguments:
+        answers += 1
+        assert state + "/upgrades.db-wal" not in dirty, f"an answer before the sync of the log: {arguments}"
+        lacking = [name for name in names if "status.json" not in name]
+        assert not lacking, f"an answer before the sync of the folder of {lacking}"
+
+
+def leave(thread, result):
+    global syncs, renames
+    call, arguments, since = begun.pop(thread)
+    path = path_of(arguments)
+    if result.startswith("-1"):
+        return
+    if call in ("pwrite64", "write", "ftruncate") and is_lasting(path):
+        if path.endswith("-wal") and arguments.rsplit(")", 1)[0].endswith(", 0"):
+            assert state + "/upgrades.db" not in dirty, "the log begins anew, and its copy is not synced"
+            if call == "ftruncate":
+                return  # what comes back after a cut is copied once more
+        dirty[path] = clock
+    elif call in ("fsync", "fdatasync"):
+        syncs += 1
+        if path == state or path == parent:
+            for name in [n for n in names if n.rsplit("/", 1)[0] == path]:
+                names.discard(name)
+        elif dirty.get(path, clock) <= since:
+            dirty.pop(path, None)
+    elif call == "openat" and "O_CREAT" in arguments:
+        made = re.search(r"= \d+<([^>]*)>", "= " + result)
+        if made and is_lasting(made[1]) and made[1] not in seen:
+            names.add(made[1])
+        if made:
+            seen.add(made[1])
+    elif call.startswith("unlink"):
+        name = re.search(r'"([^"]*)"', arguments)[1]
+        for forgotten in (name, f"{path}/{name}"):
+            names.discard(forgotten)
+            dirty.pop(forgotten, None)
+            seen.discard(forgotten)
+    elif call == "mkdir":
+        names.add(re.match(r'"([^"]*)"', arguments)[1])
+    elif call.startswith("rename"):
+        renames += 1
+        assert "status.json.tmp" in arguments, arguments
+        assert state + "/status.json.tmp" not in dirty, "status.json.tmp renamed before its sync"
+        names.discard(state + "/status.json.tmp")
+        names.add(state + "/status.json")
+
+
+seen = set()
+for line in open(trace, encoding="utf-8", errors="replace"):
+    clock += 1
+    resumed = re.match(r"^(\d+) +<\.\.\. \w+ resumed>(.*)$", line)
+    found = CALL.match(line)
+    if resumed and resumed[1] in begun:
+        leave(resumed[1], resumed[2].rsplit(" = ", 1)[-1])
+    elif found:
+        enter(found[1], found[2], found[3])
+        if not line.rstrip().endswith("<unfinished ...>"):
+            leave(found[1], found[3].rsplit(" = ", 1)[-1])
+assert not dirty, f"never synced: {dirty}"
+assert not names, f"names never synced: {names}"
+print(f"{answers} answers, {syncs} syncs, {renames} renames")
+PYTHON
+}
+
+@test "no answer goes out before its commit is synced, and no name is left to chance" {
+    # By system call trace, from the making of the state folder to the stop: each answer comes behind the sync of the store and of the folder that names its files; the status file is synced, renamed, and its folder synced.
+    command -v strace >/dev/null || skip "no strace"
+    strace -o "$T/trial" true 2>/dev/null || skip "tracing is not permitted"
+    rmdir "$T/state"
+    RECEIVER_WRAP=(strace -D -f -y -s 400 -o "$T/trace"
+        -e 'trace=openat,mkdir,unlink,unlinkat,rename,renameat,renameat2,write,writev,sendto,pwrite64,ftruncate,fsync,fdatasync')
+    receiver_start
+    keep_some a 3
+    peer keep --requests 20 --peers 4 >"$T/keep.out"
+    send_body "$T/sent.json"
+    answered 200 repeated
+    send_body - <<<'no JSON'
+    answered 200 quarantined
+    wait_for_status '.totals.notifications == 83'
+    receiver_stop
+    check_trace "$T/trace" "$T/state" >"$T/seen"
+    cat "$T/seen"
+    grep -Eq '^85 answers, [0-9]{2,} syncs, [1-9]' "$T/seen" || fail "saw $(<"$T/seen")"
+    # and that the check can tell: without the syncs of one file, or of the folder
+    grep -v 'f.*sync([0-9]*<.*upgrades.db-wal>' "$T/trace" >"$T/trace.data"
+    if check_trace "$T/trace.data" "$T/state" 2>"$T/error"; then fail "a sync left out is not seen"; fi
+    grep -q 'before the sync' "$T/error"
+    grep -v "f.*sync([0-9]*<$T/state>" "$T/trace" >"$T/trace.folder"
+    if check_trace "$T/trace.folder" "$T/state" 2>"$T/error"; then fail "a folder not synced is not seen"; fi
+    grep -q 'of the folder' "$T/error"
+}
+
 @test "a power cut at any moment loses nothing that was answered 200" {
     # Hundreds of cuts under load, many just behind an answer, each dropping or tearing whatever was not synced: the store opens, all that was answered is there, the books add up, the status file is whole.
     record_load 1500
