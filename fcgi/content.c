@@ -3,6 +3,7 @@
 
 #include "content.h"
 
+#include "reserve.h"
 #include "text.h"
 
 #include <sodium.h>
@@ -77,13 +78,36 @@ static enum content_result refuse_parse(const json_error_t *error, struct schema
     }
 }
 
+void content_init(void)
+{
+    json_set_alloc_funcs(reserve_malloc, reserve_free);
+}
+
+/* json_loadb, which tells where memory was short: with the error out_of_memory. */
+static json_t *load(const char *body, size_t length, json_error_t *error)
+{
+    json_t *json = NULL;
+    *error = (json_error_t){0};
+    bool taken = reserve_take(length);
+    if (taken)
+        json = json_loadb(body, length, PARSE_FLAGS, error);
+    if (taken && !reserve_was_used()) {
+        reserve_release();
+        return json;
+    }
+    json_decref(json);
+    reserve_release();
+    error->text[JSON_ERROR_TEXT_LENGTH - 1] = json_error_out_of_memory;
+    return NULL;
+}
+
 enum content_result content_parse(const char *body, size_t length, json_t **gives,
                                   struct schema_verdict *verdict)
 {
     if (length == 0)
         return refuse(verdict, "empty body");
     json_error_t error;
-    json_t *json = json_loadb(body, length, PARSE_FLAGS, &error);
+    json_t *json = load(body, length, &error);
     if (json == NULL)
         return refuse_parse(&error, verdict);
     enum content_result result = CONTENT_OBJECT;
@@ -120,6 +144,20 @@ bool content_has_escaped_name(const char *body, size_t length)
         }
     }
     return false;
+}
+
+char *content_render(const json_t *json, size_t length)
+{
+    /* What is written anew may be longer than what was read, but takes no tree. */
+    if (!reserve_take(length))
+        return NULL;
+    char *text = json_dumps(json, JSON_COMPACT);
+    if (reserve_was_used()) {
+        reserve_free(text);
+        text = NULL;
+    }
+    reserve_release();
+    return text;
 }
 
 static uint64_t hash_bytes(const void *bytes, size_t length,
@@ -196,10 +234,13 @@ uint64_t content_hash_string(const char *string, const unsigned char key[CONTENT
     return hash_bytes(string, strlen(string), key);
 }
 
-bool content_equals(const json_t *json, const char *body, size_t length)
+int content_equals(const json_t *json, const char *body, size_t length)
 {
-    json_t *kept = json_loadb(body, length, PARSE_FLAGS, NULL);
-    bool equal = kept != NULL && json_equal(json, kept);
+    json_error_t error;
+    json_t *kept = load(body, length, &error);
+    if (kept == NULL)
+        return json_error_code(&error) == json_error_out_of_memory ? -1 : 0;
+    bool equal = json_equal(json, kept);
     json_decref(kept);
     return equal;
 }

@@ -22,6 +22,10 @@ enum content_result {
     CONTENT_NO_MEMORY, /* cannot be told now */
 };
 
+/* Has jansson take its memory so that a parse for which there is none can be told from others.
+ * Call it before the first parse; another json_set_alloc_funcs takes that away again. */
+void content_init(void);
+
 /* Parses LENGTH bytes strictly (RFC 8259): UTF-8, no duplicate members, no NUL in strings, no
  * number that overflows. CONTENT_OBJECT gives *JSON, to be freed with json_decref; CONTENT_INVALID
  * fills *VERDICT. Thread-safe. */
@@ -33,6 +37,10 @@ enum content_result content_parse(const char *body, size_t length, json_t **json
  * rendered anew before it is kept. */
 bool content_has_escaped_name(const char *body, size_t length);
 
+/* The content of JSON, parsed from LENGTH bytes, as text without white space: to be freed with free,
+ * or NULL when memory is short. Thread-safe. */
+char *content_render(const json_t *json, size_t length);
+
 /* A keyed hash (SipHash-2-4 over the values, sums over the members): equal content has equal
  * hashes; different content may, so compare. Thread-safe. */
 uint64_t content_hash(const json_t *json, const unsigned char key[CONTENT_KEY_SIZE]);
@@ -40,7 +48,8 @@ uint64_t content_hash(const json_t *json, const unsigned char key[CONTENT_KEY_SI
 /* The same hash for a string alone. */
 uint64_t content_hash_string(const char *string, const unsigned char key[CONTENT_KEY_SIZE]);
 
-/* Whether LENGTH bytes of a body kept earlier have the content of JSON. Thread-safe. */
-bool content_equals(const json_t *json, const char *body, size_t length);
+/* Whether LENGTH bytes of a body kept earlier have the content of JSON: 1 or 0, or -1 when memory
+ * is short. Thread-safe. */
+int content_equals(const json_t *json, const char *body, size_t length);
 
 #endif

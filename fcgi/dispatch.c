@@ -79,7 +79,7 @@ static int render(struct record *record)
 {
     if (!content_has_escaped_name(record->body, record->body_length))
         return 0;
-    record->rendered = json_dumps(record->json, JSON_COMPACT);
+    record->rendered = content_render(record->json, record->body_length);
     return record->rendered != NULL ? 0 : -1;
 }
 

@@ -146,6 +146,16 @@ static enum request_body judge_body(const struct request *request, const struct 
                : REQUEST_BODY_INCOMPLETE;
 }
 
+/* Whether libfcgi will get the memory that it takes for such a request: some 40 KiB, and a copy of
+ * each parameter. It ends the process where it gets none. */
+static bool is_memory_left(const struct gather *gather)
+{
+    void *volatile memory = malloc(((size_t)64 << 10) + 24 * gather->params.length);
+    bool left = memory != NULL;
+    free(memory);
+    return left;
+}
+
 int request_read(struct request *request, struct request_file *file, const struct gather *gather,
                  struct fault *fault)
 {
@@ -154,6 +164,8 @@ int request_read(struct request *request, struct request_file *file, const struc
         if (request_file_open(file, fault) != 0)
             return -1;
     }
+    if (!is_memory_left(gather))
+        return fault_set(fault, "out of memory");
     lay_out(file, gather);
     FCGX_InitRequest(&request->fcgx, -1, 0);
     if (lseek(file->fd, 0, SEEK_SET) != 0)

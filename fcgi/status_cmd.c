@@ -2,6 +2,7 @@
  */
 #include "config.h"
 
+#include "content.h"
 #include "dispatch.h"
 #include "moment.h"
 #include "options.h"
@@ -294,6 +295,7 @@ static int run(const struct options *options, int argc, char **argv)
 int main(int argc, char **argv)
 {
     umask(0027);
+    content_init();
     int words = 1; /* where the command begins */
     while (words < argc && strncmp(argv[words], "--", 2) == 0)
         words += strcmp(argv[words], "--state") == 0 && words + 1 < argc ? 2 : 1;

@@ -160,8 +160,12 @@ static int find_same(struct store *store, struct record *record, const struct pl
     int found = 0, step;
     while (found == 0 && (step = sqlite3_step(find)) == SQLITE_ROW) {
         const char *body = (const char *)sqlite3_column_text(find, 2);
-        if (body == NULL ||
-            !content_equals(record->json, body, (size_t)sqlite3_column_bytes(find, 2)))
+        int equal = body == NULL
+                        ? -1
+                        : content_equals(record->json, body, (size_t)sqlite3_column_bytes(find, 2));
+        if (equal < 0)
+            found = fault_set(fault, "cannot look at a notification: out of memory");
+        if (equal <= 0)
             continue;
         if (!is_of_upgrade(record) &&
             !is_within(store->config.repeat_window_ms, record->received_ms,

@@ -125,8 +125,9 @@ static int uncount_move(struct store *store, struct store_tally *tally,
     if (sqlite3_step(read) == SQLITE_ROW)
         result = store_tally_move(tally, store_column_text(read, 0), store_column_text(read, 1),
                                   upgrade->state, -1, fault);
-    else
-        store_fault(store->db, fault, "cannot look up an upgrade's versions");
+    /* A text for which there was no memory reads as none. */
+    if (result != 0 || sqlite3_errcode(store->db) == SQLITE_NOMEM)
+        result = store_fault(store->db, fault, "cannot look up an upgrade's versions");
     sqlite3_reset(read);
     return result;
 }

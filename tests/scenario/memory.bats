@@ -35,6 +35,7 @@ def disarm():
 
 
 def body():
+    """A body that was not sent before; for some kinds, behind another that it follows."""
     text = fcgi_peer.notification(kind)
     if kind == "quarantine":
         return text.replace(b"swUpgradeResultNotify", b"unknown")
@@ -42,6 +43,10 @@ def body():
         return text.replace(b'"resultDesc"', b'"result\\u0044esc"')
     if kind == "large":
         return text.replace(b'"description": ""', b'"description": "' + b"x" * 300000 + b'"')
+    if kind == "second":  # another result of the same upgrade
+        ask(text.replace(b"SUCCESS", b"FAIL").replace(b'"errorCode": ""', b'"errorCode": "4"'))
+    if kind == "repeat":
+        ask(text)
     return text
 
 
@@ -56,12 +61,13 @@ def ask(text):
 
 for _ in range(5):
     ask(body())
-most = 0
-for _ in range(5):
+counts = []
+for _ in range(9):
+    text = body()
     arm(0, 0)
-    fcgi_peer.post(where, body(), 10)
-    time.sleep(0.05)
-    most = max(most, disarm()[0])
+    fcgi_peer.post(where, text, 10)
+    counts.append(disarm()[0])
+most = sorted(counts)[4]  # in others the upkeep may have taken some as well
 answers = collections.Counter()
 tried = failed = 0
 for first in range(1, most + 1, int(stride)):
@@ -80,7 +86,8 @@ for first in range(1, most + 1, int(stride)):
         if kind == "quarantine":
             assert result in (None, "quarantined") and again == "quarantined", (result, again)
         elif answer.status == 200:
-            assert (result, again) == ("stored", "repeated"), (first, result, again)
+            assert result == ("repeated" if kind == "repeat" else "stored"), (first, result)
+            assert again == "repeated", (first, again)
 print(json.dumps({"allocations": most, "tried": tried, "failed": failed, "answers": answers}))
 PYTHON
 }
@@ -93,14 +100,14 @@ PYTHON
     preload memory "MEMORY_CONTROL=$T/memory"
     receiver_start --workers 2
     pid=$(receiver_pid)
-    for kind in result quarantine escaped large; do
+    for kind in result second repeat quarantine escaped large; do
         fail_allocations "$kind" "$stride" || fail "$kind: $(<"$T/allocations.out")"
         cat "$T/allocations.out"
         equal "process id" "$(receiver_pid)" "$pid"
-        jq -e '.allocations > 20 and .failed >= .tried * 0.8 and (.answers["503"] // 0) > 0' \
+        jq -e '.allocations > 20 and .failed >= .tried * 0.7 and (.answers["503"] // 0) > 0' \
             "$T/allocations.out" >/dev/null || fail "nothing failed: $(<"$T/allocations.out")"
         if [[ $kind != quarantine ]]; then
-            kept=$(sql "SELECT count(*), count(DISTINCT deviceId) FROM notifications WHERE deviceId LIKE '$kind-%'")
+            kept=$(sql "SELECT count(*), count(DISTINCT body) FROM notifications WHERE deviceId LIKE '$kind-%'")
             equal "kept twice" "${kept#*|}" "${kept%|*}"
         fi
     done
