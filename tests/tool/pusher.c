@@ -42,6 +42,7 @@ static const char usage[] =
     "  --repeats N        repeats of notifications already sent (0)\n"
     "  --connections N    kept connections (64)\n"
     "  --seed N           another campaign (1)\n"
+    "  --fresh            a new connection for each send\n"
     "  --rate N           sends a second (as fast as it goes)\n"
     "  --deadline SECONDS when to give up what is not answered 200 (600)\n"
     "  --ledger FILE      write what was answered, a line per index\n"
@@ -93,6 +94,9 @@ static int take_option(struct request *request, int option, const char *value)
         return take_unsigned(value, 1, 4096, &plan->connections);
     case 'd':
         return take_unsigned(value, 1, 86400, &plan->deadline_s);
+    case 'f':
+        plan->fresh = true;
+        return 0;
     case 'p':
         request->print = true;
         return take_number(value, INT64_MAX, &request->print_index);
@@ -106,12 +110,19 @@ static int take_option(struct request *request, int option, const char *value)
 static int take_options(struct request *request, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"url", required_argument, NULL, 'u'},     {"cacert", required_argument, NULL, 'a'},
-        {"count", required_argument, NULL, 'n'},   {"repeats", required_argument, NULL, 'r'},
-        {"seed", required_argument, NULL, 's'},    {"connections", required_argument, NULL, 'c'},
-        {"rate", required_argument, NULL, 't'},    {"deadline", required_argument, NULL, 'd'},
-        {"ledger", required_argument, NULL, 'l'},  {"print", required_argument, NULL, 'p'},
-        {"variant", required_argument, NULL, 'v'}, {NULL, 0, NULL, 0},
+        {"url", required_argument, NULL, 'u'},
+        {"cacert", required_argument, NULL, 'a'},
+        {"count", required_argument, NULL, 'n'},
+        {"repeats", required_argument, NULL, 'r'},
+        {"seed", required_argument, NULL, 's'},
+        {"connections", required_argument, NULL, 'c'},
+        {"rate", required_argument, NULL, 't'},
+        {"deadline", required_argument, NULL, 'd'},
+        {"ledger", required_argument, NULL, 'l'},
+        {"print", required_argument, NULL, 'p'},
+        {"variant", required_argument, NULL, 'v'},
+        {"fresh", no_argument, NULL, 'f'},
+        {NULL, 0, NULL, 0},
     };
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)

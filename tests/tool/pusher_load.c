@@ -80,6 +80,7 @@ static int open_sender(struct load *load, struct sender *sender)
     curl_easy_setopt(easy, CURLOPT_TIMEOUT, TIMEOUT_S);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, load->plan->fresh ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     if (load->plan->cacert != NULL)
         curl_easy_setopt(easy, CURLOPT_CAINFO, load->plan->cacert);

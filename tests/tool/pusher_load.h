@@ -15,6 +15,7 @@ struct load_plan {
     uint64_t repeats;   /* of notifications already sent */
     uint64_t seed;
     uint64_t rate; /* sends a second; 0: as fast as it goes */
+    bool fresh;    /* each send on a new connection */
     unsigned connections;
     unsigned deadline_s;               /* what is not answered 200 by then is given up */
     const volatile sig_atomic_t *stop; /* once set, nothing more is sent */
