@@ -188,6 +188,44 @@ PYTHON
     receiver_stop
 }
 
+@test "a slow reader of stdout delays nothing, and loses whole lines only" {
+    # A reader that takes a little each moment, far less than comes: answers come as before, each line it reads is whole and in order, and what it did not get is counted.
+    mkfifo "$T/stdout"
+    exec {reader}<>"$T/stdout"
+    RECEIVER_STDOUT=$T/stdout receiver_start
+    background slow "$PYTHON" -c '
+import os, sys, time
+
+source = os.open(sys.argv[1], os.O_RDONLY)
+while data := os.read(source, 32768):
+    sys.stdout.buffer.write(data)
+    sys.stdout.flush()
+    if not os.path.exists(sys.argv[2]):
+        time.sleep(0.1)
+' "$T/stdout" "$T/hurry"
+    notification description@<(head -c 700000 /dev/zero | tr '\0' x) >"$T/large.json"
+    local i dropped
+    for ((i = 1; i <= 25; i++)); do
+        sed "s/device-1/large-$i/" "$T/large.json" >"$T/body.json"
+        send_body "$T/body.json"
+        answered 200 stored
+        ((answer_ms < 1000)) || fail "answer $i took $answer_ms ms"
+    done
+    wait_for 3 status_is '.log.linesDropped > 0'
+    touch "$T/hurry"
+    exec {reader}>&-
+    LOG=$T/slow.out
+    send deviceId=after
+    wait_for_log '.event == "notification" and .body.deviceId == "after"'
+    receiver_stop
+    wait_for_log '.event == "stop"'
+    equal "whole lines" "$(tail -c 1 "$LOG" | od -An -tx1 | tr -d ' ')" 0a
+    dropped=$(log_lines '.event == "linesDropped"' | jq -s 'map(.lines) | add')
+    ((dropped > 0)) || fail "nothing was dropped"
+    equal "told and dropped" "$(($(log_count '.event == "notification"') + dropped))" 26
+    equal "in seq order" "$(log_lines '.event == "notification"' | jq -s 'map(.seq) | . == (sort | unique)')" true
+}
+
 @test "a stdout that is closed, full or gone delays nothing" {
     # Started with a closed stdout, on a full device, or with a reader that goes away, the receiver answers as ever and writes nothing elsewhere.
     local how
