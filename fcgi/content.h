@@ -37,8 +37,8 @@ enum content_result content_parse(const char *body, size_t length, json_t **json
  * rendered anew before it is kept. */
 bool content_has_escaped_name(const char *body, size_t length);
 
-/* The content of JSON, parsed from LENGTH bytes, as text without white space: to be freed with free,
- * or NULL when memory is short. Thread-safe. */
+/* The content of JSON, parsed from LENGTH bytes, as text without white space: to be freed with
+ * free, or NULL when memory is short. Thread-safe. */
 char *content_render(const json_t *json, size_t length);
 
 /* A keyed hash (SipHash-2-4 over the values, sums over the members): equal content has equal

@@ -65,12 +65,12 @@ disk_works() {
 }
 
 @test "a disk that fails now and then under load" {
-    # Under load over HTTPS writes, syncs and more fail for moments, ten times: every notification answered 200 is kept once, no answer is another than 200 and 503, the books add up.
+    # Under load over HTTPS writes, syncs and more fail for moments, six times: every notification answered 200 is kept once, no answer is another than 200 and 503, the books add up.
     receiver_start
     nginx_start
-    push_behind --count 4000 --repeats 400 --connections 32 --rate 250 --deadline 120 --ledger "$T/ledger"
+    push_behind --count 2500 --repeats 250 --connections 32 --rate 250 --deadline 120 --ledger "$T/ledger"
     local hows=('write EIO' 'sync EIO once' 'write ENOSPC' 'all EROFS' 'sync EIO') i how
-    for ((i = 0; i < 10; i++)); do
+    for ((i = 0; i < 6; i++)); do
         how=${hows[i % ${#hows[@]}]}
         # shellcheck disable=SC2086 # words of the call
         disk_fails $how

@@ -2,7 +2,7 @@
 # Memory that runs out, and memory that is taken: no answer lies, nothing ends the process, and it stays
 # within a bound whatever the connections and the history.
 #
-# UPGRADE_RECEIVER_TEST_FULL=1 fails each allocation, not each fourth, and keeps a million
+# UPGRADE_RECEIVER_TEST_FULL=1 fails each allocation, not each sixth, and keeps a million
 # notifications, not 30,000.
 
 # lib.bash clears the environment of the receiver's options, and of this with them.
@@ -94,7 +94,7 @@ PYTHON
 
 @test "each allocation of a request that fails" {
     # Each allocation that a request takes fails, alone and with all behind it: it is answered 200 and kept, or 503, or sent away unanswered, never told a lie; the process goes on, and the books add up.
-    local kind pid stride=4 kept
+    local kind pid stride=6 kept
     if [[ $TEST_FULL == 1 ]]; then stride=1; fi
     head -c 40 /dev/zero >"$T/memory"
     preload memory "MEMORY_CONTROL=$T/memory"

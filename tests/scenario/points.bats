@@ -43,7 +43,7 @@ kill_at() {
     local point killed=0
     receiver_start --restart
     nginx_start
-    push_behind --count 6000 --repeats 600 --rate 400 --connections 32 --deadline 200 --ledger "$T/ledger"
+    push_behind --count 5000 --repeats 500 --rate 500 --connections 32 --deadline 200 --ledger "$T/ledger"
     while read -r point; do
         case $point in
         delivered | cursor_moved | store_made | *migrat*) continue ;;
@@ -53,8 +53,8 @@ kill_at() {
     done < <(points)
     push_end
     equal "killed" "$killed" 14
-    equal "ledger" "$(($(wc -l <"$T/ledger") - 1))" 6000
-    equal "kept" "$(sql 'SELECT count(*), count(DISTINCT seq), max(seq) FROM notifications')" "6000|6000|6000"
+    equal "ledger" "$(($(wc -l <"$T/ledger") - 1))" 5000
+    equal "kept" "$(sql 'SELECT count(*), count(DISTINCT seq), max(seq) FROM notifications')" "5000|5000|5000"
     books_match_ledger "$T/ledger"
     books_add_up
     status_matches_books
