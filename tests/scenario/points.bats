@@ -170,3 +170,27 @@ PYTHON
             "UPDATE notification SET deliveries = 1; UPDATE totals SET repeats = 0"
     done
 }
+
+@test "SIGKILL while quarantine is read again keeps each body in one place" {
+    # The operator's command, killed at each step of taking a body out of quarantine, leaves it in quarantine or in the books, whole, and never in both.
+    local point id=0 kept status operator=$POINTS_BUILD/fcgi/upgrade-status
+    receiver_start --app-id another
+    for point in begun put before_commit after_commit; do
+        id=$((id + 1))
+        send "deviceId=$point"
+        answered 200 quarantined
+        touch "$FAULT_POINTS/$point"
+        status=0
+        "$operator" --state "$T/state" quarantine retry "$id" >"$T/retry.out" 2>&1 || status=$?
+        equal "exit status at $point" "$status" 137
+        kept=$(sql "SELECT (SELECT count(*) FROM quarantine WHERE id = $id) ||
+            (SELECT count(*) FROM notifications WHERE deviceId = '$point')")
+        if [[ $point == after_commit ]]; then equal "at $point" "$kept" 01; else equal "at $point" "$kept" 10; fi
+        "$operator" --state "$T/state" quarantine retry "$id" >"$T/retry.out" 2>&1 || true
+        equal "kept" "$(sql "SELECT count(*) FROM notifications WHERE deviceId = '$point'")" 1
+        equal "body" "$(sql "SELECT body FROM notifications WHERE deviceId = '$point'")" "$(<"$T/sent.json")"
+    done
+    equal "held" "$(sql 'SELECT count(*) FROM quarantine')" 0
+    books_add_up
+    status_matches_books
+}
