@@ -21,8 +21,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Pause between two tries, about what a short transaction takes. */
-#define TRY_AGAIN_US 500
+/* Pause of the first in line between two tries, and of each place behind it how much longer: about
+ * what short transactions take. */
+#define TRY_AGAIN_US 250
 
 /* Places in the line. */
 #define PLACES 16
@@ -78,7 +79,7 @@ static void leave_place(const struct store *store, int place)
 
 static int lock_until(const struct store *store, int place, int64_t until_ms, struct fault *fault)
 {
-    const struct timespec pause = {.tv_nsec = TRY_AGAIN_US * 1000};
+    const struct timespec pause = {.tv_nsec = TRY_AGAIN_US * 1000L * (place + 2)};
     while (lock(store, place) != 0) {
         if (errno != EWOULDBLOCK && errno != EACCES && errno != EINTR)
             return fault_set_errno(fault, errno, "cannot lock the store");

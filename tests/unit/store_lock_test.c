@@ -6,9 +6,11 @@
 #include "store_sqlite.h"
 #include "support.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define STORES 5
 
@@ -22,8 +24,7 @@ struct visitor {
     struct stage *stage;
     struct store *store;
     pthread_t thread;
-    int place;     /* how many came before; -1: not in time */
-    int linger_ms; /* how long it stays */
+    int place; /* how many came before; -1: not in time */
 };
 
 static int open_stage(void **state)
@@ -56,16 +57,35 @@ static void *visit(void *argument)
     visitor->place = -1;
     if (store_lock_take(visitor->store, NULL) == 0) {
         visitor->place = atomic_fetch_add(&visitor->stage->came, 1);
-        support_sleep_ms(visitor->linger_ms);
         store_lock_release(visitor->store);
     }
     return NULL;
 }
 
-static void begin_visit(struct visitor *visitor, struct stage *stage, size_t index)
+/* Whether the place in line with this number, a byte of turn.lock, is taken. */
+struct place {
+    struct stage *stage;
+    int number;
+};
+
+static bool is_taken(void *what)
 {
-    *visitor = (struct visitor){.stage = stage, .store = stage->stores[index], .linger_ms = 5};
+    const struct place *place = what;
+    struct flock byte = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = place->number, .l_len = 1};
+    int fd = open(support_path(place->stage->folder, "turn.lock"), O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(fcntl(fd, F_OFD_GETLK, &byte), 0);
+    close(fd);
+    return byte.l_type != F_UNLCK;
+}
+
+/* Starts a visitor and waits until it has taken its place, that with number PLACE. */
+static void begin_visit(struct visitor *visitor, struct stage *stage, size_t index, int place)
+{
+    *visitor = (struct visitor){.stage = stage, .store = stage->stores[index]};
     assert_int_equal(pthread_create(&visitor->thread, NULL, visit, visitor), 0);
+    assert_true(support_wait_until(is_taken, &(struct place){.stage = stage, .number = place}));
 }
 
 static void writers_come_in_the_order_in_which_they_stand_in_line(void **state)
@@ -76,8 +96,7 @@ static void writers_come_in_the_order_in_which_they_stand_in_line(void **state)
         atomic_store(&stage->came, 0);
         assert_int_equal(store_lock_take(stage->stores[0], NULL), 0);
         for (size_t i = 1; i < STORES; i++) {
-            begin_visit(&visitors[i], stage, i);
-            support_sleep_ms(40);
+            begin_visit(&visitors[i], stage, i, (int)i - 1);
         }
         store_lock_release(stage->stores[0]);
         for (size_t i = 1; i < STORES; i++)
@@ -92,8 +111,7 @@ static void a_writer_that_has_just_written_goes_to_the_end_of_the_line(void **st
     struct stage *stage = *state;
     struct visitor visitor;
     assert_int_equal(store_lock_take(stage->stores[0], NULL), 0);
-    begin_visit(&visitor, stage, 1);
-    support_sleep_ms(40);
+    begin_visit(&visitor, stage, 1, 0);
     store_lock_release(stage->stores[0]);
     assert_int_equal(store_lock_take(stage->stores[0], NULL), 0);
     assert_int_equal(atomic_load(&stage->came), 1);
@@ -108,7 +126,7 @@ static void one_that_is_stopped_costs_the_others_a_bounded_wait(void **state)
     struct visitor visitor;
     assert_int_equal(store_lock_take(stage->stores[0], NULL), 0);
     int64_t began_ms = moment_monotonic_ms();
-    begin_visit(&visitor, stage, 1);
+    begin_visit(&visitor, stage, 1, 0);
     assert_int_equal(store_lock_take(stage->stores[2], &fault), -1);
     int64_t took_ms = moment_monotonic_ms() - began_ms;
     support_assert_fault(&fault, "another receiver has held the store");
