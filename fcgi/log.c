@@ -273,11 +273,15 @@ void log_lines(struct log *log, const struct text *text, size_t lines)
     monitor_leave(&log->monitor);
 }
 
-void log_begin(struct text *text, const char *event)
+void log_begin_at(struct text *text, int64_t at_ms, const char *event)
 {
     char time[MOMENT_TEXT_SIZE];
-    text_addf(text, "{\"time\":\"%s\",\"event\":\"%s\"", moment_format(moment_now_ms(), time),
-              event);
+    text_addf(text, "{\"time\":\"%s\",\"event\":\"%s\"", moment_format(at_ms, time), event);
+}
+
+void log_begin(struct text *text, const char *event)
+{
+    log_begin_at(text, moment_now_ms(), event);
 }
 
 void log_end(struct text *text)

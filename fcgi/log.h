@@ -8,6 +8,8 @@
 #include "metrics.h"
 #include "text.h"
 
+#include <stdint.h>
+
 /* Bytes that may wait for a slow reader before lines are dropped. */
 #define LOG_WAITING_MAX ((size_t)8 << 20)
 
@@ -34,9 +36,10 @@ const char *log_warning(const struct log *log);
  * lock. Does nothing where LOG is NULL. */
 void log_lines(struct log *log, const struct text *text, size_t lines);
 
-/* Begins a line in TEXT: time and event, an open object that log_end closes. The caller adds
- * members, each led by a comma. */
+/* Begins a line in TEXT: time (now, or AT_MS) and event, an open object that log_end closes. The
+ * caller adds members, each led by a comma. */
 void log_begin(struct text *text, const char *event);
+void log_begin_at(struct text *text, int64_t at_ms, const char *event);
 
 /* Ends the line begun in TEXT. */
 void log_end(struct text *text);

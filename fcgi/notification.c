@@ -83,3 +83,12 @@ void notification_add_log_line(const struct record *record, struct text *text)
     text_add_json_line(text, body, length);
     log_end(text);
 }
+
+void notification_add_kept_line(int64_t seq, int64_t received_ms, const char *body, size_t length,
+                                struct text *text)
+{
+    log_begin_at(text, received_ms, "notification");
+    text_addf(text, ",\"seq\":%lld,\"repeat\":false,\"body\":", (long long)seq);
+    text_add_json_line(text, body, length);
+    log_end(text);
+}

@@ -23,4 +23,9 @@ void notification_read_result(struct record *record,
 /* Appends the log line of a record that the store has kept. Thread-safe. */
 void notification_add_log_line(const struct record *record, struct text *text);
 
+/* Appends the log line of a notification that the store has kept as SEQ, with the time when it was
+ * received. Thread-safe. */
+void notification_add_kept_line(int64_t seq, int64_t received_ms, const char *body, size_t length,
+                                struct text *text);
+
 #endif

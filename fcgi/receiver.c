@@ -112,11 +112,8 @@ static int refuse_start(void)
 
 static int new_store(const struct options *options, struct store **store, struct fault *fault)
 {
-    const struct store_config config = {.folder = options->state,
-                                        .quarantine_max = options->quarantine_max,
-                                        .quarantine_bytes = options->quarantine_bytes,
-                                        .repeat_window_ms = (int64_t)options->repeat_window_s *
-                                                            1000};
+    struct store_config config;
+    options_store_config(options, &config);
     return store_new(store, &config, fault);
 }
 

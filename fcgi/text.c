@@ -5,7 +5,6 @@
 
 #include <sodium.h>
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,9 +114,9 @@ bool text_is_utf8(const char *bytes, size_t length)
     return true;
 }
 
-/* Code point of the SIZE bytes of one valid character. */
-static uint32_t decode(const unsigned char *b, size_t size)
+uint32_t text_code_point(const char *bytes, size_t size)
 {
+    const unsigned char *b = (const unsigned char *)bytes;
     switch (size) {
     case 1:
         return b[0];
@@ -131,10 +130,9 @@ static uint32_t decode(const unsigned char *b, size_t size)
     }
 }
 
-/* Whether a log reader or terminal may take the character for more than itself: C0, DEL and C1
- * controls, line and paragraph separators, bidirectional overrides, the byte order mark. */
-static bool is_unsafe(uint32_t c)
+bool text_is_unsafe(uint32_t code_point)
 {
+    uint32_t c = code_point;
     return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x061C || c == 0x200E || c == 0x200F ||
            (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
 }
@@ -152,9 +150,9 @@ static void add_safe(struct text *text, const char *bytes, size_t length, bool s
             continue;
         }
         size_t size = text_utf8_length(bytes + i, length - i);
-        uint32_t point = size == 0 ? 0xFFFD : decode((const unsigned char *)bytes + i, size);
+        uint32_t point = size == 0 ? 0xFFFD : text_code_point(bytes + i, size);
         bool quote = string && (c == '"' || c == '\\');
-        if (size > 0 && !quote && !is_unsafe(point)) {
+        if (size > 0 && !quote && !text_is_unsafe(point)) {
             i += size;
             continue;
         }

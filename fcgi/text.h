@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Bytes being built. Zero-initialize; release with text_release. When memory runs out FAILED is
  * set, LENGTH stays at what is whole, and every later call does nothing: check once at the end. */
@@ -44,6 +45,14 @@ size_t text_utf8_length(const char *bytes, size_t length);
 
 /* Whether all LENGTH bytes are valid UTF-8. */
 bool text_is_utf8(const char *bytes, size_t length);
+
+/* The code point of the SIZE bytes of one valid character, as text_utf8_length found it. */
+uint32_t text_code_point(const char *bytes, size_t size);
+
+/* Whether a log reader or terminal may take the character for more than itself: C0, DEL and C1
+ * controls, line and paragraph separators, bidirectional marks and overrides, the byte order mark.
+ */
+bool text_is_unsafe(uint32_t code_point);
 
 /* Appends LENGTH bytes in base64 (RFC 4648, with padding). */
 void text_add_base64(struct text *text, const char *bytes, size_t length);

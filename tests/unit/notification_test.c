@@ -125,6 +125,18 @@ static void a_body_for_the_log_alone_that_is_no_text_is_in_it_as_base64(void **s
                                            "\"w\\\"hy\",\"bodyBase64\":\"//4A\"}\n");
 }
 
+static void a_line_out_of_the_store_is_the_line_of_the_log(void **state)
+{
+    static const char body[] = "{ \"b\":1.50,\r\n\"a\":\"\x7F\" }";
+    struct text line = {0};
+    notification_add_kept_line(12, INT64_C(1767323045678), body, sizeof body - 1, &line);
+    text_add(&line, "", 1);
+    assert_string_equal(line.bytes, "{\"time\":\"2026-01-02T03:04:05.678Z\",\"event\":"
+                                    "\"notification\",\"seq\":12,\"repeat\":false,\"body\":"
+                                    "{ \"b\":1.50,\"a\":\"\\u007f\" }}\n");
+    text_release(&line);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +145,7 @@ int main(void)
         cmocka_unit_test(a_stored_notification_shows_every_member_as_it_came),
         cmocka_unit_test(a_notification_kept_in_another_spelling_shows_that),
         cmocka_unit_test(a_repeat_shows_the_number_it_repeats_and_its_deliveries),
+        cmocka_unit_test(a_line_out_of_the_store_is_the_line_of_the_log),
         cmocka_unit_test(a_quarantined_body_is_told_by_its_number_alone),
         cmocka_unit_test(a_body_for_the_log_alone_is_in_it),
         cmocka_unit_test(a_body_for_the_log_alone_that_is_no_text_is_in_it_as_base64),

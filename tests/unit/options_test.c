@@ -364,11 +364,25 @@ static void releasing_nothing_is_safe(void **state)
     options_release(&options);
 }
 
+static void the_stores_part_is_the_stores_configuration(void **state)
+{
+    struct options options = read_right(WORDS("--state", "/s", "--quarantine-max", "3",
+                                              "--quarantine-bytes", "4", "--repeat-window", "5"));
+    struct store_config config;
+    options_store_config(&options, &config);
+    assert_string_equal(config.folder, "/s");
+    assert_int_equal(config.quarantine_max, 3);
+    assert_int_equal(config.quarantine_bytes, 4);
+    assert_int_equal(config.repeat_window_ms, 5000);
+    options_release(&options);
+}
+
 #define CLEAN(test) cmocka_unit_test_setup_teardown(test, setup, setup)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        CLEAN(the_stores_part_is_the_stores_configuration),
         CLEAN(there_are_defaults),
         CLEAN(every_option_is_taken_from_the_command_line),
         CLEAN(every_option_is_taken_from_the_environment),
