@@ -1,317 +1,269 @@
-/* status_cmd: upgrade-status, the operator's command on the store of a running or stopped receiver.
+/* status_cmd: upgrade-status, the operator's command on the store of a running or stopped receiver:
+ * reads the command line along the table of commands, and runs one.
  */
 #include "config.h"
 
+#include "status_cmd.h"
+
 #include "content.h"
-#include "dispatch.h"
 #include "moment.h"
-#include "options.h"
-#include "store.h"
-#include "text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#define EXIT_UNUSABLE 1 /* the store */
-#define EXIT_USAGE 2    /* the command line */
-
-/* Bodies read from quarantine at a time. */
-#define CHUNK_MAX 64
-
-/* Bodies that can be named in one command. */
-#define IDS_MAX 1000
-
-/* What a command works on: the words behind its own. */
-struct invocation {
-    const struct options *options;
-    const int64_t *ids; /* that were named */
-    size_t ids_length;
-    struct store_reader *reader;
-};
+#include <unistd.h>
 
 static int complain(int code, const struct fault *fault)
 {
-    fprintf(stderr, "upgrade-status: %s\n", fault->text);
+    fprintf(stderr, STATUS_PROGRAM ": %s\n", fault->text);
     return code;
 }
 
-static int print(struct text *text)
-{
-    size_t written = text->failed ? 0 : fwrite(text->bytes, 1, text->length, stdout);
-    int result = !text->failed && written == text->length ? 0 : -1;
-    text_release(text);
-    return result;
-}
-
-static void add_member(struct text *text, const char *name, const char *value)
-{
-    text_addf(text, ",\"%s\":", name);
-    text_add_json_string(text, value, strlen(value));
-}
-
-static int read_id(const char *word, int64_t *id, struct fault *fault)
-{
-    char *end;
-    errno = 0;
-    long long number = strtoll(word, &end, 10);
-    if (word[0] < '0' || word[0] > '9' || *end != '\0' || errno != 0 || number == 0)
-        return fault_set(fault, "%s: not a number from quarantine", word);
-    *id = number;
-    return 0;
-}
-
-/* Calls EACH for every body in quarantine, or for the one numbered ONLY when that is not 0. */
-static int walk_quarantine(struct invocation *invocation, int64_t only,
-                           int (*each)(void *context, const struct store_quarantined *body,
-                                       struct fault *fault),
-                           void *context, struct fault *fault)
-{
-    struct store_quarantined bodies[CHUNK_MAX];
-    int64_t after = only != 0 ? only - 1 : 0;
-    size_t count, found = 0;
-    int result = 0;
-    do {
-        if (store_read_quarantined(invocation->reader, after, bodies, only != 0 ? 1 : CHUNK_MAX,
-                                   &count, fault) != 0)
-            return -1;
-        for (size_t i = 0; i < count && result == 0; i++) {
-            after = bodies[i].id;
-            if (only != 0 && bodies[i].id != only)
-                continue;
-            found++;
-            result = each(context, &bodies[i], fault);
-        }
-        store_quarantined_release(bodies, count);
-    } while (result == 0 && count > 0 && only == 0);
-    if (result == 0 && only != 0 && found == 0)
-        return fault_set(fault, "%lld is not in quarantine", (long long)only);
-    return result;
-}
-
-static int list_one(void *context, const struct store_quarantined *body, struct fault *fault)
-{
-    (void)context;
-    char time[MOMENT_TEXT_SIZE];
-    struct text line = {0};
-    text_addf(&line, "{\"id\":%lld,\"receivedAt\":\"%s\",\"bytes\":%zu", (long long)body->id,
-              moment_format(body->received_ms, time), body->body_length);
-    add_member(&line, "reason", body->reason);
-    if (body->pointer[0] != '\0')
-        add_member(&line, "pointer", body->pointer);
-    text_add_string(&line, "}\n");
-    return print(&line) == 0 ? 0 : fault_set(fault, "cannot write to stdout");
-}
-
-static int quarantine_list(struct invocation *invocation, struct fault *fault)
-{
-    return walk_quarantine(invocation, 0, list_one, NULL, fault);
-}
-
-static int show_one(void *context, const struct store_quarantined *body, struct fault *fault)
-{
-    (void)context;
-    return fwrite(body->body, 1, body->body_length, stdout) == body->body_length
-               ? 0
-               : fault_set(fault, "cannot write to stdout");
-}
-
-static int quarantine_show(struct invocation *invocation, struct fault *fault)
-{
-    return walk_quarantine(invocation, invocation->ids[0], show_one, NULL, fault);
-}
-
-static const char *outcome_word(const struct record *record)
-{
-    switch (record->outcome) {
-    case RECORD_STORED:
-        return "stored";
-    case RECORD_REPEATED:
-        return "repeated";
-    case RECORD_GONE:
-        return "gone";
-    default:
-        return "quarantined";
-    }
-}
-
-static int report_retry(const struct record *record, struct fault *fault)
-{
-    struct text line = {0};
-    text_addf(&line, "{\"id\":%lld,\"result\":\"%s\"", (long long)record->requeue_id,
-              outcome_word(record));
-    if (record->seq != 0)
-        text_addf(&line, ",\"seq\":%lld", (long long)record->seq);
-    if (record->meaning == RECORD_QUARANTINE) {
-        add_member(&line, "reason", record->verdict.reason);
-        if (record->verdict.pointer[0] != '\0')
-            add_member(&line, "pointer", record->verdict.pointer);
-    }
-    text_add_string(&line, "}\n");
-    return print(&line) == 0 ? 0 : fault_set(fault, "cannot write to stdout");
-}
-
-/* What retry_one needs beside the body. */
-struct retry {
-    struct store *store;
-    bool named; /* the operator named this body */
+/* A command line taken apart: the words in their order, and the options, which take a command to be
+ * understood. */
+struct line {
+    const char *words[STATUS_WORDS_MAX + 2];
+    size_t words_length;
 };
 
-/* Reads a body again; what is a notification now moves from quarantine into the books, in one
- * transaction, as one received when it was. Its appId may not be among the accepted ones: only an
- * operator who names the body overrides that. */
-static int retry_one(void *context, const struct store_quarantined *body, struct fault *fault)
+static const struct status_option *find_option(const char *word, size_t length)
 {
-    const struct retry *retry = context;
-    if (!retry->named && strcmp(body->reason, DISPATCH_APP_NOT_ACCEPTED) == 0)
-        return 0;
-    struct record record = {.body = body->body,
-                            .body_length = body->body_length,
-                            .received_ms = body->received_ms,
-                            .requeue_id = body->id};
-    struct record *records[] = {&record};
-    int result = 0;
-    switch (dispatch_read(&record)) {
-    case DISPATCH_NO_MEMORY:
-        result = fault_set(fault, "out of memory");
-        break;
-    case DISPATCH_NOTIFICATION:
-        result = store_keep(retry->store, records, 1, NULL, fault);
-        break;
-    case DISPATCH_QUARANTINE:
-        break;
-    }
-    if (result == 0)
-        result = report_retry(&record, fault);
-    record_release(&record);
-    return result;
-}
-
-static int quarantine_retry(struct invocation *invocation, struct fault *fault)
-{
-    const struct options *options = invocation->options;
-    const struct store_config config = {.folder = options->state,
-                                        .quarantine_max = options->quarantine_max,
-                                        .quarantine_bytes = options->quarantine_bytes,
-                                        .repeat_window_ms = (int64_t)options->repeat_window_s *
-                                                            1000};
-    struct retry retry = {.named = invocation->ids_length > 0};
-    int64_t version;
-    /* A store is not made where there is none: the folder is a wrong one. */
-    if (store_read_version(invocation->reader, &version, fault) != 0)
-        return -1;
-    if (store_new(&retry.store, &config, fault) != 0)
-        return -1;
-    int result = store_open(retry.store, fault);
-    if (result == 0 && !retry.named)
-        result = walk_quarantine(invocation, 0, retry_one, &retry, fault);
-    for (size_t i = 0; result == 0 && i < invocation->ids_length; i++)
-        result = walk_quarantine(invocation, invocation->ids[i], retry_one, &retry, fault);
-    store_free(retry.store);
-    return result;
-}
-
-/* Every command: two words, what follows them, what it does. */
-static const struct command {
-    const char *words[2];
-    const char *arguments;
-    const char *help;
-    int least, most; /* arguments */
-    int (*run)(struct invocation *invocation, struct fault *fault);
-} commands[] = {
-    {{"quarantine", "list"},
-     "",
-     "what is in quarantine, a line of JSON each",
-     0,
-     0,
-     quarantine_list},
-    {{"quarantine", "show"}, "ID", "the body, byte for byte", 1, 1, quarantine_show},
-    {{"quarantine", "retry"},
-     "[ID]...",
-     "read them (or all) again, after a schema was added or corrected",
-     0,
-     IDS_MAX,
-     quarantine_retry},
-};
-
-#define COMMANDS (sizeof commands / sizeof commands[0])
-
-static void print_help(FILE *out)
-{
-    fputs("Usage: upgrade-status [--state DIR] COMMAND\n\n", out);
-    for (size_t i = 0; i < COMMANDS; i++) {
-        char usage[64];
-        snprintf(usage, sizeof usage, "%s %s %s", commands[i].words[0], commands[i].words[1],
-                 commands[i].arguments);
-        fprintf(out, "  %-28s %s\n", usage, commands[i].help);
-    }
-    fputs("\nThe state folder is that of the receiver (UPGRADE_RECEIVER_STATE, or --state).\n"
-          "Exit codes: 0 done, 1 the store cannot be used or the ID is not there, 2 wrong usage.\n",
-          out);
-}
-
-static const struct command *find_command(int argc, char **argv)
-{
-    for (size_t i = 0; i < COMMANDS; i++)
-        if (argc >= 2 && strcmp(argv[0], commands[i].words[0]) == 0 &&
-            strcmp(argv[1], commands[i].words[1]) == 0 && argc - 2 >= commands[i].least &&
-            argc - 2 <= commands[i].most)
-            return &commands[i];
+    const struct status_option *option;
+    for (size_t i = 0; (option = status_option_at(i)) != NULL; i++)
+        if (strlen(option->word) == length && memcmp(option->word, word, length) == 0)
+            return option;
     return NULL;
 }
 
-static int run_command(const struct command *command, struct invocation *invocation)
+/* Takes the option at ARGV[*INDEX], and its value, which may be the argument behind it. */
+static int take_option(struct status_call *call, char **argv, int *index, struct fault *fault)
 {
-    struct fault fault = FAULT_NONE;
-    int result = store_reader_new(&invocation->reader, invocation->options->state, &fault);
-    if (result == 0)
-        result = command->run(invocation, &fault);
-    if (result == 0 && fflush(stdout) != 0)
-        result = fault_set_errno(&fault, errno, "cannot write to stdout");
-    store_reader_free(invocation->reader);
-    return result == 0 ? 0 : complain(EXIT_UNUSABLE, &fault);
+    const char *argument = argv[*index];
+    const char *word = argument + 2;
+    size_t length = strncmp(argument, "--", 2) == 0 ? strcspn(word, "=") : 0;
+    const struct status_option *option = length > 0 ? find_option(word, length) : NULL;
+    if (option == NULL)
+        return fault_set(fault, "%s: no such option", argument);
+    void *member = (char *)call + option->offset;
+    const char *value = word[length] == '=' ? word + length + 1 : NULL;
+    if (option->value == NULL) {
+        if (value != NULL)
+            return fault_set(fault, "--%s: takes no value", option->word);
+        *(bool *)member = true;
+        return 0;
+    }
+    if (value == NULL && (value = argv[++*index]) == NULL)
+        return fault_set(fault, "--%s: takes a value, %s", option->word, option->value);
+    if (*(const char **)member != NULL)
+        return fault_set(fault, "--%s: given twice", option->word);
+    *(const char **)member = value;
+    return 0;
 }
 
-static int run(const struct options *options, int argc, char **argv)
+/* Takes words and options apart; behind -- all are words. */
+static int take_apart(struct status_call *call, struct line *line, char **argv, struct fault *fault)
 {
-    const struct command *command = find_command(argc, argv);
-    if (command == NULL) {
-        print_help(stderr);
-        return EXIT_USAGE;
+    bool only_words = false;
+    for (int i = 1; argv[i] != NULL; i++) {
+        bool is_option = !only_words && argv[i][0] == '-' && argv[i][1] != '\0';
+        if (is_option && strcmp(argv[i], "--") == 0) {
+            only_words = true;
+        } else if (is_option) {
+            if (take_option(call, argv, &i, fault) != 0)
+                return -1;
+        } else if (line->words_length == STATUS_WORDS_MAX) {
+            return fault_set(fault, "more than %d words", STATUS_WORDS_MAX);
+        } else {
+            line->words[line->words_length++] = argv[i];
+        }
     }
-    int64_t ids[IDS_MAX];
-    struct fault fault = FAULT_NONE;
-    struct invocation invocation = {
-        .options = options, .ids = ids, .ids_length = (size_t)(argc - 2)};
-    for (size_t i = 0; i < invocation.ids_length; i++)
-        if (read_id(argv[i + 2], &ids[i], &fault) != 0)
-            return complain(EXIT_USAGE, &fault);
-    return run_command(command, &invocation);
+    return 0;
+}
+
+static bool is_given(const struct status_call *call, const struct status_option *option)
+{
+    const void *member = (const char *)call + option->offset;
+    return option->value == NULL ? *(const bool *)member : *(const char *const *)member != NULL;
+}
+
+/* Finds the command, and sees that it takes what was given. */
+static int understand(struct status_call *call, const struct line *line, struct fault *fault)
+{
+    size_t taken = 0;
+    call->command = status_find_command(line->words, line->words_length, &taken);
+    if (call->command == NULL)
+        return fault_set(fault, "%s%s%s: no such command", line->words[0],
+                         line->words_length > 1 ? " " : "",
+                         line->words_length > 1 ? line->words[1] : "");
+    const struct status_option *option;
+    for (size_t i = 0; (option = status_option_at(i)) != NULL; i++)
+        if (is_given(call, option) && !status_takes(call->command, option))
+            return fault_set(fault, "--%s: not an option of %s %s", option->word,
+                             call->command->words[0], call->command->words[1]);
+    call->words = line->words + taken;
+    call->words_length = line->words_length - taken;
+    if (call->help)
+        return 0;
+    if (call->words_length < call->command->least || call->words_length > call->command->most)
+        return fault_set(fault, "%s %s: takes %s", call->command->words[0], call->command->words[1],
+                         call->command->most > 0 ? call->command->arguments : "no further word");
+    return 0;
+}
+
+static int read_colour(const struct status_call *call, enum term_when *when, struct fault *fault)
+{
+    static const char *const words[] = {
+        [TERM_AUTO] = "auto", [TERM_NEVER] = "never", [TERM_ALWAYS] = "always"};
+    *when = TERM_AUTO;
+    if (call->colour == NULL)
+        return 0;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(call->colour, words[i]) == 0) {
+            *when = (enum term_when)i;
+            return 0;
+        }
+    return fault_set(fault, "--color %s: takes auto, always or never", call->colour);
+}
+
+/* The receiver's options come from the environment, as the receiver's own do. */
+static int read_environment(const struct status_call *call, struct options *options,
+                            struct fault *fault)
+{
+    char program[] = STATUS_PROGRAM, word[] = "--state";
+    char *arguments[] = {program, word, (char *)(uintptr_t)call->state, NULL};
+    if (call->state == NULL)
+        arguments[1] = NULL;
+    return options_read(options, call->state == NULL ? 1 : 3, arguments, fault);
+}
+
+/* Whether the file NAME of the state folder can (MODE) be used: 0, or the error. */
+static int try_access(const struct status_call *call, const char *name, int mode)
+{
+    struct text path = {0};
+    text_addf(&path, "%s%s", call->options->state, name);
+    text_add(&path, "", 1);
+    int error = path.failed ? ENOMEM : access(path.bytes, mode) == 0 ? 0 : errno;
+    text_release(&path);
+    return error;
+}
+
+/* Who cannot open the store is told what stands in the way. */
+static void explain(const struct status_call *call, struct fault *fault)
+{
+    static const struct {
+        const char *name;
+        int mode;
+        const char *what;
+    } needs[] = {
+        {"", X_OK, "may not look into the folder"},
+        {"/upgrades.db", R_OK, "may not read the store"},
+        {"/upgrades.db-wal", R_OK, "may not read the store's log, upgrades.db-wal"},
+        {"/upgrades.db-shm", R_OK, "may not read the log's index, upgrades.db-shm"},
+    };
+    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
+        if (try_access(call, needs[i].name, needs[i].mode) == EACCES) {
+            fault_add(fault, "you %s", needs[i].what);
+            return;
+        }
+    /* SQLite reads through an index of the log, and makes one where there is none. */
+    if (try_access(call, "/upgrades.db", F_OK) == 0 &&
+        try_access(call, "/upgrades.db-shm", F_OK) == ENOENT &&
+        try_access(call, "", W_OK) == EACCES)
+        fault_add(fault, "no receiver has the store open, and you may not make upgrades.db-shm in "
+                         "the folder, which it takes to read it");
+}
+
+static int run(struct status_call *call, struct fault *fault)
+{
+    if (call->help) {
+        struct text help = {0};
+        if (call->words_length + strlen(call->command->words[0]) == 0)
+            status_add_help(&help);
+        else
+            status_add_command_help(call->command, &help);
+        int printed = term_print(call->term, &help, fault);
+        text_release(&help);
+        return printed == 0 ? STATUS_DONE : status_failed(call);
+    }
+    if (store_reader_new(&call->reader, call->options->state, fault) != 0)
+        return STATUS_UNUSABLE;
+    int code = call->command->run(call, fault);
+    if (code == STATUS_UNUSABLE)
+        explain(call, fault);
+    store_reader_free(call->reader);
+    return code;
+}
+
+/* Runs the command once everything is known about it. */
+static int start(struct status_call *call, struct fault *fault)
+{
+    struct options options;
+    enum term_when colours;
+    if (read_colour(call, &colours, fault) != 0 || read_environment(call, &options, fault) != 0)
+        return STATUS_USAGE;
+    struct term term;
+    term_open(&term, colours, !call->no_pager);
+    call->options = &options;
+    call->term = &term;
+    call->now_ms = moment_now_ms();
+    int code = run(call, fault);
+    term_close(&term);
+    options_release(&options);
+    return code;
+}
+
+static int print_version(struct fault *fault)
+{
+    struct term term;
+    struct text text = {0};
+    term_open(&term, TERM_NEVER, false);
+    text_addf(&text, "%s %s\n", PACKAGE_NAME, PACKAGE_VERSION);
+    int printed = term_print(&term, &text, fault);
+    text_release(&text);
+    return printed == 0 || term.ended ? STATUS_DONE : STATUS_UNUSABLE;
+}
+
+/* A descriptor that is closed would be given to the next file that is opened, and what is printed
+ * would be written into that. */
+static void fill_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
 }
 
 int main(int argc, char **argv)
 {
+    (void)argc;
     umask(0027);
     content_init();
-    int words = 1; /* where the command begins */
-    while (words < argc && strncmp(argv[words], "--", 2) == 0)
-        words += strcmp(argv[words], "--state") == 0 && words + 1 < argc ? 2 : 1;
-    struct options options;
+    fill_descriptors();
+    struct line line = {.words_length = 0};
+    struct status_call call = {.words_length = 0};
     struct fault fault = FAULT_NONE;
-    if (options_read(&options, words, argv, &fault) != 0)
-        return complain(EXIT_USAGE, &fault);
-    int code = 0;
-    if (options.help)
-        print_help(stdout);
-    else if (options.version)
-        printf("%s %s\n", PACKAGE_NAME, PACKAGE_VERSION);
-    else if (sodium_init() < 0)
-        code = complain(EXIT_UNUSABLE, &(struct fault){.text = "libsodium cannot start"});
-    else
-        code = run(&options, argc - words, argv + words);
-    options_release(&options);
+    int code;
+    if (sodium_init() < 0) {
+        fault_set(&fault, "libsodium cannot start");
+        code = STATUS_UNUSABLE;
+    } else if (take_apart(&call, &line, argv, &fault) != 0) {
+        code = STATUS_USAGE;
+    } else if (call.version) {
+        code = print_version(&fault);
+    } else if (understand(&call, &line, &fault) != 0) {
+        code = STATUS_USAGE;
+    } else {
+        code = start(&call, &fault);
+    }
+    if (fault.set)
+        complain(code, &fault);
+    if (code == STATUS_USAGE)
+        fprintf(stderr, "Try '" STATUS_PROGRAM " --help'.\n");
     return code;
 }

@@ -126,7 +126,7 @@ operator_fails() {
 # retry [ID]...: reads quarantine again; what it says is in $T/retry.out, and without seqs and
 # pointers in $retried: "1 stored, 2 quarantined".
 retry() {
-    operator quarantine retry "$@" >"$T/retry.out" || fail "retry $*: exit status $?" || return
+    operator quarantine retry --json "$@" >"$T/retry.out" || fail "retry $*: exit status $?" || return
     # shellcheck disable=SC2034 # for the caller
     retried=$(jq -rs 'map("\(.id) \(.result)") | join(", ")' "$T/retry.out")
 }

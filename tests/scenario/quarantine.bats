@@ -24,7 +24,7 @@ agrees() {
     counted=$(sql "SELECT json_object('held', count(*), 'bytes', coalesce(sum(length(body)), 0)) FROM quarantine")
     wait_for 3 status_is ".quarantine == $counted" ||
         fail "status: $(status_json '.quarantine | tojson'), counted: $counted" || return
-    operator quarantine list >"$T/list.out"
+    operator quarantine list --json | jq -c '.bodies[]' >"$T/list.out"
     equal "listed" "$(jq -sc '{held: length, bytes: (map(.bytes) | add // 0)}' "$T/list.out")" "$counted"
 }
 
@@ -50,7 +50,7 @@ agrees() {
     all_are_shown
     receiver_stop
     all_are_shown
-    operator quarantine list | cmp - "$T/list.out"
+    operator quarantine list --json | jq -c '.bodies[]' | cmp - "$T/list.out"
     equal "ids and bytes" "$(jq -c '[.id, .bytes]' "$T/list.out" | tr '\n' ' ')" \
         "$(stat -c %s "$T"/bodies/* | awk '{printf "[%d,%d] ", NR, $1}')"
     jq -e 'has("reason") and (.receivedAt | test("^20..-..-..T..:..:..[.]...Z$"))' "$T/list.out" >"$T/out" ||
@@ -94,11 +94,11 @@ SCHEMA
     # shellcheck disable=SC2086 # flags are words
     "${CC:-cc}" -std=gnu11 $flags -fPIE -pthread -DHAVE_CONFIG_H -I "$T/new" -I "$BUILD" -I "$SOURCE/fcgi" \
         -c -o "$T/new/schema.o" "$SOURCE/fcgi/schema.c"
-    # the new object comes before the archive, whose own is then not needed
+    # the new object comes before the archives, whose own is then not needed
     for program in main:upgrade-receiver status_cmd:upgrade-status; do
         # shellcheck disable=SC2086
         "${CC:-cc}" $flags -pthread -o "$T/new/${program#*:}" "$BUILD/fcgi/${program%:*}.o" "$T/new/schema.o" \
-            "$BUILD/fcgi/.libs/libreceiver.a" -lfcgi -lsqlite3 -ljansson -lsodium -lm
+            "$BUILD/fcgi/.libs/libstatus.a" "$BUILD/fcgi/.libs/libreceiver.a" -lfcgi -lsqlite3 -ljansson -lsodium -lm
     done
 }
 
@@ -134,8 +134,8 @@ SCHEMA
 
     retry
     equal "retried once more" "$retried" "2 quarantined"
-    operator_fails 1 quarantine retry 1
-    operator_fails 1 quarantine show 1
+    operator_fails 6 quarantine retry 1
+    operator_fails 6 quarantine show 1
     equal "notifications" "$(sql 'SELECT count(*), max(seq) FROM notifications')" "3|3"
     receiver_stop
     # What was requeued is known to be there: the same body again is a repeat.
@@ -217,7 +217,7 @@ refuse_ten() {
 retry_each() {
     local id
     for ((id = $1; id < $1 + 10; id++)); do
-        operator quarantine retry "$id" || true
+        operator quarantine retry --json "$id" || true
     done
 }
 
@@ -321,7 +321,7 @@ full_was_said() {
 # --- the command line -------------------------------------------------------------------------------------
 
 @test "upgrade-status says what is wrong, and its exit status which kind of wrong" {
-    # 2 for a command line that makes no sense, 1 for a store that is not there, cannot be used, or does not hold the number; 0 and nothing for an empty quarantine; nothing is made where there was nothing.
+    # 2 for a command line that makes no sense, 1 for a store that is not there or cannot be used, 6 for a number that is not there; 0 for an empty quarantine; nothing is made where there was nothing.
     receiver_start
     wait_for_status '.seq == 0'
     local words
@@ -329,7 +329,6 @@ full_was_said() {
         # shellcheck disable=SC2086 # words of the command line
         operator_fails 2 $words
     done <<'USAGE'
-
 quarantine
 quarantine show
 quarantine show 1 2
@@ -339,12 +338,13 @@ list
 quarantine list --state
 --nonsense quarantine list
 USAGE
-    operator_fails 1 quarantine show 1
-    operator_fails 1 quarantine retry 1
-    operator quarantine list | cmp - /dev/null
+    operator_fails 6 quarantine show 1
+    operator_fails 6 quarantine retry 1
+    equal "list" "$(operator quarantine list --json)" '{"held":0,"bytes":0,"bodies":[],"next":null}'
     operator quarantine retry | cmp - /dev/null
     operator --help | grep -q 'quarantine retry'
-    equal "environment" "$(UPGRADE_RECEIVER_STATE=$T/state "$STATUS_BIN" quarantine list)" ''
+    equal "environment" "$(UPGRADE_RECEIVER_STATE=$T/state "$STATUS_BIN" quarantine list)" \
+        'Nothing is in quarantine.'
     printf x >"$T/x"
     kept_aside "$T/x"
     if operator quarantine list >/dev/full 2>"$T/err"; then fail "a full disk is no error"; fi
@@ -382,8 +382,8 @@ operator_fails_in() {
         operator_fails 2 quarantine retry "$id"
         operator_fails 2 quarantine retry 1 "$id"
     done
-    operator_fails 1 quarantine show 9223372036854775807
-    operator_fails 1 quarantine retry 3
+    operator_fails 6 quarantine show 9223372036854775807
+    operator_fails 6 quarantine retry 3
     equal "held" "$(held)" 2
     equal "kept" "$(sql 'SELECT count(*) FROM notifications')" 0
 }

@@ -1,0 +1,136 @@
+/* status_care: upgrade-status's commands on the store itself: check and prune. */
+#include "config.h"
+
+#include "measure.h"
+#include "moment.h"
+#include "status_cmd.h"
+#include "store_care.h"
+
+#include <string.h>
+
+/* --- check
+ * ------------------------------------------------------------------------------------------ */
+
+/* What is told while the store is checked. */
+struct checking {
+    struct status_call *call;
+    struct term_progress progress;
+    int64_t flaws;
+    struct text out;
+    bool cannot_print;
+    struct fault fault;
+};
+
+static void tell_flaw(void *owner, const char *flaw)
+{
+    struct checking *checking = owner;
+    struct text *out = &checking->out;
+    if (checking->call->json) {
+        text_add_string(out, checking->flaws > 0 ? "," : "");
+        text_add_json_string(out, flaw, strlen(flaw));
+    } else {
+        term_report_end(&checking->progress);
+        term_add_safe(checking->call->term, out, flaw, 0);
+        text_add_string(out, "\n");
+    }
+    checking->flaws++;
+    if (!checking->cannot_print && term_print(checking->call->term, out, &checking->fault) != 0)
+        checking->cannot_print = true;
+}
+
+static void report_check(void *owner, int64_t done, int64_t of)
+{
+    struct checking *checking = owner;
+    term_report(&checking->progress, done, of);
+}
+
+int status_check(struct status_call *call, struct fault *fault)
+{
+    struct checking checking = {.call = call, .progress = {.what = "checking"}};
+    const struct store_progress progress = {.owner = &checking, .report = report_check};
+    int64_t flaws = 0;
+    if (call->json)
+        text_add_string(&checking.out, "{\"flaws\":[");
+    int result = store_check(call->reader, &progress, tell_flaw, &checking, &flaws, fault);
+    term_report_end(&checking.progress);
+    int code = result == 0 ? flaws == 0 ? STATUS_DONE : STATUS_FLAWS : STATUS_UNUSABLE;
+    if (code != STATUS_UNUSABLE && call->json)
+        text_addf(&checking.out, "],\"sound\":%s}\n", flaws == 0 ? "true" : "false");
+    else if (code == STATUS_DONE)
+        text_add_string(&checking.out, "The store is sound, and its counters are right.\n");
+    if (code != STATUS_UNUSABLE &&
+        (checking.cannot_print || term_print(call->term, &checking.out, &checking.fault) != 0)) {
+        if (!call->term->ended)
+            code = STATUS_UNUSABLE;
+        if (checking.fault.set)
+            *fault = checking.fault;
+    }
+    text_release(&checking.out);
+    return code;
+}
+
+/* --- prune
+ * ------------------------------------------------------------------------------------------ */
+
+/* Reads --before, and sees that it is not too young. */
+static int read_before(const struct status_call *call, int64_t *before_ms, struct fault *fault)
+{
+    if (call->before == NULL)
+        return fault_set(fault, "prune: takes --before TIME");
+    if (measure_time(call->before, call->now_ms, before_ms, fault) != 0)
+        return fault_add(fault, "--before");
+    if (*before_ms > call->now_ms)
+        return fault_set(fault, "--before %s: that is yet to come", call->before);
+    if (*before_ms > call->now_ms - STORE_PRUNE_AGE_MS && !call->force)
+        return fault_set(fault,
+                         "--before %s: younger than %d hours, and what the platform pushes again "
+                         "would count as new; --force does it all the same",
+                         call->before, (int)(STORE_PRUNE_AGE_MS / 3600000));
+    return 0;
+}
+
+static void add_pruned(const struct status_call *call, const struct store_pruned *pruned,
+                       int64_t before_ms, struct text *out)
+{
+    char time[MOMENT_TEXT_SIZE];
+    moment_format(before_ms, time);
+    if (call->json) {
+        text_addf(out,
+                  "{\"before\":\"%s\",\"notifications\":%lld,\"upgrades\":%lld,"
+                  "\"operations\":%lld,\"undelivered\":%lld}\n",
+                  time, (long long)pruned->notifications, (long long)pruned->upgrades,
+                  (long long)pruned->operations, (long long)pruned->undelivered);
+        return;
+    }
+    text_addf(out,
+              "Taken out from before %s: %lld notifications, %lld upgrades of %lld operations.\n"
+              "Their counters stay.\n",
+              time, (long long)pruned->notifications, (long long)pruned->upgrades,
+              (long long)pruned->operations);
+    if (pruned->undelivered > 0)
+        text_addf(out, "Left: %lld operations of which an application has not been told all yet.\n",
+                  (long long)pruned->undelivered);
+}
+
+int status_prune(struct status_call *call, struct fault *fault)
+{
+    struct term_progress bar = {.what = "pruning"};
+    const struct store_progress progress = {.owner = &bar, .report = term_report};
+    struct store *store = NULL;
+    struct store_pruned pruned;
+    int64_t before_ms;
+    if (read_before(call, &before_ms, fault) != 0)
+        return STATUS_USAGE;
+    if (status_open_store(call, &store, fault) != 0)
+        return STATUS_UNUSABLE;
+    int result = store_prune(store, before_ms, &progress, &pruned, fault);
+    term_report_end(&bar);
+    store_free(store);
+    if (result != 0)
+        return STATUS_UNUSABLE;
+    struct text out = {0};
+    add_pruned(call, &pruned, before_ms, &out);
+    result = term_print(call->term, &out, fault);
+    text_release(&out);
+    return result == 0 ? STATUS_DONE : status_failed(call);
+}

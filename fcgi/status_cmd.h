@@ -1,0 +1,138 @@
+/* status_cmd: what the parts of upgrade-status share: its table of commands, and a call of one.
+ *
+ * Each command is one entry of one table: words, arguments, options, help, function. The help text
+ * is printed from it, the completion asks it, and the man page is checked against it. */
+#ifndef STATUS_CMD_H
+#define STATUS_CMD_H
+
+#include "fault.h"
+#include "options.h"
+#include "store.h"
+#include "term.h"
+#include "view.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define STATUS_PROGRAM "upgrade-status"
+
+/* Options of one command, and words behind one. */
+#define STATUS_OPTIONS_MAX 4
+#define STATUS_WORDS_MAX 1000
+
+/* Exit codes. What each means stands in the table that --help prints. */
+enum status_code {
+    STATUS_DONE = 0,
+    STATUS_UNUSABLE = 1,
+    STATUS_USAGE = 2,
+    STATUS_ABOVE = 3,
+    STATUS_MISSING = 4,
+    STATUS_FLAWS = 5,
+    STATUS_NOT_THERE = 6,
+};
+
+/* One call: a command with its words and options. Everything is lent for its time. */
+struct status_call {
+    const struct options *options; /* the receiver's, of which the state folder is one */
+    const struct status_command *command;
+    struct term *term;
+    struct store_reader *reader; /* not open yet */
+    const char *const *words;    /* behind the command's own */
+    size_t words_length;
+    int64_t now_ms; /* since 1970: what ages are counted from */
+
+    /* what options said; NULL: not given */
+    bool json, no_pager, help, version;
+    bool csv, force;
+    const char *state, *colour;
+    const char *app_id, *longer_than, *fail_above, *min_finished;
+    const char *operation_id, *error_code;
+    const char *since, *until, *before, *cursor;
+};
+
+/* What a word behind a command is, for the completion. */
+enum status_word {
+    STATUS_WORD_NONE,
+    STATUS_WORD_OPERATION,
+    STATUS_WORD_DEVICE,
+    STATUS_WORD_QUARANTINED,
+    STATUS_WORD_COMMAND,
+    STATUS_WORD_FILE,
+    STATUS_WORD_WHEN, /* auto, always or never */
+};
+
+/* One option. */
+struct status_option {
+    const char *word;  /* without its -- */
+    const char *value; /* the name of its value; NULL: a switch */
+    const char *help;
+    enum status_word completes; /* its value */
+    bool everywhere;            /* every command takes it */
+    size_t offset;              /* in struct status_call */
+};
+
+/* One command. RUN returns an exit code; where that is not STATUS_DONE, FAULT says why unless the
+ * output has said it. */
+struct status_command {
+    const char *words[2];  /* the second may be "" */
+    const char *arguments; /* as the help shows them */
+    const char *help;      /* in one line */
+    const char *more;      /* what else to know, in lines of 80 columns; NULL: nothing */
+    const char *options[STATUS_OPTIONS_MAX + 1];
+    size_t least, most;            /* words that it takes */
+    enum status_word completes[2]; /* the first and second of them */
+    int (*run)(struct status_call *call, struct fault *fault);
+};
+
+/* status_table.c: the INDEX-th command and option, NULL behind the last. */
+const struct status_command *status_command_at(size_t index);
+const struct status_option *status_option_at(size_t index);
+
+/* The command that the first of WORDS name, and in *TAKEN how many that were; NULL where there is
+ * none. Without words it is the one without words. */
+const struct status_command *status_find_command(const char *const *words, size_t length,
+                                                 size_t *taken);
+
+/* Whether COMMAND (NULL: any of them) takes OPTION. */
+bool status_takes(const struct status_command *command, const struct status_option *option);
+
+/* Appends the text of --help, or of `help COMMAND`. */
+void status_add_help(struct text *out);
+void status_add_command_help(const struct status_command *command, struct text *out);
+
+/* The commands. */
+int status_show_operations(struct status_call *call, struct fault *fault);
+int status_show_operation(struct status_call *call, struct fault *fault);
+int status_show_device(struct status_call *call, struct fault *fault);
+int status_show_failures(struct status_call *call, struct fault *fault);
+int status_follow(struct status_call *call, struct fault *fault);
+int status_log(struct status_call *call, struct fault *fault);
+int status_quarantine_list(struct status_call *call, struct fault *fault);
+int status_quarantine_show(struct status_call *call, struct fault *fault);
+int status_quarantine_retry(struct status_call *call, struct fault *fault);
+int status_expect(struct status_call *call, struct fault *fault);
+int status_check(struct status_call *call, struct fault *fault);
+int status_prune(struct status_call *call, struct fault *fault);
+int status_help(struct status_call *call, struct fault *fault);
+int status_complete(struct status_call *call, struct fault *fault);
+
+/* status_part.c: what they have in common. The exit code for what a view said. */
+int status_code_of(const struct status_call *call, enum view_result result);
+
+/* The exit code where output or store failed: STATUS_DONE where it is only that nobody reads any
+ * more. */
+int status_failed(const struct status_call *call);
+
+/* Writes a time of a document: as a person reads it on a terminal ("2026-01-02 03:04:05"), as it
+ * is elsewhere; and how long ago that is. Both return TEXT. */
+#define STATUS_TIME_SIZE 96
+const char *status_time(const struct status_call *call, const char *time,
+                        char text[STATUS_TIME_SIZE]);
+const char *status_ago(const struct status_call *call, const char *time,
+                       char text[STATUS_TIME_SIZE]);
+
+/* A store to be written to, opened; it is not made where there is none. */
+int status_open_store(struct status_call *call, struct store **store, struct fault *fault);
+
+#endif
