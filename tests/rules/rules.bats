@@ -159,3 +159,57 @@ receiver_that_knows() {
     chmod +x "$tree/receiver"
     export UPGRADE_RECEIVER_BIN=$tree/receiver
 }
+
+# --- man pages ---------------------------------------------------------------------------------
+
+# status_that_knows COMMAND OPTION CODE: a command, and a receiver without options, beside each other.
+status_that_knows() {
+    receiver_that_knows '--state DIR'
+    mv "$tree/receiver" "$tree/upgrade-receiver"
+    {
+        printf '#!/bin/sh\nif [ "$1" = help ]; then printf "  %%s  what for\\n" "%s"; exit; fi\ncat <<"X"\n' "$2"
+        printf 'Commands:\n  %-24s what it tells\n\nOptions of every command:\n\n' "$1"
+        printf 'Options of a command:\n  %-24s what for\n\nExit codes:\n  %s\nX\n' "$2" "$3"
+    } >"$tree/upgrade-status"
+    chmod +x "$tree/upgrade-status"
+    export UPGRADE_RECEIVER_BIN=$tree/upgrade-receiver
+}
+
+# plant_pages: pages and README.md that keep the rule.
+plant_pages() {
+    mkdir -p "$tree/fcgi/man"
+    plant fcgi/push_message_receiver.h 'struct push_notification { int64_t seq; };'
+    local head=('.Dd November 25, 2026' '.Dt X 1' '.Os' '.Sh NAME' '.Nm x' '.Nd what it is')
+    plant fcgi/man/push_message_receiver.3 "${head[@]/X 1/X 3}" '.Sh DESCRIPTION' 'push_notification has seq.'
+    plant fcgi/man/upgrade-receiver.8 "${head[@]/X 1/X 8}" '.Sh OPTIONS' '.Bl -tag -width indent' '.It Fl -state Ar DIR' \
+        'what it does.' '.El'
+    plant fcgi/man/upgrade-status.1 "${head[@]}" '.Sh COMMANDS' '.Bl -tag -width indent' '.It Ic show Ar ID' \
+        'what it tells,' 'by' '.Fl -by .' '.El' '.Sh OPTIONS' '.Bl -tag -width indent' '.It Fl -by Ar WAY' 'what for.' \
+        '.El' '.Sh EXIT STATUS' '.Bl -tag -width indent' '.It 0' 'done' '.El'
+    plant README.md '| `show ID` |' '| 0 | done |'
+}
+
+@test "manual: a command, option or exit code that a page does not have, or has too much, is found" {
+    plant_pages
+    status_that_knows 'show ID' '--by WAY' '0  done'
+    keeps manual
+    status_that_knows 'tell ID' '--by WAY' '0  done'
+    breaks manual fcgi/man/upgrade-status.1:1
+    status_that_knows 'show ID' '--for WHOM' '0  done'
+    breaks manual fcgi/man/upgrade-status.1:1
+    status_that_knows 'show ID' '--by WAY' '0  done well'
+    breaks manual fcgi/man/upgrade-status.1:1
+    breaks manual README.md:1
+    status_that_knows 'show ID' '--by WAY' '0  done'
+    sed -i '/^\.Fl/d' "$tree/fcgi/man/upgrade-status.1"
+    breaks manual fcgi/man/upgrade-status.1:1
+    plant_pages
+    sed -i 's/-state/-folder/' "$tree/fcgi/man/upgrade-receiver.8"
+    breaks manual fcgi/man/upgrade-receiver.8:1
+    plant_pages
+    plant fcgi/push_message_receiver.h 'struct push_notification { int64_t seq; int64_t received_ms; };'
+    breaks manual fcgi/man/push_message_receiver.3:1
+    plant_pages
+    rm "$tree/fcgi/man/upgrade-status.1"
+    breaks manual fcgi/man/upgrade-status.1:1
+}
