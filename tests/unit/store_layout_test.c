@@ -46,6 +46,9 @@ static void assert_sound(struct books *books)
 static void an_old_store_is_brought_up_with_all_counters_right(void **state)
 {
     struct books *books = *state;
+    books_meddle(books, "UPDATE notification SET body ="
+                        " replace(body, '\"sourceVersion\":\"0.9\"', '\"sourceVersion\":\"0.8\"')"
+                        " WHERE seq = 8");
     books_reopen(books);
     books_assert(books, "PRAGMA user_version", "2");
     books_assert_recount(books);
@@ -61,7 +64,7 @@ static void an_old_store_is_brought_up_with_all_counters_right(void **state)
                  "5|1764000012000\n6|1764000015000\n7|1763999959500\n8|1763999961000\n"
                  "9|1763999968500");
     books_assert(books, "SELECT operation, source, target, success, fail FROM move ORDER BY 2",
-                 "1|0.9|2.0|1|1\n1|1.0|2.0|2|2");
+                 "1|0.8|2.0|1|0\n1|0.9|2.0|0|1\n1|1.0|2.0|2|2");
     books_assert(books, "SELECT operation, at, in_progress, success, fail FROM pace ORDER BY 1",
                  "1|1763999968000|1|3|3\n2|1763999959000|1|0|0\n3|1763999961000|1|0|0");
     books_assert(books, "SELECT notify_type, result, count FROM kind ORDER BY 1, 2",
@@ -179,6 +182,21 @@ static void an_old_store_with_bodies_that_left_quarantine_is_brought_up(void **s
     books_assert(books, "SELECT failures.errorCode FROM failures WHERE errorCode = '9'", "");
 }
 
+static void a_long_old_store_is_brought_up(void **state)
+{
+    struct books *books = *state;
+    books_meddle(books, "WITH RECURSIVE c(i) AS (SELECT 19 UNION ALL SELECT i + 1 FROM c WHERE"
+                        " i < 2500) INSERT INTO notification SELECT i, 1764000100000 + i, 0, i, i,"
+                        " 1, '{\"notifyType\":\"deviceDeleted\",\"deviceId\":\"d\"}' FROM c;"
+                        "UPDATE totals SET seq = 2500, notifications = 2500");
+    books_reopen(books);
+    assert_sound(books);
+    books_assert(books, "SELECT * FROM span ORDER BY 1",
+                 "0|1763999959500|1764000101023\n1|1764000101024|1764000102047\n"
+                 "2|1764000102048|1764000102500");
+    books_assert(books, "SELECT count FROM kind WHERE notify_type = 'deviceDeleted'", "2482");
+}
+
 static void an_empty_old_store_is_brought_up(void **state)
 {
     struct books *books = *state;
@@ -288,6 +306,7 @@ int main(void)
         TEST(it_is_as_if_this_version_had_written_it),
         TEST(a_store_that_was_brought_up_works_on),
         TEST(an_old_store_with_bodies_that_left_quarantine_is_brought_up),
+        TEST(a_long_old_store_is_brought_up),
         TEST(an_empty_old_store_is_brought_up),
         TEST(a_disk_that_fills_meanwhile_leaves_the_old_store),
         TEST(a_step_that_fails_leaves_the_old_store),

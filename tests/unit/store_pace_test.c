@@ -174,8 +174,18 @@ static void a_clock_that_steps_keeps_the_pace_sound(void **state)
         add_at(books, times[i], i % 3 == 0 ? "FAIL" : "SUCCESS");
         assert_sound(books, reader, 1);
     }
+    books_assert(books, "SELECT min(at) FROM pace", "0"); /* nothing is before 1970 */
     books_assert_recount(books);
     store_reader_free(reader);
+}
+
+static void what_was_received_before_1970_counts_from_then(void **state)
+{
+    struct books *books = *state;
+    add_at(books, -5000, "SUCCESS");
+    books_assert(books, "SELECT at, success FROM pace", "0|1");
+    add_at(books, 500, "SUCCESS");
+    books_assert(books, "SELECT at, success FROM pace", "0|2");
 }
 
 /* --- chance --- */
@@ -259,6 +269,7 @@ int main(void)
         TEST(intervals_widen_when_an_operation_lasts),
         TEST(at_most_240_intervals_are_kept),
         TEST(a_clock_that_steps_keeps_the_pace_sound),
+        TEST(what_was_received_before_1970_counts_from_then),
         TEST(random_times_keep_the_pace_sound),
     };
     return cmocka_run_group_tests(tests, support_begin, NULL);

@@ -231,7 +231,8 @@ static void a_callback_ends_a_page_of_upgrades(void **state)
                                            &place, &fault),
                        &fault);
             seen += lists.count;
-            assert_int_equal(lists.count, seen < 10 || rows == 10 ? rows : lists.count);
+            assert_true(lists.count == rows || (lists.count < rows && place.text[0] == '\0'));
+            assert_true(seen <= 10);
             lists_free(&lists);
         } while (place.text[0] != '\0');
         assert_int_equal(seen, 10);
@@ -473,14 +474,15 @@ static void notifications_between_two_times_come_whatever_the_clock_did(void **s
             char device[24];
             snprintf(device, sizeof device, "%zu.%zu", batch, i);
             records[i] = support_progress(&(struct support_result){.device = device}, "x");
-            records[i]->received_ms = (int64_t)(batch % 3 * 1000 +
-                                                support_random_below(&seed, 900));
+            /* numbers 1,001 to 1,500, of two spans, at a time of their own */
+            records[i]->received_ms = (batch == 2 ? 7000 : (int64_t)batch % 3 * 1000) +
+                                      (int64_t)support_random_below(&seed, 900);
         }
         books_keep(books, records, LENGTH(records));
         support_records_free(records, LENGTH(records));
     }
     static const int64_t times[][2] = {{0, 5000},   {0, 0},   {1000, 1300}, {2100, 2101},
-                                       {899, 1000}, {-10, 3}, {3000, 9000}};
+                                       {899, 1000}, {-10, 3}, {3000, 9000}, {2600, 2899}};
     for (size_t t = 0; t < LENGTH(times); t++) {
         struct text is = {0};
         struct store_kept kept[97];
