@@ -276,13 +276,16 @@ static void a_document_for_which_memory_is_short_leaves_the_text(void **state)
             text_add_string(&out, "before\n");
             reallocs_left = left;
             enum view_result result = view_write(view_at(i), reader, &query, 0, &out, NULL, &fault);
+            bool whole_again = reallocs_left != SIZE_MAX; /* none has failed */
             reallocs_left = SIZE_MAX;
             assert_memory_equal(out.bytes, "before\n", 7);
-            if (result == VIEW_DONE) { /* nothing is left out for lack of memory */
+            if (result == VIEW_DONE) { /* nothing is left out, whatever it was */
                 assert_int_equal(out.length, whole.length);
                 assert_memory_equal(out.bytes, whole.bytes, whole.length);
                 text_release(&out);
-                break;
+                if (whole_again)
+                    break;
+                continue;
             }
             assert_int_equal(result, VIEW_FAILED);
             assert_string_equal(fault.text, "out of memory");
