@@ -71,8 +71,8 @@ static void strings_are_safe_whatever_they_say(void **state)
         "\\",
         "a\"b\\c",
         "\x01\x1F\x7F\r\n\t",
-        "\xE2\x80\xAE"
-        "txt.exe",
+        ("\xE2\x80\xAE"
+         "txt.exe"),
         "\xE2\x80\xA8",
         "\xFF\xFE",
         "\xC3",

@@ -374,8 +374,8 @@ static void hostile_ids_are_safe_in_every_document(void **state)
         "\n",
         "\r\n\t",
         "\x01\x7F",
-        "\xE2\x80\xAE"
-        "exe",
+        ("\xE2\x80\xAE"
+         "exe"),
         "\xE2\x80\xA8",
         "</script><script>",
         "=1+1",
