@@ -13,6 +13,10 @@
 /* A body must be whole this long after the process has begun to read it. */
 #define CGI_BODY_MS 10000
 
+/* How long a process stands in line before a store that many others write, for the store to be
+ * opened and again for the one record: where each request has a process, a burst is a long line. */
+#define CGI_STORE_WAIT_MS 4000
+
 /* Whether the environment is that of a CGI program. */
 bool cgi_is_asked(void);
 

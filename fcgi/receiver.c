@@ -110,10 +110,12 @@ static int refuse_start(void)
     return EXIT_USAGE;
 }
 
-static int new_store(const struct options *options, struct store **store, struct fault *fault)
+static int new_store(const struct options *options, int64_t wait_ms, struct store **store,
+                     struct fault *fault)
 {
     struct store_config config;
     options_store_config(options, &config);
+    config.wait_ms = wait_ms;
     return store_new(store, &config, fault);
 }
 
@@ -123,7 +125,7 @@ static int check(const struct options *options)
     struct store *store = NULL;
     struct trust *trust = NULL;
     if (trust_new(&trust, options, &fault) == 0 && store_make_folder(options->state, &fault) == 0 &&
-        new_store(options, &store, &fault) == 0 && store_open(store, &fault) == 0 &&
+        new_store(options, 0, &store, &fault) == 0 && store_open(store, &fault) == 0 &&
         store_probe(store, &fault) == 0)
         printf("%s: %zu schemas, store %s/upgrades.db version %d: usable\n",
                program_invocation_short_name, schema_count(), options->state, STORE_VERSION);
@@ -165,7 +167,8 @@ static int serve(const struct receiver *receiver, const sigset_t *signals, struc
  * tells. */
 static int open_store(struct receiver *receiver, struct fault *open_fault, struct fault *fault)
 {
-    if (new_store(receiver->options, &receiver->store, fault) != 0)
+    if (new_store(receiver->options, receiver->listener < 0 ? CGI_STORE_WAIT_MS : 0,
+                  &receiver->store, fault) != 0)
         return -1;
     if (store_make_folder(receiver->options->state, open_fault) == 0)
         store_open(receiver->store, open_fault);
@@ -346,6 +349,8 @@ int push_message_receiver_run(const struct push_message_receiver *application, i
     if (sodium_init() < 0) {
         fault_set(&fault, "libsodium cannot start");
         code = complain(EXIT_UNUSABLE, &fault);
+        if (cgi)
+            answer_unable(STDOUT_FILENO);
     } else if (cgi) {
         code = run_cgi(&options);
     } else if (options.help) {

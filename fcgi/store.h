@@ -36,6 +36,7 @@ struct store_config {
     uint64_t quarantine_max;   /* bodies held */
     uint64_t quarantine_bytes; /* bytes of them */
     int64_t repeat_window_ms;  /* how long equal news is a repeat; equal upgrades always are */
+    int64_t wait_ms;           /* longest wait in line for other processes; 0: STORE_WAIT_MS */
 };
 
 struct store;

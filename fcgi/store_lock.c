@@ -77,6 +77,11 @@ static void leave_place(const struct store *store, int place)
         fcntl(store->turn_fd, F_OFD_SETLK, &byte);
 }
 
+static int64_t longest_wait_ms(const struct store *store)
+{
+    return store->config.wait_ms > 0 ? store->config.wait_ms : STORE_WAIT_MS;
+}
+
 static int lock_until(const struct store *store, int place, int64_t until_ms, struct fault *fault)
 {
     const struct timespec pause = {.tv_nsec = TRY_AGAIN_US * 1000L * (place + 2)};
@@ -84,7 +89,8 @@ static int lock_until(const struct store *store, int place, int64_t until_ms, st
         if (errno != EWOULDBLOCK && errno != EACCES && errno != EINTR)
             return fault_set_errno(fault, errno, "cannot lock the store");
         if (moment_monotonic_ms() >= until_ms)
-            return fault_set(fault, "another receiver has held the store for %d ms", STORE_WAIT_MS);
+            return fault_set(fault, "another receiver has held the store for %lld ms",
+                             (long long)longest_wait_ms(store));
         nanosleep(&pause, NULL);
     }
     return 0;
@@ -92,7 +98,7 @@ static int lock_until(const struct store *store, int place, int64_t until_ms, st
 
 int store_lock_take(struct store *store, struct fault *fault)
 {
-    int64_t until_ms = moment_monotonic_ms() + STORE_WAIT_MS;
+    int64_t until_ms = moment_monotonic_ms() + longest_wait_ms(store);
     int result = 0;
     for (int place = PLACES - 1; place >= -1 && result == 0; place--) {
         result = lock_until(store, place, until_ms, fault);

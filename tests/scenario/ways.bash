@@ -13,6 +13,7 @@ if ((EUID == 0)); then SERVER_USER=www-data; else SERVER_USER=$(id -un); fi
 # ways_teardown: to be called before scenario_teardown.
 ways_teardown() {
     local pidfile pid
+    if [[ -f $T/spawned ]]; then xargs kill -s TERM <"$T/spawned" 2>/dev/null || true; fi # all at once
     for pidfile in "$T"/apache/master "$T"/lighttpd/master "$T"/spawned; do
         if [[ ! -f $pidfile ]]; then continue; fi
         while read -r pid; do stop_process "$pid" TERM; done < <(grep . "$pidfile")
