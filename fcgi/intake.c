@@ -16,7 +16,9 @@ struct intake {
     const struct trust *trust;
     struct log *log;
     struct commit *commit;
-    struct delivery *delivery; /* NULL: nobody to deliver to */
+    /* NULL: nobody to deliver to. Atomic, since the writer may be at work before it is set: for the
+     * delivery's cursor. */
+    struct delivery *_Atomic delivery;
     intake_reply *reply;
     bool failing;       /* the writer's: the store's fault is logged already */
     bool full;          /* the writer's: that quarantine is full is logged already */

@@ -105,8 +105,7 @@ static void await(struct worker_pool *pool, struct connection *connection, bool 
      * any. */
     if (connection->ahead.length > 0)
         event.events |= EPOLLOUT;
-    HANDOVER_GIVE(connection);
-    if (epoll_ctl(pool->epoll, operation, connection->fd, &event) != 0)
+    if (handover_give(pool->epoll, operation, connection->fd, &event) != 0)
         drop(pool, connection);
 }
 
@@ -296,7 +295,7 @@ static void serve(struct worker *worker, struct connection *connection)
 {
     struct worker_pool *pool = worker->pool;
     enum step step;
-    HANDOVER_TAKE(connection);
+    handover_take(connection);
     if (connection->ahead.length > 0) {
         step = feed_ahead(pool, connection);
     } else {
