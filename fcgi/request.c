@@ -3,8 +3,6 @@
 
 #include "request.h"
 
-#include "content.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -101,26 +99,39 @@ const char *request_parameter(const struct request *request, const char *name)
     return FCGX_GetParam(name, request->fcgx.envp);
 }
 
+/* Whether a JSON object begins in BYTES and does not end there: brackets outside of strings are
+ * still open. Whether it is valid is not looked at: that is not for whoever asks whether all has
+ * come. */
+static bool is_cut_object(const char *bytes, size_t length)
+{
+    size_t depth = 0;
+    bool string = false;
+    for (size_t i = 0; i < length; i++) {
+        char c = bytes[i];
+        if (string && c == '\\')
+            i++;
+        else if (c == '"')
+            string = !string;
+        else if (!string && (c == '{' || c == '['))
+            depth++;
+        else if (!string && (c == '}' || c == ']') && --depth == 0)
+            return false;
+    }
+    return true;
+}
+
 /* Whether a body of which no length was announced (it came in chunks, and the web server does not
  * count them) may be all that was sent. Some servers pass on what they have when the client went
- * away or was too slow, and some pass on nothing. But the beginning of a JSON object is never one
- * itself: so what begins like one and does not parse is taken for a half, and so is nothing at all.
- */
+ * away or was too slow, and some pass on nothing: so an object that does not end is taken for a
+ * half, and so is nothing at all. */
 static bool may_be_whole(const struct text *body, const char *transfer_encoding)
 {
     size_t at = 0;
-    json_t *json;
-    struct schema_verdict verdict;
     while (at < body->length && memchr(" \t\r\n", body->bytes[at], 4) != NULL)
         at++;
     if (at == body->length)
         return transfer_encoding == NULL;
-    if (body->bytes[at] != '{')
-        return true;
-    if (content_parse(body->bytes, body->length, &json, &verdict) != CONTENT_OBJECT)
-        return false;
-    json_decref(json);
-    return true;
+    return body->bytes[at] != '{' || !is_cut_object(body->bytes + at, body->length - at);
 }
 
 /* Compares the body with what CONTENT_LENGTH announced. */

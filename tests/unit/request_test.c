@@ -303,6 +303,12 @@ static void without_a_length_what_can_only_be_a_half_is_one(void **state)
         {"chunked", "{\"a\": \"\xe8\xae", REQUEST_BODY_INCOMPLETE}, /* cut within a character */
         {"chunked", "", REQUEST_BODY_INCOMPLETE},
         {"chunked", "  ", REQUEST_BODY_INCOMPLETE},
+        {"chunked", "{\"a\": \"}\\\"}", REQUEST_BODY_INCOMPLETE},
+        {"chunked", "{\"a\": [{}, tru", REQUEST_BODY_INCOMPLETE},
+        {"chunked", "{\"a\":}", REQUEST_BODY_WHOLE}, /* all of it, and wrong: for quarantine */
+        {"chunked", "{\"a\":1,\"a\":2}", REQUEST_BODY_WHOLE},
+        {"chunked", "{\"a\":\"\xff}]\"}", REQUEST_BODY_WHOLE},
+        {"chunked", "{}{", REQUEST_BODY_WHOLE},
         {"chunked", "no JSON", REQUEST_BODY_WHOLE}, /* no beginning of a notification */
         {"chunked", "[1", REQUEST_BODY_WHOLE},
         {NULL, "", REQUEST_BODY_WHOLE},
