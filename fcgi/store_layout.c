@@ -115,7 +115,7 @@ static const char version_1[] =
 
 /* What people ask of the books beside the counters: which upgrades are in progress, failed or
  * contradictory, how an operation went over time and between which versions, and what was received
- * when. */
+ * when. Rows are counted one by one: GROUP BY would sort them all, in memory. */
 static const char version_2[] =
     "ALTER TABLE operation ADD COLUMN pruned INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE operation ADD COLUMN pace_width INTEGER NOT NULL DEFAULT 1000;" /* ms */
@@ -147,8 +147,9 @@ static const char version_2[] =
     " PRIMARY KEY (operation, source, target)) WITHOUT ROWID;"
     "CREATE INDEX move_count ON move (operation, success + fail);"
     "INSERT INTO move SELECT u.operation, coalesce(json_extract(n.body, '$.sourceVersion'), ''),"
-    " coalesce(json_extract(n.body, '$.targetVersion'), ''), sum(u.state = 1), sum(u.state = 2)"
-    " FROM upgrade u JOIN notification n ON n.seq = u.seq WHERE u.state > 0 GROUP BY 1, 2, 3;"
+    " coalesce(json_extract(n.body, '$.targetVersion'), ''), u.state = 1, u.state = 2"
+    " FROM upgrade u JOIN notification n ON n.seq = u.seq WHERE u.state > 0"
+    " ON CONFLICT DO UPDATE SET success = success + excluded.success, fail = fail + excluded.fail;"
     "CREATE TABLE pace (" /* by how much an operation's counters changed in an interval */
     " operation INTEGER NOT NULL, at INTEGER NOT NULL,"
     " in_progress INTEGER NOT NULL, success INTEGER NOT NULL, fail INTEGER NOT NULL,"
@@ -160,13 +161,15 @@ static const char version_2[] =
     " PRIMARY KEY (notify_type, result)) WITHOUT ROWID;"
     "INSERT INTO kind SELECT coalesce(json_extract(body, '$.notifyType'), ''),"
     " coalesce(" STORE_RESULT_OF(
-        "body") ", ''), count(*) FROM notification GROUP BY 1, 2;"
+        "body") ", ''), 1 FROM notification WHERE true"
+                " ON CONFLICT DO UPDATE SET count = count + 1;"
                 "CREATE TABLE span (" /* seq >> STORE_SPAN_BITS: between which times it was received
                                        */
                 " id INTEGER PRIMARY KEY, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL);"
-                "INSERT INTO span SELECT seq >> 10, min(received_at), max(received_at) FROM "
-                "notification"
-                " GROUP BY 1;"
+                "INSERT INTO span SELECT seq >> 10, received_at, received_at FROM notification "
+                "WHERE true"
+                " ON CONFLICT DO UPDATE SET first_at = min(first_at, excluded.first_at),"
+                " last_at = max(last_at, excluded.last_at);"
                 "ALTER TABLE totals ADD COLUMN last_at INTEGER NOT NULL DEFAULT 0;"
                 "ALTER TABLE totals ADD COLUMN pruned_notifications INTEGER NOT NULL DEFAULT 0;"
                 "ALTER TABLE totals ADD COLUMN pruned_repeats INTEGER NOT NULL DEFAULT 0;"
