@@ -1,4 +1,4 @@
-/* view_pages: what each view writes; for the table in view.c alone. */
+/* view_pages: what each view writes, for the table in view.c; and what the views share. */
 #ifndef VIEW_PAGES_H
 #define VIEW_PAGES_H
 
@@ -17,5 +17,57 @@ view_page view_failures_table;
 view_page view_device;
 view_page view_search;
 view_page view_quarantine;
+
+/* --- what the views share --- */
+
+/* What the functions that get rows write to. */
+struct view_rows {
+    struct store_reader *reader;
+    struct text *out;
+    struct fault *fault;
+    const char *device_id; /* whose history it is */
+    size_t count;          /* rows so far */
+    size_t shown;          /* of them, at most */
+    size_t bound;          /* of OUT's length: the page ends behind it */
+    bool news;             /* whether there was any */
+};
+
+/* How long OUT may be before its page ends early; and what a function that got a row returns: 1
+ * where that was the page's last, else 0. */
+size_t view_bound(const struct text *out);
+int view_is_full(const struct view_rows *rows);
+
+/* What QUERY says, or OTHERWISE where it does not; and the place that its page begins behind. */
+size_t view_limit(const struct view_query *query, size_t otherwise);
+struct store_place view_place(const struct view_query *query);
+
+/* What a list that failed with FAULT makes of the view: a place that cannot be read is the asker's
+ * mistake, anything else the store's. */
+enum view_result view_failed(const struct view_query *query, const struct fault *fault);
+
+/* The member `next`; and the end of the document. */
+void view_add_next(struct text *out, const struct store_place *next);
+void view_end(struct text *out);
+
+/* Members of an object that is open; and what adds an object for each row to struct view_rows. Of
+ * upgrades, those behind the first SHOWN are counted alone. */
+void view_add_operation_members(struct text *out, const struct store_operation_row *row);
+void view_add_upgrade_members(struct text *out, const struct store_upgrade_row *row);
+store_each_operation view_add_operation;
+store_each_upgrade view_add_upgrade;
+
+/* The operation that is asked for. */
+struct view_named {
+    int64_t id; /* 0: none was found */
+    int64_t fail;
+    struct text members; /* of its object, which is still open; freed by whoever has it */
+};
+
+/* Finds it; MEMBERS is to be released whatever comes back. */
+enum view_result view_find_named(struct store_reader *reader, const struct view_query *query,
+                                 struct view_named *named, struct fault *fault);
+
+/* The time before which what is stuck must have begun. */
+int64_t view_stuck_before(const struct view_query *query);
 
 #endif

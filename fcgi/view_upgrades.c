@@ -1,0 +1,202 @@
+/* view_upgrades: lists of upgrades as documents and as a table, and one device's history. */
+#include "config.h"
+
+#include "view_pages.h"
+
+#include "csv.h"
+#include "document.h"
+#include "moment.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- lists of upgrades --------------------------------------------------------------------------
+ */
+
+/* Fills FILTER with what the query says; finds its operation where it names one. */
+static enum view_result read_filter(struct store_reader *reader, const struct view_query *query,
+                                    struct store_upgrade_filter *filter, struct fault *fault)
+{
+    struct view_named named = {.id = 0};
+    *filter = (struct store_upgrade_filter){
+        .of_state = query->state != NULL,
+        .error_code = query->error_code,
+        .contradictory = query->contradictory,
+        .began_before_ms = query->stuck_said ? view_stuck_before(query) : 0,
+    };
+    if (query->state != NULL)
+        filter->state = strcmp(query->state, "SUCCESS") == 0 ? RECORD_SUCCESS
+                        : strcmp(query->state, "FAIL") == 0  ? RECORD_FAIL
+                                                             : RECORD_IN_PROGRESS;
+    enum view_result result = view_find_named(reader, query, &named, fault);
+    filter->operation = named.id;
+    text_release(&named.members);
+    return result;
+}
+
+static enum view_result list(struct store_reader *reader, const struct view_query *query,
+                             const struct store_upgrade_filter *filter, const char *name,
+                             struct text *out, struct store_place *next, struct fault *fault)
+{
+    struct view_rows page = {.out = out, .shown = SIZE_MAX, .bound = view_bound(out)};
+    const struct store_place after = view_place(query);
+    document_open(out, NULL, '{');
+    document_open(out, name, '[');
+    if (store_list_upgrades(reader, filter, &after, view_limit(query, VIEW_LIMIT_DEFAULT),
+                            view_add_upgrade, &page, next, fault) != 0)
+        return view_failed(query, fault);
+    document_close(out, ']');
+    view_add_next(out, next);
+    view_end(out);
+    return VIEW_DONE;
+}
+
+enum view_result view_upgrades(struct store_reader *reader, const struct view_query *query,
+                               struct text *out, struct store_place *next, struct fault *fault)
+{
+    struct store_upgrade_filter filter;
+    enum view_result result = read_filter(reader, query, &filter, fault);
+    return result == VIEW_DONE ? list(reader, query, &filter, "upgrades", out, next, fault)
+                               : result;
+}
+
+static enum view_result read_failure_filter(struct store_reader *reader,
+                                            const struct view_query *query,
+                                            struct store_upgrade_filter *filter,
+                                            struct fault *fault)
+{
+    enum view_result result = VIEW_DONE;
+    *filter = (struct store_upgrade_filter){.error_code = query->error_code};
+    if (query->operation_id != NULL) {
+        result = read_filter(reader, query, filter, fault);
+    } else if (query->app_id != NULL) {
+        fault_set(fault, "appId: goes with operationId");
+        result = VIEW_MISUSED;
+    }
+    filter->of_state = true;
+    filter->state = RECORD_FAIL;
+    return result;
+}
+
+enum view_result view_failures(struct store_reader *reader, const struct view_query *query,
+                               struct text *out, struct store_place *next, struct fault *fault)
+{
+    struct store_upgrade_filter filter;
+    enum view_result result = read_failure_filter(reader, query, &filter, fault);
+    return result == VIEW_DONE ? list(reader, query, &filter, "failures", out, next, fault)
+                               : result;
+}
+
+static int add_line(void *owner, const struct store_upgrade_row *row)
+{
+    struct view_rows *page = owner;
+    char time[MOMENT_TEXT_SIZE], seq[32];
+    snprintf(seq, sizeof seq, "%lld", (long long)row->seq);
+    const char *const fields[] = {
+        row->app_id,
+        row->operation_id,
+        row->sub_operation_id,
+        row->device_id,
+        row->error_code,
+        row->description,
+        row->result_desc,
+        row->source,
+        row->target,
+        row->current,
+        row->upgrade_time,
+        row->contradictory ? "1" : "0",
+        moment_format(row->last_ms, time),
+        seq,
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        csv_add_field(page->out, fields[i], i == 0);
+    csv_end_line(page->out);
+    return view_is_full(page);
+}
+
+enum view_result view_failures_table(struct store_reader *reader, const struct view_query *query,
+                                     struct text *out, struct store_place *next,
+                                     struct fault *fault)
+{
+    struct store_upgrade_filter filter;
+    struct view_rows page = {.out = out, .bound = view_bound(out)};
+    const struct store_place after = view_place(query);
+    enum view_result result = read_failure_filter(reader, query, &filter, fault);
+    if (result != VIEW_DONE)
+        return result;
+    if (after.text[0] == '\0')
+        text_add_string(out, "appId,operationId,subOperationId,deviceId,errorCode,description,"
+                             "resultDesc,sourceVersion,targetVersion,curVersion,upgradeTime,"
+                             "contradictory,lastAt,seq\r\n");
+    return store_list_upgrades(reader, &filter, &after, view_limit(query, STORE_PAGE_MAX), add_line,
+                               &page, next, fault) == 0
+               ? VIEW_DONE
+               : view_failed(query, fault);
+}
+
+/* --- one device ---------------------------------------------------------------------------------
+ */
+
+static int add_note(void *owner, const struct store_kept *kept)
+{
+    struct view_rows *page = owner;
+    document_open(page->out, NULL, '{');
+    document_number(page->out, "seq", kept->seq);
+    document_time(page->out, "receivedAt", kept->received_ms);
+    document_number(page->out, "deliveries", kept->deliveries);
+    document_json(page->out, "body", kept->body, kept->body_length);
+    document_close(page->out, '}');
+    page->news = true;
+    return 0;
+}
+
+static int add_history(void *owner, const struct store_upgrade_row *row)
+{
+    struct view_rows *page = owner;
+    struct view_rows notes = {.out = page->out};
+    page->count++;
+    document_open(page->out, NULL, '{');
+    view_add_upgrade_members(page->out, row);
+    document_open(page->out, "notifications", '[');
+    int result = store_list_notifications(page->reader, page->device_id, row->operation,
+                                          row->sub_operation_id, VIEW_NOTES, add_note, &notes,
+                                          page->fault);
+    document_close(page->out, ']');
+    document_close(page->out, '}');
+    return result != 0 ? -1 : view_is_full(page);
+}
+
+enum view_result view_device(struct store_reader *reader, const struct view_query *query,
+                             struct text *out, struct store_place *next, struct fault *fault)
+{
+    if (query->device_id == NULL) {
+        fault_set(fault, "deviceId: is missing");
+        return VIEW_MISUSED;
+    }
+    struct view_rows page = {
+        .reader = reader,
+        .out = out,
+        .fault = fault,
+        .device_id = query->device_id,
+        .bound = view_bound(out),
+    };
+    const struct store_place after = view_place(query);
+    document_open(out, NULL, '{');
+    document_string(out, "deviceId", query->device_id);
+    document_open(out, "history", '[');
+    if (store_list_device(reader, query->device_id, &after, view_limit(query, VIEW_LIMIT_DEFAULT),
+                          add_history, &page, next, fault) != 0)
+        return view_failed(query, fault);
+    document_close(out, ']');
+    document_open(out, "news", '[');
+    if (after.text[0] == '\0' && store_list_notifications(reader, query->device_id, 0, NULL,
+                                                          VIEW_NOTES, add_note, &page, fault) != 0)
+        return VIEW_FAILED;
+    document_close(out, ']');
+    view_add_next(out, next);
+    view_end(out);
+    if (page.count > 0 || page.news || after.text[0] != '\0')
+        return VIEW_DONE;
+    fault_set(fault, "no device %.200s has been heard of", query->device_id);
+    return VIEW_NOT_FOUND;
+}
