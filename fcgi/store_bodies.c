@@ -74,24 +74,12 @@ static int take_rows(struct store_reader *reader, sqlite3_stmt *read, take_row *
     return store_reader_finish(reader, read, step == SQLITE_ROW ? SQLITE_DONE : step, fault);
 }
 
-/* Prepares a read, with COUNT numbers bound. */
-static sqlite3_stmt *prepare_with(struct store_reader *reader, const char *sql,
-                                  const int64_t *numbers, int count, struct fault *fault)
-{
-    if (store_reader_open(reader, fault) != 0)
-        return NULL;
-    sqlite3_stmt *read = store_reader_prepare(reader, sql, fault);
-    for (int i = 0; read != NULL && i < count; i++)
-        sqlite3_bind_int64(read, i + 1, numbers[i]);
-    return read;
-}
-
 /* Reads notifications; the last of the NUMBERS is how many at most. */
 static int read_kept(struct store_reader *reader, const char *sql, const int64_t *numbers,
                      int numbers_count, struct store_kept *kept, size_t *count, struct fault *fault)
 {
     size_t taken;
-    sqlite3_stmt *read = prepare_with(reader, sql, numbers, numbers_count, fault);
+    sqlite3_stmt *read = store_query_prepare(reader, sql, numbers, numbers_count, fault);
     if (read == NULL)
         return -1;
     if (take_rows(reader, read, take_kept, kept, &taken, fault) != 0) {
@@ -139,10 +127,10 @@ int store_read_quarantined(struct store_reader *reader, int64_t after,
 {
     const int64_t numbers[] = {after, (int64_t)most};
     size_t taken;
-    sqlite3_stmt *read = prepare_with(reader,
-                                      "SELECT id, received_at, reason, pointer, body"
-                                      " FROM quarantined WHERE id > ?1 ORDER BY id LIMIT ?2",
-                                      numbers, 2, fault);
+    sqlite3_stmt *read = store_query_prepare(reader,
+                                             "SELECT id, received_at, reason, pointer, body"
+                                             " FROM quarantined WHERE id > ?1 ORDER BY id LIMIT ?2",
+                                             numbers, 2, fault);
     if (read == NULL)
         return -1;
     if (take_rows(reader, read, take_quarantined, quarantined, &taken, fault) != 0) {
