@@ -139,11 +139,13 @@ kept_and_quarantined() {
     cgi_file "$T/second.json"
     answered 503
     unlock_store
+    local version
+    version=$(sql 'PRAGMA user_version')
     sqlite3 "$T/state/upgrades.db" 'PRAGMA user_version = 99'
     cgi_file "$T/second.json"
     answered 503
     grep -q 'newer' "$T/cgi.log"
-    sqlite3 "$T/state/upgrades.db" 'PRAGMA user_version = 1'
+    sqlite3 "$T/state/upgrades.db" "PRAGMA user_version = $version"
     cgi_file "$T/second.json"
     answered 200 stored
     equal "kept" "$(kept_and_quarantined)" '2|0'

@@ -148,7 +148,7 @@ may_trace() {
 }
 
 @test "the unit's system call filter leaves all that the receiver needs" {
-    # Start, each kind of request, a locked and a replaced store, SIGHUP, load and stop, all under the unit's filter, whose first forbidden call would kill.
+    # Start, each kind of request, the pages, a locked and a replaced store, SIGHUP, load and stop, all under the unit's filter, whose first forbidden call would kill.
     require systemd-analyze
     supervise 30
     # As root SQLite would give its files to their owner, which the filter does not let it.
@@ -162,6 +162,11 @@ may_trace() {
     answers_each_kind_of_request
     push --count 1000 --repeats 200 --deadline 30 --ledger "$T/ledger"
     books_match_ledger "$T/ledger"
+    local path
+    for path in /status/ /status/overview.json /status/failures.csv /metrics /health/ready; do
+        send_body /dev/null --method GET --path "$path"
+        answered 200 || fail "$path"
+    done
     kill -s HUP "$pid"
     lock_store
     send deviceId=refused
