@@ -4,15 +4,14 @@
  * question gets the same bytes; a document is one line of JSON, a table is RFC 4180 without a
  * formula and says what the document says; pages one behind the other are the whole, however long
  * they are.
- *
- * What is asked comes as names and values here; how they stand in a URL belongs here too, once
- * there is a reader for it. */
+ * What stands behind the ? of a URL is read as it was written. */
 #include "config.h"
 
 #include "fuzz.h"
 
 #include "books.h"
 #include "dispatch.h"
+#include "query_string.h"
 #include "view.h"
 
 #include <stdio.h>
@@ -366,9 +365,61 @@ static void check_table(const struct asked *asked)
     text_release(&table);
 }
 
+/* --- in a URL --- */
+
+/* Demands that the pairs of ONE, written and read again, are the same. */
+static void check_written(const struct query_string *one)
+{
+    struct query_string other = {.length = 0};
+    struct fault fault = FAULT_NONE;
+    struct text text = {0};
+    for (size_t i = 0; i < one->length; i++)
+        query_string_add(&text, one->parameters[i].name, one->parameters[i].value);
+    text_add(&text, "", 1);
+    if (text.length > QUERY_STRING_MAX) { /* %XX for each byte: it need not fit any more */
+        text_release(&text);
+        return;
+    }
+    fuzz_demand(query_string_read(&other, text.bytes, &fault) == 0, "%s: %s", text.bytes,
+                fault.text);
+    fuzz_demand(other.length == one->length, "%zu pairs in %s", one->length, text.bytes);
+    for (size_t i = 0; i < one->length; i++)
+        fuzz_demand(strcmp(one->parameters[i].name, other.parameters[i].name) == 0 &&
+                        strcmp(one->parameters[i].value, other.parameters[i].value) == 0,
+                    "%s is read as it was written", text.bytes);
+    query_string_release(&other);
+    text_release(&text);
+}
+
+static void check_query_string(const uint8_t *bytes, size_t size)
+{
+    struct query_string query = {.length = 0};
+    struct fault fault = FAULT_NONE;
+    char *text = malloc(size + 1);
+    fuzz_demand(text != NULL, "there is memory");
+    memcpy(text, bytes, size);
+    text[size] = '\0';
+    if (query_string_read(&query, text, &fault) == 0) {
+        fuzz_demand(strlen(text) <= QUERY_STRING_MAX && query.length <= QUERY_STRING_PARAMETERS,
+                    "a query is bounded");
+        for (size_t i = 0; i < query.length; i++)
+            fuzz_demand(
+                text_is_utf8(query.parameters[i].name, strlen(query.parameters[i].name)) &&
+                    text_is_utf8(query.parameters[i].value, strlen(query.parameters[i].value)),
+                "names and values are text");
+        check_written(&query);
+        query_string_release(&query);
+    } else {
+        fuzz_demand(fault.set, "what is refused has a fault");
+    }
+    free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static struct asked asked;
+    if (size > 0)
+        check_query_string(bytes + 1, size - 1); /* behind the byte that picks a length of pages */
     struct fuzz_input input = {bytes, size};
     struct text once = {0}, twice = {0};
     struct store_place next, again;

@@ -183,11 +183,46 @@ char *stream_parameter(const struct stream_event *event, const char *name)
     return NULL;
 }
 
+/* Whether an object that begins at the front ends somewhere: its brackets outside of texts do. */
+static bool is_closed(const char *bytes, size_t length)
+{
+    bool within = false, escaped = false;
+    int open = 0;
+    for (size_t i = 0; i < length; i++) {
+        if (within) {
+            within = escaped || bytes[i] != '"';
+            escaped = !escaped && bytes[i] == '\\';
+            continue;
+        }
+        within = bytes[i] == '"';
+        open += (bytes[i] == '{' || bytes[i] == '[') - (bytes[i] == '}' || bytes[i] == ']');
+        if (open == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether a body without a length has come to its end, as far as can be told. */
+static bool seems_whole(const struct stream_event *event)
+{
+    const struct text *body = &event->body;
+    size_t at = 0;
+    while (at < body->length && (body->bytes[at] == ' ' || body->bytes[at] == '\t' ||
+                                 body->bytes[at] == '\r' || body->bytes[at] == '\n'))
+        at++;
+    if (at < body->length)
+        return body->bytes[at] != '{' || is_closed(body->bytes + at, body->length - at);
+    char *encoding = stream_parameter(event, "HTTP_TRANSFER_ENCODING");
+    bool chunked = encoding != NULL;
+    free(encoding);
+    return !chunked;
+}
+
 enum request_body stream_body(const struct stream_event *event)
 {
     char *announced = stream_parameter(event, "CONTENT_LENGTH");
-    bool fits = true;
-    if (announced != NULL && announced[0] != '\0') {
+    bool known = announced != NULL && announced[0] != '\0', fits = true;
+    if (known) {
         uint64_t number = 0;
         for (const char *c = announced; *c != '\0'; c++) {
             fits = fits && *c >= '0' && *c <= '9' && number < UINT64_MAX / 10 - 1;
@@ -196,22 +231,28 @@ enum request_body stream_body(const struct stream_event *event)
         fits = fits && number == event->body_length;
     }
     free(announced);
-    return !fits                   ? REQUEST_BODY_INCOMPLETE
-           : event->body_too_large ? REQUEST_BODY_TOO_LARGE
-                                   : REQUEST_BODY_WHOLE;
+    if (fits && event->body_too_large)
+        return REQUEST_BODY_TOO_LARGE;
+    return fits && (known || seems_whole(event)) ? REQUEST_BODY_WHOLE : REQUEST_BODY_INCOMPLETE;
 }
 
 /* --- writing --- */
 
-static const char *const names[] = {"REQUEST_METHOD", "REQUEST_URI",  "CONTENT_LENGTH",
-                                    "HTTP_NONCE",     "SCRIPT_NAME",  "",
-                                    "REQUEST_METHO",  "CONTENT_TYPE", "REQUEST_METHOD="};
+static const char *const names[] = {"REQUEST_METHOD",  "REQUEST_URI",
+                                    "CONTENT_LENGTH",  "HTTP_NONCE",
+                                    "SCRIPT_NAME",     "",
+                                    "REQUEST_METHO",   "CONTENT_TYPE",
+                                    "REQUEST_METHOD=", "HTTP_TRANSFER_ENCODING"};
 static const char *const values[] = {"POST",
                                      "GET",
                                      "/v1.0.0/messageReceiver",
                                      "/v1.0.0/messageReceiver?a=b",
                                      "/v1.0.0/messageReceiver/cmd",
                                      "/",
+                                     "/status/",
+                                     "/status/overview.json?limit=1",
+                                     "/metrics",
+                                     "/health/live",
                                      "",
                                      "0",
                                      "5",
