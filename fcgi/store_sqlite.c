@@ -140,12 +140,57 @@ int store_make_folder(const char *folder, struct fault *fault)
     return result;
 }
 
+static void rollback(struct store *store)
+{
+    if (!sqlite3_get_autocommit(store->db))
+        sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
 static int note_wal_pages(void *argument, sqlite3 *db, const char *name, int pages)
 {
     (void)db;
     (void)name;
     ((struct store *)argument)->wal_pages = pages;
     return SQLITE_OK;
+}
+
+/* Writes the bytes of the file FD anew, where they are, and syncs them. */
+static int write_anew(int fd, const char *path, struct fault *fault)
+{
+    char bytes[64 << 10];
+    ssize_t length;
+    off_t at = 0;
+    while ((length = pread(fd, bytes, sizeof bytes, at)) > 0) {
+        ssize_t written = pwrite(fd, bytes, (size_t)length, at);
+        if (written <= 0)
+            return fault_set_errno(fault, errno, "cannot write %s", path);
+        at += written;
+    }
+    if (length < 0)
+        return fault_set_errno(fault, errno, "cannot read %s", path);
+    return fsync(fd) == 0 ? 0 : fault_set_errno(fault, errno, "cannot sync %s", path);
+}
+
+/* Where a sync fails, Linux takes what it was to write for written: a transaction that was refused
+ * stands in the log for all who read it, SQLite takes it up with the next start, and a power cut
+ * takes away what it calls kept, and with it all that was answered behind it. So what the log holds
+ * is written once more before anything is built on it: before the first write, and before anybody
+ * copies it to the main file (upkeep.c does not while the store is at fault). Called with the lock
+ * between processes held; the transaction keeps others away. */
+static int secure_log(struct store *store, struct fault *fault)
+{
+    int fd = open(store->wal_path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0
+                               : fault_set_errno(fault, errno, "cannot open %s", store->wal_path);
+    int result = 0;
+    if (sqlite3_exec(store->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+        result = store_fault(store->db, fault, "cannot begin");
+    else
+        result = write_anew(fd, store->wal_path, fault);
+    rollback(store);
+    close(fd);
+    return result;
 }
 
 static int open_database(struct store *store, struct fault *fault)
@@ -173,7 +218,7 @@ static int open_database(struct store *store, struct fault *fault)
                      "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF",
                      NULL, NULL, NULL) != SQLITE_OK)
         return store_fault(store->db, fault, "cannot set up the store");
-    if (store_layout_make(store->db, fault) != 0)
+    if (secure_log(store, fault) != 0 || store_layout_make(store->db, fault) != 0)
         return -1;
     sqlite3_wal_hook(store->db, note_wal_pages, store);
     return 0;
@@ -226,12 +271,6 @@ static int check_files(const struct store *store, struct fault *fault)
     if (store_identify(store->wal_path, &now) != 0 || !store_same_file(&now, &store->wal_identity))
         return fault_set(fault, "%s is no longer the file that was opened", store->wal_path);
     return 0;
-}
-
-static void rollback(struct store *store)
-{
-    if (!sqlite3_get_autocommit(store->db))
-        sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
 /* Lets the log start again from its beginning before it grows past all bounds. What the checkpoints

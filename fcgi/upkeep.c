@@ -83,7 +83,8 @@ static void *keep_up(void *argument)
         int64_t next_ms = moment_monotonic_ms() + UPKEEP_MS;
         struct fault fault = FAULT_NONE, store_fault;
         look(upkeep, &now, &store_fault, &fault);
-        if (now.version != shown.version)
+        /* What a store at fault has in its log may not be on the disk: see store_sqlite.c. */
+        if (now.version != shown.version && !store_fault.set)
             store_checkpoint(upkeep->reader, false, &fault);
         if (!written || memcmp(&now, &shown, sizeof now) != 0) {
             written = write_status(upkeep, &store_fault, &fault) == 0;
@@ -166,7 +167,7 @@ void upkeep_finish(const char *folder, const struct fault *store_fault, struct l
     while (upkeep != NULL && (result = write_status(upkeep, store_fault, &fault)) == 1 &&
            moment_monotonic_ms() < until_ms)
         nanosleep(&(struct timespec){.tv_nsec = FINISH_AGAIN_US * 1000L}, NULL);
-    if (upkeep != NULL && result >= 0)
+    if (upkeep != NULL && result >= 0 && !store_fault->set)
         store_checkpoint(upkeep->reader, true, &fault);
     if (fault.set)
         log_event(log, "fault", "fault", fault.text);

@@ -201,11 +201,23 @@ PYTHON
     nginx_start
     push_behind --count 2000 --repeats 200 --deadline 60 --rate 250
     local i
-    for i in 1 2 3 4; do
+    for i in 1 2 3; do
         sleep 0.3
         echo 'sync EIO once' >"$T/control"
         wait_for 10 test ! -e "$T/control"
         wait_for 10 log_has '.event == "recovered"' "$i"
+    done
+    # For longer, so that all let go of the store and take up from its log what was refused.
+    for i in 4 5; do
+        echo 'sync EIO' >"$T/control"
+        sleep 2.2
+        if ((i == 5)); then
+            receiver_kill
+            receiver_restart
+        fi
+        rm "$T/control"
+        wait_for 10 stores_one
+        sleep 0.5
     done
     push_end
     receiver_stop

@@ -51,7 +51,14 @@ enum whose { OTHERS, FILE_OF_FOLDER, FOLDER };
 static struct {
     enum whose whose;
     uint64_t object;
+    unsigned errors; /* of the file's errors, those that this descriptor was told of */
 } descriptors[DESCRIPTORS_MAX];
+
+/* Each descriptor of a file is told once that a sync has failed, whoever called it, as on Linux. */
+static struct {
+    uint64_t object;
+    unsigned errors;
+} losses[64];
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* from a change to its record */
 static char folder[PATH_MAX];
@@ -152,6 +159,17 @@ static bool is_ours(int fd)
     return fd >= 0 && fd < DESCRIPTORS_MAX && descriptors[fd].whose != OTHERS;
 }
 
+/* How many syncs of the file failed; ONE_MORE: this one did. Called with the lock held. */
+static unsigned errors_of(uint64_t object, bool one_more)
+{
+    size_t i = 0;
+    while (i < sizeof losses / sizeof losses[0] - 1 && losses[i].object != object &&
+           losses[i].object != 0)
+        i++;
+    losses[i].object = object;
+    return losses[i].errors += one_more;
+}
+
 /* Finds out what a new descriptor is. Called with the lock held. */
 static const char *adopt(int fd, char path[PATH_MAX])
 {
@@ -164,6 +182,7 @@ static const char *adopt(int fd, char path[PATH_MAX])
     path[length] = '\0';
     const char *name = name_of(-1, path);
     descriptors[fd].object = status.st_ino;
+    descriptors[fd].errors = errors_of(status.st_ino, false);
     descriptors[fd].whose = strcmp(path, folder) == 0 ? FOLDER
                             : name != NULL            ? FILE_OF_FOLDER
                                                       : OTHERS;
@@ -314,6 +333,12 @@ static int sync_file(int fd, long call)
     pthread_mutex_lock(&lock);
     if (failed && errno == EIO)
         note(LOST, descriptors[fd].object, 0, since, NULL, 0);
+    unsigned known = errors_of(descriptors[fd].object, failed && errno == EIO);
+    if (!failed && descriptors[fd].errors != known) {
+        result = -1;
+        errno = EIO;
+    }
+    descriptors[fd].errors = known;
     if (result == 0 && strcmp(forgets, is_folder ? "folder" : "data") != 0)
         note(is_folder ? SYNC_FOLDER : SYNC, descriptors[fd].object, 0, since, NULL, 0);
     pthread_mutex_unlock(&lock);

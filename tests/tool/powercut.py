@@ -222,7 +222,11 @@ def judge(folder, answers, final, receiver, books):
     if opened.returncode != 0:
         yield f"the store does not open: {opened.stderr.strip()}"
         return
-    kept, bodies = read_store(os.path.join(folder, "upgrades.db"))
+    try:
+        kept, bodies = read_store(os.path.join(folder, "upgrades.db"))
+    except sqlite3.Error as error:
+        yield f"the store cannot be read: {error}"
+        return
     for seq, count in answers.deliveries.items():
         if seq not in kept:
             yield f"notification {seq} is lost"
