@@ -356,7 +356,7 @@ static void check_signatures(const struct trust *trust, const char *file, const 
     if (token[0] != '#') {
         sign(token, timestamp, nonce, hex);
         fuzz_demand(trust_accepts_signature(trust, timestamp, nonce, hex), "signed with %s", token);
-        char *digit = &hex[strlen(file) % (sizeof hex - 1)];
+        char *digit = &hex[(strlen(timestamp) + 7 * strlen(nonce)) % (sizeof hex - 1)];
         *digit = *digit == '0' ? '1' : '0';
         fuzz_demand(!trust_accepts_signature(trust, timestamp, nonce, hex), "a wrong digit");
     }
@@ -404,6 +404,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         take_said(&input, &said[count]);
         check_environment(&said[count]);
         count++;
+        /* The same again and again, until there are more than an option takes. */
+        for (bool more = fuzz_byte(&input) % 16 == 0; more && count < SAID_MAX; count++)
+            said[count] = said[count - 1];
     }
     here = here < count ? here : count;
     check_command_line(said, count);

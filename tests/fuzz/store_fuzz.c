@@ -154,14 +154,14 @@ static struct record *dispatched(const char *body, size_t length)
  * long one. */
 static void set_text(json_t *json, const char *name, struct fuzz_input *input)
 {
-    static const char *const few[] = {"a", "b", "\303\244", ""};
+    static const char *const few[] = {"a", "b", "a", "b", "\303\244", ""};
     struct text text = {0};
-    size_t picked = fuzz_below(input, 2 * LENGTH(few));
-    if (picked < LENGTH(few)) {
-        text_add_string(&text, few[picked]);
+    size_t picked = fuzz_below(input, 3 * LENGTH(few));
+    if (picked < 2 * LENGTH(few)) {
+        text_add_string(&text, few[picked % LENGTH(few)]);
     } else {
         struct fuzz_input bytes = fuzz_take(input, fuzz_below(input, 40));
-        size_t times = picked == LENGTH(few) ? 1 + fuzz_below(input, 40) : 1;
+        size_t times = picked == 2 * LENGTH(few) ? 1 + fuzz_below(input, 40) : 1;
         for (size_t i = 0; i < times; i++)
             fuzz_add_utf8(&text, bytes);
     }
