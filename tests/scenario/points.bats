@@ -27,7 +27,7 @@ kill_at() {
     touch "$FAULT_POINTS/$1"
     wait_for 30 receiver_has_changed "$old" || fail "nobody passes $1" || return
     [[ ! -e $FAULT_POINTS/$1 ]] || fail "it ended before $1" || return
-    wait_for "$PATIENCE" receiver_started_or_ended || return
+    wait_for "$PATIENCE" receiver_is_running || return
     equal "killed at $1" "$(<"$T/pid.exit")" 137
 }
 
