@@ -68,7 +68,7 @@ disk_works() {
     # Under load over HTTPS writes, syncs and more fail for moments, six times: every notification answered 200 is kept once, no answer is another than 200 and 503, the books add up.
     receiver_start
     nginx_start
-    push_behind --count 2500 --repeats 250 --connections 32 --rate 250 --deadline 120 --ledger "$T/ledger"
+    push_behind --count 100000 --repeats 10000 --connections 32 --rate 250 --deadline 120 --ledger "$T/ledger"
     local hows=('write EIO' 'sync EIO once' 'write ENOSPC' 'all EROFS' 'sync EIO') i how
     for ((i = 0; i < 6; i++)); do
         how=${hows[i % ${#hows[@]}]}
@@ -79,7 +79,7 @@ disk_works() {
         wait_for 10 log_has '.event == "recovered"' "$((i + 1))" || fail "behind '$how'"
         sleep "0.$((RANDOM % 5 + 1))"
     done
-    push_end
+    push_stop
     cat "$T/push.out"
     equal "answers beside 200 and 503" "$(pushed '.answers | keys - ["200", "503"] | length')" 0
     books_match_ledger "$T/ledger"

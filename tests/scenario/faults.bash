@@ -57,6 +57,13 @@ push_end() {
     wait "$pusher_pid" || fail "the pusher ended with $?: $(cat "$T/push.out")"
 }
 
+# push_stop: ends the pusher, however much of its count is left; what is under way may stay unanswered.
+push_stop() {
+    kill -s TERM "$pusher_pid" || fail "the load ended too soon: $(cat "$T/push.out")" || return
+    wait "$pusher_pid" || true
+    [[ -s $T/push.out ]] || fail "the pusher said nothing"
+}
+
 # pushed FILTER: of the pusher's summary.
 pushed() {
     jq -r "$1" "$T/push.out"

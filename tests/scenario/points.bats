@@ -40,10 +40,10 @@ kill_at() {
 
 @test "SIGKILL at each step between receiving and answering loses nothing" {
     # Under load over HTTPS the receiver is killed at each step of a request and of the upkeep beside it, and started again: what was answered 200 is kept once, the books add up.
-    local point killed=0
+    local point killed=0 answered
     receiver_start --restart
     nginx_start
-    push_behind --count 5000 --repeats 500 --rate 500 --connections 32 --deadline 200 --ledger "$T/ledger"
+    push_behind --count 100000 --repeats 10000 --rate 500 --connections 32 --deadline 200 --ledger "$T/ledger"
     while read -r point; do
         case $point in
         delivered | cursor_moved | store_made | *migrat*) continue ;;
@@ -51,10 +51,11 @@ kill_at() {
         kill_at "$point"
         killed=$((killed + 1))
     done < <(points)
-    push_end
+    push_stop
     equal "killed" "$killed" 14
-    equal "ledger" "$(($(wc -l <"$T/ledger") - 1))" 5000
-    equal "kept" "$(sql 'SELECT count(*), count(DISTINCT seq), max(seq) FROM notifications')" "5000|5000|5000"
+    answered=$(pushed '.answers["200"]')
+    ((answered > 500)) || fail "hardly any load: $(<"$T/push.out")"
+    equal "answers beside 200, 503 and none" "$(pushed '.answers | keys - ["0", "200", "503"] | length')" 0
     books_match_ledger "$T/ledger"
     books_add_up
     status_matches_books

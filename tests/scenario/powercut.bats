@@ -199,7 +199,7 @@ PYTHON
     preload disk "DISK_FOLDER=$T/state" "DISK_JOURNAL=$T/journal" "DISK_CONTROL=$T/control"
     receiver_start
     nginx_start
-    push_behind --count 2000 --repeats 200 --deadline 60 --rate 250
+    push_behind --count 100000 --repeats 10000 --deadline 120 --rate 250
     local i
     for i in 1 2 3; do
         sleep 0.3
@@ -219,7 +219,7 @@ PYTHON
         wait_for 10 stores_one
         sleep 0.5
     done
-    push_end
+    push_stop
     receiver_stop
     equal "other answers than 200 and 503" "$(pushed '.answers | keys - ["200", "503"] | length')" 0
     cut_power --count $((cuts / 2)) || fail "$(<"$T/cuts.out") $(<"$T/cuts.err")"
