@@ -36,26 +36,33 @@ int cgi_take_stdout(struct fault *fault)
     return fd;
 }
 
-/* Reads stdin to its end, but no more than MOST bytes; false where that cannot be done in time. */
-static bool read_body(struct text *body, size_t most)
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Reads MOST bytes of stdin, or to its end, and keeps the first KEEP of them; false where that
+ * cannot be done in time. */
+static bool read_body(struct text *body, size_t keep, size_t most)
 {
     int64_t until_ms = moment_monotonic_ms() + CGI_BODY_MS;
     char bytes[READ_SIZE];
-    while (body->length < most) {
+    for (size_t done = 0; done < most;) {
         struct pollfd pollfd = {.fd = STDIN_FILENO, .events = POLLIN};
         int64_t left_ms = until_ms - moment_monotonic_ms();
         if (left_ms <= 0 || (poll(&pollfd, 1, (int)left_ms) < 0 && errno != EINTR))
             return false;
         if (pollfd.revents == 0)
             continue;
-        size_t room = most - body->length;
-        ssize_t length = read(STDIN_FILENO, bytes, room < sizeof bytes ? room : sizeof bytes);
+        ssize_t length = read(STDIN_FILENO, bytes, least(most - done, sizeof bytes));
         if (length == 0)
             return true;
-        if (length > 0)
-            text_add(body, bytes, (size_t)length);
-        else if (errno != EINTR && errno != EAGAIN)
+        if (length < 0 && errno != EINTR && errno != EAGAIN)
             return false;
+        if (length < 0)
+            continue;
+        text_add(body, bytes, least((size_t)length, keep - body->length));
+        done += (size_t)length;
         if (body->failed)
             return false;
     }
@@ -144,14 +151,14 @@ static void add_content_length(struct text *parameters, const struct text *body,
 
 /* How much of stdin is the body (RFC 3875, section 4.2): never more than was announced, because a
  * server need not end it; all of it where a POST came in chunks. */
-static size_t body_bytes(size_t body_max)
+static size_t body_bytes(void)
 {
     const char *announced = getenv("CONTENT_LENGTH");
     char *end;
     if (announced == NULL || announced[0] < '0' || announced[0] > '9')
-        return strcmp(getenv("REQUEST_METHOD"), "POST") == 0 ? body_max + 1 : 0;
+        return strcmp(getenv("REQUEST_METHOD"), "POST") == 0 ? SIZE_MAX : 0;
     unsigned long long length = strtoull(announced, &end, 10);
-    return *end != '\0' || length > body_max ? body_max + 1 : (size_t)length;
+    return *end != '\0' ? SIZE_MAX : (size_t)length;
 }
 
 /* Appends the request as FastCGI, with a body read from stdin. */
@@ -159,7 +166,9 @@ static void add_request(struct text *request, size_t body_max)
 {
     const char begin[8] = {0, 1}; /* a responder, and no further request on the connection */
     struct text body = {0}, parameters = {0};
-    bool ended = read_body(&body, body_bytes(body_max));
+    size_t bytes = body_bytes();
+    bool ended = read_body(&body, least(bytes, body_max + 1),
+                           least(bytes, body_max + 1 + CGI_DISCARD_MAX));
     add_environment(&parameters);
     add_content_length(&parameters, &body, ended, body_max);
     add_record(request, BEGIN_REQUEST, begin, sizeof begin);

@@ -13,6 +13,10 @@
 /* A body must be whole this long after the process has begun to read it. */
 #define CGI_BODY_MS 10000
 
+/* Bytes of a body that is too large which are read all the same: a web server that still writes to
+ * a process which has answered may give up both. */
+#define CGI_DISCARD_MAX ((size_t)64 << 20)
+
 /* How long a process stands in line before a store that many others write, for the store to be
  * opened and again for the one record: where each request has a process, a burst is a long line. */
 #define CGI_STORE_WAIT_MS 4000
@@ -29,7 +33,7 @@ int cgi_take_stdout(struct fault *fault);
 typedef int cgi_adopt(void *owner, int fd);
 
 /* Reads the request, asks ADOPT's OWNER by way of a connection, and appends the answer, a CGI
- * response. Of the body at most BODY_MAX bytes are read and one more, which is then too many. */
+ * response. Of the body at most BODY_MAX bytes are kept and one more, which is then too many. */
 int cgi_exchange(size_t body_max, cgi_adopt *adopt, void *owner, struct text *answer,
                  struct fault *fault);
 
