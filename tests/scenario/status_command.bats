@@ -22,7 +22,8 @@ same_numbers() {
     equal "operations" "$(told '[.operations[] | {appId, operationId, inProgress, success, fail, contradictory, firstAt, lastAt}]')" \
         "$(counted "SELECT json_group_array(json_object('appId', appId, 'operationId', operationId, 'inProgress',
             inProgress, 'success', success, 'fail', fail, 'contradictory', contradictory, 'firstAt', firstAt,
-            'lastAt', lastAt)) FROM (SELECT * FROM operations ORDER BY lastAt DESC)")" || return
+            'lastAt', lastAt)) FROM (SELECT * FROM operations o ORDER BY (SELECT max(seq) FROM notifications n
+            WHERE n.appId = o.appId AND n.operationId = o.operationId) DESC)")" || return
     equal "totals" "$(told '[.seq, .totals.notifications, .totals.repeats, .quarantine.held, .upgrades.fail]')" \
         "$(counted "SELECT json_array(max(seq), count(*), sum(deliveries - 1), (SELECT count(*) FROM quarantine),
             (SELECT count(*) FROM upgrades WHERE state = 'FAIL')) FROM notifications")" || return
