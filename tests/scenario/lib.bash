@@ -253,6 +253,8 @@ make_certificate() {
 # NGINX_EXTRA holds further directives for its http block, NGINX_SITE names another site file.
 nginx_start() {
     local attempt
+    # One that still runs would be forgotten.
+    if [[ -f $T/nginx/master ]]; then nginx_stop; fi
     make_certificate || return
     mkdir -p "$T/nginx"
     for attempt in 1 2 3; do
