@@ -113,7 +113,10 @@ for (const width of [1280, 360]) {
       await page.locator('li.upgrade').first().waitFor();
       await contained(page);
     }
+    const before = await text(page.locator('h1'));
     await page.goto(mock.url + place('device', { deviceId: TEXTS[0] }));
+    await until('the first device', async () => (await text(page.locator('h1'))) !== before);
+    await page.locator('li.upgrade').first().waitFor();
     for (const summary of await page.locator('summary').all()) await summary.click();
     await contained(page);
     await page.goto(mock.url + place('quarantine'));
@@ -137,9 +140,14 @@ test('links lead to exactly the id they show', async t => {
   );
   for (const [i, id] of ids.entries()) {
     await page.goto(mock.url + links[i]);
+    await until(
+      'the operation of the link',
+      () =>
+        new URLSearchParams(mock.requests.filter(({ name }) => name === 'operation.json').at(-1)?.search).get(
+          'operationId',
+        ) === id,
+    );
     await page.locator('table.failures').or(page.getByText('None has failed.')).first().waitFor();
-    const asked = mock.requests.filter(({ name }) => name === 'operation.json').at(-1);
-    assert.equal(new URLSearchParams(asked.search).get('operationId'), id);
     const code = page.locator('table.failures tbody a');
     if ((await code.count()) > 0) {
       await code.first().click();
@@ -163,8 +171,8 @@ test('what cannot be seen is shown by its number', async t => {
   await page.goto(mock.url + place('operation', { operationId: TEXTS[3] }));
   await until('the other', async () => (await text(page.locator('h1'))) === 'Operation line␊break␍␉tab␇');
   await page.goto(mock.url + place('device', { deviceId: TEXTS[2] }));
-  await page.locator('summary').first().click();
-  const body = await page.locator('pre').first().innerText();
+  await page.locator('.notes summary').first().click();
+  const body = await page.locator('.notes pre').first().innerText();
   assert.equal(JSON.parse(body).deviceId, TEXTS[2], 'escaped as JSON does, and so the same');
   await done(page);
 });
