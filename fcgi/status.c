@@ -5,6 +5,7 @@
 
 #include "document.h"
 #include "fault_point.h"
+#include "figures.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,18 +18,14 @@
 
 static void add_totals(const struct store_totals *totals, struct text *text)
 {
-    text_addf(text,
-              "  \"totals\": {\"notifications\":%lld,\"repeats\":%lld,\"quarantined\":%lld,"
-              "\"quarantineLogOnly\":%lld},\n",
-              (long long)totals->notifications, (long long)totals->repeats,
-              (long long)totals->quarantined, (long long)totals->quarantine_log_only);
-    text_addf(text,
-              "  \"upgrades\": {\"inProgress\":%lld,\"success\":%lld,\"fail\":%lld,"
-              "\"contradictory\":%lld},\n",
-              (long long)totals->in_progress, (long long)totals->success, (long long)totals->fail,
-              (long long)totals->contradictory);
-    text_addf(text, "  \"quarantine\": {\"held\":%lld,\"bytes\":%lld},\n",
-              (long long)totals->quarantine_held, (long long)totals->quarantine_bytes);
+    text_add_string(text, "  \"totals\": {");
+    figures_received(text, totals);
+    text_add_string(text, "},\n  \"upgrades\": {");
+    figures_upgrades(text, totals->in_progress, totals->success, totals->fail,
+                     totals->contradictory);
+    text_add_string(text, "},\n  \"quarantine\": {");
+    figures_quarantine(text, totals);
+    text_add_string(text, "},\n");
 }
 
 static void add_process(const struct status_process *process, struct text *text)
@@ -59,14 +56,7 @@ static void add_process(const struct status_process *process, struct text *text)
 static void add_cursors(const struct store_snapshot *snapshot, struct text *text)
 {
     text_add_string(text, "  \"applications\": [");
-    for (size_t i = 0; i < snapshot->cursors_length; i++) {
-        const struct store_cursor *cursor = &snapshot->cursors[i];
-        document_open(text, NULL, '{');
-        document_string(text, "name", cursor->name);
-        document_number(text, "cursor", cursor->seq);
-        document_number(text, "backlog", snapshot->totals.seq - cursor->seq);
-        document_close(text, '}');
-    }
+    figures_applications(text, snapshot->cursors, snapshot->cursors_length, snapshot->totals.seq);
     text_add_string(text, "],\n");
 }
 
@@ -75,10 +65,8 @@ static void add_operation(const struct store_operation *operation, struct text *
     text_add_string(text, "    {");
     document_string(text, "appId", operation->app_id);
     document_string(text, "operationId", operation->operation_id);
-    document_number(text, "inProgress", operation->in_progress);
-    document_number(text, "success", operation->success);
-    document_number(text, "fail", operation->fail);
-    document_number(text, "contradictory", operation->contradictory);
+    figures_upgrades(text, operation->in_progress, operation->success, operation->fail,
+                     operation->contradictory);
     document_time(text, "firstAt", operation->first_ms);
     document_time(text, "lastAt", operation->last_ms);
     document_open(text, "failures", '[');
@@ -98,15 +86,7 @@ static void add_operation(const struct store_operation *operation, struct text *
 static void add_record(const struct store_kept *record, struct text *text)
 {
     text_add_string(text, "    {");
-    document_number(text, "seq", record->seq);
-    document_time(text, "receivedAt", record->received_ms);
-    document_number(text, "deliveries", record->deliveries);
-    if (record->body != NULL) {
-        document_json(text, "body", record->body, record->body_length);
-    } else {
-        document_null(text, "body");
-        document_number(text, "bodyBytes", (int64_t)record->body_length);
-    }
+    figures_notification(text, record);
     document_close(text, '}');
 }
 

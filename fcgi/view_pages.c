@@ -4,6 +4,7 @@
 #include "view_pages.h"
 
 #include "document.h"
+#include "figures.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,10 +57,7 @@ void view_add_operation_members(struct text *out, const struct store_operation_r
 {
     document_string(out, "appId", row->app_id);
     document_string(out, "operationId", row->operation_id);
-    document_number(out, "inProgress", row->in_progress);
-    document_number(out, "success", row->success);
-    document_number(out, "fail", row->fail);
-    document_number(out, "contradictory", row->contradictory);
+    figures_upgrades(out, row->in_progress, row->success, row->fail, row->contradictory);
     document_share(out, "failureShare", row->fail, row->success + row->fail);
     document_time(out, "firstAt", row->first_ms);
     document_time(out, "lastAt", row->last_ms);
@@ -148,35 +146,15 @@ static void add_totals(struct text *out, const struct store_totals *totals)
     else
         document_null(out, "lastAt");
     document_open(out, "totals", '{');
-    document_number(out, "notifications", totals->notifications);
-    document_number(out, "repeats", totals->repeats);
-    document_number(out, "quarantined", totals->quarantined);
-    document_number(out, "quarantineLogOnly", totals->quarantine_log_only);
+    figures_received(out, totals);
     document_close(out, '}');
     document_open(out, "upgrades", '{');
-    document_number(out, "inProgress", totals->in_progress);
-    document_number(out, "success", totals->success);
-    document_number(out, "fail", totals->fail);
-    document_number(out, "contradictory", totals->contradictory);
+    figures_upgrades(out, totals->in_progress, totals->success, totals->fail,
+                     totals->contradictory);
     document_close(out, '}');
     document_open(out, "quarantine", '{');
-    document_number(out, "held", totals->quarantine_held);
-    document_number(out, "bytes", totals->quarantine_bytes);
+    figures_quarantine(out, totals);
     document_close(out, '}');
-}
-
-static void add_applications(struct text *out, const struct store_overview *overview)
-{
-    document_open(out, "applications", '[');
-    for (size_t i = 0; i < overview->cursors_length; i++) {
-        const struct store_cursor *cursor = &overview->cursors[i];
-        document_open(out, NULL, '{');
-        document_string(out, "name", cursor->name);
-        document_number(out, "cursor", cursor->seq);
-        document_number(out, "backlog", overview->totals.seq - cursor->seq);
-        document_close(out, '}');
-    }
-    document_close(out, ']');
 }
 
 static void add_process(struct text *out, const struct view_process *process)
@@ -209,7 +187,9 @@ enum view_result view_overview(struct store_reader *reader, const struct view_qu
         return VIEW_FAILED;
     document_open(out, NULL, '{');
     add_totals(out, &overview.totals);
-    add_applications(out, &overview);
+    document_open(out, "applications", '[');
+    figures_applications(out, overview.cursors, overview.cursors_length, overview.totals.seq);
+    document_close(out, ']');
     add_process(out, query->process);
     document_open(out, "operations", '[');
     if (store_list_operations(reader, &after, view_limit(query, VIEW_LIMIT_DEFAULT),
@@ -287,8 +267,7 @@ enum view_result view_quarantine(struct store_reader *reader, const struct view_
     if (store_read_overview(reader, &overview, fault) != 0)
         return VIEW_FAILED;
     document_open(out, NULL, '{');
-    document_number(out, "held", overview.totals.quarantine_held);
-    document_number(out, "bytes", overview.totals.quarantine_bytes);
+    figures_quarantine(out, &overview.totals);
     document_open(out, "bodies", '[');
     if (store_list_quarantined(reader, &after, view_limit(query, VIEW_LIMIT_DEFAULT),
                                add_quarantined, &page, next, fault) != 0)

@@ -5,6 +5,7 @@
 
 #include "csv.h"
 #include "document.h"
+#include "figures.h"
 #include "moment.h"
 
 #include <stdio.h>
@@ -141,10 +142,7 @@ static int add_note(void *owner, const struct store_kept *kept)
 {
     struct view_rows *page = owner;
     document_open(page->out, NULL, '{');
-    document_number(page->out, "seq", kept->seq);
-    document_time(page->out, "receivedAt", kept->received_ms);
-    document_number(page->out, "deliveries", kept->deliveries);
-    document_json(page->out, "body", kept->body, kept->body_length);
+    figures_notification(page->out, kept);
     document_close(page->out, '}');
     page->news = true;
     return 0;
