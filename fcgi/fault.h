@@ -15,6 +15,7 @@
 struct fault {
     bool set;
     bool lasting; /* will not go away by waiting: wrong file, newer version, bad option */
+    bool misused; /* the mistake of whoever asked; another question may be answered */
     char text[FAULT_TEXT_MAX];
 };
 

@@ -13,6 +13,13 @@ const char *store_column_text(sqlite3_stmt *statement, int column)
     return text == NULL ? "" : text;
 }
 
+static int no_place(struct fault *fault)
+{
+    if (fault != NULL && !fault->set)
+        fault->misused = true;
+    return fault_set(fault, "after: no place that a page has named");
+}
+
 int store_place_read(const struct store_place *place, int64_t numbers[], int count,
                      struct fault *fault)
 {
@@ -22,7 +29,7 @@ int store_place_read(const struct store_place *place, int64_t numbers[], int cou
         numbers[i] = strtoll(at, &end, 10);
         const char *digit = at[0] == '-' ? at + 1 : at;
         if (*digit < '0' || *digit > '9' || *end != (i < count - 1 ? '.' : '\0'))
-            return fault_set(fault, "after: no place that a page has named");
+            return no_place(fault);
         at = end + 1;
     }
     return 0;

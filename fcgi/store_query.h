@@ -28,7 +28,7 @@
 
 /* Where a page begins and ends: opaque, of digits, dots and dashes only, so that it can stand in a
  * URL and on a command line as it is. "" is the beginning, and behind the last page. A text that is
- * no place fails a list with a fault that says so. */
+ * no place fails a list with a fault that is marked misused. */
 struct store_place {
     char text[STORE_PLACE_MAX];
 };

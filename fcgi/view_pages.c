@@ -8,7 +8,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 size_t view_bound(const struct text *out)
 {
@@ -32,11 +31,9 @@ struct store_place view_place(const struct view_query *query)
     return place;
 }
 
-enum view_result view_failed(const struct view_query *query, const struct fault *fault)
+enum view_result view_failed(const struct fault *fault)
 {
-    return query->after != NULL && fault != NULL && strncmp(fault->text, "after:", 6) == 0
-               ? VIEW_MISUSED
-               : VIEW_FAILED;
+    return fault != NULL && fault->misused ? VIEW_MISUSED : VIEW_FAILED;
 }
 
 void view_add_next(struct text *out, const struct store_place *next)
@@ -194,7 +191,7 @@ enum view_result view_overview(struct store_reader *reader, const struct view_qu
     document_open(out, "operations", '[');
     if (store_list_operations(reader, &after, view_limit(query, VIEW_LIMIT_DEFAULT),
                               view_add_operation, &page, next, fault) != 0)
-        return view_failed(query, fault);
+        return view_failed(fault);
     document_close(out, ']');
     view_add_next(out, next);
     view_end(out);
@@ -271,7 +268,7 @@ enum view_result view_quarantine(struct store_reader *reader, const struct view_
     document_open(out, "bodies", '[');
     if (store_list_quarantined(reader, &after, view_limit(query, VIEW_LIMIT_DEFAULT),
                                add_quarantined, &page, next, fault) != 0)
-        return view_failed(query, fault);
+        return view_failed(fault);
     document_close(out, ']');
     view_add_next(out, next);
     view_end(out);

@@ -43,7 +43,7 @@ struct store_place view_place(const struct view_query *query);
 
 /* What a list that failed with FAULT makes of the view: a place that cannot be read is the asker's
  * mistake, anything else the store's. */
-enum view_result view_failed(const struct view_query *query, const struct fault *fault);
+enum view_result view_failed(const struct fault *fault);
 
 /* The member `next`; and the end of the document. */
 void view_add_next(struct text *out, const struct store_place *next);

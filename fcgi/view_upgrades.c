@@ -45,7 +45,7 @@ static enum view_result list(struct store_reader *reader, const struct view_quer
     document_open(out, name, '[');
     if (store_list_upgrades(reader, filter, &after, view_limit(query, VIEW_LIMIT_DEFAULT),
                             view_add_upgrade, &page, next, fault) != 0)
-        return view_failed(query, fault);
+        return view_failed(fault);
     document_close(out, ']');
     view_add_next(out, next);
     view_end(out);
@@ -132,7 +132,7 @@ enum view_result view_failures_table(struct store_reader *reader, const struct v
     return store_list_upgrades(reader, &filter, &after, view_limit(query, STORE_PAGE_MAX), add_line,
                                &page, next, fault) == 0
                ? VIEW_DONE
-               : view_failed(query, fault);
+               : view_failed(fault);
 }
 
 /* --- one device ---------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ enum view_result view_device(struct store_reader *reader, const struct view_quer
     document_open(out, "history", '[');
     if (store_list_device(reader, query->device_id, &after, view_limit(query, VIEW_LIMIT_DEFAULT),
                           add_history, &page, next, fault) != 0)
-        return view_failed(query, fault);
+        return view_failed(fault);
     document_close(out, ']');
     document_open(out, "news", '[');
     if (after.text[0] == '\0' && store_list_notifications(reader, query->device_id, 0, NULL,

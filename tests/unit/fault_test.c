@@ -14,6 +14,7 @@ static void a_fault_holds_its_text_and_every_call_returns_minus_1(void **state)
     assert_int_equal(fault_set(&fault, "%s of %d", "one", 2), -1);
     assert_true(fault.set);
     assert_false(fault.lasting);
+    assert_false(fault.misused);
     assert_string_equal(fault.text, "one of 2");
 }
 

@@ -422,8 +422,10 @@ static void a_text_that_is_no_place_is_a_fault(void **state)
         assert_int_equal(store_list_upgrades(reader, &all_failed, &after, 1, lists_take_upgrade,
                                              &lists, &next, &faults[4]),
                          -1);
-        for (size_t f = 0; f < LENGTH(faults); f++)
+        for (size_t f = 0; f < LENGTH(faults); f++) {
             support_assert_fault(&faults[f], "after: no place");
+            assert_true(faults[f].misused);
+        }
         assert_string_equal(next.text, "kept");
         assert_int_equal(lists.count, 0);
     }

@@ -226,6 +226,12 @@ static void a_store_that_cannot_be_read_fails_every_view(void **state)
             assert_string_equal(next.text, "");
             text_release(&out);
         }
+        struct text out = {0};
+        struct fault fault = FAULT_NONE;
+        assert_int_equal(
+            ask(reader, "quarantine.json", &(struct view_query){.after = "1"}, &out, &fault),
+            VIEW_FAILED); /* not the asker's mistake, though it named a place */
+        text_release(&out);
     }
     store_reader_free(reader);
 }
