@@ -142,10 +142,6 @@ int store_list_device(struct store_reader *reader, const char *device_id,
                       const struct store_place *after, size_t most, store_each_upgrade *each,
                       void *owner, struct store_place *next, struct fault *fault);
 
-/* The upgrades of one device in one operation: how many rows EACH got is in *COUNT. */
-int store_find_upgrades(struct store_reader *reader, int64_t operation, const char *device_id,
-                        store_each_upgrade *each, void *owner, size_t *count, struct fault *fault);
-
 /* Notifications about one device in one operation (0: those that belong to none) and, where that is
  * not NULL, of one sub-operation, the latest first. Sorts the numbers of all that the device has
  * there. */

@@ -279,23 +279,6 @@ int store_list_device(struct store_reader *reader, const char *device_id,
     return 0;
 }
 
-int store_find_upgrades(struct store_reader *reader, int64_t operation, const char *device_id,
-                        store_each_upgrade *each, void *owner, size_t *count, struct fault *fault)
-{
-    struct upgrade_taker taker = {.each = each, .owner = owner};
-    sqlite3_stmt *read = prepare_device(
-        reader,
-        "SELECT" UPGRADE_COLUMNS " FROM operation o CROSS JOIN upgrade u INDEXED BY upgrade_device"
-        " ON u.operation = o.id AND u.device = ?9" UPGRADE_JOINS
-        " WHERE o.id = ?1 AND json_extract(n.body, '$.deviceId') = ?10 ORDER BY u.id",
-        &operation, 1, device_id, fault);
-    if (read == NULL ||
-        store_query_rows(reader, read, SIZE_MAX, take_upgrade, &taker, NULL, fault) != 0)
-        return -1;
-    *count = taker.count;
-    return 0;
-}
-
 struct kept_taker {
     store_each_kept *each;
     void *owner;

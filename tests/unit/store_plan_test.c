@@ -191,10 +191,11 @@ static void all_failed_with(struct store_reader *reader, struct lists *lists)
         lists);
 }
 
-static void device_in_one(struct store_reader *reader, struct lists *lists)
+static void device(struct store_reader *reader, struct lists *lists)
 {
-    size_t count;
-    MUST(store_find_upgrades(reader, 1, "d5", lists_take_upgrade, lists, &count, &fault));
+    struct store_place next;
+    MUST(store_list_device(reader, "d5", &(struct store_place){""}, 10, lists_take_upgrade, lists,
+                           &next, &fault));
 }
 
 static void between(struct store_reader *reader, struct lists *lists)
@@ -242,8 +243,9 @@ static int64_t count_steps(struct store_reader *reader, list *ask, size_t *rows)
 static const struct {
     const char *name;
     list *ask;
-    const char *plan;    /* what must be in it */
-    const char *no_plan; /* what must not, beside a sort of all rows */
+    const char *plan;        /* what must be in it */
+    const char *no_plan;     /* what must not, beside a sort of all rows */
+    bool through_operations; /* it looks into each of them */
 } asked[] = {
     {"operations", operations, "operation_latest (last_seq<?)", "TEMP B-TREE"},
     {"operation", operation, "operation_name (operation_id=?)", "SCAN operation"},
@@ -265,7 +267,8 @@ static const struct {
     {"all failed", all_failed, "upgrade USING INDEX upgrade_fail (operation<?)", "TEMP B-TREE"},
     {"all failed with", all_failed_with,
      "upgrade USING INDEX upgrade_fail_code (error_code=? AND operation<?)", "TEMP B-TREE"},
-    {"device in one", device_in_one, "upgrade_device (operation=? AND device=?)", "SCAN u"},
+    {"device", device, "upgrade_device (operation=? AND device=?)", "SCAN u",
+     .through_operations = true},
     {"between", between, "n USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", "SCAN n"},
     {"after", kept_after, "notification USING INTEGER PRIMARY KEY (rowid>?)", "SCAN notification"},
     {"overview", overview, "totals", "notification"},
@@ -294,11 +297,14 @@ static void each_list_walks_its_index(void **state)
     store_reader_free(reader);
 }
 
-/* Asks the same of books of SMALL and of LARGE sizes. */
-static void assert_steps(struct books *small, struct books *large)
+/* Asks the same of books of SMALL and of LARGE sizes, which differ in their operations alone where
+ * MORE_OPERATIONS says so. */
+static void assert_steps(struct books *small, struct books *large, bool more_operations)
 {
     struct store_reader *readers[] = {lists_reader(small), lists_reader(large)};
     for (size_t i = 0; i < LENGTH(asked); i++) {
+        if (more_operations && asked[i].through_operations)
+            continue;
         size_t rows[2];
         int64_t steps[2];
         for (size_t r = 0; r < 2; r++)
@@ -317,7 +323,7 @@ static void a_page_costs_the_same_however_long_its_operation_is(void **state)
     books_setup(&large);
     grow(*state, 1, 2000);
     grow(large, 1, 50000);
-    assert_steps(*state, large);
+    assert_steps(*state, large, false);
     books_teardown(&large);
 }
 
@@ -327,7 +333,7 @@ static void a_page_costs_the_same_however_many_operations_there_are(void **state
     books_setup(&large);
     grow(*state, 1000, 2);
     grow(large, 25000, 2);
-    assert_steps(*state, large);
+    assert_steps(*state, large, true);
     books_teardown(&large);
 }
 

@@ -117,14 +117,14 @@ static void expect_unreadable(struct store_reader *reader, const char *part, boo
     struct fault faults[4] = {FAULT_NONE};
     struct store_overview overview;
     struct store_place next;
-    size_t count;
     assert_int_equal(store_read_begin(reader, 0, &faults[0]), -1);
     assert_int_equal(store_read_overview(reader, &overview, &faults[1]), -1);
     assert_int_equal(store_list_operations(reader, &(struct store_place){""}, 1,
                                            lists_take_operation, &lists, &next, &faults[2]),
                      -1);
-    assert_int_equal(
-        store_find_upgrades(reader, 1, "d", lists_take_upgrade, &lists, &count, &faults[3]), -1);
+    assert_int_equal(store_list_device(reader, "d", &(struct store_place){""}, 1,
+                                       lists_take_upgrade, &lists, &next, &faults[3]),
+                     -1);
     for (size_t i = 0; i < LENGTH(faults); i++) {
         support_assert_fault(&faults[i], part);
         support_assert_fault(&faults[i], "upgrades.db");

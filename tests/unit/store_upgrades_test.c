@@ -332,17 +332,6 @@ static void a_device_has_a_history_over_all_operations(void **state)
         char device[8];
         snprintf(device, sizeof device, "d%zu", i);
         assert_device(books, reader, device);
-        struct lists lists = {.count = 0};
-        struct fault fault = FAULT_NONE;
-        char sql[4096];
-        size_t count = 0;
-        lists_must(
-            store_find_upgrades(reader, 3, device, lists_take_upgrade, &lists, &count, &fault),
-            &fault);
-        assert_int_equal(count, lists.count);
-        snprintf(sql, sizeof sql, ROWS "v.deviceId = '%s' AND u.operation = 3 ORDER BY u.id",
-                 device);
-        lists_assert_query(&lists, books, sql);
     }
     assert_device(books, reader, "nobody");
     assert_device(books, reader, "");
@@ -393,14 +382,6 @@ static void devices_with_the_same_hash_stay_apart(void **state)
             assert_null(strstr(lists_text(&lists), other));
             lists_free(&lists);
         }
-        struct lists lists = {.count = 0};
-        struct fault fault = FAULT_NONE;
-        size_t count;
-        lists_must(
-            store_find_upgrades(reader, 1, devices[i], lists_take_upgrade, &lists, &count, &fault),
-            &fault);
-        assert_int_equal(count, 2);
-        lists_free(&lists);
     }
     store_reader_free(reader);
 }
