@@ -7,11 +7,6 @@
 
 #include "page_table.inc"
 
-const struct page_file *page_at(size_t index)
-{
-    return index < sizeof table / sizeof table[0] ? &table[index] : NULL;
-}
-
 const struct page_file *page_find(const char *name, size_t length)
 {
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)

@@ -15,7 +15,4 @@ struct page_file {
 /* The file named NAME; NULL where there is none. */
 const struct page_file *page_find(const char *name, size_t length);
 
-/* The INDEX-th file, NULL behind the last. */
-const struct page_file *page_at(size_t index);
-
 #endif

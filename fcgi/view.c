@@ -32,19 +32,12 @@ static const struct view views[] = {
      view_quarantine},
 };
 
-#define VIEWS (sizeof views / sizeof views[0])
-
 const struct view *view_find(const char *name, size_t length)
 {
-    for (size_t i = 0; i < VIEWS; i++)
+    for (size_t i = 0; i < sizeof views / sizeof views[0]; i++)
         if (strlen(views[i].name) == length && memcmp(views[i].name, name, length) == 0)
             return &views[i];
     return NULL;
-}
-
-const struct view *view_at(size_t index)
-{
-    return index < VIEWS ? &views[index] : NULL;
 }
 
 /* --- what is asked -----------------------------------------------------------------------------

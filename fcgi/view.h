@@ -81,9 +81,6 @@ struct view {
 /* The view named NAME, such as "overview.json" or "failures.csv"; NULL where there is none. */
 const struct view *view_find(const char *name, size_t length);
 
-/* The INDEX-th view, NULL behind the last. */
-const struct view *view_at(size_t index);
-
 /* Sets what the parameter NAME says in QUERY, which lends VALUE. Parameters are the members above
  * in the form of the documents: operationId, appId, deviceId, state, errorCode, q, after,
  * contradictory (1), longerThan (seconds), limit. */

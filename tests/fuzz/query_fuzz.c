@@ -133,6 +133,10 @@ static const char *const names[] = {"operationId", "appId", "deviceId",      "st
                                     "errorCode",   "q",     "after",         "limit",
                                     "longerThan",  "x",     "contradictory", "operationI"};
 
+static const char *const documents[] = {"overview.json", "operation.json", "upgrades.json",
+                                        "failures.json", "failures.csv",   "device.json",
+                                        "search.json",   "quarantine.json"};
+
 struct asked {
     const struct view *view;
     struct view_query query;
@@ -181,10 +185,8 @@ static bool is_listed(const struct view *view, const char *name)
 /* Reads a question; false where it was refused, as it had to be. */
 static bool take_question(struct fuzz_input *input, struct asked *asked)
 {
-    size_t views = 0;
-    while (view_at(views) != NULL)
-        views++;
-    asked->view = view_at(fuzz_below(input, views));
+    const char *document = documents[fuzz_below(input, LENGTH(documents))];
+    asked->view = view_find(document, strlen(document));
     asked->query = (struct view_query){.now_ms = TIME_MS + 4000000};
     for (size_t i = 0; i < ASKED_MAX && input->left > 0; i++) {
         struct fault fault = FAULT_NONE;

@@ -4,6 +4,7 @@
 #include "page.h"
 #include "support.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -39,17 +40,23 @@ static void the_page_is_found_and_nothing_beside_it(void **state)
 static void every_file_is_there_byte_for_byte(void **state)
 {
     size_t files = 0;
-    for (const struct page_file *file; (file = page_at(files)) != NULL; files++) {
-        char *bytes = support_read_file(support_path(
-            SOURCE_FOLDER "/fcgi/page", file->name[0] == '\0' ? "index.html" : file->name));
+    DIR *folder = opendir(SOURCE_FOLDER "/fcgi/page");
+    assert_non_null(folder);
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        const char *name = entry->d_name;
+        if (name[0] == '.' || strcmp(name, "generate.py") == 0 || strcmp(name, "__pycache__") == 0)
+            continue;
+        const struct page_file *file = find(strcmp(name, "index.html") == 0 ? "" : name);
+        if (file == NULL)
+            fail_msg("%s is not embedded", name);
+        char *bytes = support_read_file(support_path(SOURCE_FOLDER "/fcgi/page", name));
         assert_int_equal(strlen(bytes), file->length); /* all are text */
         assert_memory_equal(bytes, file->bytes, file->length);
         free(bytes);
-        assert_ptr_equal(find(file->name), file);
+        files++;
     }
-    assert_int_equal(files, support_count_files(SOURCE_FOLDER "/fcgi/page", "") -
-                                support_count_files(SOURCE_FOLDER "/fcgi/page", "generate.py") -
-                                support_count_files(SOURCE_FOLDER "/fcgi/page", "__pycache__"));
+    closedir(folder);
+    assert_true(files > 10);
 }
 
 int main(void)
