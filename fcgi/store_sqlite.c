@@ -281,11 +281,36 @@ static void bound_wal(struct store *store)
         sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
+/* A newer receiver may have brought the tables up since they were opened. What this one wrote into
+ * them would lack whatever they count since then, and nobody could tell. */
+static int check_version(struct store *store, struct fault *fault)
+{
+    sqlite3_stmt *read = store->statements[STORE_read_version];
+    int step = sqlite3_step(read);
+    int version = step == SQLITE_ROW ? sqlite3_column_int(read, 0) : 0;
+    if (step != SQLITE_ROW)
+        store_fault(store->db, fault, "cannot read the store's version");
+    sqlite3_reset(read);
+    if (step != SQLITE_ROW)
+        return -1;
+    return version == STORE_VERSION ? 0 : store_layout_require(store->db, fault);
+}
+
+static int begin(struct store *store, struct fault *fault)
+{
+    if (store_run(store, store->statements[STORE_begin], "cannot begin", fault) != 0)
+        return -1;
+    if (check_version(store, fault) == 0)
+        return 0;
+    rollback(store);
+    return -1;
+}
+
 /* Runs WORK from BEGIN to COMMIT. Called with the lock between processes held. */
 static int run_transaction(struct store *store, store_work *work, void *argument,
                            struct fault *fault)
 {
-    if (store_run(store, store->statements[STORE_begin], "cannot begin", fault) != 0)
+    if (begin(store, fault) != 0)
         return -1;
     FAULT_POINT(begun);
     int result = store_books_begin(store, fault);
@@ -347,7 +372,7 @@ int store_keep(struct store *store, struct record **records, size_t count,
 
 static int write_probe(struct store *store, struct fault *fault)
 {
-    if (store_run(store, store->statements[STORE_begin], "cannot begin", fault) != 0)
+    if (begin(store, fault) != 0)
         return -1;
     sqlite3_stmt *probe = store->statements[STORE_probe];
     sqlite3_bind_int(probe, 1, PROBE_BYTES);

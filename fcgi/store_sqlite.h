@@ -52,6 +52,7 @@
 #define STORE_STATEMENTS(X)                                                                        \
     X(begin, "BEGIN IMMEDIATE")                                                                    \
     X(commit, "COMMIT")                                                                            \
+    X(read_version, "PRAGMA user_version")                                                         \
     X(read_totals, STORE_TOTALS_READ)                                                              \
     X(write_totals, STORE_TOTALS_WRITE)                                                            \
     X(count_kind, "INSERT INTO kind (notify_type, result, count) VALUES (?1, ?2, ?3)"              \
@@ -232,7 +233,8 @@ void store_lock_release(struct store *store);
 int store_layout_check(sqlite3 *db, struct fault *fault);
 int store_layout_make(sqlite3 *db, struct fault *fault);
 
-/* Refuses a store whose tables are not of this version: for those who only read. */
+/* Refuses a store whose tables are not of this version: for those who only read, and for those who
+ * had it open when another process changed them. */
 int store_layout_require(sqlite3 *db, struct fault *fault);
 
 /* store_books.c: changes every table that RECORD touches, within the open transaction, and notes

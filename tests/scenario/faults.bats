@@ -270,6 +270,25 @@ refuses_to_start() {
     nothing_lost 2
 }
 
+@test "a store that a newer version brings up under a running receiver" {
+    # What is written into tables that are not its own would be counted half: it refuses, says why in log and status file, and does not take a probe for the end of it.
+    receiver_start
+    local pid version
+    pid=$(receiver_pid)
+    keep_some before 3
+    version=$(sql 'PRAGMA user_version')
+    sqlite3 -cmd '.timeout 5000' "$T/state/upgrades.db" \
+        "ALTER TABLE totals ADD COLUMN novelty; PRAGMA user_version = $((version + 1))"
+    refuses_steadily 8
+    wait_for_log ".event == \"fault\" and (.fault | test(\"has version $((version + 1)), made by a newer\"))"
+    wait_for_status "(.store.ok | not) and (.store.fault | test(\"has version $((version + 1))\"))"
+    equal "recovered" "$(log_count '.event == "recovered"')" 0
+    sqlite3 -cmd '.timeout 5000' "$T/state/upgrades.db" \
+        "ALTER TABLE totals DROP COLUMN novelty; PRAGMA user_version = $version"
+    serves_again "$pid"
+    nothing_lost 3
+}
+
 @test "a file that is no store is refused" {
     # A file that is no database, or another program's, is left alone, with a clear message and status 1.
     local before

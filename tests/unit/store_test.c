@@ -154,6 +154,41 @@ static void a_store_of_a_newer_version_is_refused_and_left_alone(void **state)
     books_assert(books, "PRAGMA user_version", "3");
 }
 
+/* While it is open, too: nothing is written into tables that another version has made of them, and
+ * no probe takes that for mended. */
+static void a_store_that_another_version_changes_under_us_takes_nothing_more(void **state)
+{
+    static const struct {
+        const char *sql, *fault;
+        bool lasting;
+    } others[] = {
+        {"PRAGMA user_version = 3; ALTER TABLE totals ADD COLUMN novelty", "version 3", true},
+        {"PRAGMA user_version = 3", "version 3", true},
+        {"PRAGMA user_version = 1", "version 1", false}};
+    struct books *books = *state;
+    struct record *record = support_result(&(struct support_result){.device = "d"});
+    for (size_t i = 0; i < LENGTH(others); i++) {
+        struct fault faults[3] = {FAULT_NONE};
+        books_meddle(books, others[i].sql);
+        assert_int_equal(store_keep(books->store, &record, 1, NULL, &faults[0]), -1);
+        assert_int_equal(record->outcome, RECORD_PENDING);
+        assert_int_equal(store_try(books->store, &faults[1]), -1);
+        assert_int_equal(store_probe(books->store, &faults[2]), -1);
+        for (size_t f = 0; f < LENGTH(faults); f++) {
+            support_assert_fault(&faults[f], others[i].fault);
+            support_assert_fault(&faults[f], "upgrades.db");
+            assert_int_equal(faults[f].lasting, others[i].lasting);
+        }
+        books_assert(books, "SELECT count(*) FROM notifications", "0");
+        books_meddle(books, "PRAGMA user_version = 2");
+        struct fault fault = FAULT_NONE;
+        if (store_probe(books->store, &fault) != 0)
+            fail_msg("%s", fault.text);
+    }
+    books_keep_one(books, record);
+    support_record_free(record);
+}
+
 /* A file's bytes as hexadecimal digits. */
 static char *bytes_of(const char *path)
 {
@@ -330,6 +365,7 @@ int main(void)
         OPEN(two_stores_have_different_hash_keys),
         OPEN(what_was_kept_is_there_after_the_store_is_opened_again),
         OPEN(a_store_of_a_newer_version_is_refused_and_left_alone),
+        OPEN(a_store_that_another_version_changes_under_us_takes_nothing_more),
         OPEN(another_programs_database_is_refused_and_left_as_it_was),
         OPEN(another_programs_marked_but_empty_database_is_refused),
         OPEN(a_file_that_is_no_database_is_refused_and_left_as_it_was),
