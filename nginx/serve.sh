@@ -145,7 +145,7 @@ MAIN
 # A demo's: like the real one it comes by HTTPS, and knows nothing but the address and the certificate.
 start_platform() {
     setsid setpriv --pdeathsig TERM -- \
-        python3 -B "$SOURCE/tests/tool/platform.py" \
+        python3 -B "$SOURCE/tests/tool/play_platform.py" \
         --url "https://localhost:$port$CALLBACK" --cacert "$state/tls/certificate.pem" \
         --devices "$DEMO_DEVICES" --seconds "$DEMO_SECONDS" --campaigns 0 \
         --seed "$EPOCHSECONDS" --began "$EPOCHSECONDS" >"$run/platform.out" 2>&1 </dev/null &

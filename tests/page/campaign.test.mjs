@@ -61,7 +61,7 @@ test('the page ends with the numbers of the command and of a plain recount', asy
   const expectFile = join(served.folder, 'expect.json');
   let isOver = false;
   const pushing = run(t, 'python3', [
-    join(SOURCE, 'tests/tool/platform.py'),
+    join(SOURCE, 'tests/tool/play_platform.py'),
     '--url',
     served.callback,
     '--cacert',

@@ -190,7 +190,7 @@ shown_log() {
     shown_log '.event == "start"'
     never shown_log '.event == "notification"'
     list_served
-    ps -o args= -p "$(IFS=,; echo "${served[*]}")" | grep -q platform.py
+    ps -o args= -p "$(IFS=,; echo "${served[*]}")" | grep -q play_platform.py
     press_ctrl_c
     start_ends 0
     shown_log '.event == "stop"'
@@ -221,7 +221,7 @@ shown_log() {
 }
 
 platform_pid() {
-    pgrep -P "$start_pid" -f platform.py
+    pgrep -P "$start_pid" -f play_platform.py
 }
 
 platform_runs() {

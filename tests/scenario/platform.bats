@@ -6,7 +6,7 @@ load faults
 
 # play OPTION...: the platform, beside the test; its recount goes to $T/expected.json.
 play() {
-    background platform "$PYTHON" "$TESTS/tool/platform.py" --url "$URL$CALLBACK" --cacert "$CERTIFICATE" \
+    background platform "$PYTHON" "$TESTS/tool/play_platform.py" --url "$URL$CALLBACK" --cacert "$CERTIFICATE" \
         --expect "$T/expected.json" --expect-upgrades "$@"
     platform_pid=$background_pid
 }
@@ -126,14 +126,14 @@ seq_reached() {
     # With --campaigns each has operations of its own, and a summary; a recount is of one campaign only.
     receiver_start
     nginx_start
-    "$PYTHON" "$TESTS/tool/platform.py" --url "$URL$CALLBACK" --cacert "$CERTIFICATE" --devices 20 \
+    "$PYTHON" "$TESTS/tool/play_platform.py" --url "$URL$CALLBACK" --cacert "$CERTIFICATE" --devices 20 \
         --campaigns 2 >"$T/platform.out"
     equal "operations" "$(jq -s '[.[].operations[]] | unique | length' "$T/platform.out")" 6
     equal "operations in the books" "$(sql 'SELECT count(*) FROM operations')" 6
     # different ones all: the only repeats are those that each has of itself
     jq -es 'all(.results.stored > 100 and .lanesLeft == 0)' "$T/platform.out"
     status=0
-    "$PYTHON" "$TESTS/tool/platform.py" --url "$URL" --campaigns 2 --expect "$T/x" 2>"$T/platform.err" || status=$?
+    "$PYTHON" "$TESTS/tool/play_platform.py" --url "$URL" --campaigns 2 --expect "$T/x" 2>"$T/platform.err" || status=$?
     equal status "$status" 2
 }
 

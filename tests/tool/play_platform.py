@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Plays the IoT platform in an upgrade campaign.
 
-Usage: platform.py --url URL [OPTION]...
+Usage: play_platform.py --url URL [OPTION]...
 
 Pushes to the callback URL, over HTTPS, what the platform pushes while it upgrades a fleet of devices:
 state changes and results of software and firmware operations, in waves, some of them again, late or
@@ -25,8 +25,7 @@ import signal
 import sys
 import time
 
-# Not this folder itself: what looks for Python's own module `platform` must not find this file.
-sys.path[0] = os.path.join(os.path.dirname(os.path.abspath(__file__)), "campaign")
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "campaign"))
 
 import course  # noqa: E402
 import recount  # noqa: E402
@@ -46,7 +45,7 @@ def number(least, most, kind=int):
 def read_options(arguments):
     own = course.Settings
     parser = argparse.ArgumentParser(
-        prog="platform.py", description="Plays the IoT platform in an upgrade campaign."
+        prog="play_platform.py", description="Plays the IoT platform in an upgrade campaign."
     )
     add = parser.add_argument
     share = number(0, 1, float)
@@ -147,7 +146,7 @@ def main(arguments):
     try:
         target = sending.Target(options.url, options.cacert)
     except ValueError as error:
-        print(f"platform.py: {error}", file=sys.stderr)
+        print(f"play_platform.py: {error}", file=sys.stderr)
         return 2
     status = push_all(options, target)
     # Not by way of the interpreter's end, which would wait for senders that wait for an answer.
