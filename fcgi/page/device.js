@@ -4,7 +4,7 @@ import { later, moved, upgradeKey, version } from './operation.js';
 import { heading, instead, isStuck, mark, odd, pager, panel, stateOf } from './parts.js';
 import { STUCK_DEFAULT_S, place, toOperation } from './places.js';
 import { documentOf, refusalOf } from './reading.js';
-import { counted, foreign, number, visibleJson } from './text.js';
+import { counted, foreign, number, stepInWords, visibleJson } from './text.js';
 import { clockTime, moment } from './time.js';
 import { h } from './tree.js';
 
@@ -120,7 +120,7 @@ function noteKind(body) {
     body.status,
     body.Status,
     body.stepDesc,
-    body.step,
+    stepInWords(body.step),
   ].find(one => typeof one === 'string' && one !== '');
   const type = typeof body.notifyType === 'string' ? body.notifyType : 'commandStatus';
   return [

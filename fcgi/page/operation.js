@@ -21,7 +21,7 @@ import {
 } from './parts.js';
 import { LISTS, listOf, longerThan, pageOf, place, to, toOperation } from './places.js';
 import { documentOf, refusalOf } from './reading.js';
-import { counted, duration, foreign, number, said, share } from './text.js';
+import { counted, duration, foreign, number, said, share, stepInWords } from './text.js';
 import { clockTime, moment } from './time.js';
 import { h } from './tree.js';
 
@@ -274,7 +274,7 @@ function stuckOf({ stuck }) {
               ],
               stuck.upgrades.slice(0, STUCK_ROWS).map(upgrade => ({
                 key: upgradeKey(upgrade),
-                cells: [deviceLink(upgrade), said(upgrade.step), moment(upgrade.beganAt, 'since')],
+                cells: [deviceLink(upgrade), said(stepInWords(upgrade.step)), moment(upgrade.beganAt, 'since')],
               })),
               'stuck-table',
             ),

@@ -3,7 +3,7 @@
 import { FILLING } from './health.js';
 import { to } from './places.js';
 import { link, refusalOf } from './reading.js';
-import { cut, foreign, number, share, visible } from './text.js';
+import { cut, foreign, number, share, stepInWords, visible } from './text.js';
 import { serverNow } from './time.js';
 import { h } from './tree.js';
 
@@ -25,7 +25,7 @@ export const stateOf = ({ state, step }) =>
     mark(state),
     STATES[state] ?? visible(state),
     state === 'IN_PROGRESS' && step !== ''
-      ? h('span', { class: 'step' }, ' · ', foreign(step, 40, 'said'))
+      ? h('span', { class: 'step' }, ' · ', foreign(stepInWords(step), 40, 'said'))
       : null,
   );
 

@@ -34,6 +34,10 @@ export function foreign(text, most = CUT_ID, kind = 'id') {
   return h('bdi', { class: kind, title: short === text ? null : visible(cut(text, 2000)) }, visible(short));
 }
 
+/* The numbers of fwUpgradeStateChangeNotify, whose words swUpgradeStateChangeNotify says itself. */
+const STEPS = { 0: 'idle', 1: 'downloading', 2: 'downloaded', 3: 'updating' };
+export const stepInWords = step => (Object.hasOwn(STEPS, step) ? `${STEPS[step]} (${step})` : step);
+
 export const said = text => (text === '' ? h('span', { class: 'none' }, '–') : foreign(text, 240, 'said'));
 
 const numbers = new Intl.NumberFormat('en');

@@ -469,6 +469,60 @@ test('a device shows its history over operations, its notifications as received,
   await done(page);
 });
 
+test('a firmware step is a word with its number, and one that is not known is as it came', async t => {
+  const books = new Books({ now });
+  const steps = ['0', '1', '2', '3', '4', 'updating', 'constructor'];
+  const words = ['idle (0)', 'downloading (1)', 'downloaded (2)', 'updating (3)', '4', 'updating', 'constructor'];
+  const upgrades = steps.map((step, i) => ({
+    appId: 'a',
+    operationId: 'o',
+    subOperationId: `s${i}`,
+    deviceId: `d${i}`,
+    state: 'IN_PROGRESS',
+    step,
+    curVersion: '',
+    targetVersion: '',
+    sourceVersion: '',
+    upgradeTime: '',
+    resultDesc: '',
+    errorCode: '',
+    description: '',
+    contradictory: false,
+    began_ms: at - 7200000 + i,
+    last_ms: at - 7000000,
+    seq: i + 1,
+  }));
+  books.add({ operationId: 'o', appId: 'a', first_ms: at - 7200000, last_ms: at, pruned: false, upgrades });
+  books.news.set(
+    'd1',
+    [...steps, 2].map((step, i) => ({
+      seq: 100 + i,
+      receivedAt: iso(at),
+      deliveries: 1,
+      body: { notifyType: 'fwUpgradeStateChangeNotify', deviceId: 'd1', step },
+    })),
+  );
+  const mock = await withMock(t, books);
+  const page = await open(mock.url + place('operation', { operationId: 'o' }));
+  await page.locator('table.devices-table').waitFor();
+  const listed = await rowsOf(page.locator('table.devices-table'));
+  const expected = Object.fromEntries(words.map((word, i) => [`d${i}`, `In progress · ${word}`]));
+  for (const [device, state] of listed) assert.ok(state.startsWith(expected[device]), `${device}: ${state}`);
+  assert.equal(listed.length, steps.length);
+  const stuck = await rowsOf(page.locator('table.stuck-table'));
+  assert.deepEqual(
+    stuck.map(([device, step]) => [device, step]),
+    words.map((word, i) => [`d${i}`, word]).slice(0, stuck.length),
+  );
+  await page.goto(mock.url + place('device', { deviceId: 'd1' }));
+  await page.locator('section.news').waitFor();
+  assert.deepEqual(
+    await page.locator('section.news .note-kind').allInnerTexts(),
+    [...words, 'downloaded (2)'].map(word => `fwUpgradeStateChangeNotify ${word}`),
+  );
+  await done(page);
+});
+
 test('a number too large for JavaScript is shown as it was received', async t => {
   const books = new Books({ now });
   books.news.set('d', [
