@@ -3,13 +3,14 @@
 import { fillBar } from './parts.js';
 import { to } from './places.js';
 import { latest, link, refresh, samples } from './reading.js';
-import { bytes, counted, cut, duration, foreign, number, visible } from './text.js';
+import { bytes, counted, cut, foreign, number, visible } from './text.js';
 import { clockTime, moment, serverNow } from './time.js';
 import { h } from './tree.js';
 
 const STALE_MS = 6000;
 const PLATFORM_ACTS_AT = 10; /* answers in a row that are not 200 */
 export const FILLING = 0.8; /* of a bound of quarantine */
+const GROWS_FROM = 3; /* bodies; one or two may be somebody who tries the address */
 
 /* One failed try may be nothing: what is there is not called stale before the second, or before it is
  * old. */
@@ -109,7 +110,6 @@ function addQuarantine(add) {
   const link_ = h('a', { href: to('quarantine') }, 'See what is in it');
   const earlier = samples[0]?.overview.totals ?? totals;
   const logOnly = totals.quarantineLogOnly - earlier.quarantineLogOnly;
-  const more = totals.quarantined - earlier.quarantined;
   const held =
     receiver === null
       ? ''
@@ -125,15 +125,28 @@ function addQuarantine(add) {
     );
   } else if (fill >= FILLING) {
     add('quarantine', 'warning', 'Quarantine is filling:', held, link_);
-  } else if (more > 0) {
-    add(
-      'quarantine',
-      'warning',
-      'Quarantine grows:',
-      ` ${counted(more, 'body', 'bodies')} more in the last ${duration(Math.max(1, Math.round((performance.now() - samples[0].at) / 1000)))} that ${more === 1 ? 'is' : 'are'} no known notification. `,
-      link_,
-    );
+  } else {
+    addGrowth(add, totals.quarantined, earlier.quarantined, link_);
   }
+}
+
+/* From FROM to NOW within what the samples span. */
+function addGrowth(add, now, from, link_) {
+  if (now - from < GROWS_FROM) return;
+  const momentOf = sample => serverNow() - (performance.now() - sample.at);
+  const before = samples.findLast(({ overview }) => overview.totals.quarantined === from);
+  const last = samples.find(({ overview }) => overview.totals.quarantined === now);
+  add(
+    'quarantine',
+    'warning',
+    'Quarantine grows:',
+    ` ${counted(now - from, 'body', 'bodies')} since `,
+    clockTime(momentOf(before)),
+    ', the last ',
+    moment(momentOf(last)),
+    ', that are no known notification. ',
+    link_,
+  );
 }
 
 /* The same, and more, as a list of what is well and what is not. */

@@ -135,13 +135,34 @@ test('quarantine grows', t =>
   raises(
     t,
     'quarantine',
-    /Quarantine grows: 2 bodies more in the last \d+ s that are no known notification/,
+    /Quarantine grows: 3 bodies since \d\d:\d\d:\d\d, the last (just now|\d s ago), that are no known notification/,
     ({ books }) => {
-      books.quarantineBodies(2);
+      books.quarantineBodies(3);
     },
     null,
     'warning',
   ));
+
+test('one odd body, or two, raise no alarm; a third does, and it says since when they came', async t => {
+  const mock = await withMock(t, workingDay(now));
+  const page = await open(mock.url);
+  const held = page.locator('.checks').getByRole('link', { name: 'bodies' });
+  await page.locator('table.operations').waitFor();
+  const began = now();
+  for (const count of [4, 5]) {
+    mock.books.quarantineBodies(1);
+    await until('it is counted', async () => (await text(held)) === `${count} bodies`);
+  }
+  assert.equal(await page.locator('.alarm').count(), 0);
+  assert.match(await text(page.locator('.narrow')), /All is well/);
+  mock.books.quarantineBodies(1);
+  await banner(page, 'quarantine').waitFor();
+  const since = Date.parse(
+    await banner(page, 'quarantine').locator('time:not([data-words])').getAttribute('datetime'),
+  );
+  assert.ok(Math.abs(since - began) < 5000, `since ${since}, not ${began}`); /* it asks every two seconds */
+  await done(page);
+});
 
 test('an application falls behind, or takes nothing', async t => {
   const mock = await withMock(t, workingDay(now));
