@@ -10,9 +10,10 @@
 
 #include <stdio.h>
 
-/* Rows of one transaction: so many take some milliseconds, for which a receiver may have to wait.
- */
+/* Rows of one transaction, and bytes of their bodies, which it may pass by one body: so many take
+ * some milliseconds, for which a receiver may have to wait. */
 #define CHUNK_ROWS 500
+#define CHUNK_BYTES ((int64_t)4 << 20)
 
 /* What is left to do, and what was done. */
 struct pruning {
@@ -44,6 +45,30 @@ static int run(struct store *store, const char *sql, const int64_t *numbers, int
     return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : -1;
 }
 
+/* Sets *ROWS to how many of the rows that SQL finds, each a seq and its body, one transaction takes
+ * out, and *LAST_SEQ, where there is any, to the seq of the last of them. */
+static int measure(struct store *store, const char *sql, const int64_t *numbers, int count,
+                   int64_t *rows, int64_t *last_seq, struct fault *fault)
+{
+    sqlite3_stmt *read = NULL;
+    int64_t bytes = 0;
+    int step = SQLITE_DONE;
+    if (sqlite3_prepare_v2(store->db, sql, -1, &read, NULL) != SQLITE_OK)
+        return store_fault(store->db, fault, "cannot prune");
+    for (int i = 0; i < count; i++)
+        sqlite3_bind_int64(read, i + 1, numbers[i]);
+    *rows = 0;
+    while (*rows < CHUNK_ROWS && bytes < CHUNK_BYTES && (step = sqlite3_step(read)) == SQLITE_ROW) {
+        *last_seq = sqlite3_column_int64(read, 0);
+        bytes += sqlite3_column_bytes(read, 1);
+        ++*rows;
+    }
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        store_fault(store->db, fault, "cannot prune");
+    sqlite3_finalize(read);
+    return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : -1;
+}
+
 /* Takes out the notifications that CONDITION, with NUMBERS bound, is true of. */
 static int remove_notifications(struct store *store, const char *condition, const int64_t *numbers,
                                 int count, struct pruning *pruning, struct fault *fault)
@@ -69,7 +94,7 @@ static int remove_notifications(struct store *store, const char *condition, cons
 static int prune_operation(struct store *store, void *argument, struct fault *fault)
 {
     struct pruning *pruning = argument;
-    const int64_t numbers[] = {pruning->operation, pruning->last_seq, CHUNK_ROWS};
+    int64_t numbers[] = {pruning->operation, pruning->last_seq, CHUNK_ROWS}, last_seq;
     pruning->changed = 0;
     if (run(store, "UPDATE operation SET pruned = 1 WHERE id = ?1", numbers, 1, NULL, 0, fault) !=
             0 ||
@@ -82,23 +107,36 @@ static int prune_operation(struct store *store, void *argument, struct fault *fa
     pruning->pruned->upgrades += pruning->changed;
     if (pruning->changed > 0)
         return 0;
+    if (measure(store,
+                "SELECT seq, body FROM notification INDEXED BY notification_content"
+                " WHERE operation = ?1 AND seq <= ?2"
+                " ORDER BY device, content, seq",
+                numbers, 2, &numbers[2], &last_seq, fault) != 0)
+        return -1;
     return remove_notifications(store,
                                 "seq IN (SELECT seq FROM notification WHERE operation = ?1"
                                 " AND seq <= ?2 ORDER BY device, content, seq LIMIT ?3)",
                                 numbers, 3, pruning, fault);
 }
 
-/* One transaction's part of what belongs to no operation: so many numbers from one on. */
+#define OLD_NEWS                                             \
+    "seq >= ?1 AND seq < ?2 AND seq <= ?4 AND operation = 0" \
+    " AND received_at < ?3"
+
+/* One transaction's part of what belongs to no operation: so many numbers from one on, fewer where
+ * bodies are large. */
 static int prune_news(struct store *store, void *argument, struct fault *fault)
 {
     struct pruning *pruning = argument;
-    const int64_t numbers[] = {pruning->from_seq, pruning->from_seq + CHUNK_ROWS,
-                               pruning->before_ms, pruning->deliverable};
+    int64_t numbers[] = {pruning->from_seq, pruning->from_seq + CHUNK_ROWS, pruning->before_ms,
+                         pruning->deliverable};
+    int64_t rows, last_seq = pruning->from_seq;
     pruning->changed = 0;
-    return remove_notifications(store,
-                                "seq >= ?1 AND seq < ?2 AND seq <= ?4 AND operation = 0"
-                                " AND received_at < ?3",
-                                numbers, 4, pruning, fault);
+    if (measure(store, "SELECT seq, body FROM notification WHERE " OLD_NEWS " ORDER BY seq",
+                numbers, 4, &rows, &last_seq, fault) != 0)
+        return -1;
+    pruning->from_seq = numbers[1] = last_seq + 1;
+    return remove_notifications(store, OLD_NEWS, numbers, 4, pruning, fault);
 }
 
 /* Takes out the times of spans that no notification is left of. */
@@ -179,7 +217,7 @@ static int prune_operations(struct store *store, struct pruning *pruning,
 static int prune_all_news(struct store *store, struct pruning *pruning,
                           const struct store_progress *progress, int64_t of, struct fault *fault)
 {
-    for (pruning->from_seq = 0;; pruning->from_seq += CHUNK_ROWS) {
+    for (pruning->from_seq = 0;;) {
         const int64_t numbers[] = {pruning->from_seq, pruning->before_ms, pruning->deliverable,
                                    STORE_SPAN_BITS};
         pruning->from_seq = 0;

@@ -411,6 +411,57 @@ static void a_receiver_that_runs_in_between_loses_nothing(void **state)
     free(before);
 }
 
+/* What the transactions of a pruning take out, one by one. */
+struct portions {
+    int64_t done, largest;
+};
+
+static void note_portion(void *owner, int64_t done, int64_t of)
+{
+    struct portions *portions = owner;
+    assert_true(done <= of);
+    if (done - portions->done > portions->largest)
+        portions->largest = done - portions->done;
+    portions->done = done;
+}
+
+/* Bodies of a megabyte and more go a few at a time, in an operation and out of it: the receiver
+ * waits for each transaction. */
+static void large_bodies_go_a_few_at_a_time(void **state)
+{
+    struct books *books = *state;
+    char *megabyte = calloc(1, ((size_t)1 << 20) + 1);
+    assert_non_null(megabyte);
+    memset(megabyte, 'x', (size_t)1 << 20);
+    for (int i = 0; i < 20; i++) {
+        char device[16], *body = NULL;
+        snprintf(device, sizeof device, "d%d", i);
+        books_add_result(books, &(struct support_result){.device = device,
+                                                         .description = megabyte,
+                                                         .received_ms = 1000 + i});
+        assert_true(asprintf(&body,
+                             "{\"notifyType\":\"deviceDeleted\",\"deviceId\":\"d%d\","
+                             "\"gatewayId\":\"%s\"}",
+                             i, megabyte) > 0);
+        struct record *record = support_record(body);
+        record->received_ms = 1000 + i;
+        books_keep_one(books, record);
+        support_record_free(record);
+        free(body);
+    }
+    struct portions portions = {.done = 0};
+    const struct store_progress progress = {.owner = &portions, .report = note_portion};
+    struct store_pruned pruned;
+    struct fault fault = FAULT_NONE;
+    lists_must(store_prune(books->store, 50000, &progress, &pruned, &fault), &fault);
+    assert_int_equal(pruned.notifications, 40);
+    assert_int_equal(portions.done, 40);
+    assert_int_equal(portions.largest, 4);
+    books_assert(books, "SELECT count(*) FROM notification", "0");
+    assert_sound(books);
+    free(megabyte);
+}
+
 static void the_room_is_used_again(void **state)
 {
     struct books *books = *state;
@@ -465,6 +516,7 @@ int main(void)
         TEST(quarantine_stays),
         TEST(what_an_application_was_not_told_stays),
         TEST(a_receiver_that_runs_in_between_loses_nothing),
+        TEST(large_bodies_go_a_few_at_a_time),
         TEST(the_room_is_used_again),
         TEST(a_pruning_that_fails_can_be_taken_up_again),
     };
