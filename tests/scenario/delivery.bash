@@ -6,11 +6,10 @@
 
 BUILD=$(dirname "$(dirname "$RECEIVER_BIN")")
 PLAIN_BIN=$RECEIVER_BIN
-STATUS_BIN=${UPGRADE_STATUS_BIN:-$BUILD/fcgi/upgrade-status}
 RECORDER_BIN=${APP_RECORDER_BIN:-$BUILD/tests/tool/app_recorder}
 CALLBACKS_BIN=${APP_CALLBACKS_BIN:-$BUILD/tests/tool/app_callbacks}
 EXAMPLE_BIN=${EXAMPLE_BIN:-$BUILD/tests/example/failures}
-export PLAIN_BIN STATUS_BIN RECORDER_BIN CALLBACKS_BIN EXAMPLE_BIN
+export PLAIN_BIN RECORDER_BIN CALLBACKS_BIN EXAMPLE_BIN
 unset APP_NAME
 
 # --- applications ---------------------------------------------------------------------------------

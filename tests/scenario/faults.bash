@@ -6,6 +6,8 @@
 PYTHON=${PYTHON:-$(python3 -c 'import sys; print(sys.executable)')}
 export PYTHON
 PUSHER=${PUSHER:-$(dirname "$(dirname "$RECEIVER_BIN")")/tests/tool/pusher}
+STATUS_BIN=${UPGRADE_STATUS_BIN:-$(dirname "$(dirname "$RECEIVER_BIN")")/fcgi/upgrade-status}
+export STATUS_BIN
 
 # --- the raw client ---------------------------------------------------------------------------
 
@@ -103,12 +105,14 @@ SQL
     [[ -z $wrong ]] || fail "ledger and books differ: $wrong"
 }
 
-# books_add_up: the counters are those of a recount of the notifications, and the file is sound.
+# books_add_up: the counters are those of a recount of the notifications, and the file is sound; and so
+# says upgrade-status, which recounts what those of the views were made of, too.
 books_add_up() {
     local wrong
     wrong=$(sqlite3 -cmd '.timeout 5000' -cmd "ATTACH 'file:$T/state/upgrades.db?mode=ro' AS books" \
         :memory: <"$TESTS/scenario/books.sql" 2>&1) || true
-    [[ -z $wrong ]] || fail "the books do not add up: $wrong"
+    [[ -z $wrong ]] || fail "the books do not add up: $wrong" || return
+    wrong=$("$STATUS_BIN" --state "$T/state" check 2>&1) || fail "upgrade-status check: $wrong"
 }
 
 # status_matches_books: the status file's totals are a recount's, now or within its two seconds.
