@@ -5,11 +5,6 @@ load lib
 load faults
 load ways
 
-teardown() {
-    ways_teardown
-    scenario_teardown
-}
-
 # own_receivers: the process ids of the receivers that Apache has started.
 own_receivers() {
     pgrep -f "^$T/upgrade-receiver" || true
@@ -48,16 +43,7 @@ kills_along() {
     # Three times killed under load and started again on the held socket: whatever was answered 200 is kept once.
     receiver_start --restart
     apache_start proxy-fcgi
-    push_behind --count 3000 --repeats 300 --deadline 60 --ledger "$T/ledger"
-    local i old
-    for i in 1 2 3; do
-        wait_for 60 books_reach $((i * 800))
-        old=$(receiver_pid)
-        kill -s KILL "$old"
-        wait_for 5 receiver_has_changed "$old"
-        wait_for 5 receiver_is_running
-    done
-    every_answer_is_true 503
+    outlives_kills 503
 }
 
 @test "mod_fcgid: each kind of request has its answer, and the log is in its file" {

@@ -5,11 +5,6 @@ load lib
 load faults
 load ways
 
-teardown() {
-    ways_teardown
-    scenario_teardown
-}
-
 # spawn OPTION... -- ARGUMENT...: spawn-fcgi as a daemon, with a receiver on $T/socket; the receivers'
 # process ids are in $T/spawned.
 spawn() {

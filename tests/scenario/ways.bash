@@ -1,5 +1,5 @@
 # ways.bash: other web servers than nginx, and what each of them must make of a request. lib.bash and
-# faults.bash must be loaded first.
+# faults.bash must be loaded first; its teardown takes the place of lib.bash's.
 #
 #   $T/apache/    configuration and logs of Apache
 #   $T/lighttpd/  the same of lighttpd
@@ -10,14 +10,14 @@
 # this user too.
 if ((EUID == 0)); then SERVER_USER=www-data; else SERVER_USER=$(id -un); fi
 
-# ways_teardown: to be called before scenario_teardown.
-ways_teardown() {
+teardown() {
     local pidfile pid
     if [[ -f $T/spawned ]]; then xargs kill -s TERM <"$T/spawned" 2>/dev/null || true; fi # all at once
     for pidfile in "$T"/apache/master "$T"/lighttpd/master "$T"/spawned; do
         if [[ ! -f $pidfile ]]; then continue; fi
         while read -r pid; do stop_process "$pid" TERM; done < <(grep . "$pidfile")
     done
+    scenario_teardown
 }
 
 # --- Apache -------------------------------------------------------------------------------------
@@ -221,7 +221,22 @@ every_answer_is_true() {
     books_add_up
 }
 
-# every_request_is_answered_200: the same, and the first time.
+# outlives_kills STATUS: a receiver of receiver_start --restart, killed three times under load, and
+# every_answer_is_true.
+outlives_kills() {
+    local i old
+    push_behind --count 3000 --repeats 300 --deadline 60 --ledger "$T/ledger"
+    for i in 1 2 3; do
+        wait_for 60 books_reach $((i * 800)) || return
+        old=$(receiver_pid)
+        kill -s KILL "$old"
+        wait_for 5 receiver_has_changed "$old" || return
+        wait_for 5 receiver_is_running || return
+    done
+    every_answer_is_true "$1"
+}
+
+# every_request_is_answered_200: of a load, as every_answer_is_true says, and the first time.
 every_request_is_answered_200() {
     every_answer_is_true 503 || return
     equal answers "$(pushed '.answers | keys | join(" ")')" 200
