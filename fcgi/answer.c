@@ -25,8 +25,17 @@ static const struct {
 /* Appends head and BODY; BODY is released. */
 static void add_response(struct text *text, size_t row, const char *type, struct text *body)
 {
-    text_addf(text, "Status: %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s\r\n",
-              statuses[row].status, statuses[row].title, type, body->length, statuses[row].header);
+    text_add_string(text, "Status: ");
+    text_add_number(text, statuses[row].status);
+    text_add_string(text, " ");
+    text_add_string(text, statuses[row].title);
+    text_add_string(text, "\r\nContent-Type: ");
+    text_add_string(text, type);
+    text_add_string(text, "\r\nContent-Length: ");
+    text_add_number(text, (int64_t)body->length);
+    text_add_string(text, "\r\n");
+    text_add_string(text, statuses[row].header);
+    text_add_string(text, "\r\n");
     text_add(text, body->bytes, body->length);
     if (body->failed)
         text->failed = true;
@@ -97,6 +106,13 @@ static void add_quarantined(struct text *body, const struct record *record)
         add_member(body, "pointer", record->verdict.pointer);
 }
 
+static void add_seq(struct text *body, const struct record *record)
+{
+    text_add_string(body, record->outcome == RECORD_REPEATED ? "{\"result\":\"repeated\",\"seq\":"
+                                                             : "{\"result\":\"stored\",\"seq\":");
+    text_add_number(body, record->seq);
+}
+
 int answer_add_kept(struct text *text, const struct record *record, bool refuse_invalid)
 {
     bool quarantined = record->meaning == RECORD_QUARANTINE;
@@ -109,9 +125,7 @@ int answer_add_kept(struct text *text, const struct record *record, bool refuse_
     if (quarantined)
         add_quarantined(&body, record);
     else
-        text_addf(&body, "{\"result\":\"%s\",\"seq\":%lld",
-                  record->outcome == RECORD_REPEATED ? "repeated" : "stored",
-                  (long long)record->seq);
+        add_seq(&body, record);
     text_add_string(&body, "}\n");
     add_response(text, find_status(200), "application/json", &body);
     return 200;

@@ -276,7 +276,11 @@ void log_lines(struct log *log, const struct text *text, size_t lines)
 void log_begin_at(struct text *text, int64_t at_ms, const char *event)
 {
     char time[MOMENT_TEXT_SIZE];
-    text_addf(text, "{\"time\":\"%s\",\"event\":\"%s\"", moment_format(at_ms, time), event);
+    text_add_string(text, "{\"time\":\"");
+    text_add_string(text, moment_format(at_ms, time));
+    text_add_string(text, "\",\"event\":\"");
+    text_add_string(text, event);
+    text_add_string(text, "\"");
 }
 
 void log_begin(struct text *text, const char *event)

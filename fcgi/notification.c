@@ -75,10 +75,13 @@ void notification_add_log_line(const struct record *record, struct text *text)
     size_t length;
     const char *body = record_text(record, &length);
     log_begin(text, "notification");
-    text_addf(text, ",\"seq\":%lld,\"repeat\":%s", (long long)record->seq,
-              repeat ? "true" : "false");
-    if (repeat)
-        text_addf(text, ",\"deliveries\":%lld", (long long)record->deliveries);
+    text_add_string(text, ",\"seq\":");
+    text_add_number(text, record->seq);
+    text_add_string(text, repeat ? ",\"repeat\":true" : ",\"repeat\":false");
+    if (repeat) {
+        text_add_string(text, ",\"deliveries\":");
+        text_add_number(text, record->deliveries);
+    }
     text_add_string(text, ",\"body\":");
     text_add_json_line(text, body, length);
     log_end(text);

@@ -60,16 +60,36 @@ void text_add_string(struct text *text, const char *string)
 
 void text_addf(struct text *text, const char *format, ...)
 {
+    if (!reserve(text, 1))
+        return;
+    size_t room = text->capacity - text->length;
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    int length = vsnprintf(text->bytes + text->length, room, format, arguments);
     va_end(arguments);
-    if (length < 0 || !reserve(text, (size_t)length + 1))
-        return;
-    va_start(arguments, format);
-    vsnprintf(text->bytes + text->length, (size_t)length + 1, format, arguments);
-    va_end(arguments);
-    text->length += (size_t)length;
+    if (length >= 0 && (size_t)length >= room) {
+        if (!reserve(text, (size_t)length + 1))
+            return;
+        va_start(arguments, format);
+        length = vsnprintf(text->bytes + text->length, (size_t)length + 1, format, arguments);
+        va_end(arguments);
+    }
+    if (length > 0)
+        text->length += (size_t)length;
+}
+
+void text_add_number(struct text *text, int64_t number)
+{
+    char digits[20]; /* of 2^63, and a sign */
+    size_t at = sizeof digits;
+    uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    do {
+        digits[--at] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (number < 0)
+        digits[--at] = '-';
+    text_add(text, digits + at, sizeof digits - at);
 }
 
 size_t text_utf8_length(const char *bytes, size_t length)

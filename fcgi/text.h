@@ -30,6 +30,9 @@ void text_add_string(struct text *text, const char *string);
 /* Appends formatted text. */
 void text_addf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Appends NUMBER in decimal: for what is written so often that a format string would count. */
+void text_add_number(struct text *text, int64_t number);
+
 /* Appends LENGTH bytes of UTF-8 as a JSON string with its quotes. Control characters, line
  * separators and characters that change how a terminal shows a line become \u escapes; a byte that
  * is no UTF-8 becomes U+FFFD. */

@@ -31,6 +31,44 @@ static void pieces_are_put_together(void **state)
     assert_int_equal(text.length, 0);
 }
 
+static void numbers_are_written_in_decimal(void **state)
+{
+    static const struct {
+        int64_t number;
+        const char *text;
+    } numbers[] = {
+        {0, "0"},
+        {7, "7"},
+        {10, "10"},
+        {-1, "-1"},
+        {1234567890, "1234567890"},
+        {INT64_MAX, "9223372036854775807"},
+        {INT64_MIN, "-9223372036854775808"},
+    };
+    for (size_t i = 0; i < LENGTH(numbers); i++) {
+        struct text text = {0};
+        text_add_number(&text, numbers[i].number);
+        expect(&text, numbers[i].text);
+    }
+}
+
+static void a_format_fills_the_room_there_is_to_the_last_byte(void **state)
+{
+    struct text text = {0};
+    text_add_string(&text, "1");
+    size_t capacity = text.capacity;
+    for (size_t length = capacity - 4; length < capacity + 4; length++) {
+        text_release(&text);
+        text_add_string(&text, "1");
+        text_addf(&text, "%0*d", (int)length - 1, 2);
+        assert_int_equal(text.length, length);
+        assert_int_equal(text.bytes[0], '1');
+        assert_int_equal(text.bytes[length - 1], '2');
+        assert_int_equal(strspn(text.bytes + 1, "0"), length - 2);
+    }
+    text_release(&text);
+}
+
 static void a_text_grows_as_far_as_it_must(void **state)
 {
     struct text text = {0};
@@ -245,6 +283,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_are_put_together),
+        cmocka_unit_test(numbers_are_written_in_decimal),
+        cmocka_unit_test(a_format_fills_the_room_there_is_to_the_last_byte),
         cmocka_unit_test(a_text_grows_as_far_as_it_must),
         cmocka_unit_test(clearing_keeps_the_memory),
         cmocka_unit_test(a_failure_stays_and_what_is_whole_is_kept),
