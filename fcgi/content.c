@@ -12,6 +12,9 @@
 
 _Static_assert(CONTENT_KEY_SIZE == crypto_shorthash_KEYBYTES, "the key is a SipHash key");
 
+/* Bytes that jansson takes for a byte of a notification as they come; an estimate, not a bound. */
+#define EXPECTED_PER_BYTE 8
+
 #define PARSE_FLAGS (JSON_REJECT_DUPLICATES | JSON_DECODE_ANY)
 
 static bool nests_within(const json_t *json, int depth)
@@ -80,25 +83,44 @@ static enum content_result refuse_parse(const json_error_t *error, struct schema
 
 void content_init(void)
 {
+    reserve_init();
     json_set_alloc_funcs(reserve_malloc, reserve_free);
 }
 
-/* json_loadb, which tells where memory was short: with the error out_of_memory. */
-static json_t *load(const char *body, size_t length, json_error_t *error)
+/* json_loadb, which tells where memory was short: with the error out_of_memory. From MEMORY, which
+ * is empty, comes what is parsed, unless it is NULL. */
+static json_t *load(const char *body, size_t length, struct arena *memory, json_error_t *error)
 {
     json_t *json = NULL;
     *error = (json_error_t){0};
-    bool taken = reserve_take(length);
+    if (memory != NULL)
+        memory->expected = EXPECTED_PER_BYTE * length;
+    bool taken = reserve_take(length, memory);
     if (taken)
         json = json_loadb(body, length, PARSE_FLAGS, error);
     if (taken && !reserve_was_used()) {
         reserve_release();
         return json;
     }
-    json_decref(json);
+    json_decref(json); /* where it is in the reserve it goes with that, so this comes first */
     reserve_release();
     error->text[JSON_ERROR_TEXT_LENGTH - 1] = json_error_out_of_memory;
     return NULL;
+}
+
+/* Whether what jansson made of LENGTH bytes is one of our objects. */
+static enum content_result judge(const json_t *json, const char *body, size_t length,
+                                 struct schema_verdict *verdict)
+{
+    /* jansson overlooks a NUL byte behind a number. */
+    const char *nul = memchr(body, '\0', length);
+    if (nul != NULL)
+        return refuse_byte(verdict, "a NUL byte", nul - body);
+    if (!nests_within(json, CONTENT_DEPTH_MAX))
+        return refuse(verdict, "nested too deep");
+    if (!json_is_object(json))
+        return refuse(verdict, "not a JSON object");
+    return CONTENT_OBJECT;
 }
 
 enum content_result content_parse(const char *body, size_t length, json_t **gives,
@@ -107,23 +129,39 @@ enum content_result content_parse(const char *body, size_t length, json_t **give
     if (length == 0)
         return refuse(verdict, "empty body");
     json_error_t error;
-    json_t *json = load(body, length, &error);
+    json_t *json = load(body, length, NULL, &error);
     if (json == NULL)
         return refuse_parse(&error, verdict);
-    enum content_result result = CONTENT_OBJECT;
-    /* jansson overlooks a NUL byte behind a number. */
-    const char *nul = memchr(body, '\0', length);
-    if (nul != NULL)
-        result = refuse_byte(verdict, "a NUL byte", nul - body);
-    else if (!nests_within(json, CONTENT_DEPTH_MAX))
-        result = refuse(verdict, "nested too deep");
-    else if (!json_is_object(json))
-        result = refuse(verdict, "not a JSON object");
+    enum content_result result = judge(json, body, length, verdict);
     if (result == CONTENT_OBJECT)
         *gives = json;
     else
         json_decref(json);
     return result;
+}
+
+enum content_result content_read(const char *body, size_t length, struct arena *memory,
+                                 const json_t **gives, struct schema_verdict *verdict)
+{
+    if (length == 0)
+        return refuse(verdict, "empty body");
+    json_error_t error;
+    const json_t *json = load(body, length, memory, &error);
+    enum content_result result = json == NULL ? refuse_parse(&error, verdict)
+                                              : judge(json, body, length, verdict);
+    if (result == CONTENT_OBJECT)
+        *gives = json;
+    else
+        content_release(memory, json);
+    return result;
+}
+
+void content_release(struct arena *memory, const json_t *json)
+{
+    /* Where content_init's functions are not jansson's any more, nothing came from the arena. */
+    if (memory->chunks == NULL)
+        json_decref((json_t *)json);
+    arena_release(memory);
 }
 
 bool content_has_escaped_name(const char *body, size_t length)
@@ -149,7 +187,7 @@ bool content_has_escaped_name(const char *body, size_t length)
 char *content_render(const json_t *json, size_t length)
 {
     /* What is written anew may be longer than what was read, but takes no tree. */
-    if (!reserve_take(length))
+    if (!reserve_take(length, NULL))
         return NULL;
     char *text = json_dumps(json, JSON_COMPACT);
     if (reserve_was_used()) {
@@ -237,10 +275,13 @@ uint64_t content_hash_string(const char *string, const unsigned char key[CONTENT
 int content_equals(const json_t *json, const char *body, size_t length)
 {
     json_error_t error;
-    json_t *kept = load(body, length, &error);
-    if (kept == NULL)
-        return json_error_code(&error) == json_error_out_of_memory ? -1 : 0;
-    bool equal = json_equal(json, kept);
-    json_decref(kept);
+    struct arena memory = {0};
+    const json_t *kept = load(body, length, &memory, &error);
+    int equal = 0;
+    if (kept != NULL)
+        equal = json_equal(json, kept);
+    else if (json_error_code(&error) == json_error_out_of_memory)
+        equal = -1;
+    content_release(&memory, kept);
     return equal;
 }

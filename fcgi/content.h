@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "arena.h"
 #include "schema.h"
 
 /* Deepest nesting of a notification, its own braces included. SQLite's JSON functions, through
@@ -31,6 +32,15 @@ void content_init(void);
  * fills *VERDICT. Thread-safe. */
 enum content_result content_parse(const char *body, size_t length, json_t **json,
                                   struct schema_verdict *verdict);
+
+/* The same, but what is parsed lives in MEMORY (an empty arena) until content_release frees both:
+ * it is neither freed by itself, nor changed, nor referenced longer. MEMORY is left empty when
+ * there is no JSON. */
+enum content_result content_read(const char *body, size_t length, struct arena *memory,
+                                 const json_t **json, struct schema_verdict *verdict);
+
+/* Frees what content_read gave; JSON may be NULL. */
+void content_release(struct arena *memory, const json_t *json);
 
 /* Whether a member's name is spelled with an escape (`"device\u0049d"`) somewhere in LENGTH bytes
  * of valid JSON. SQLite's JSON functions compare names as they are spelled, so such a body must be

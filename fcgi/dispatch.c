@@ -42,7 +42,7 @@ static const struct dispatch_entry *find_entry(const char *notify_type)
 /* For quarantine, as its verdict tells. */
 static enum dispatch_result quarantine(struct record *record)
 {
-    json_decref(record->json);
+    content_release(&record->memory, record->json);
     record->json = NULL;
     record->meaning = RECORD_QUARANTINE;
     return DISPATCH_QUARANTINE;
@@ -85,7 +85,8 @@ static int render(struct record *record)
 
 enum dispatch_result dispatch_read(struct record *record)
 {
-    switch (content_parse(record->body, record->body_length, &record->json, &record->verdict)) {
+    switch (content_read(record->body, record->body_length, &record->memory, &record->json,
+                         &record->verdict)) {
     case CONTENT_NO_MEMORY:
         return DISPATCH_NO_MEMORY;
     case CONTENT_INVALID:

@@ -15,8 +15,8 @@ enum dispatch_result {
     DISPATCH_NO_MEMORY,    /* cannot be told now */
 };
 
-/* Reads RECORD's body and fills what it says. Gives RECORD->json, to be freed by json_decref when
- * the record is done with (it is NULL for quarantine). Thread-safe. */
+/* Reads RECORD's body and fills what it says. Gives RECORD->json (NULL for quarantine), which
+ * record_release frees when the record is done with. Thread-safe. */
 enum dispatch_result dispatch_read(struct record *record);
 
 /* Turns a notification into one for quarantine, with a reason and the member at fault. */

@@ -5,7 +5,7 @@
 #ifndef RECORD_H
 #define RECORD_H
 
-#include "schema.h"
+#include "content.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -47,7 +47,8 @@ struct record {
     int64_t requeue_id;  /* it comes from quarantine, where it had this id, and leaves it; 0: no */
 
     /* of a notification: its parsed body and what points into it, "" where it has none */
-    json_t *json;
+    struct arena memory;
+    const json_t *json; /* in MEMORY */
     const char *notify_type;
     const char *app_id;
     const char *device_id;
@@ -81,7 +82,7 @@ static inline const char *record_text(const struct record *record, size_t *lengt
 /* Frees what reading the body allocated: the parsed body and its other spelling. */
 static inline void record_release(struct record *record)
 {
-    json_decref(record->json);
+    content_release(&record->memory, record->json);
     record->json = NULL;
     free(record->rendered);
     record->rendered = NULL;

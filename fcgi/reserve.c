@@ -1,8 +1,9 @@
-/* reserve: what reading and writing JSON can fall back on. */
+/* reserve: what reading and writing JSON takes its memory from, and falls back on. */
 #include "config.h"
 
 #include "reserve.h"
 
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -16,19 +17,55 @@
 #define ALIGNMENT _Alignof(max_align_t)
 
 static _Thread_local struct {
-    char *bytes; /* NULL: none is taken */
+    bool taken;
+    char *bytes; /* kept for the next use where they are few, and freed when the thread ends */
     size_t size, used;
+    bool keeps; /* it is freed when the thread ends */
+    struct arena *arena;
 } reserve;
 
-bool reserve_take(size_t length)
+/* Whose destructor frees what a thread has kept. */
+static pthread_key_t key;
+static bool has_key;
+
+void reserve_init(void)
+{
+    if (!has_key)
+        has_key = pthread_key_create(&key, free) == 0;
+}
+
+static void drop(void)
+{
+    free(reserve.bytes);
+    reserve.bytes = NULL;
+    reserve.size = 0;
+    if (has_key)
+        pthread_setspecific(key, NULL);
+}
+
+static bool grow(size_t size)
+{
+    drop();
+    reserve.bytes = malloc(size);
+    if (reserve.bytes == NULL)
+        return false;
+    reserve.size = size;
+    reserve.keeps = has_key && pthread_setspecific(key, reserve.bytes) == 0;
+    return true;
+}
+
+bool reserve_take(size_t length, struct arena *arena)
 {
     size_t levels = length < LEVELS_MAX ? length : LEVELS_MAX;
     if (length > SIZE_MAX / 2 / PER_BYTE)
         return false;
-    reserve.size = length * PER_BYTE + (levels + 1) * PER_LEVEL;
+    size_t size = length * PER_BYTE + (levels + 1) * PER_LEVEL;
+    if (reserve.size < size && !grow(size))
+        return false;
+    reserve.taken = true;
     reserve.used = 0;
-    reserve.bytes = malloc(reserve.size);
-    return reserve.bytes != NULL;
+    reserve.arena = arena;
+    return true;
 }
 
 bool reserve_was_used(void)
@@ -38,14 +75,16 @@ bool reserve_was_used(void)
 
 void reserve_release(void)
 {
-    free(reserve.bytes);
-    reserve.bytes = NULL;
+    reserve.taken = false;
+    reserve.arena = NULL;
+    if (!reserve.keeps || reserve.size > RESERVE_KEPT_MAX)
+        drop();
 }
 
 void *reserve_malloc(size_t size)
 {
-    void *memory = malloc(size);
-    if (memory != NULL || reserve.bytes == NULL || size > reserve.size - reserve.used)
+    void *memory = reserve.arena != NULL ? arena_take(reserve.arena, size) : malloc(size);
+    if (memory != NULL || !reserve.taken || size > reserve.size - reserve.used)
         return memory;
     memory = reserve.bytes + reserve.used;
     size_t left = reserve.size - reserve.used;
@@ -54,9 +93,17 @@ void *reserve_malloc(size_t size)
     return memory;
 }
 
-void reserve_free(void *memory)
+static bool is_of_reserve(const void *memory)
 {
     uintptr_t address = (uintptr_t)memory, first = (uintptr_t)reserve.bytes;
-    if (reserve.bytes == NULL || address < first || address >= first + reserve.size)
-        free(memory);
+    return address >= first && address - first < reserve.size;
+}
+
+void reserve_free(void *memory)
+{
+    if (reserve.taken && is_of_reserve(memory))
+        return;
+    if (reserve.arena != NULL && arena_holds(reserve.arena, memory))
+        return;
+    free(memory);
 }

@@ -76,7 +76,7 @@ static struct model_note *add_note(struct model *model, const struct record *rec
     fuzz_demand(model->notes_length < MODEL_MAX, "the model has room");
     struct model_note *note = &model->notes[model->notes_length++];
     const char *text = record_text(record, &note->length);
-    note->json = json_incref(record->json);
+    note->json = json_deep_copy(record->json);
     note->text = fuzz_copy(text, note->length);
     note->received_ms = record->received_ms;
     note->deliveries = 1;

@@ -171,7 +171,7 @@ static uint32_t hash_of_described(uint32_t index, const unsigned char key[CONTEN
     if (json == NULL) {
         struct support_result what = described(0);
         struct record *record = support_result(&what);
-        json = json_incref(record->json);
+        json = json_deep_copy(record->json);
         support_record_free(record);
     }
     if (key == NULL) {

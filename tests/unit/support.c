@@ -184,9 +184,9 @@ struct record *support_result(const struct support_result *what)
 struct record *support_meant(const char *body, enum record_meaning meaning)
 {
     struct record *record = support_bytes(body, strlen(body));
-    assert_int_equal(
-        content_parse(record->body, record->body_length, &record->json, &record->verdict),
-        CONTENT_OBJECT);
+    assert_int_equal(content_read(record->body, record->body_length, &record->memory, &record->json,
+                                  &record->verdict),
+                     CONTENT_OBJECT);
     notification_read_ids(record);
     record->meaning = meaning;
     record->error_code = record->description = "";
