@@ -89,11 +89,11 @@ class Subject:
     def __init__(self, name, work):
         self.program, self.work = str(HERE / name), work
         self.about = dict(line.split(" ", 1) for line in run(self.program, "about").splitlines())
-        self.build, self.data = work / "build", work / "data"
+        self.build, self.data = work.parent / "build" / name, work / "data"
         self.socket = work / "socket"
         self.port = free_port()
         self.process = self.nginx = None
-        self.build.mkdir()
+        self.build.mkdir(parents=True)
         self.data.mkdir()
 
     def start(self):
