@@ -1,5 +1,6 @@
-// A receiver of upgrade notifications to measure against: node:http and better-sqlite3. What has come
-// while one group was synced is the next; each is answered after its group is on disk.
+// A receiver of upgrade notifications to measure against: node:http, and better-sqlite3 in a thread of
+// its own (writer.mjs), so that no turn of the loop waits for a disk. What has come while one group was
+// synced is the next; each is answered after its group is on disk.
 //
 // Usage: node receiver.mjs DATA ADDRESS
 //
@@ -7,7 +8,7 @@
 import { chmodSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { createServer as createSecureServer } from "node:https";
-import { Store } from "./store.mjs";
+import { Worker } from "node:worker_threads";
 
 const MAX_BODY = 1 << 20;
 
@@ -24,68 +25,43 @@ const ANSWERS = Object.fromEntries(Object.entries({
   fault: [503, '{"result":"cannot be kept"}\n'],
 }).map(([name, [status, text]]) => [name, { status, text, headers: headers(text) }]));
 
-function answer(response, { status, text, headers }) {
+function answer(response, name) {
+  const { status, text, headers } = ANSWERS[name];
   response.writeHead(status, headers);
   response.end(text);
 }
 
-// The notification that a text is, or undefined.
-function parse(text) {
-  let body;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  const { notifyType, deviceId, operationId, appId, subOperationId, swUpgradeResult, status } = body ?? {};
-  if (typeof notifyType !== "string" || typeof deviceId !== "string" || typeof operationId !== "string") {
-    return undefined;
-  }
-  const result = swUpgradeResult ?? status;
-  return {
-    receivedAt: Date.now(),
-    notifyType,
-    deviceId,
-    operationId,
-    appId: typeof appId === "string" ? appId : "",
-    subOperationId: typeof subOperationId === "string" ? subOperationId : "",
-    state: result === "SUCCESS" || result === "FAIL" ? result : "IN_PROGRESS",
-    text,
-  };
-}
-
 const [data, address] = process.argv.slice(2);
-const store = new Store(data);
-let notifications = [];
-let responses = [];
+const writer = new Worker(new URL("writer.mjs", import.meta.url), { workerData: data });
+let next = { texts: [], times: [] }; // arrays of what threads copy at once, rather than an object each
+let nextResponses = [];
+let waiting; // those of the group that the writer has
 
-function flush() {
-  const group = notifications;
-  const waiting = responses;
-  notifications = [];
-  responses = [];
-  let repeats;
-  try {
-    repeats = store.keep(group);
-  } catch (error) {
-    console.error(error.message);
-    for (const response of waiting) answer(response, ANSWERS.fault);
-    return;
-  }
-  waiting.forEach((response, i) => answer(response, repeats[i] ? ANSWERS.repeated : ANSWERS.stored));
+function handOver() {
+  if (waiting || nextResponses.length === 0) return;
+  writer.postMessage(next);
+  waiting = nextResponses;
+  next = { texts: [], times: [] };
+  nextResponses = [];
 }
+
+writer.on("message", (results) => {
+  const answered = waiting;
+  waiting = undefined;
+  handOver();
+  answered.forEach((response, i) => answer(response, results[i]));
+});
 
 function received(text, response) {
-  const notification = parse(text);
-  if (!notification) return answer(response, ANSWERS.invalid);
-  // After everything that has arrived by now was read, which makes the group.
-  if (notifications.length === 0) setImmediate(flush);
-  notifications.push(notification);
-  responses.push(response);
+  next.texts.push(text);
+  next.times.push(Date.now());
+  nextResponses.push(response);
+  // After everything that has arrived by now was read.
+  if (nextResponses.length === 1) setImmediate(handOver);
 }
 
 function serve(request, response) {
-  if (request.method !== "POST") return answer(response, ANSWERS.method);
+  if (request.method !== "POST") return answer(response, "method");
   const chunks = [];
   let size = 0;
   request.on("data", (chunk) => {
@@ -93,7 +69,7 @@ function serve(request, response) {
     if (size <= MAX_BODY) chunks.push(chunk);
   });
   request.on("end", () => {
-    if (size > MAX_BODY) return answer(response, ANSWERS.large);
+    if (size > MAX_BODY) return answer(response, "large");
     received((chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)).toString(), response);
   });
 }
@@ -117,7 +93,7 @@ if (isPath) {
 }
 for (const signal of ["SIGTERM", "SIGINT"]) {
   process.once(signal, () => {
-    server.close(() => store.close());
+    server.close(() => writer.postMessage(null));
     server.closeIdleConnections();
     setTimeout(() => server.closeAllConnections(), 5000).unref();
   });

@@ -12,7 +12,8 @@ export class Store {
   #count;
   #counts = new Map();
 
-  // keep(group) keeps all of it or throws, and gives an array: which ones were repeats.
+  // keep(group) keeps all of it or throws, and gives an array of "stored", "repeated", and "invalid" for
+  // what is undefined.
   keep;
 
   constructor(data) {
@@ -43,25 +44,25 @@ export class Store {
 
   #keepEach(group) {
     this.#counts.clear();
-    const repeats = group.map((notification) => this.#keepOne(notification));
+    const results = group.map((notification) => notification ? this.#keepOne(notification) : "invalid");
     for (const { appId, operationId, state, difference } of this.#counts.values()) {
       if (difference !== 0) this.#count.run(appId, operationId, state, difference);
     }
-    return repeats;
+    return results;
   }
 
   #keepOne({ receivedAt, notifyType, appId, deviceId, operationId, subOperationId, state, text }) {
     const hash = createHash("sha256").update(text).digest().subarray(0, 16);
     const [seq, deliveries] = this.#notify.get(
       receivedAt, notifyType, appId, deviceId, operationId, subOperationId, text, hash);
-    if (deliveries > 1) return true;
+    if (deliveries > 1) return "repeated";
     const before = this.#find.get(appId, operationId, subOperationId, deviceId);
     // No result is given up for a state change.
-    if (before !== undefined && before !== "IN_PROGRESS" && state === "IN_PROGRESS") return false;
+    if (before !== undefined && before !== "IN_PROGRESS" && state === "IN_PROGRESS") return "stored";
     if (before !== undefined) this.#add(appId, operationId, before, -1);
     this.#add(appId, operationId, state, 1);
     this.#set.run(appId, operationId, subOperationId, deviceId, state, seq);
-    return false;
+    return "stored";
   }
 
   #add(appId, operationId, state, difference) {
