@@ -1,20 +1,18 @@
 # shellcheck shell=bash
 # The two subjects in Node.js: the program terminates TLS itself where its address is no path.
 
-# Another Node.js than Debian's, which is too old for better-sqlite3, brings an npm and headers of its own.
+# Another Node.js than Debian's brings an npm and headers of its own.
 packages() {
-    printf '%s\n' g++ make sqlite3
-    if ! command -v node >/dev/null; then echo nodejs; fi
+    printf '%s\n' g++ make python3 sqlite3
+    if ! command -v node >/dev/null; then printf '%s\n' nodejs libnode-dev; fi
     if ! command -v npm >/dev/null; then echo npm; fi
 }
 
 # What is in DIR of an earlier build, or was built for the other subject beside it, is not built again:
 # where no binary for this Node.js can be had, npm compiles better-sqlite3 for minutes.
 build() {
-    local beside major
+    local beside
     needs node npm
-    major=$(node -p 'process.versions.node.split(".")[0]')
-    if ((major < 20)); then cannot_be_had "better-sqlite3 12 takes Node.js 20, this is $(node --version)"; fi
     cp "$SUBJECTS"/node.src/*.mjs "$SUBJECTS/schema.sql" "$1"
     for beside in "$1" "$(dirname "$1")/node"; do
         if ! is_installed "$beside"; then continue; fi
