@@ -74,12 +74,7 @@ static size_t print_body(const struct shape *shape, uint64_t i, int64_t *receive
     campaign_make(&notification, SEED, operation * DEVICES + number);
     if (number % STUCK_EVERY != 0)
         return campaign_print(&notification, 0, body);
-    const char(*ids)[CAMPAIGN_VALUE_MAX] = (const char(*)[CAMPAIGN_VALUE_MAX])notification.values;
-    return (size_t)snprintf(body, CAMPAIGN_BODY_MAX,
-                            "{\"notifyType\":\"swUpgradeStateChangeNotify\",\"deviceId\":%s,"
-                            "\"appId\":%s,\"operationId\":%s,\"subOperationId\":%s,"
-                            "\"swUpgradeState\":\"downloading\"}",
-                            ids[1], ids[2], ids[3], ids[4]);
+    return campaign_print_step(&notification, "downloading", body);
 }
 
 static int fill_batch(struct batch *batch, const struct shape *shape, uint64_t first, size_t count,

@@ -4,7 +4,6 @@
 #include "pusher_campaign.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -117,11 +116,16 @@ static void make_result(struct campaign_notification *notification, uint64_t see
              60 + (random >> 24) % 1800, quote);
 }
 
+bool campaign_is_retry(uint64_t index)
+{
+    return index % RETRY_EVERY == RETRY_EVERY - 1;
+}
+
 void campaign_make(struct campaign_notification *notification, uint64_t seed, uint64_t index)
 {
     /* the index whose sub-task this one reports for: itself, or an earlier one of its operation */
     uint64_t task = index;
-    if (index % RETRY_EVERY == RETRY_EVERY - 1)
+    if (campaign_is_retry(index))
         task = index - 1 - campaign_mix(seed, index) % (RETRY_EVERY - 1);
     uint64_t operation = task / DEVICES;
     uint64_t device = task % DEVICES * DEVICE_STEP % DEVICES;
@@ -189,6 +193,24 @@ size_t campaign_print(const struct campaign_notification *notification, uint64_t
     }
     length = print_text(body, length, "}");
     length = print_space(body, length, &random);
+    body[length] = '\0';
+    return length;
+}
+
+size_t campaign_print_step(const struct campaign_notification *notification, const char *step,
+                           char body[CAMPAIGN_BODY_MAX])
+{
+    static const enum member members[] = {DEVICE_ID, APP_ID, OPERATION_ID, SUB_OPERATION_ID};
+    size_t length = print_text(body, 0, "{\"notifyType\":\"swUpgradeStateChangeNotify\"");
+    for (unsigned i = 0; i < sizeof members / sizeof members[0]; i++) {
+        length = print_text(body, length, ",");
+        length = print_text(body, length, names[members[i]]);
+        length = print_text(body, length, ":");
+        length = print_text(body, length, notification->values[members[i]]);
+    }
+    length = print_text(body, length, ",\"swUpgradeState\":\"");
+    length = print_text(body, length, step);
+    length = print_text(body, length, "\"}");
     body[length] = '\0';
     return length;
 }

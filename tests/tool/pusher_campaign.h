@@ -3,6 +3,7 @@
 #ifndef PUSHER_CAMPAIGN_H
 #define PUSHER_CAMPAIGN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,14 @@ void campaign_make(struct campaign_notification *notification, uint64_t seed, ui
  */
 size_t campaign_print(const struct campaign_notification *notification, uint64_t variant,
                       char body[CAMPAIGN_BODY_MAX]);
+
+/* Prints the swUpgradeStateChangeNotify of the same device and sub-task: that it has come to STEP.
+ * Returns its length. */
+size_t campaign_print_step(const struct campaign_notification *notification, const char *step,
+                           char body[CAMPAIGN_BODY_MAX]);
+
+/* Whether INDEX is a second result for a sub-task that reported before. */
+bool campaign_is_retry(uint64_t index);
 
 /* What tells the notification of INDEX from all others in a store: the text that ends its
  * description, "(report SEED-INDEX)". */
