@@ -163,7 +163,11 @@ start_subject() {
     if [[ $address == "$WORK/socket" ]]; then start_nginx "$name"; fi
 }
 
-# What the processes of a session take now; a session that is none takes nothing.
+# processes [SESSION]: what its processes take now; where there is no nginx, nothing.
 processes() {
-    python3 "$BENCH/processes.py" "${1:-0}"
+    if [[ -z ${1:-} ]]; then
+        echo '{"cpuSeconds":0,"rssKb":0,"pssKb":0,"processes":0}'
+    else
+        python3 "$BENCH/processes.py" "$1"
+    fi
 }
