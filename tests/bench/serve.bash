@@ -62,7 +62,7 @@ stop_all() {
 # What nginx does for one kind of front: the only difference between subjects. What is behind it gets
 # the same few parameters from it that the shipped site sends.
 location_of() {
-    local script
+    local script keep=on
     case $1 in
     nginx-only)
         cat <<'CONF'
@@ -78,10 +78,12 @@ proxy_pass http://subject;
 CONF
         ;;
     fastcgi)
-        # PHP-FPM must be told the file; a subject says which, in its folder
+        # PHP-FPM must be told the file: a subject says which, in its folder. And each of its processes
+        # serves one connection, so that one which is kept idle would keep a process.
         script=$(about "$2" script)
+        if [[ -n $script ]]; then keep=off; fi
         cat <<CONF
-fastcgi_keep_conn on;
+fastcgi_keep_conn $keep;
 fastcgi_pass_request_headers off;
 fastcgi_param REQUEST_METHOD \$request_method;
 fastcgi_param REQUEST_URI \$uri;
