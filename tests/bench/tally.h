@@ -34,7 +34,7 @@ void tally_answer(struct tally *tally, const struct reply *reply, int64_t latenc
 int tally_is_clean(const struct tally *tally);
 
 /* Prints the members of a JSON object, the latencies sorted by then; SECONDS is how long all of it
- * took. */
+ * took. The rate is that of the answers 200, the latencies are those of all answers. */
 void tally_print(struct tally *tally, double seconds, FILE *out);
 
 #endif
