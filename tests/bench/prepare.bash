@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2034,SC2164 # for run, which ends where a command fails
+# shellcheck disable=SC2034,SC2154,SC2164 # for run, which ends where a command fails
 # What there must be before something can be measured: packages, programs, a certificate. Read by run.
 
 # What the bench itself takes, beside what it takes to build and run the receiver.
@@ -109,6 +109,10 @@ build_ours() {
 build_subjects() {
     local name built=()
     for name in "${wanted[@]}"; do
+        if [[ $scheme == http && $(about "$name" front) == direct ]]; then
+            say "left out: $name: speaks TLS alone"
+            continue
+        fi
         mkdir -p "$BUILD/subjects/$name"
         if "$BENCH/subjects/$name" build "$BUILD/subjects/$name" >"$WORK/$name.build" 2>&1 </dev/null; then
             built+=("$name")
