@@ -119,7 +119,8 @@ grow_turn() {
 
 grow() {
     local round size broken_promises=''
-    STORES=$(dirname "$DATA")/stores
+    # of another layout they would be brought up to this one first, which is not what is measured
+    STORES=$(dirname "$DATA")/stores.$(cksum <"$SOURCE/fcgi/store_layout.c" | cut -d ' ' -f 1)
     mkdir -p "$STORES"
     for ((round = 1; round <= rounds; round++)); do
         say "round $round of $rounds"
