@@ -88,6 +88,7 @@ void tally_print(struct tally *tally, double seconds, FILE *out)
     fprintf(out, ",\"closed\":%" PRIu64 ",\"openedAgain\":%" PRIu64, tally->closed,
             tally->opened_again);
     fprintf(out, ",\"seconds\":%.3f,\"perSecond\":%.1f,\"latestSendUs\":%.1f,", seconds,
-            seconds > 0 ? (double)tally->statuses[200] / seconds : 0, (double)tally->latest_ns / 1000);
+            seconds > 0 ? (double)tally->statuses[200] / seconds : 0,
+            (double)tally->latest_ns / 1000);
     print_latencies(tally, out);
 }
