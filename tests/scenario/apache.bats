@@ -7,7 +7,11 @@ load ways
 
 # own_receivers: the process ids of the receivers that Apache has started.
 own_receivers() {
-    pgrep -f "^$T/upgrade-receiver" || true
+    if [[ -z $UNDER ]]; then
+        pgrep -f "^$T/upgrade-receiver" || true
+    else
+        pgrep -f "$T/.wrapped/upgrade-receiver" || true
+    fi
 }
 
 # kills_along TIMES STEP: under the load of push_behind, one of Apache's own receivers is killed each time

@@ -119,6 +119,7 @@ for row in csv.reader(open(sys.argv[1], newline="", encoding="utf-8"), strict=Tr
 
 @test "the example builds and runs against an installed tree, which exports two names" {
     # make install into an empty folder, pkg-config from there, the README's compiler line; the library exports push_message_receiver_run and _version, at PUSHRECEIVER_0, and nothing else.
+    needs_plain_build "the README's compiler line is for an ordinary library"
     [[ -f $BUILD/Makefile ]] || skip "$BUILD holds no build"
     local root=$T/root library pc flags
     export FAILURES_CSV=$T/failures.csv
@@ -333,11 +334,11 @@ set_scale() {
     keep_many 3
     wait_for "$PATIENCE" grep -q '^refused' "$T/record"
     keep_some behind 3
-    ((answer_ms < 1000)) || fail "answered after $answer_ms ms"
+    ((answer_ms < 1000 * SLOWER)) || fail "answered after $answer_ms ms"
     began=${EPOCHREALTIME//./}
     receiver_stop
     ms=$(((${EPOCHREALTIME//./} - began) / 1000))
-    ((ms < 5000)) || fail "the end took $ms ms"
+    ((ms < 5000 * SLOWER)) || fail "the end took $ms ms"
     status_is '.seq == 6' || fail "the status file was not written: $(status_json .seq)"
     rm "$T/gate"
     app_start "$RECORDER_BIN"

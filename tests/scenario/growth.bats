@@ -7,6 +7,7 @@ load lib
 
 @test "reading does not get dearer with history" {
     # Overview, one operation and status file take at most twice as many instructions at 100,000 notifications as at 5,000.
+    needs_plain_build "instructions are counted"
     command -v valgrind >/dev/null || skip "valgrind is not installed"
     "$TESTS/bench/growth" --small 5000 --large 100000 --most 2 --folder "$T/stores" >"$T/table"
     cat "$T/table"

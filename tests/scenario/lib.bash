@@ -7,6 +7,8 @@
 #   $T/pid      its process id, while it runs; $T/pid.exit the last one's exit status
 #   $T/nginx/   configuration and logs of nginx
 #
+#   $T/reports  what a tool found under which the receiver runs (tests/run --under), if it does
+#
 # A scenario that needs more in setup or teardown defines its own and calls scenario_setup and
 # scenario_teardown from them.
 #
@@ -27,13 +29,25 @@ export UPGRADE_RECEIVER_BIN=$RECEIVER_BIN LC_ALL=C.UTF-8 TZ=UTC
 # it is only ever reached by a failure.
 PATIENCE=${PATIENCE:-20}
 
+# A build folder made by tests/tool/under: the tool under which our programs run, empty where there is
+# none, and how many times longer everything may take. wait_for and the tools in tests/tool look at that
+# by themselves; a scenario that compares a time says `ms < 300 * SLOWER`.
+UNDER=
+SLOWER=1
+UNDER_TREE=$(dirname "$(dirname "$RECEIVER_BIN")")
+if [[ -f $UNDER_TREE/under ]]; then read -r UNDER SLOWER <"$UNDER_TREE/under"; fi
+export SLOWER
+
 # --- life of a test ---------------------------------------------------------------------------
 
 scenario_setup() {
     # Not under bats' own folder: the path of a Unix socket has 107 bytes at most.
     T=$(mktemp -d "${TMPDIR:-/tmp}/upgrade-receiver.XXXXXX")
     chmod 0755 "$T"
-    mkdir "$T/state" "$T/background"
+    mkdir "$T/state" "$T/background" "$T/reports"
+    # Some of what is started runs as another user.
+    chmod 1777 "$T/reports"
+    export UNDER_REPORTS=$T/reports
     LOG=$T/log
     POST_PATH=$CALLBACK
     RECEIVER_WRAP=()
@@ -42,7 +56,7 @@ scenario_setup() {
 }
 
 scenario_teardown() {
-    local pidfile
+    local pidfile status=0
     if [[ -z ${T:-} || ! -d $T ]]; then return; fi
     if [[ -z ${BATS_TEST_COMPLETED:-} && -n ${BATS_TEST_NAME:-} ]]; then show_what_happened; fi
     for pidfile in "$T"/background/*; do
@@ -50,7 +64,9 @@ scenario_teardown() {
     done
     if [[ -f $T/nginx/master ]]; then stop_process "$(<"$T/nginx/master")" TERM; fi
     if [[ -f $T/holder ]]; then stop_process "$(<"$T/holder")" TERM; fi
+    if [[ -n $UNDER ]]; then nothing_reported || status=$?; fi
     if [[ -z ${KEEP_TEST_FOLDERS:-} ]]; then rm -rf "$T"; else echo "# kept $T" >&2; fi
+    return "$status"
 }
 
 setup() {
@@ -59,6 +75,25 @@ setup() {
 
 teardown() {
     scenario_teardown
+}
+
+# needs_plain_build WHY [TOOL]...: leaves the test out where it runs under one of these tools, or any.
+needs_plain_build() {
+    if [[ -n $UNDER && (-z ${2:-} || " ${*:2} " == *" $UNDER "*) ]]; then skip "not under $UNDER: $1"; fi
+}
+
+# nothing_reported: fails if the tool has something to report of any process of this test, or of one
+# that did not know which test it belonged to, and prints it.
+nothing_reported() {
+    local file found=
+    for file in "$T/reports"/* "$UNDER_TREE/reports"/*; do
+        if [[ ! -s $file ]]; then continue; fi
+        found=1
+        echo "--- $UNDER: ${file##*/}"
+        head -n 80 "$file" | cut -c 1-400
+        if [[ $file == "$UNDER_TREE"/* ]]; then rm -f "$file"; fi
+    done
+    [[ -z $found ]] || fail "$UNDER has something to report"
 }
 
 # Prints the ends of all logs: bats shows what a failed test printed.
@@ -83,9 +118,9 @@ equal() {
     [[ $2 == "$3" ]] || fail "$1: found '$2', expected '$3'"
 }
 
-# wait_for SECONDS COMMAND...: until COMMAND succeeds, or fails after SECONDS.
+# wait_for SECONDS COMMAND...: until COMMAND succeeds, or fails after SECONDS (times $SLOWER).
 wait_for() {
-    local end=$((${EPOCHREALTIME//./} + $1 * 1000000))
+    local end=$((${EPOCHREALTIME//./} + $1 * SLOWER * 1000000))
     shift
     until "$@" 2>/dev/null; do
         if ((${EPOCHREALTIME//./} > end)); then
@@ -148,6 +183,27 @@ receiver_start() {
         "${receiver_command[@]}" >>"$stdout" 2>>"$T/stderr" 3>&- </dev/null &
     echo "$!" >"$T/holder"
     receiver_wait_ready
+}
+
+# program_file PROGRAM: the file that runs in the end; under a tool PROGRAM is a script.
+program_file() {
+    if [[ -z $UNDER ]]; then
+        echo "$1"
+    else
+        sed -n 's/^exec .* run [a-z]* "\(.*\)" "$@"$/\1/p' "$1"
+    fi
+}
+
+# receiver_copy FILE [MARK]: another file of the same program, which ends in MARK.
+receiver_copy() {
+    install -m 0755 "$(program_file "$RECEIVER_BIN")" "$1"
+    printf '%s' "${2:-}" >>"$1"
+    take_under "$1"
+}
+
+# take_under PROGRAM: has a program that the test has made run under the tool, where there is one.
+take_under() {
+    if [[ -n $UNDER ]]; then "$TESTS/tool/under" wrap "$UNDER" "$1" "$T/reports"; fi
 }
 
 # Waits until the receiver whose id is in $T/pid has written its start line. Where the log is a pipe
@@ -342,7 +398,7 @@ request() {
     answer_headers=$T/answer.headers
     # -q first: no .curlrc.
     status_code=$(curl -q --silent --show-error --noproxy '*' --cacert "$CERTIFICATE" \
-        --max-time "$PATIENCE" --output "$T/answer.body" --dump-header "$answer_headers" \
+        --max-time "$((PATIENCE * SLOWER))" --output "$T/answer.body" --dump-header "$answer_headers" \
         --write-out '%{http_code}' "$@" "$URL$path" 2>"$T/answer.stderr") || true
     # shellcheck disable=SC2034 # for the caller
     body=

@@ -33,8 +33,9 @@ kill_at() {
 
 @test "a build without the switch knows nothing of the steps" {
     # A normal build holds no trace of the fault points, whatever the environment says.
-    local plain=${UPGRADE_RECEIVER_BIN:?}
-    grep -q FAULT_POINTS "$RECEIVER_BIN" || fail "$RECEIVER_BIN has no fault points"
+    local plain
+    plain=$(program_file "${UPGRADE_RECEIVER_BIN:?}")
+    grep -q FAULT_POINTS "$(program_file "$RECEIVER_BIN")" || fail "$RECEIVER_BIN has no fault points"
     if grep -q FAULT_POINTS "$plain"; then fail "$plain has fault points"; fi
 }
 

@@ -99,6 +99,7 @@ SCHEMA
         # shellcheck disable=SC2086
         "${CC:-cc}" $flags -pthread -o "$T/new/${program#*:}" "$BUILD/fcgi/${program%:*}.o" "$T/new/schema.o" \
             "$BUILD/fcgi/.libs/libstatus.a" "$BUILD/fcgi/.libs/libreceiver.a" -lfcgi -lsqlite3 -ljansson -lsodium -lm
+        take_under "$T/new/${program#*:}"
     done
 }
 

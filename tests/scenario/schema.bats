@@ -23,6 +23,7 @@ setup_file() {
 
 setup() {
     scenario_setup
+    needs_plain_build "what is under test is the build"
     SCHEMAS=$BATS_FILE_TMPDIR/tree/schema
     BUILD=$BATS_FILE_TMPDIR/build
     TABLE=$BUILD/fcgi/schema_table.inc

@@ -54,7 +54,7 @@ server_listens() {
 
 # A receiver that the web server starts must be reachable for its user, and the state folder its own.
 give_receiver_to_server() {
-    install -m 0755 "$RECEIVER_BIN" "$T/upgrade-receiver"
+    receiver_copy "$T/upgrade-receiver"
     if ((EUID == 0)); then chown "$SERVER_USER:" "$T/state"; fi
     LOG=$T/state/log
 }

@@ -26,7 +26,7 @@ import sys
 import time
 
 BACKLOG = 4096
-STOP_WAIT_S = 10
+STOP_WAIT_S = 10 * int(os.environ.get("SLOWER", "1"))
 # A program that ends by itself this soon is not started again at once, or it would eat a processor.
 TOO_SOON_S = 0.2
 PR_SET_PDEATHSIG = 1

@@ -20,17 +20,24 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A test program that runs longer than this hangs. Under valgrind everything takes its time. */
+/* A test program that runs longer than this hangs. */
 #define PROGRAM_SECONDS_MAX 300
 
 /* How long support_wait_until is patient. */
 #define PATIENCE_MS 10000
 
+/* How many times longer everything may take: tests/tool/under says. */
+static int times_slower(void)
+{
+    const char *text = getenv("SLOWER");
+    return text == NULL ? 1 : (int)strtol(text, NULL, 10);
+}
+
 int support_begin(void **state)
 {
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
-    alarm(PROGRAM_SECONDS_MAX);
+    alarm((unsigned)(PROGRAM_SECONDS_MAX * times_slower()));
     return sodium_init() < 0 ? -1 : 0;
 }
 
@@ -246,7 +253,7 @@ void support_sleep_ms(int ms)
 
 bool support_wait_until(bool (*true_now)(void *what), void *what)
 {
-    int64_t until_ms = moment_monotonic_ms() + PATIENCE_MS;
+    int64_t until_ms = moment_monotonic_ms() + PATIENCE_MS * times_slower();
     while (!true_now(what)) {
         if (moment_monotonic_ms() > until_ms)
             return false;
