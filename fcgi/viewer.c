@@ -161,8 +161,10 @@ static void serve(struct desk *desk, struct visit *visit)
 static void *attend(void *argument)
 {
     struct desk *desk = argument;
-    /* Linux has a priority for each thread. Where it cannot be lowered, all are equal. */
-    setpriority(PRIO_PROCESS, (id_t)gettid(), VIEWER_NICE);
+    /* Linux has a priority for each thread, which begins with that of the thread that started it.
+     * Where it cannot be lowered, all are equal. */
+    int own = getpriority(PRIO_PROCESS, (id_t)gettid());
+    setpriority(PRIO_PROCESS, (id_t)gettid(), own + VIEWER_NICE);
     struct visit *visit;
     while ((visit = next_visit(desk)) != NULL)
         serve(desk, visit);
