@@ -85,7 +85,7 @@ empty_state() {
 
 # --- programs without a web server ------------------------------------------------------------------
 
-# run_alone PROGRAM [ARGUMENT...]: runs it on a listening socket of its own, for 3 s at most. Sets
+# run_alone PROGRAM [ARGUMENT...]: runs it on a listening socket of its own, for 3 s at most (times $SLOWER). Sets
 # $exit_status (124: it did not end by itself); its output is in $T/alone.out and $T/alone.err.
 run_alone() {
     exit_status=0
@@ -96,11 +96,12 @@ listening.bind(sys.argv[1])
 listening.listen(1)
 with open(sys.argv[2], "wb") as out, open(sys.argv[3], "wb") as err:
     try:
-        code = subprocess.run(sys.argv[4:], stdin=listening, stdout=out, stderr=err, timeout=3).returncode
+        code = subprocess.run(sys.argv[5:], stdin=listening, stdout=out, stderr=err,
+                              timeout=3 * int(sys.argv[4])).returncode
     except subprocess.TimeoutExpired:
         code = 124
 sys.exit(code if code >= 0 else 128 - code)
-' "$T/alone.socket" "$T/alone.out" "$T/alone.err" "$@" 3>&- || exit_status=$?
+' "$T/alone.socket" "$T/alone.out" "$T/alone.err" "$SLOWER" "$@" 3>&- || exit_status=$?
     rm -f "$T/alone.socket"
 }
 

@@ -201,8 +201,8 @@ while data := os.read(source, 32768):
     sys.stdout.buffer.write(data)
     sys.stdout.flush()
     if not os.path.exists(sys.argv[2]):
-        time.sleep(0.1)
-' "$T/stdout" "$T/hurry"
+        time.sleep(0.1 * int(sys.argv[3]))
+' "$T/stdout" "$T/hurry" "$SLOWER"
     notification description@<(head -c 700000 /dev/zero | tr '\0' x) >"$T/large.json"
     local i dropped
     for ((i = 1; i <= 25; i++)); do
@@ -228,8 +228,10 @@ while data := os.read(source, 32768):
 
 @test "a stdout that is closed, full or gone delays nothing" {
     # Started with a closed stdout, on a full device, or with a reader that goes away, the receiver answers as ever and writes nothing elsewhere.
-    local how
-    for how in closed full gone; do
+    local how ways=(closed full gone)
+    # Where stdout is closed, valgrind's own file takes its place.
+    if [[ $UNDER == valgrind ]]; then ways=(full gone); fi
+    for how in "${ways[@]}"; do
         start_with_stdout "$how"
         keep_some "$how" 3
         ((answer_ms < 1000 * SLOWER)) || fail "$how: the answer took $answer_ms ms"
@@ -240,7 +242,7 @@ while data := os.read(source, 32768):
         # descriptor 1 must not have become a file of the state folder
         equal "$how: log lines in" "$(grep -l '"event":"' "$T"/state/*)" ''
     done
-    equal notifications "$(sql 'SELECT count(*) FROM notifications')" 9
+    equal notifications "$(sql 'SELECT count(*) FROM notifications')" $((3 * ${#ways[@]}))
 }
 
 start_with_stdout() {

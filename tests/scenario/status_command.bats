@@ -186,16 +186,16 @@ no_state_ends_with() {
     notification deviceId=old operationId=o notifyType=swUpgradeStateChangeNotify swUpgradeState=downloading >"$T/old"
     notification deviceId=young operationId=o notifyType=swUpgradeStateChangeNotify swUpgradeState=updating >"$T/young"
     post_lines "$T/old"
-    sleep 2.2
-    local between
+    local between long=$((2 * SLOWER))
+    sleep "$long.2"
     between=$(date -u +%FT%TZ)
     sleep 1.1
     post_lines "$T/young"
     equal "by moment" "$(operator operation o --longer-than "$between" --json | jq -c '[.stuck.upgrades[].deviceId]')" '["old"]'
     equal "by duration" "$(operator operation o --longer-than 0s --json | jq -c '[.stuck.upgrades[].deviceId]')" '["old","young"]'
     equal "too long" "$(operator operation o --longer-than 1d --json | jq -c .stuck.count)" 0
-    operator operation o --longer-than 2s >"$T/out"
-    grep -q '^In progress for longer than 2 s: 1$' "$T/out" || fail "$(<"$T/out")"
+    operator operation o --longer-than "${long}s" >"$T/out"
+    grep -q "^In progress for longer than $long s: 1\$" "$T/out" || fail "$(<"$T/out")"
     grep -qE '^old +subOperation-1 +downloading ' "$T/out" || fail "$(<"$T/out")"
     operator operation o >"$T/out"
     if grep -q 'In progress for' "$T/out"; then fail "$(<"$T/out")"; fi
@@ -285,10 +285,13 @@ TEXT
         if operator $words >/dev/full 2>"$T/err"; then fail "'$words' into a full disk"; fi
         grep -q 'cannot write' "$T/err" || fail "$(<"$T/err")"
     done
-    if operator >&- 2>"$T/err"; then fail "without a stdout"; fi
-    grep -q 'cannot write' "$T/err" || fail "$(<"$T/err")"
-    if operator follow --cursor "$T/cursor" >&- 2>"$T/err"; then fail "follow without a stdout"; fi
-    if grep -q event "$T/cursor"; then fail "lines in the cursor"; fi
+    # Where stdout is closed, valgrind's own file takes its place.
+    if [[ $UNDER != valgrind ]]; then
+        if operator >&- 2>"$T/err"; then fail "without a stdout"; fi
+        grep -q 'cannot write' "$T/err" || fail "$(<"$T/err")"
+        if operator follow --cursor "$T/cursor" >&- 2>"$T/err"; then fail "follow without a stdout"; fi
+        if grep -q event "$T/cursor"; then fail "lines in the cursor"; fi
+    fi
     if operator --help >/dev/full 2>"$T/err"; then fail "help into a full disk"; fi
     # The command ends with what it found, whether that could be read or not.
     local status=0
