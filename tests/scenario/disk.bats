@@ -75,6 +75,7 @@ disk_works() {
         # shellcheck disable=SC2086 # words of the call
         disk_fails $how
         sleep "0.$((RANDOM % 5 + 1))"
+        wait_for 10 log_has '.event == "fault"' "$((i + 1))"
         disk_works
         wait_for 10 log_has '.event == "recovered"' "$((i + 1))" || fail "behind '$how'"
         sleep "0.$((RANDOM % 5 + 1))"

@@ -24,7 +24,12 @@ restart_under_load() {
     kill -s TERM "$old"
     wait_for 10 receiver_has_changed "$old"
     equal "exit status" "$(<"$T/pid.exit")" 0
-    wait_for 10 receiver_is_running
+    # SIGTERM would end one that has only just begun, without a word.
+    wait_for 10 receiver_has_started
+}
+
+receiver_has_started() {
+    grep -q "\"event\":\"start\".*\"pid\":$(receiver_pid)," "$LOG"
 }
 
 # push_until_told OPTION...: load over HTTPS, until stop_pushing.

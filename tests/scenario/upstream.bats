@@ -112,17 +112,25 @@ both_run() {
     # Under load the two are killed and restarted in turn, six times: every request is answered 200 the first time, and kept once.
     start_all 2
     push_behind --count 4000 --repeats 400 --deadline 60 --ledger "$T/ledger"
-    local i old name
+    local i old name log starts
     for i in 1 2 3 4 5 6; do
         wait_for 30 books_reach $((i * 560))
-        name=pid
-        if ((i % 2)); then name=pid-2; fi
+        name=pid log=$T/log
+        if ((i % 2)); then name=pid-2 log=$T/other-2.out; fi
         old=$(<"$T/$name")
+        starts=$(grep -c '"event":"start"' "$log")
         kill -s "$( ((i % 3)) && echo KILL || echo TERM)" "$old"
         wait_for 10 process_is_gone "$old"
+        # One of them always serves.
+        wait_for 10 has_started_again "$log" "$starts"
     done
     every_request_is_answered_200
     status_matches_books
+}
+
+# has_started_again LOG STARTS: whether it says so more often than that.
+has_started_again() {
+    (($(grep -c '"event":"start"' "$1") > $2))
 }
 
 @test "four receivers on one store are fair to each request, also on a slow disk" {
