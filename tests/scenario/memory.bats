@@ -95,7 +95,7 @@ PYTHON
 @test "each allocation of a request that fails" {
     # Each allocation that a request takes fails, alone and with all behind it: it is answered 200 and kept, or 503, or sent away unanswered, never told a lie; the process goes on, and the books add up.
     local kind pid stride=6 kept
-    needs_plain_build "the sanitizer's allocations are not those of the C library" address thread
+    needs_plain_build "the tool's allocations are not those of the C library"
     if [[ $TEST_FULL == 1 ]]; then stride=1; fi
     head -c 40 /dev/zero >"$T/memory"
     preload memory "MEMORY_CONTROL=$T/memory"

@@ -98,6 +98,7 @@ another_runs() {
 
 @test "spawn-fcgi -F 4: four processes on one store are fair to each request" {
     # Under load by four processes no request waits for a second, and the books are those of one. (How the load is shared is the kernel's choice; upstream.bats has equal shares.)
+    needs_plain_build "of four that start at once each waits a second for the making of the store" valgrind
     spawn -F 4 -- --log "$T/log"
     nginx_start
     push --count 5000 --repeats 500 --deadline 60 --ledger "$T/ledger"
@@ -113,6 +114,7 @@ another_runs() {
 
 @test "spawn-fcgi -F 4: a kill costs nothing, and a stop of all leaves a status file that is right" {
     # One of four processes is killed under load: the others serve on. Stopped together, they leave books and a status file that agree.
+    needs_plain_build "of four that start at once each waits a second for the making of the store" valgrind
     spawn -F 4 -- --log "$T/log"
     nginx_start
     push_behind --count 4000 --repeats 400 --deadline 60 --ledger "$T/ledger"
