@@ -62,13 +62,13 @@ one_has_read() {
         before=([pid]=$(wakes "$(<"$T/pid")") [pid-2]=$(wakes "$(<"$T/pid-2")"))
         lock_store
         background post post_and_tell "$T/body.json"
-        wait_for 5 one_has_read
+        wait_for "$PATIENCE" one_has_read
         kill -s KILL "$(<"$T/$holds")"
         killed[$holds]=1
         unlock_store
         wait "$background_pid"
         equal "answer $i" "$(<"$T/post.out")" '200 stored'
-        wait_for 5 both_run
+        wait_for "$PATIENCE" both_run
     done
     equal "kept" "$(sql 'SELECT count(*), sum(deliveries) FROM notifications')" '10|10'
     equal "receivers that were killed" "${#killed[@]}" 2
