@@ -203,8 +203,11 @@ static int open_database(struct store *store, struct fault *fault)
     else if (errno != EEXIST)
         return fault_set_errno(fault, errno, "cannot make %s", store->path);
     FAULT_POINT(store_made);
+    const char *vfs = store_vfs();
+    if (vfs == NULL)
+        return fault_set(fault, "SQLite cannot start");
     if (sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                        NULL) != SQLITE_OK)
+                        vfs) != SQLITE_OK)
         return store_fault(store->db, fault, "cannot open the store");
     sqlite3_extended_result_codes(store->db, 1);
     sqlite3_busy_timeout(store->db, STORE_WAIT_MS);
@@ -213,7 +216,7 @@ static int open_database(struct store *store, struct fault *fault)
     if (store_layout_check(store->db, fault) != 0)
         return -1;
     if (sqlite3_exec(store->db,
-                     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                     "PRAGMA synchronous = FULL; PRAGMA journal_mode = WAL;"
                      "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -8192;"
                      "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF",
                      NULL, NULL, NULL) != SQLITE_OK)
