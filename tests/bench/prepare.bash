@@ -85,19 +85,20 @@ copy_source() {
     if [[ ! -x $BUILD/source/configure ]]; then (cd "$BUILD/source" && autoreconf -i); fi
 }
 
-# The programs of this tree, as they are shipped: with the flags that configure chooses.
+# make_ours PROGRAM...: of this tree, as they are shipped: with the flags that configure chooses.
 make_ours() {
     copy_source
     mkdir -p "$BUILD/ours"
     cd "$BUILD/ours"
     unset MAKEFLAGS MFLAGS CFLAGS CPPFLAGS LDFLAGS LIBS CONFIG_SITE
     if [[ ! -e Makefile ]]; then ../source/configure --disable-shared; fi
-    make -j "${JOBS:-$(nproc)}" fcgi/upgrade-receiver tests/bench/load tests/bench/floor tests/tool/growth
+    make -j "${JOBS:-$(nproc)}" "$@"
 }
 
+# build_ours PROGRAM...
 build_ours() {
     say "building"
-    if ! (make_ours) >"$WORK/build.out" 2>&1; then
+    if ! (make_ours "$@") >"$WORK/build.out" 2>&1; then
         tail -n 30 "$WORK/build.out" >&2
         die "it cannot be built"
     fi
