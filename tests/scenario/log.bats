@@ -201,7 +201,7 @@ while data := os.read(source, 32768):
     sys.stdout.buffer.write(data)
     sys.stdout.flush()
     if not os.path.exists(sys.argv[2]):
-        time.sleep(0.1 * int(sys.argv[3]))
+        time.sleep(0.3 * int(sys.argv[3]))
 ' "$T/stdout" "$T/hurry" "$SLOWER"
     notification description@<(head -c 700000 /dev/zero | tr '\0' x) >"$T/large.json"
     local i dropped

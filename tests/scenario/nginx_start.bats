@@ -45,6 +45,8 @@ serve() {
         if serves; then break; fi
         grep -q 'in use' "$T/start.err" || fail "it does not serve: $(cat "$T/start.err")"
     done
+    # A receiver that has not begun yet would be ended by a signal without a word.
+    wait_for "$PATIENCE" grep -q '^{.*"event":"start"' "$T/start.out"
     run_folder=$(sed -n 's/^  nginx  *\([^:]*\):.*/\1/p' "$T/start.out")
     list_served
     # master, two workers or more, and the receiver

@@ -51,6 +51,7 @@ kill_at() {
         esac
         kill_at "$point"
         killed=$((killed + 1))
+        wait_for "$PATIENCE" books_grow $((40 * killed))
     done < <(points)
     push_stop
     equal "killed" "$killed" 14
@@ -60,6 +61,11 @@ kill_at() {
     books_match_ledger "$T/ledger"
     books_add_up
     status_matches_books
+}
+
+# books_grow COUNT: whether they hold so many notifications.
+books_grow() {
+    (($(sql 'SELECT count(*) FROM notifications') >= $1))
 }
 
 @test "SIGKILL between a callback and its cursor costs no notification" {

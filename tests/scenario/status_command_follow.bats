@@ -141,6 +141,7 @@ import json, os, random, subprocess, sys, time
 
 program, state, cursor, read, last = sys.argv[1:]
 random.seed(7)
+slower = min(int(os.environ["SLOWER"]), 5)
 taken, again, rounds = [], 0, 0
 while not taken or taken[-1] != int(last):
     rounds += 1
@@ -161,12 +162,12 @@ while not taken or taken[-1] != int(last):
             else:
                 taken.append(seq)
     settled = taken[-1] if taken else 0
-    time.sleep(0.5)  # the cursor follows within a fifth of a second
+    time.sleep(0.5 * slower)  # the cursor follows within a fifth of a second
     kept = json.load(open(cursor))["seq"]
     if kept > settled + (1 if rest else 0) or kept < settled - 1:
         sys.exit(f"the reader took {settled}, the cursor says {kept}")
     follow.stdout.close()
-    if follow.wait(timeout=10) != 0:
+    if follow.wait(timeout=10 * slower) != 0:
         sys.exit("follow did not end well")
 print(rounds, again)
 if rounds < 3 or again > rounds:
@@ -284,7 +285,7 @@ PYTHON
         echo "$!" >"$T/background/stalled"
         "$STATUS_BIN" --state "$T/state" follow --since 0 --cursor "$T/cursor.$signal" >"$T/stalled" 2>"$T/err" 3>&- &
         follow_pid=$!
-        sleep 1
+        sleep "$SLOWER"
         began=${EPOCHREALTIME//./}
         follow_end "$signal"
         ((${EPOCHREALTIME//./} - began < 1000000 * SLOWER)) || fail "took long with a full pipe"

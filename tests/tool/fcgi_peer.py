@@ -342,7 +342,7 @@ def parse(arguments):
     parser.add_argument("--pause", type=float, default=0, help="between rounds, seconds")
     parser.add_argument("--idle", action="store_true", help="leave kept connections open")
     parser.add_argument("--goods", type=int, default=3, help="good requests during a trial")
-    parser.add_argument("--within", type=float, default=1.0, help="for a good answer, seconds")
+    parser.add_argument("--within", type=float, default=ANSWER_WAIT_S / 10, help="for a good answer, seconds")
     parser.add_argument("--seconds", type=float, default=10.0, help="of fuzzing")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args(arguments)
