@@ -8,6 +8,7 @@ load faults
 
 # One configured copy of the source tree for all tests of this file.
 setup_file() {
+    if [[ -n $UNDER ]]; then return; fi
     local tree=$BATS_FILE_TMPDIR/tree build=$BATS_FILE_TMPDIR/build
     unset MAKEFLAGS MFLAGS CFLAGS CPPFLAGS LDFLAGS
     mkdir "$tree" "$build"
