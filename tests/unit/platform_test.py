@@ -363,7 +363,7 @@ class SendingTest(unittest.TestCase):
         self.assertEqual(said["slow"], 3)
 
     def test_lanes_do_not_wait_for_each_other(self):
-        server = Server(*[(200, 0.2)] * 4)
+        server = Server(*[(200, 1)] * 4)  # long enough for four threads to begin
         lanes = [lane_of(number, b"%d" % number) for number in range(4)]
         self.send(server, *lanes, connections=4)
         self.assertEqual(server.under_way_most, 4)
