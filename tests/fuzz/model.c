@@ -3,6 +3,8 @@
 
 #include "model.h"
 
+#include "dispatch.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,15 +73,22 @@ static struct model_note *find_same(struct model *model, const struct record *re
     return NULL;
 }
 
-static struct model_note *add_note(struct model *model, const struct record *record)
+/* Notes RECORD, a copy whose texts become the note's: those of the record end with it. */
+static struct model_note *add_note(struct model *model, struct record *record)
 {
     fuzz_demand(model->notes_length < MODEL_MAX, "the model has room");
     struct model_note *note = &model->notes[model->notes_length++];
     const char *text = record_text(record, &note->length);
-    note->json = json_deep_copy(record->json);
     note->text = fuzz_copy(text, note->length);
     note->received_ms = record->received_ms;
     note->deliveries = 1;
+    record->body = note->text;
+    record->body_length = note->length;
+    record->rendered = NULL;
+    record->memory = (struct arena){0};
+    fuzz_demand(dispatch_read(record) == DISPATCH_NOTIFICATION, "what is kept is a notification");
+    note->memory = record->memory;
+    note->json = record->json;
     model->totals.notifications++;
     model->totals.seq++;
     return note;
@@ -197,7 +206,7 @@ static void take_result(struct model *model, struct model_operation *operation,
     count(model, upgrade, 1);
 }
 
-static void take_notification(struct model *model, const struct record *record)
+static void take_notification(struct model *model, struct record *record)
 {
     struct model_note *note = find_same(model, record);
     bool repeat = note != NULL;
@@ -231,18 +240,19 @@ static void take_notification(struct model *model, const struct record *record)
 
 void model_take(struct model *model, const struct record *record)
 {
+    struct record copy = *record;
     if (record->requeue_id != 0 && !leave_quarantine(model, record))
         fuzz_demand(record->outcome == RECORD_GONE, "it left quarantine before");
     else if (record->meaning == RECORD_QUARANTINE)
         take_quarantined(model, record);
     else
-        take_notification(model, record);
+        take_notification(model, &copy);
 }
 
 void model_release(struct model *model)
 {
     for (size_t i = 0; i < model->notes_length; i++) {
-        json_decref(model->notes[i].json);
+        content_release(&model->notes[i].memory, model->notes[i].json);
         free(model->notes[i].text);
     }
     for (size_t i = 0; i < model->quarantined_length; i++)

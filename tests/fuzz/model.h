@@ -12,8 +12,9 @@
 
 /* A notification. */
 struct model_note {
-    json_t *json; /* holds its ids */
-    char *text;   /* as it is kept */
+    struct arena memory;
+    const json_t *json; /* in MEMORY; holds its ids */
+    char *text;         /* as it is kept */
     size_t length;
     int64_t received_ms, deliveries;
 };
@@ -61,7 +62,7 @@ struct model {
 };
 
 /* Takes a record that the store has kept, and demands that the store told of it what the model
- * tells. Takes a share of its JSON. */
+ * tells. */
 void model_take(struct model *model, const struct record *record);
 
 void model_release(struct model *model);
