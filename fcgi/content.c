@@ -123,30 +123,14 @@ static enum content_result judge(const json_t *json, const char *body, size_t le
     return CONTENT_OBJECT;
 }
 
-enum content_result content_parse(const char *body, size_t length, json_t **gives,
-                                  struct schema_verdict *verdict)
+/* Both ways to parse a body: into MEMORY, or where that is NULL piece by piece. */
+static enum content_result parse(const char *body, size_t length, struct arena *memory,
+                                 json_t **gives, struct schema_verdict *verdict)
 {
     if (length == 0)
         return refuse(verdict, "empty body");
     json_error_t error;
-    json_t *json = load(body, length, NULL, &error);
-    if (json == NULL)
-        return refuse_parse(&error, verdict);
-    enum content_result result = judge(json, body, length, verdict);
-    if (result == CONTENT_OBJECT)
-        *gives = json;
-    else
-        json_decref(json);
-    return result;
-}
-
-enum content_result content_read(const char *body, size_t length, struct arena *memory,
-                                 const json_t **gives, struct schema_verdict *verdict)
-{
-    if (length == 0)
-        return refuse(verdict, "empty body");
-    json_error_t error;
-    const json_t *json = load(body, length, memory, &error);
+    json_t *json = load(body, length, memory, &error);
     enum content_result result = json == NULL ? refuse_parse(&error, verdict)
                                               : judge(json, body, length, verdict);
     if (result == CONTENT_OBJECT)
@@ -156,12 +140,29 @@ enum content_result content_read(const char *body, size_t length, struct arena *
     return result;
 }
 
+enum content_result content_parse(const char *body, size_t length, json_t **gives,
+                                  struct schema_verdict *verdict)
+{
+    return parse(body, length, NULL, gives, verdict);
+}
+
+enum content_result content_read(const char *body, size_t length, struct arena *memory,
+                                 const json_t **gives, struct schema_verdict *verdict)
+{
+    json_t *json = NULL;
+    enum content_result result = parse(body, length, memory, &json, verdict);
+    if (result == CONTENT_OBJECT)
+        *gives = json;
+    return result;
+}
+
 void content_release(struct arena *memory, const json_t *json)
 {
     /* Where content_init's functions are not jansson's any more, nothing came from the arena. */
-    if (memory->chunks == NULL)
+    if (memory == NULL || memory->chunks == NULL)
         json_decref((json_t *)json);
-    arena_release(memory);
+    if (memory != NULL)
+        arena_release(memory);
 }
 
 bool content_has_escaped_name(const char *body, size_t length)
