@@ -4,8 +4,9 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # nginx/start sets what stands here in small letters and is not local
 
-POLICY=/usr/sbin/policy-rc.d # asked by Debian's packages whether they may start their services
-wrote_policy=
+# shellcheck source=services.sh
+. "$NGINX/services.sh"
+
 receiver=
 
 # as_service COMMAND...: runs it as the user that the receiver runs as.
@@ -57,19 +58,6 @@ missing_packages() {
 is_installed() {
     if ! command -v dpkg-query >/dev/null; then return 0; fi
     [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
-}
-
-# Installing nginx would start the system's own nginx on port 80, which nobody has asked for.
-keep_services_stopped() {
-    if [[ -e $POLICY || -L $POLICY ]]; then return 0; fi
-    wrote_policy=1
-    printf '#!/bin/sh\nexit 101\n' >"$POLICY"
-    chmod 0755 "$POLICY"
-}
-
-let_services_start() {
-    if [[ -n $wrote_policy ]]; then rm -f "$POLICY"; fi
-    wrote_policy=
 }
 
 # --- the receiver -----------------------------------------------------------------------------

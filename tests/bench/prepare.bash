@@ -2,6 +2,11 @@
 # shellcheck disable=SC2034,SC2154,SC2164 # for run, which ends where a command fails
 # What there must be before something can be measured: packages, programs, a certificate. Read by run.
 
+# shellcheck source=../../nginx/services.sh
+. "$SOURCE/nginx/services.sh"
+# shellcheck source=../source.bash
+. "$SOURCE/tests/source.bash"
+
 # What the bench itself takes, beside what it takes to build and run the receiver.
 packages() {
     local list
@@ -24,22 +29,6 @@ missing_of() {
     sort -u | while IFS= read -r package; do
         if [[ -n $package ]] && ! is_installed "$package"; then printf '%s\n' "$package"; fi
     done
-}
-
-# nginx, PHP and others would start services of their own.
-POLICY=/usr/sbin/policy-rc.d
-wrote_policy=
-
-keep_services_stopped() {
-    if [[ -e $POLICY || -L $POLICY ]]; then return 0; fi
-    wrote_policy=1
-    printf '#!/bin/sh\nexit 101\n' >"$POLICY"
-    chmod 0755 "$POLICY"
-}
-
-let_services_start() {
-    if [[ -n $wrote_policy ]]; then rm -f "$POLICY"; fi
-    wrote_policy=
 }
 
 # apt PACKAGE...
@@ -72,22 +61,9 @@ install_packages() {
     done
 }
 
-# The source tree with its uncommitted changes, and nothing that a build has left there.
-copy_source() {
-    mkdir -p "$BUILD/source"
-    if [[ -e $SOURCE/.git ]]; then
-        git -c safe.directory='*' -C "$SOURCE" ls-files -z --cached --others --exclude-standard |
-            tar -C "$SOURCE" --null --files-from=- --ignore-failed-read -cf - 2>/dev/null |
-            tar -C "$BUILD/source" -xf -
-    else
-        tar -C "$SOURCE" --exclude=./build --exclude='./build[!-]*' -cf - . | tar -C "$BUILD/source" -xf -
-    fi
-    if [[ ! -x $BUILD/source/configure ]]; then (cd "$BUILD/source" && autoreconf -i); fi
-}
-
 # make_ours PROGRAM...: of this tree, as they are shipped: with the flags that configure chooses.
 make_ours() {
-    copy_source
+    copy_source "$SOURCE" "$BUILD/source"
     mkdir -p "$BUILD/ours"
     cd "$BUILD/ours"
     unset MAKEFLAGS MFLAGS CFLAGS CPPFLAGS LDFLAGS LIBS CONFIG_SITE

@@ -5,15 +5,15 @@
 
 load lib
 load faults
+load ../source
 
 # One configured copy of the source tree for all tests of this file.
 setup_file() {
     if [[ -n $UNDER ]]; then return; fi
     local tree=$BATS_FILE_TMPDIR/tree build=$BATS_FILE_TMPDIR/build
     unset MAKEFLAGS MFLAGS CFLAGS CPPFLAGS LDFLAGS
-    mkdir "$tree" "$build"
-    copy_source "$tree"
-    if [[ ! -x $tree/configure ]]; then (cd "$tree" && autoreconf -i); fi >"$build.out" 2>&1
+    mkdir "$build"
+    copy_source "$SOURCE" "$tree" >"$build.out" 2>&1
     # Not optimized, and compiled once, not once more for a shared library: it is built more than run.
     if ! (cd "$build" && ../tree/configure CFLAGS=-O0 --disable-hardening --disable-shared &&
         make -j2) >>"$build.out" 2>&1; then
@@ -34,17 +34,6 @@ setup() {
 teardown() {
     rm -f "$SCHEMAS"/unit*.schema.json
     scenario_teardown
-}
-
-# The files that git knows or would; where there is no git, all but what a build makes.
-copy_source() {
-    if [[ -e $SOURCE/.git ]]; then
-        git -c safe.directory='*' -C "$SOURCE" ls-files -z --cached --others --exclude-standard |
-            tar -C "$SOURCE" --null --files-from=- --ignore-failed-read -cf - 2>/dev/null |
-            tar -C "$1" -xf -
-    else
-        tar -C "$SOURCE" --exclude=./build -cf - . | tar -C "$1" -xf -
-    fi
 }
 
 # schema NAME [FILTER]: the schema of notifyType NAME, changed by a jq FILTER.
