@@ -4,6 +4,7 @@
 #include "push_message_receiver.h"
 
 #include "answer.h"
+#include "backlog.h"
 #include "cgi.h"
 #include "content.h"
 #include "delivery.h"
@@ -46,6 +47,7 @@ struct receiver {
     struct trust *trust;
     struct metrics *metrics;
     struct log *log;
+    struct backlog backlog; /* between store and upkeep */
     struct store *store;
     struct worker_pool *pool;
     struct intake *intake;
@@ -110,12 +112,13 @@ static int refuse_start(void)
     return EXIT_USAGE;
 }
 
-static int new_store(const struct options *options, int64_t wait_ms, struct store **store,
-                     struct fault *fault)
+static int new_store(const struct options *options, int64_t wait_ms, struct backlog *backlog,
+                     struct store **store, struct fault *fault)
 {
     struct store_config config;
     options_store_config(options, &config);
     config.wait_ms = wait_ms;
+    config.backlog = backlog;
     return store_new(store, &config, fault);
 }
 
@@ -125,7 +128,7 @@ static int check(const struct options *options)
     struct store *store = NULL;
     struct trust *trust = NULL;
     if (trust_new(&trust, options, &fault) == 0 && store_make_folder(options->state, &fault) == 0 &&
-        new_store(options, 0, &store, &fault) == 0 && store_open(store, &fault) == 0 &&
+        new_store(options, 0, NULL, &store, &fault) == 0 && store_open(store, &fault) == 0 &&
         store_probe(store, &fault) == 0)
         printf("%s: %zu schemas, store %s/upgrades.db version %d: usable\n",
                program_invocation_short_name, schema_count(), options->state, STORE_VERSION);
@@ -168,7 +171,7 @@ static int serve(const struct receiver *receiver, const sigset_t *signals, struc
 static int open_store(struct receiver *receiver, struct fault *open_fault, struct fault *fault)
 {
     if (new_store(receiver->options, receiver->listener < 0 ? CGI_STORE_WAIT_MS : 0,
-                  &receiver->store, fault) != 0)
+                  &receiver->backlog, &receiver->store, fault) != 0)
         return -1;
     if (store_make_folder(receiver->options->state, open_fault) == 0)
         store_open(receiver->store, open_fault);
@@ -203,8 +206,8 @@ static int start_lasting(struct receiver *receiver, struct fault *fault)
 {
     struct commit *commit = intake_commit(receiver->intake);
     if (start_delivery(receiver, fault) != 0 ||
-        upkeep_start(&receiver->upkeep, receiver->options->state, commit, receiver->log,
-                     receiver->metrics, fault) != 0)
+        upkeep_start(&receiver->upkeep, receiver->options->state, commit, &receiver->backlog,
+                     receiver->log, receiver->metrics, fault) != 0)
         return -1;
     return watch_new(&receiver->watch, receiver->pool, commit, receiver->log, fault);
 }
@@ -253,6 +256,7 @@ static void stop(struct receiver *receiver, const char *reason)
         (receiver->listener >= 0 || metrics_read(receiver->metrics, METRIC_batches) > 0))
         upkeep_finish(receiver->options->state, &store_fault, receiver->log, receiver->metrics);
     store_free(receiver->store);
+    backlog_release(&receiver->backlog);
     if (receiver->log != NULL && reason != NULL)
         log_event(receiver->log, "stop", "reason", reason);
     log_stop(receiver->log);
@@ -269,6 +273,7 @@ static int run(const struct push_message_receiver *application, const struct opt
                                 .listener = STDIN_FILENO,
                                 .metrics = metrics_new()};
     block_signals(&signals);
+    backlog_init(&receiver.backlog);
     if (receiver.metrics == NULL)
         fault_set(&fault, "out of memory");
     const char *reason = NULL;
@@ -305,6 +310,7 @@ static int run_cgi(const struct options *options)
     own.workers = 1;
     struct receiver receiver = {.options = &own, .listener = -1, .metrics = metrics_new()};
     block_signals(&signals);
+    backlog_init(&receiver.backlog);
     if (receiver.metrics == NULL)
         fault_set(&fault, "out of memory");
     int out = cgi_take_stdout(&fault);

@@ -7,6 +7,7 @@
 #ifndef STORE_H
 #define STORE_H
 
+#include "backlog.h"
 #include "fault.h"
 #include "record.h"
 
@@ -37,6 +38,7 @@ struct store_config {
     uint64_t quarantine_bytes; /* bytes of them */
     int64_t repeat_window_ms;  /* how long equal news is a repeat; equal upgrades always are */
     int64_t wait_ms;           /* longest wait in line for other processes; 0: STORE_WAIT_MS */
+    struct backlog *backlog;   /* lent, by whoever copies the log; NULL: nobody does */
 };
 
 struct store;
@@ -168,9 +170,10 @@ int store_read_quarantined(struct store_reader *reader, int64_t after,
                            struct fault *fault);
 void store_quarantined_release(struct store_quarantined *quarantined, size_t count);
 
-/* Copies committed pages from the write-ahead log to the main file, beside the writer. With FINAL,
- * for use after the last batch, the log is emptied as well, unless another process uses the store.
- */
-int store_checkpoint(struct store_reader *reader, bool final, struct fault *fault);
+/* Copies committed pages from the write-ahead log to the main file, beside the writer. *COPIED,
+ * unless NULL, is how many of the log are copied then; -1 where another process is at it. With
+ * FINAL, for use after the last batch, the log is emptied as well, unless another process uses the
+ * store. */
+int store_checkpoint(struct store_reader *reader, bool final, int *copied, struct fault *fault);
 
 #endif

@@ -211,12 +211,15 @@ int store_read_size(struct store_reader *reader, int64_t *bytes, struct fault *f
     return 0;
 }
 
-int store_checkpoint(struct store_reader *reader, bool final, struct fault *fault)
+int store_checkpoint(struct store_reader *reader, bool final, int *copied, struct fault *fault)
 {
     if (store_reader_open(reader, fault) != 0)
         return -1;
     FAULT_POINT(before_checkpoint);
-    int code = sqlite3_wal_checkpoint_v2(reader->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    int count = -1;
+    int code = sqlite3_wal_checkpoint_v2(reader->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, &count);
+    if (copied != NULL)
+        *copied = code == SQLITE_OK ? count : -1;
     if (code == SQLITE_OK && final) {
         /* Emptying the log holds up the writers of other processes, so most of it is copied by now,
          * and nothing is waited for: whoever uses the store meanwhile empties it later. */

@@ -23,11 +23,6 @@
  * flapping. */
 #define PROBE_ROOM (1 << 20)
 
-/* Pages of the write-ahead log (4 KiB each) past which the writer helps to copy them to the main
- * file. Below it, checkpoints run beside the writer; but only a pause lets the log start again from
- * its beginning, and under steady load there is none. */
-#define WAL_PAGES_MAX 8192
-
 static const char *const statement_texts[] = {
 #define X(name, sql) sql,
     STORE_STATEMENTS(X)
@@ -89,6 +84,8 @@ int store_new(struct store **gives, const struct store_config *config, struct fa
         return fault_set(fault, "out of memory");
     store->config = *config;
     store->turn_fd = store->lock_fd = -1;
+    backlog_init(&store->own_backlog);
+    store->backlog = config->backlog != NULL ? config->backlog : &store->own_backlog;
     store->path = join(config->folder, "upgrades.db");
     store->wal_path = join(config->folder, "upgrades.db-wal");
     if (store->path == NULL || store->wal_path == NULL) {
@@ -107,6 +104,7 @@ static void close_files(struct store *store)
     }
     sqlite3_close(store->db);
     store->db = NULL;
+    store->copies = false;
     store_lock_close(store);
 }
 
@@ -120,6 +118,7 @@ void store_free(struct store *store)
     free(store->batch.kinds);
     free(store->wal_path);
     free(store->path);
+    backlog_release(&store->own_backlog);
     free(store);
 }
 
@@ -151,11 +150,12 @@ static void rollback(struct store *store)
         sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
-static int note_wal_pages(void *argument, sqlite3 *db, const char *name, int pages)
+static int note_log(void *argument, sqlite3 *db, const char *name, int pages)
 {
     (void)db;
     (void)name;
-    ((struct store *)argument)->wal_pages = pages;
+    struct store *store = argument;
+    store->copies = backlog_grow(store->backlog, pages);
     return SQLITE_OK;
 }
 
@@ -228,7 +228,7 @@ static int open_database(struct store *store, struct fault *fault)
         return store_fault(store->db, fault, "cannot set up the store");
     if (secure_log(store, fault) != 0 || store_layout_make(store->db, fault) != 0)
         return -1;
-    sqlite3_wal_hook(store->db, note_wal_pages, store);
+    sqlite3_wal_hook(store->db, note_log, store);
     return 0;
 }
 
@@ -281,12 +281,18 @@ static int check_files(const struct store *store, struct fault *fault)
     return 0;
 }
 
-/* Lets the log start again from its beginning before it grows past all bounds. What the checkpoints
- * beside the writer have not copied yet is little. A failure costs space, not records. */
-static void bound_wal(struct store *store)
+/* Lets the log start again from its beginning with the transaction that begins now. What is behind
+ * the last one is answered already, and no other process adds to the log in between. A failure
+ * costs space, not records. Called with the lock between processes held. */
+static void copy_rest(struct store *store)
 {
-    if (store->wal_pages > WAL_PAGES_MAX)
-        sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    if (!store->copies)
+        return;
+    store->copies = false;
+    /* busy: somebody copies just now, and the next transaction is soon enough */
+    if (sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) !=
+        SQLITE_BUSY)
+        backlog_helped(store->backlog);
 }
 
 /* A newer receiver may have brought the tables up since they were opened. What this one wrote into
@@ -343,12 +349,10 @@ int store_transact(struct store *store, store_work *work, void *argument, struct
         return fault_set(fault, "%s is not open", store->path);
     if (store_lock_take(store, fault) != 0)
         return fault_add(fault, "%s", store->path);
+    copy_rest(store);
     int result = run_transaction(store, work, argument, fault);
     store_lock_release(store);
-    if (result != 0)
-        return fault_add(fault, "%s", store->path);
-    bound_wal(store);
-    return 0;
+    return result == 0 ? 0 : fault_add(fault, "%s", store->path);
 }
 
 /* What store_keep was given. */
@@ -398,12 +402,10 @@ int store_try(struct store *store, struct fault *fault)
         return fault_set(fault, "%s is not open", store->path);
     if (store_lock_take(store, fault) != 0)
         return fault_add(fault, "%s", store->path);
+    copy_rest(store);
     int result = write_probe(store, fault);
     store_lock_release(store);
-    if (result != 0)
-        return fault_add(fault, "%s", store->path);
-    bound_wal(store);
-    return 0;
+    return result == 0 ? 0 : fault_add(fault, "%s", store->path);
 }
 
 /* Whether the file system has room to grow. */

@@ -183,7 +183,9 @@ struct store {
     sqlite3_stmt *statements[STORE_STATEMENT_COUNT];
     unsigned char hash_key[CONTENT_KEY_SIZE];
     struct store_identity identity, wal_identity;
-    int wal_pages; /* frames in the log after the last commit */
+    struct backlog own_backlog; /* where nobody lent one */
+    struct backlog *backlog;
+    bool copies; /* what is left of the log, before the next transaction */
     struct store_ledger ledger;
     struct store_batch batch;
 };

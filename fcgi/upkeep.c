@@ -4,7 +4,6 @@
 #include "upkeep.h"
 
 #include "moment.h"
-#include "monitor.h"
 #include "status.h"
 
 #include <stdlib.h>
@@ -14,18 +13,32 @@
 /* Pause of the last status file between two tries. */
 #define FINISH_AGAIN_US 5000
 
+/* How often what came to the log meanwhile is copied, and the pages left to the writer: so few that
+ * it is not worth another round, or so many that somebody else must be in the way. */
+#define COPY_ROUNDS 4
+#define LEFT_FEW 256
+#define LEFT_MOST 2048
+
+/* What makes the status file out of date: a commit of any process, and what this one has to say. */
+struct seen {
+    int64_t version;
+    uint64_t lines_dropped;
+    char fault[FAULT_TEXT_MAX];
+};
+
 struct upkeep {
     const char *folder;
     struct commit *commit;
+    struct backlog *backlog;
     struct log *log;
     const struct metrics *metrics;
     struct store_reader *reader;
     struct store_snapshot snapshot;
     struct text text;
     char last_fault[FAULT_TEXT_MAX]; /* of the upkeep, logged already; "" none */
+    struct seen shown;               /* by the status file, once it is */
+    bool written;
     pthread_t thread;
-    struct monitor monitor; /* guards stop */
-    bool stop;
 };
 
 /* Writes the status file from the store as it is now: 0, or -1, or 1 where another process is just
@@ -54,13 +67,6 @@ static void note_fault(struct upkeep *upkeep, const struct fault *fault)
     memcpy(upkeep->last_fault, fault->set ? fault->text : "", fault->set ? FAULT_TEXT_MAX : 1);
 }
 
-/* What makes the status file out of date: a commit of any process, and what this one has to say. */
-struct seen {
-    int64_t version;
-    uint64_t lines_dropped;
-    char fault[FAULT_TEXT_MAX];
-};
-
 static void look(struct upkeep *upkeep, struct seen *seen, struct fault *store_fault,
                  struct fault *fault)
 {
@@ -72,33 +78,68 @@ static void look(struct upkeep *upkeep, struct seen *seen, struct fault *store_f
         memcpy(seen->fault, store_fault->text, sizeof seen->fault);
 }
 
-static void *keep_up(void *argument)
+/* Copies the log. Returns how many pages came meanwhile; -1 where it cannot be copied now. */
+static int copy_log(struct upkeep *upkeep, struct fault *fault)
+{
+    struct fault store_fault;
+    int copied = -1;
+    /* What a store at fault has in its log may not be on the disk: see store_sqlite.c. */
+    commit_get_fault(upkeep->commit, &store_fault);
+    if (store_fault.set || store_checkpoint(upkeep->reader, false, &copied, fault) != 0 ||
+        copied < 0)
+        return -1;
+    return backlog_pages(upkeep->backlog) - copied;
+}
+
+/* Copies the log in rounds for as long as less is left by each, and leaves that to the writer.
+ * Where much is left because somebody reads what stands in the log, the next call is soon enough.
+ */
+static void catch_up(struct upkeep *upkeep, struct fault *fault)
+{
+    int left = copy_log(upkeep, fault), before = left + 1;
+    for (int i = 1; i < COPY_ROUNDS && left > LEFT_FEW && left < before; i++) {
+        before = left;
+        left = copy_log(upkeep, fault);
+    }
+    if (left >= 0 && left <= LEFT_MOST)
+        backlog_hand_over(upkeep->backlog);
+}
+
+/* Shows how things are, and copies what little there is in the log. */
+static void keep_up(struct upkeep *upkeep)
+{
+    struct seen now = {0};
+    struct fault fault = FAULT_NONE, store_fault;
+    look(upkeep, &now, &store_fault, &fault);
+    if (now.version != upkeep->shown.version)
+        catch_up(upkeep, &fault);
+    if (!upkeep->written || memcmp(&now, &upkeep->shown, sizeof now) != 0) {
+        upkeep->written = write_status(upkeep, &store_fault, &fault) == 0;
+        if (upkeep->written)
+            upkeep->shown = now;
+    }
+    note_fault(upkeep, &fault);
+    if (store_fault.set)
+        store_reader_close(upkeep->reader);
+}
+
+static void *run(void *argument)
 {
     struct upkeep *upkeep = argument;
-    struct seen shown = {0}, now = {0};
-    bool written = false;
-    monitor_enter(&upkeep->monitor);
-    while (!upkeep->stop) {
-        monitor_leave(&upkeep->monitor);
-        int64_t next_ms = moment_monotonic_ms() + UPKEEP_MS;
-        struct fault fault = FAULT_NONE, store_fault;
-        look(upkeep, &now, &store_fault, &fault);
-        /* What a store at fault has in its log may not be on the disk: see store_sqlite.c. */
-        if (now.version != shown.version && !store_fault.set)
-            store_checkpoint(upkeep->reader, false, &fault);
-        if (!written || memcmp(&now, &shown, sizeof now) != 0) {
-            written = write_status(upkeep, &store_fault, &fault) == 0;
-            if (written)
-                shown = now;
-        }
-        note_fault(upkeep, &fault);
-        if (store_fault.set)
-            store_reader_close(upkeep->reader);
-        monitor_enter(&upkeep->monitor);
-        while (!upkeep->stop && monitor_wait_until(&upkeep->monitor, next_ms))
+    enum backlog_call call;
+    int64_t next_ms = 0;
+    while ((call = backlog_wait(upkeep->backlog, next_ms)) != BACKLOG_END) {
+        struct fault fault = FAULT_NONE;
+        if (call == BACKLOG_ASKED)
+            catch_up(upkeep, &fault);
+        if (fault.set)
+            note_fault(upkeep, &fault);
+        int64_t now_ms = moment_monotonic_ms();
+        if (now_ms < next_ms)
             continue;
+        next_ms = now_ms + UPKEEP_MS;
+        keep_up(upkeep);
     }
-    monitor_leave(&upkeep->monitor);
     return NULL;
 }
 
@@ -124,20 +165,21 @@ static struct upkeep *new_upkeep(const char *folder, struct log *log, const stru
     return upkeep;
 }
 
-int upkeep_start(struct upkeep **gives, const char *folder, struct commit *commit, struct log *log,
-                 struct metrics *metrics, struct fault *fault)
+int upkeep_start(struct upkeep **gives, const char *folder, struct commit *commit,
+                 struct backlog *backlog, struct log *log, struct metrics *metrics,
+                 struct fault *fault)
 {
     struct upkeep *upkeep = new_upkeep(folder, log, metrics, fault);
     if (upkeep == NULL)
         return -1;
     upkeep->commit = commit;
-    monitor_init(&upkeep->monitor);
-    int error = pthread_create(&upkeep->thread, NULL, keep_up, upkeep);
+    upkeep->backlog = backlog;
+    int error = pthread_create(&upkeep->thread, NULL, run, upkeep);
     if (error != 0) {
-        monitor_release(&upkeep->monitor);
         free_upkeep(upkeep);
         return fault_set_errno(fault, error, "upkeep: cannot start a thread");
     }
+    backlog_serve(backlog);
     *gives = upkeep;
     return 0;
 }
@@ -146,12 +188,8 @@ void upkeep_stop(struct upkeep *upkeep)
 {
     if (upkeep == NULL)
         return;
-    monitor_enter(&upkeep->monitor);
-    upkeep->stop = true;
-    monitor_wake(&upkeep->monitor);
-    monitor_leave(&upkeep->monitor);
+    backlog_end(upkeep->backlog);
     pthread_join(upkeep->thread, NULL);
-    monitor_release(&upkeep->monitor);
     free_upkeep(upkeep);
 }
 
@@ -168,7 +206,7 @@ void upkeep_finish(const char *folder, const struct fault *store_fault, struct l
            moment_monotonic_ms() < until_ms)
         nanosleep(&(struct timespec){.tv_nsec = FINISH_AGAIN_US * 1000L}, NULL);
     if (upkeep != NULL && result >= 0 && !store_fault->set)
-        store_checkpoint(upkeep->reader, true, &fault);
+        store_checkpoint(upkeep->reader, true, NULL, &fault);
     if (fault.set)
         log_event(log, "fault", "fault", fault.text);
     if (upkeep != NULL)

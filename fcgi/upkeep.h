@@ -3,6 +3,7 @@
 #ifndef UPKEEP_H
 #define UPKEEP_H
 
+#include "backlog.h"
 #include "commit.h"
 #include "log.h"
 #include "metrics.h"
@@ -17,8 +18,9 @@
 struct upkeep;
 
 /* Starts the thread. All is lent for the lifetime of the upkeep. Gives *UPKEEP. */
-int upkeep_start(struct upkeep **upkeep, const char *folder, struct commit *commit, struct log *log,
-                 struct metrics *metrics, struct fault *fault);
+int upkeep_start(struct upkeep **upkeep, const char *folder, struct commit *commit,
+                 struct backlog *backlog, struct log *log, struct metrics *metrics,
+                 struct fault *fault);
 
 /* Ends the thread and frees UPKEEP. Safe on NULL. */
 void upkeep_stop(struct upkeep *upkeep);

@@ -246,7 +246,7 @@ static int take_batch(struct bench *bench, uint64_t batch, struct fault *fault)
     if (result == 0)
         result = drain(bench, fault);
     return result == 0 && batch % CHECKPOINT_EVERY == 0
-               ? store_checkpoint(bench->reader, false, fault)
+               ? store_checkpoint(bench->reader, false, NULL, fault)
                : result;
 }
 

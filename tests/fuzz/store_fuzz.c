@@ -106,7 +106,7 @@ static void empty_store(void)
     static unsigned inputs;
     struct fault fault = FAULT_NONE;
     if (++inputs % CHECKPOINT_EVERY == 0)
-        fuzz_demand(store_checkpoint(reader, true, &fault) == 0, "%s", fault.text);
+        fuzz_demand(store_checkpoint(reader, true, NULL, &fault) == 0, "%s", fault.text);
     run(reset.bytes);
     model_release(&model);
     model.config = books->config;
@@ -276,8 +276,8 @@ static void interrupt(struct story *story)
         fuzz_demand(store_probe(books->store, &fault) == 0, "%s", fault.text);
         break;
     case 2:
-        fuzz_demand(store_checkpoint(reader, fuzz_byte(&story->input) % 2 == 0, &fault) == 0, "%s",
-                    fault.text);
+        fuzz_demand(store_checkpoint(reader, fuzz_byte(&story->input) % 2 == 0, NULL, &fault) == 0,
+                    "%s", fault.text);
         break;
     default:
         story->now_ms += (int64_t)fuzz_byte(&story->input) * 20 - 1280;

@@ -108,10 +108,10 @@ static int keep_all(struct store *store, struct store_reader *reader, const stru
         for (size_t b = 0; b < count; b++)
             record_release(&batch->records[b]);
         if (result == 0 && batches % CHECKPOINT_EVERY == CHECKPOINT_EVERY - 1)
-            result = store_checkpoint(reader, false, fault);
+            result = store_checkpoint(reader, false, NULL, fault);
     }
     free(batch);
-    return result == 0 ? store_checkpoint(reader, true, fault) : -1;
+    return result == 0 ? store_checkpoint(reader, true, NULL, fault) : -1;
 }
 
 static int build(const char *folder, uint64_t count, struct fault *fault)

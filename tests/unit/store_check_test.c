@@ -138,7 +138,7 @@ static struct copy take_copy(struct books *books)
     struct copy copy = {.length = 0};
     store_free(books->store);
     books->store = NULL;
-    lists_must(store_checkpoint(reader, true, &fault), &fault);
+    lists_must(store_checkpoint(reader, true, NULL, &fault), &fault);
     store_reader_free(reader);
     FILE *file = fopen(support_path(books->folder, "upgrades.db"), "r");
     assert_non_null(file);
@@ -338,7 +338,7 @@ static void a_check_tells_how_far_it_is_and_holds_nothing_between(void **state)
     assert_int_equal(beside.reports, beside.of + 1);
     assert_true(beside.of > 8);
     /* The log can be emptied: no reader stands in it. */
-    lists_must(store_checkpoint(other, true, &fault), &fault);
+    lists_must(store_checkpoint(other, true, NULL, &fault), &fault);
     char *wal = support_read_file(support_path(books->folder, "upgrades.db-wal"));
     assert_int_equal(wal[0], '\0');
     free(wal);

@@ -375,7 +375,7 @@ static void fail_now(struct books *books, struct record **records, size_t count)
     struct store_reader *reader;
     struct fault fault = FAULT_NONE;
     assert_int_equal(store_reader_new(&reader, books->folder, &fault), 0);
-    assert_int_equal(store_checkpoint(reader, true, &fault), 0);
+    assert_int_equal(store_checkpoint(reader, true, NULL, &fault), 0);
     store_reader_free(reader);
     support_limit_file_size(0);
     int result = store_keep(books->store, records, count, NULL, &fault);

@@ -473,7 +473,7 @@ static void the_room_is_used_again(void **state)
         fill_old(books, 1500);
         struct store_pruned pruned = prune(books, 50000);
         assert_int_equal(pruned.notifications, 1500);
-        lists_must(store_checkpoint(reader, true, &fault), &fault);
+        lists_must(store_checkpoint(reader, true, NULL, &fault), &fault);
         assert_int_equal(stat(support_path(books->folder, "upgrades.db"), &status), 0);
         sizes[round] = status.st_size;
     }

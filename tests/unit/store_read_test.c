@@ -285,10 +285,10 @@ static void a_checkpoint_copies_and_a_final_one_empties_the_log(void **state)
     struct fault fault = FAULT_NONE;
     add_numbered(books, "o", 1);
     assert_true(wal_size(books) > 0);
-    assert_int_equal(store_checkpoint(reader, false, &fault), 0);
+    assert_int_equal(store_checkpoint(reader, false, NULL, &fault), 0);
     assert_true(wal_size(books) > 0);
     add_numbered(books, "o", 2); /* the writer goes on */
-    assert_int_equal(store_checkpoint(reader, true, &fault), 0);
+    assert_int_equal(store_checkpoint(reader, true, NULL, &fault), 0);
     assert_int_equal(wal_size(books), 0);
     add_numbered(books, "o", 3);
     books_assert(books, "SELECT count(*) FROM notifications", "3");
@@ -305,7 +305,7 @@ static void the_log_does_not_grow_with_history(void **state)
     int64_t highest = 0;
     for (int i = 0; i < 60; i++) {
         add_numbered(books, "o", i);
-        assert_int_equal(store_checkpoint(reader, false, &fault), 0);
+        assert_int_equal(store_checkpoint(reader, false, NULL, &fault), 0);
         if (i == 10)
             highest = wal_size(books);
     }

@@ -221,7 +221,7 @@ static void the_size_is_that_of_the_files(void **state)
     books_meddle(books, "INSERT INTO quarantined VALUES (1, 1, '', '', zeroblob(1000000))");
     lists_must(store_read_size(reader, &after, &fault), &fault);
     assert_true(after > before + 1000000);
-    lists_must(store_checkpoint(reader, true, &fault), &fault);
+    lists_must(store_checkpoint(reader, true, NULL, &fault), &fault);
     lists_must(store_read_size(reader, &emptied, &fault), &fault);
     assert_int_equal(emptied,
                      books_number(books, "SELECT page_count * page_size FROM pragma_page_count,"

@@ -1,0 +1,271 @@
+/* The store's log under steady load: copied beside the writer, and within bounds. Each checkpoint
+ * is seen on its way to SQLite: this program is linked so that it comes by here. */
+#include "config.h"
+
+#include "books.h"
+#include "moment.h"
+#include "store_query.h"
+#include "upkeep.h"
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define PAGE 4096
+#define RECORDS 28 /* of a batch: some 100 pages */
+
+int __real_sqlite3_wal_checkpoint_v2(sqlite3 *db, const char *name, int mode, int *pages,
+                                     int *copied);
+int __wrap_sqlite3_wal_checkpoint_v2(sqlite3 *db, const char *name, int mode, int *pages,
+                                     int *copied);
+
+static pthread_t writer;                        /* the test itself */
+static atomic_int by_writer, beside, copied_up; /* checkpoints, and how far the last one came */
+static atomic_int largest_part;                 /* pages that one of the writer's copied */
+
+int __wrap_sqlite3_wal_checkpoint_v2(sqlite3 *db, const char *name, int mode, int *pages,
+                                     int *copied)
+{
+    int pages_here = 0, copied_here = 0;
+    int code = __real_sqlite3_wal_checkpoint_v2(db, name, mode, &pages_here, &copied_here);
+    bool writes = pthread_equal(pthread_self(), writer) != 0;
+    atomic_fetch_add(writes ? &by_writer : &beside, 1);
+    if (code == SQLITE_OK) {
+        int part = copied_here - atomic_exchange(&copied_up, copied_here);
+        if (writes && part > atomic_load(&largest_part))
+            atomic_store(&largest_part, part);
+    }
+    if (pages != NULL)
+        *pages = pages_here;
+    if (copied != NULL)
+        *copied = copied_here;
+    return code;
+}
+
+/* What a receiver has beside its requests, on books of the test. */
+struct desk {
+    struct books books;
+    struct backlog backlog;
+    struct metrics *metrics;
+    char *log_path;
+    struct log *log;
+    struct commit *commit;
+    struct upkeep *upkeep;
+    int devices; /* so far */
+};
+
+static void tell_nobody(void *owner, struct ticket **tickets, size_t count)
+{
+}
+
+static void tell_nobody_why(void *owner, struct ticket **tickets, size_t count,
+                            const struct fault *fault)
+{
+}
+
+static void tell_nobody_again(void *owner, uint64_t refused)
+{
+}
+
+/* Lets BOOKS's store have a thread that copies its log. The commit is there to be asked for its
+ * fault alone: the test writes. */
+static void man(struct desk *desk, const struct fault *open_fault)
+{
+    static const struct commit_listener listener = {
+        .kept = tell_nobody, .failed = tell_nobody_why, .recovered = tell_nobody_again};
+    struct fault fault = FAULT_NONE;
+    backlog_init(&desk->backlog);
+    desk->books.config.backlog = &desk->backlog;
+    books_reopen(&desk->books);
+    desk->metrics = metrics_new();
+    desk->log_path = strdup(support_path(desk->books.folder, "log"));
+    assert_int_equal(log_start(&desk->log, desk->log_path, desk->metrics, &fault), 0);
+    assert_int_equal(commit_start(&desk->commit, desk->books.store, open_fault, 10, &listener,
+                                  desk->metrics, &fault),
+                     0);
+    assert_int_equal(upkeep_start(&desk->upkeep, desk->books.folder, desk->commit, &desk->backlog,
+                                  desk->log, desk->metrics, &fault),
+                     0);
+}
+
+static void leave(struct desk *desk)
+{
+    upkeep_stop(desk->upkeep);
+    commit_stop(desk->commit);
+    log_stop(desk->log);
+    free(desk->log_path);
+    metrics_free(desk->metrics);
+}
+
+static int begin(void **state)
+{
+    struct desk *desk = calloc(1, sizeof *desk);
+    void *books = NULL;
+    assert_non_null(desk);
+    books_setup(&books);
+    desk->books = *(struct books *)books;
+    free(books);
+    writer = pthread_self();
+    atomic_store(&by_writer, 0);
+    atomic_store(&beside, 0);
+    atomic_store(&copied_up, 0);
+    atomic_store(&largest_part, 0);
+    *state = desk;
+    return 0;
+}
+
+static int end(void **state)
+{
+    struct desk *desk = *state;
+    leave(desk);
+    store_free(desk->books.store);
+    if (desk->upkeep != NULL)
+        backlog_release(&desk->backlog);
+    support_folder_free(desk->books.folder);
+    free(desk);
+    return 0;
+}
+
+/* Keeps a batch of results of devices that nobody knows. */
+static void keep_batch(struct desk *desk)
+{
+    struct record *records[RECORDS];
+    for (int i = 0; i < RECORDS; i++) {
+        /* spread over the indexes */
+        char device[24], sub_operation[24];
+        unsigned spread = (unsigned)desk->devices++ * 2654435761u;
+        snprintf(device, sizeof device, "%08x", spread);
+        snprintf(sub_operation, sizeof sub_operation, "%u", spread % 50);
+        records[i] = support_result(&(struct support_result){
+            .device = device, .sub_operation = sub_operation, .received_ms = 1000 + desk->devices});
+    }
+    books_keep(&desk->books, records, RECORDS);
+    support_records_free(records, RECORDS);
+}
+
+/* How often the log might start again. */
+#define CYCLES 8
+
+/* Keeps batches until that has brought so many PAGES. Returns how many. */
+static int keep_pages(struct desk *desk, int64_t pages)
+{
+    int batches = 0;
+    int64_t seen = backlog_pages(&desk->backlog), sum = 0;
+    while (sum < pages) {
+        keep_batch(desk);
+        batches++;
+        int64_t now = backlog_pages(&desk->backlog);
+        sum += now > seen ? now - seen : now;
+        seen = now;
+    }
+    return batches;
+}
+
+/* The longest that the log has been, in pages. */
+static int64_t log_length(const struct desk *desk)
+{
+    struct stat status;
+    assert_int_equal(stat(support_path(desk->books.folder, "upgrades.db-wal"), &status), 0);
+    return status.st_size / PAGE;
+}
+
+static void under_steady_load_the_log_starts_again_at_little_cost_to_the_writer(void **state)
+{
+    struct desk *desk = *state;
+    man(desk, NULL);
+    keep_pages(desk, CYCLES * BACKLOG_ASK);
+    assert_in_range(log_length(desk), BACKLOG_ASK, BACKLOG_MOST - 1);
+    assert_in_range(by_writer, 1, 2 * CYCLES); /* by chance, it was not needed for some */
+    assert_in_range(largest_part, 0, BACKLOG_ASK / 2);
+    assert_true(beside > 0);
+    books_assert(&desk->books, "PRAGMA integrity_check", "ok");
+    books_assert_recount(&desk->books);
+}
+
+static void whoever_reads_for_long_makes_nobody_copy_in_vain(void **state)
+{
+    struct desk *desk = *state;
+    struct store_reader *reader = NULL;
+    struct fault fault = FAULT_NONE;
+    man(desk, NULL);
+    keep_batch(desk);
+    assert_int_equal(store_reader_new(&reader, desk->books.folder, &fault), 0);
+    assert_int_equal(store_read_begin(reader, 0, &fault), 0);
+    struct store_cursor cursor = {.name = "anybody"};
+    assert_int_equal(store_read_cursor(reader, &cursor, &fault), 0); /* holds on from now on */
+    int64_t began_ms = moment_monotonic_ms();
+    int batches = keep_pages(desk, 3 * BACKLOG_ASK);
+    int seconds = (int)((moment_monotonic_ms() - began_ms) / 1000) + 1;
+    assert_true(log_length(desk) > 3 * BACKLOG_ASK);
+    assert_in_range(beside, 1, seconds + 20);
+    assert_int_equal(by_writer, 0);
+    assert_true(batches > 100);
+    store_reader_free(reader);
+    keep_pages(desk, 2 * BACKLOG_ASK);
+    assert_in_range(backlog_pages(&desk->backlog), 0, 2 * BACKLOG_ASK);
+    books_assert(&desk->books, "PRAGMA integrity_check", "ok");
+}
+
+static void without_upkeep_the_writer_keeps_the_log_short(void **state)
+{
+    struct desk *desk = *state;
+    for (int i = 0; i < 300; i++)
+        keep_batch(desk);
+    assert_in_range(log_length(desk), BACKLOG_ASK, BACKLOG_ASK * 5 / 4);
+    assert_in_range(by_writer, 1, 8);
+}
+
+static void two_on_one_store_keep_the_log_short(void **state)
+{
+    struct desk *desk = *state;
+    struct desk other = {.books = desk->books};
+    other.books.store = NULL;
+    man(desk, NULL);
+    man(&other, NULL);
+    other.devices = 1 << 24;
+    for (int i = 0; i < 8; i++) {
+        keep_pages(desk, BACKLOG_ASK / 2);
+        keep_pages(&other, BACKLOG_ASK / 2);
+    }
+    assert_in_range(log_length(desk), BACKLOG_ASK, 3 * BACKLOG_ASK);
+    leave(&other);
+    store_free(other.books.store);
+    backlog_release(&other.backlog);
+    books_assert(&desk->books, "PRAGMA integrity_check", "ok");
+    books_assert_recount(&desk->books);
+}
+
+static bool is_copied(void *what)
+{
+    return atomic_load(&beside) > 0;
+}
+
+/* What it has in its log may not be on the disk. */
+static void a_store_at_fault_is_not_copied(void **state)
+{
+    struct desk *desk = *state;
+    struct fault fault = FAULT_NONE;
+    fault_set(&fault, "a sync failed");
+    man(desk, &fault);
+    support_sleep_ms(COMMIT_PROBE_MS / 2); /* it looks at once when it starts */
+    assert_int_equal(beside, 0);
+    assert_true(support_wait_until(is_copied, NULL)); /* it works again */
+}
+
+#define OPEN(test) cmocka_unit_test_setup_teardown(test, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        OPEN(under_steady_load_the_log_starts_again_at_little_cost_to_the_writer),
+        OPEN(whoever_reads_for_long_makes_nobody_copy_in_vain),
+        OPEN(without_upkeep_the_writer_keeps_the_log_short),
+        OPEN(two_on_one_store_keep_the_log_short),
+        OPEN(a_store_at_fault_is_not_copied),
+    };
+    return cmocka_run_group_tests(tests, support_begin, NULL);
+}
