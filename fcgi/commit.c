@@ -5,22 +5,26 @@
 
 #include "moment.h"
 #include "monitor.h"
+#include "patience.h"
 #include "progress.h"
 
 #include <stdlib.h>
 
 struct commit {
     struct store *store;
-    size_t queue_max;
+    struct commit_bounds bounds;
     struct commit_listener listener;
     struct metrics *metrics;
     pthread_t thread;
-    struct progress progress; /* the writer's */
+    struct progress progress; /* the writer's, as is what follows */
+    struct patience patience;
 
     struct monitor monitor;       /* guards what follows */
     struct ticket *first, **last; /* the queue */
     size_t waiting;               /* tickets in it */
     size_t waiting_bytes;         /* of their bodies */
+    bool gathering;               /* the writer lets them wait for others */
+    int64_t newest_us;            /* while it does: when the last of them came */
     struct store_cursor cursor;   /* to be moved there, where MOVE says so */
     bool move;
     uint64_t refused;   /* tickets turned away since the store failed */
@@ -149,6 +153,29 @@ static void probe(struct commit *commit)
     monitor_enter(&commit->monitor);
 }
 
+/* Whether what waits for others need wait no longer. Called with the lock held. */
+static bool is_enough(const struct commit *commit)
+{
+    return commit->waiting >= PATIENCE_ENOUGH || commit->waiting >= commit->bounds.queue_max ||
+           commit->stop || commit->asked;
+}
+
+/* Lets what waits, if anything does, wait for others where that pays. Called and returns with the
+ * lock held. */
+static void await_others(struct commit *commit)
+{
+    int64_t now_us = moment_monotonic_us(), began_us = now_us;
+    int64_t until_us = now_us + patience_of(&commit->patience);
+    commit->newest_us = began_us;
+    commit->gathering = until_us > now_us;
+    while (!is_enough(commit) && now_us < until_us) {
+        monitor_wait_until(&commit->monitor, (until_us + 999) / 1000);
+        now_us = moment_monotonic_us();
+    }
+    commit->gathering = false;
+    patience_learn(&commit->patience, commit->waiting, now_us - commit->newest_us, now_us);
+}
+
 /* Waits for something to do. Called and returns with the lock held. */
 static void rest(struct commit *commit)
 {
@@ -163,6 +190,8 @@ static void *write_batches(void *argument)
     monitor_enter(&commit->monitor);
     for (;;) {
         progress_step(&commit->progress);
+        if (commit->first != NULL && !commit->fault.set)
+            await_others(commit);
         if (commit->first != NULL || (commit->move && !commit->fault.set))
             write_batch(commit);
         else if (commit->stop)
@@ -179,18 +208,19 @@ static void *write_batches(void *argument)
 }
 
 int commit_start(struct commit **gives, struct store *store, const struct fault *open_fault,
-                 size_t queue_max, const struct commit_listener *listener, struct metrics *metrics,
-                 struct fault *fault)
+                 const struct commit_bounds *bounds, const struct commit_listener *listener,
+                 struct metrics *metrics, struct fault *fault)
 {
     struct commit *commit = calloc(1, sizeof *commit);
     if (commit == NULL)
         return fault_set(fault, "commit: out of memory");
     commit->store = store;
-    commit->queue_max = queue_max;
+    commit->bounds = *bounds;
     commit->listener = *listener;
     commit->metrics = metrics;
     commit->last = &commit->first;
     commit->proved_ms = -COMMIT_PROOF_MS;
+    patience_begin(&commit->patience, bounds->delay_ms * 1000, moment_monotonic_us());
     if (open_fault != NULL)
         commit->fault = *open_fault;
     monitor_init(&commit->monitor);
@@ -211,7 +241,7 @@ int commit_submit(struct commit *commit, struct ticket *ticket, struct fault *fa
     if (commit->fault.set) {
         commit->refused++;
         fault_set(fault, "the store cannot be written now");
-    } else if (commit->waiting >= commit->queue_max ||
+    } else if (commit->waiting >= commit->bounds.queue_max ||
                commit->waiting_bytes + ticket->record.body_length > COMMIT_WAITING_BYTES_MAX) {
         fault_set(fault, "too many notifications wait for the disk");
     } else {
@@ -221,7 +251,11 @@ int commit_submit(struct commit *commit, struct ticket *ticket, struct fault *fa
         commit->waiting++;
         commit->waiting_bytes += ticket->record.body_length;
         progress_begin(&commit->progress);
-        monitor_wake(&commit->monitor);
+        if (commit->gathering)
+            commit->newest_us = moment_monotonic_us();
+        /* what waits for others is not to be looked at for each of them */
+        if (!commit->gathering || is_enough(commit))
+            monitor_wake(&commit->monitor);
         result = 0;
     }
     monitor_leave(&commit->monitor);

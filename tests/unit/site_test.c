@@ -63,8 +63,9 @@ static void start(struct place *place, const char *open_fault)
     struct fault fault = FAULT_NONE, open = FAULT_NONE;
     if (open_fault != NULL)
         fault_set(&open, "%s", open_fault);
+    const struct commit_bounds bounds = {.queue_max = 10};
     assert_int_equal(commit_start(&place->site.commit, place->books->store, open.set ? &open : NULL,
-                                  10, &listener, place->metrics, &fault),
+                                  &bounds, &listener, place->metrics, &fault),
                      0);
 }
 

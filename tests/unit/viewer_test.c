@@ -102,6 +102,7 @@ static int setup(void **state)
     struct fault fault = FAULT_NONE;
     static const struct commit_listener listener = {
         .kept = ignore, .failed = ignore_failed, .recovered = ignore_recovered};
+    static const struct commit_bounds bounds = {.queue_max = 10};
     void *books;
     assert_non_null(hall);
     books_setup(&books);
@@ -110,9 +111,9 @@ static int setup(void **state)
     hall->metrics = metrics_new();
     hall->options.state = hall->books->folder;
     assert_int_equal(request_file_open(&hall->file, &fault), 0);
-    assert_int_equal(
-        commit_start(&hall->commit, hall->books->store, NULL, 10, &listener, hall->metrics, &fault),
-        0);
+    assert_int_equal(commit_start(&hall->commit, hall->books->store, NULL, &bounds, &listener,
+                                  hall->metrics, &fault),
+                     0);
     assert_int_equal(
         viewer_start(&hall->viewer, &hall->options, hall->commit, hall->metrics, see_off, &fault),
         0);
