@@ -10,6 +10,9 @@
 
 #include <stdlib.h>
 
+/* Bodies of so many bytes wait for no others: to write them takes longer than the sync. */
+#define ENOUGH_BYTES ((size_t)1 << 20)
+
 struct commit {
     struct store *store;
     struct commit_bounds bounds;
@@ -153,27 +156,28 @@ static void probe(struct commit *commit)
     monitor_enter(&commit->monitor);
 }
 
-/* Whether what waits for others need wait no longer. Called with the lock held. */
+/* Whether what waits for others need wait no longer: it is much, or no more could come, or somebody
+ * waits for the writer. Called with the lock held. */
 static bool is_enough(const struct commit *commit)
 {
     return commit->waiting >= PATIENCE_ENOUGH || commit->waiting >= commit->bounds.queue_max ||
-           commit->stop || commit->asked;
+           commit->waiting_bytes >= ENOUGH_BYTES || commit->stop || commit->asked;
 }
 
-/* Lets what waits, if anything does, wait for others where that pays. Called and returns with the
- * lock held. */
+/* Lets what waits wait for others where that pays. Called and returns with the lock held. */
 static void await_others(struct commit *commit)
 {
-    int64_t now_us = moment_monotonic_us(), began_us = now_us;
-    int64_t until_us = now_us + patience_of(&commit->patience);
-    commit->newest_us = began_us;
+    int64_t now_us = moment_monotonic_us();
+    int64_t until_us = now_us + patience_ask(&commit->patience, now_us);
+    commit->newest_us = now_us;
     commit->gathering = until_us > now_us;
     while (!is_enough(commit) && now_us < until_us) {
         monitor_wait_until(&commit->monitor, (until_us + 999) / 1000);
         now_us = moment_monotonic_us();
     }
     commit->gathering = false;
-    patience_learn(&commit->patience, commit->waiting, now_us - commit->newest_us, now_us);
+    size_t count = commit->waiting < COMMIT_BATCH_MAX ? commit->waiting : COMMIT_BATCH_MAX;
+    patience_learn(&commit->patience, count, now_us - commit->newest_us, now_us);
 }
 
 /* Waits for something to do. Called and returns with the lock held. */

@@ -5,80 +5,119 @@
 
 #define SECOND_US 1000000
 
-void patience_begin(struct patience *patience, int64_t longest_us, int64_t now_us)
-{
-    *patience = (struct patience){
-        .longest_us = longest_us, .began_us = now_us, .pause_us = PATIENCE_PAUSE_US};
-}
+/* How many times the square root of what is expected may be missing by chance, squared. What is
+ * expected was counted itself, and it is looked at again and again. */
+#define CHANCE_SQUARED 12
 
-int64_t patience_of(const struct patience *patience)
+/* From now on they wait, or do not. */
+static void turn(struct patience *patience, bool waiting, int64_t now_us)
 {
-    return patience->waiting ? patience->longest_us : 0;
-}
-
-static void begin_window(struct patience *patience, int64_t now_us)
-{
-    patience->began_us = now_us;
+    patience->waiting = waiting;
+    patience->began_us = patience->last_us = now_us;
     patience->came = patience->batches = 0;
 }
 
+void patience_begin(struct patience *patience, int64_t longest_us, int64_t now_us)
+{
+    *patience = (struct patience){.longest_us = longest_us,
+                                  .again_us = now_us,
+                                  .term_us = PATIENCE_TERM_US,
+                                  .pause_us = PATIENCE_PAUSE_US};
+    turn(patience, false, now_us);
+}
+
+int64_t patience_ask(struct patience *patience, int64_t now_us)
+{
+    if (now_us - patience->last_us > PATIENCE_GAP_US) {
+        patience->meanwhile = 0;
+        turn(patience, false, now_us);
+    }
+    return patience->waiting ? patience->longest_us : 0;
+}
+
+static int64_t less_what_is_tolerated(int64_t count)
+{
+    return count * (100 - PATIENCE_TOLERATED) / 100;
+}
+
+/* What came since it was turned, which NOW_US is later than. */
 static int64_t count_per_second(const struct patience *patience, int64_t now_us)
 {
     return patience->came * SECOND_US / (now_us - patience->began_us);
 }
 
-/* Starts to wait where that promises something. */
-static void consider(struct patience *patience, int64_t now_us)
+static void grow(int64_t *time_us, int64_t max_us)
 {
-    patience->per_second = count_per_second(patience, now_us);
-    int64_t together = patience->longest_us * patience->per_second / SECOND_US;
-    patience->waiting = now_us >= patience->again_us && together >= PATIENCE_WORTH &&
-                        patience->came < patience->batches * PATIENCE_WORTH;
-    patience->quiet = 0;
+    *time_us = *time_us * 2 < max_us ? *time_us * 2 : max_us;
 }
 
-static void give_up(struct patience *patience, int64_t now_us)
+static void go_well(struct patience *patience)
 {
-    patience->waiting = false;
+    patience->pause_us = PATIENCE_PAUSE_US;
+    grow(&patience->term_us, PATIENCE_TERM_MAX_US);
+}
+
+static void go_wrong(struct patience *patience, int64_t now_us)
+{
     patience->again_us = now_us + patience->pause_us;
-    patience->pause_us *= 2;
-    if (patience->pause_us > PATIENCE_PAUSE_MAX_US)
-        patience->pause_us = PATIENCE_PAUSE_MAX_US;
+    grow(&patience->pause_us, PATIENCE_PAUSE_MAX_US);
+    patience->term_us = PATIENCE_TERM_US;
 }
 
-/* A window of waiting is over. Where the first one was as good as the one before it, waiting slows
- * nobody down; where a later one is not as good, there is less to be sent. */
-static void judge(struct patience *patience, int64_t now_us)
+/* It was counted what comes when nobody waits: tells whether the last time of waiting slowed
+ * senders down, and begins another where that promises something. */
+static void decide(struct patience *patience, int64_t now_us)
 {
     int64_t per_second = count_per_second(patience, now_us);
-    bool as_good = per_second * 100 >= patience->per_second * PATIENCE_AS_GOOD;
-    if (as_good)
-        patience->pause_us = PATIENCE_PAUSE_US;
-    else if (patience->proven)
-        patience->waiting = false;
-    else
-        give_up(patience, now_us);
-    patience->proven = as_good;
-    patience->per_second = per_second;
+    int64_t least = per_second < patience->before ? per_second : patience->before;
+    if (patience->meanwhile != 0 && patience->meanwhile < less_what_is_tolerated(least))
+        go_wrong(patience, now_us);
+    else if (patience->meanwhile != 0)
+        go_well(patience);
+    patience->meanwhile = 0;
+    patience->before = per_second;
+    bool worth = patience->longest_us * per_second >= (int64_t)PATIENCE_WORTH * SECOND_US &&
+                 patience->came < patience->batches * PATIENCE_WORTH;
+    turn(patience, worth && now_us >= patience->again_us, now_us);
+}
+
+/* Whether nobody seems to be left who would send before it is answered. */
+static bool is_quiet(const struct patience *patience)
+{
+    return patience->quiet >= PATIENCE_QUIET &&
+           patience->quiet_us * patience->before >= (int64_t)PATIENCE_QUIET_MISSED * SECOND_US;
+}
+
+/* Whether fewer have come since they wait than would have before, by more than chance. */
+static bool is_fewer(const struct patience *patience, int64_t now_us)
+{
+    int64_t expected = patience->before * (now_us - patience->began_us) / SECOND_US;
+    int64_t missing = less_what_is_tolerated(expected) - patience->came;
+    return missing > 0 && missing * missing > CHANCE_SQUARED * expected;
+}
+
+/* Ends a time of waiting where that is due. */
+static void doubt(struct patience *patience, int64_t now_us)
+{
+    if (is_quiet(patience)) {
+        go_wrong(patience, now_us);
+        turn(patience, false, now_us);
+    } else if (now_us - patience->began_us >= patience->term_us || is_fewer(patience, now_us)) {
+        patience->meanwhile = count_per_second(patience, now_us);
+        turn(patience, false, now_us);
+    }
 }
 
 void patience_learn(struct patience *patience, size_t count, int64_t quiet_us, int64_t now_us)
 {
-    if (patience->longest_us == 0)
-        return;
     patience->came += (int64_t)count;
     patience->batches++;
-    patience->quiet = quiet_us * 2 > patience->longest_us ? patience->quiet + 1 : 0;
-    bool over = now_us - patience->began_us >= PATIENCE_WINDOW_US;
-    if (patience->waiting && patience->quiet >= PATIENCE_QUIET) {
-        give_up(patience, now_us);
-        patience->proven = false;
-        over = true;
-    } else if (over && patience->waiting) {
-        judge(patience, now_us);
-    } else if (over) {
-        consider(patience, now_us);
-    }
-    if (over)
-        begin_window(patience, now_us);
+    patience->last_us = now_us;
+    bool quiet = quiet_us * 2 > patience->longest_us;
+    patience->quiet = quiet ? patience->quiet + 1 : 0;
+    patience->quiet_us = quiet ? patience->quiet_us + quiet_us : 0;
+    if (patience->waiting)
+        doubt(patience, now_us);
+    else if (now_us - patience->began_us >= PATIENCE_COUNT_US)
+        decide(patience, now_us);
 }

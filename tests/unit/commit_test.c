@@ -18,7 +18,6 @@ struct group {
     struct fake_store *fake;
     struct commit *commit;
     struct metrics *metrics;
-    int64_t delay_ms; /* for start */
     struct ticket tickets[TICKETS_MAX];
 
     struct monitor monitor; /* guards what follows */
@@ -82,7 +81,7 @@ static void start(struct group *group, size_t queue_max, const struct fault *ope
     const struct commit_listener listener = {
         .owner = group, .kept = on_kept, .failed = on_failed, .recovered = on_recovered};
     struct fault fault = FAULT_NONE;
-    const struct commit_bounds bounds = {.queue_max = queue_max, .delay_ms = group->delay_ms};
+    const struct commit_bounds bounds = {.queue_max = queue_max};
     assert_int_equal(commit_start(&group->commit, fake_store_as_store(group->fake), open_fault,
                                   &bounds, &listener, group->metrics, &fault),
                      0);
