@@ -133,9 +133,7 @@ static const struct option_entry entries[] = {
     {"queue", "N", "requests that may wait for the disk, more are answered 503 (1024)", take_size,
      MEMBER(queue), 1, QUEUE_MAX},
     {"commit-delay", "MS",
-     "longest wait of a notification for others to be synced with, where senders do not wait for "
-     "it "
-     "(10)",
+     "longest wait for others to be synced with, where that slows no sender down (10; 0: none)",
      take_size, MEMBER(commit_delay_ms), 0, COMMIT_DELAY_MAX_MS},
     {"repeat-window", "SECONDS",
      "how long the same news (not of an upgrade) counts as a repeat (600)", take_size,
