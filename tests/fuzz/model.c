@@ -87,6 +87,9 @@ static struct model_note *add_note(struct model *model, struct record *record)
     record->rendered = NULL;
     record->memory = (struct arena){0};
     fuzz_demand(dispatch_read(record) == DISPATCH_NOTIFICATION, "what is kept is a notification");
+    /* where a name has to be escaped, it is spelled anew each time that it is read */
+    free(record->rendered);
+    record->rendered = NULL;
     note->memory = record->memory;
     note->json = record->json;
     model->totals.notifications++;
