@@ -19,7 +19,7 @@
 #define STORE_WAIT_MS 1000
 
 /* Version of the tables, kept in the file. */
-#define STORE_VERSION 2
+#define STORE_VERSION 3
 
 /* Bytes of a cursor's name, with the NUL. */
 #define STORE_CURSOR_NAME_MAX 64

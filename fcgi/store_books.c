@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A record's hashes, as the tables hold them. */
+/* Where a record belongs. */
 struct place {
     struct store_tally *tally; /* of its operation; NULL: it has none */
-    int64_t operation;         /* 0: none */
-    int64_t device, sub_operation, content;
+    struct store_upgrade upgrade;
+    struct store_entry entry;
 };
 
 static void bind_text(sqlite3_stmt *statement, int index, const char *text)
@@ -39,6 +39,15 @@ void store_ledger_bind(sqlite3_stmt *statement, const struct store_ledger *ledge
 #define X(name, member) sqlite3_bind_int64(statement, parameter++, ledger->member);
     STORE_TOTALS(X)
 #undef X
+}
+
+void store_entry_bind(sqlite3_stmt *statement, const struct store_entry *entry)
+{
+    sqlite3_bind_int64(statement, 1, entry->operation);
+    sqlite3_bind_int64(statement, 2, entry->device);
+    sqlite3_bind_int64(statement, 3, entry->sub_operation);
+    sqlite3_bind_int64(statement, 4, entry->upgrade);
+    sqlite3_bind_int64(statement, 5, entry->content);
 }
 
 int store_books_begin(struct store *store, struct fault *fault)
@@ -128,17 +137,20 @@ static int find_place(struct store *store, const struct record *record, struct p
                       struct fault *fault)
 {
     *place = (struct place){
-        .device = store_low32(content_hash_string(record->device_id, store->hash_key)),
-        .sub_operation = store_low32(
-            content_hash_string(record->sub_operation_id, store->hash_key)),
-        .content = store_low32(content_hash(record->json, store->hash_key)),
+        .entry.device = store_low32(content_hash_string(record->device_id, store->hash_key)),
+        .entry.content = store_low32(content_hash(record->json, store->hash_key)),
     };
     if (!is_of_upgrade(record))
         return 0;
     place->tally = store_tally_find(store, record, fault);
     if (place->tally == NULL)
         return -1;
-    place->operation = place->tally->operation;
+    place->entry.operation = place->tally->operation;
+    place->entry.sub_operation = store_low32(
+        content_hash_string(record->sub_operation_id, store->hash_key));
+    if (store_upgrade_find(store, record, &place->entry, &place->upgrade, fault) != 0)
+        return -1;
+    place->entry.upgrade = place->upgrade.id;
     return 0;
 }
 
@@ -149,14 +161,14 @@ static bool is_within(int64_t window_ms, int64_t a_ms, int64_t b_ms)
 }
 
 /* Whether a notification with this content is kept already: 1, with its number in RECORD; 0; or -1.
- */
+ * What is of an upgrade that is not known yet is none. */
 static int find_same(struct store *store, struct record *record, const struct place *place,
                      struct fault *fault)
 {
+    if (is_of_upgrade(record) && place->upgrade.id == 0)
+        return 0;
     sqlite3_stmt *find = store_statement(store, STORE_find_same);
-    sqlite3_bind_int64(find, 1, place->operation);
-    sqlite3_bind_int64(find, 2, place->device);
-    sqlite3_bind_int64(find, 3, place->content);
+    store_entry_bind(find, &place->entry);
     int found = 0, step;
     while (found == 0 && (step = sqlite3_step(find)) == SQLITE_ROW) {
         const char *body = (const char *)sqlite3_column_text(find, 2);
@@ -245,9 +257,9 @@ static int add_notification(struct store *store, struct record *record, const st
     sqlite3_stmt *add = store_statement(store, STORE_add_notification);
     sqlite3_bind_int64(add, 1, totals->seq + 1);
     sqlite3_bind_int64(add, 2, record->received_ms);
-    sqlite3_bind_int64(add, 3, place->operation);
-    sqlite3_bind_int64(add, 4, place->device);
-    sqlite3_bind_int64(add, 5, place->content);
+    sqlite3_bind_int64(add, 3, place->entry.operation);
+    sqlite3_bind_int64(add, 4, place->entry.device);
+    sqlite3_bind_int64(add, 5, place->entry.content);
     sqlite3_bind_text(add, 6, body, (int)length, SQLITE_STATIC);
     if (store_run(store, add, "cannot add a notification", fault) != 0)
         return -1;
@@ -256,6 +268,15 @@ static int add_notification(struct store *store, struct record *record, const st
     record->outcome = RECORD_STORED;
     totals->notifications++;
     return count_kind(store, record, fault) != 0 ? -1 : note_time(store, record, fault);
+}
+
+static int add_entry(struct store *store, const struct record *record,
+                     const struct store_entry *entry, struct fault *fault)
+{
+    sqlite3_stmt *add = store_statement(store, STORE_add_entry);
+    store_entry_bind(add, entry);
+    sqlite3_bind_int64(add, 6, record->seq);
+    return store_run(store, add, "cannot add a notification to the lookup", fault);
 }
 
 static int put_notification(struct store *store, struct record *record, struct fault *fault)
@@ -270,9 +291,11 @@ static int put_notification(struct store *store, struct record *record, struct f
         return same < 0 ? -1 : count_repeat(store, record, fault);
     if (add_notification(store, record, &place, fault) != 0)
         return -1;
-    return is_of_upgrade(record) ? store_upgrade_put(store, record, place.tally, place.device,
-                                                     place.sub_operation, fault)
-                                 : 0;
+    if (is_of_upgrade(record) &&
+        store_upgrade_put(store, record, place.tally, &place.entry, &place.upgrade, fault) != 0)
+        return -1;
+    place.entry.upgrade = place.upgrade.id;
+    return add_entry(store, record, &place.entry, fault);
 }
 
 /* Takes the body that RECORD came from out of quarantine: 1, or 0 where it is not there, or -1. */

@@ -29,6 +29,7 @@
     X(quarantine_held, "(SELECT count(*) FROM quarantined)")                                   \
     X(quarantine_bytes, "(SELECT coalesce(sum(length(body)), 0) FROM quarantined)")            \
     X(notifications, "(SELECT coalesce(sum(count), 0) FROM kind)")                             \
+    X(notifications, "pruned_notifications + (SELECT count(*) FROM lookup)")                   \
     X(quarantine_id, "max(quarantine_id, (SELECT coalesce(max(id), 0) FROM quarantined))")
 #define RECOUNT(column, recount) \
     " UNION ALL SELECT '" #column "', totals." #column ", " recount " FROM totals"
@@ -43,10 +44,11 @@ static const char *const recounts[] = {
     "SELECT " NAMED "|| o.in_progress || ' in progress, ' || o.success || ' SUCCESS, ' || o.fail"
     " || ' FAIL, ' || o.contradictory || ' contradictory; counted ' || c.in_progress || ', '"
     " || c.success || ', ' || c.fail || ', ' || c.contradictory FROM (SELECT o.id,"
-    "  count(*) FILTER (WHERE u.state = 0) AS in_progress,"
-    "  count(*) FILTER (WHERE u.state = 1) AS success, count(*) FILTER (WHERE u.state = 2) AS fail,"
-    "  count(*) FILTER (WHERE u.contradictory = 1) AS contradictory"
-    "  FROM operation o LEFT JOIN upgrade u ON u.operation = o.id WHERE o.pruned = 0 GROUP BY o.id"
+    "  (SELECT count(*) FROM upgrade WHERE state = 0 AND operation = o.id) AS in_progress,"
+    "  (SELECT count(*) FROM upgrade WHERE state = 1 AND operation = o.id) AS success,"
+    "  (SELECT count(*) FROM upgrade WHERE state = 2 AND operation = o.id) AS fail,"
+    "  (SELECT count(*) FROM upgrade WHERE contradictory = 1 AND operation = o.id)"
+    "  AS contradictory FROM operation o WHERE o.pruned = 0"
     " ) c JOIN operation o ON o.id = c.id WHERE (o.in_progress, o.success, o.fail, o.contradictory)"
     " <> (c.in_progress, c.success, c.fail, c.contradictory)",
 
@@ -105,18 +107,40 @@ static const char *const recounts[] = {
                   "  (json_extract(n.body, '$.curVersion') = json_extract(n.body, "
                   "'$.targetVersion'))))",
 
-    "SELECT " NAMED "|| 'notification ' || n.seq || ' has no upgrade' FROM notification n"
-    " JOIN operation o ON o.id = n.operation AND o.pruned = 0 WHERE NOT EXISTS (SELECT 1"
-    " FROM upgrade u JOIN notification s ON s.seq = u.seq"
-    " WHERE u.operation = n.operation AND u.device = n.device"
-    " AND json_extract(s.body, '$.deviceId') = json_extract(n.body, '$.deviceId')"
-    " AND json_extract(s.body, '$.subOperationId') = json_extract(n.body, '$.subOperationId'))",
+    "SELECT 'lookup: an entry of notification ' || l.seq || ', which is gone or another'"
+    " FROM lookup l LEFT JOIN notification n ON n.seq = l.seq WHERE n.seq IS NULL"
+    " OR n.operation <> l.operation OR n.device <> l.device OR n.content <> l.content"
+    " OR (l.operation = 0 AND (l.upgrade <> 0 OR l.sub_operation <> 0))",
+
+    "SELECT " NAMED "|| 'notification ' || n.seq || ' has no upgrade' FROM lookup l"
+    " JOIN operation o ON o.id = l.operation JOIN notification n ON n.seq = l.seq"
+    " LEFT JOIN upgrade u ON u.id = l.upgrade WHERE u.id IS NULL AND o.pruned = 0",
+
+    "SELECT " NAMED "|| 'lookup: notification ' || n.seq || ' is not of upgrade ' || u.id"
+    " FROM lookup l JOIN operation o ON o.id = l.operation JOIN notification n ON n.seq = l.seq"
+    " JOIN upgrade u ON u.id = l.upgrade JOIN notification s ON s.seq = u.seq"
+    " WHERE u.operation <> l.operation OR u.device <> l.device"
+    " OR u.sub_operation <> l.sub_operation"
+    " OR json_extract(s.body, '$.deviceId') IS NOT json_extract(n.body, '$.deviceId')"
+    " OR json_extract(s.body, '$.subOperationId') IS NOT json_extract(n.body, '$.subOperationId')",
+
+    /* There are as many entries as notifications, so each has its own. */
+    "SELECT 'lookup: notification ' || l.seq || ' is of two upgrades' FROM lookup l"
+    " CROSS JOIN lookup m ON m.operation = l.operation AND m.device = l.device"
+    " AND m.sub_operation = l.sub_operation AND m.upgrade > l.upgrade AND m.content = l.content"
+    " AND m.seq = l.seq",
+
+    "SELECT 'lookup: upgrade ' || u.id || ' is not where its notification is' FROM upgrade u"
+    " JOIN notification n ON n.seq = u.seq WHERE NOT EXISTS (SELECT 1 FROM lookup l"
+    "  WHERE l.operation = u.operation AND l.device = u.device"
+    "  AND l.sub_operation = u.sub_operation AND l.upgrade = u.id AND l.content = n.content"
+    "  AND l.seq = n.seq)",
 
     "SELECT " NAMED "|| 'its first and last notification were not received when it says'"
     " FROM operation o WHERE o.pruned = 0 AND (o.last_at IS NOT (SELECT n.received_at"
     "  FROM notification n WHERE n.seq = o.last_seq AND n.operation = o.id) OR o.first_at IS NOT"
     "  (SELECT n.received_at FROM notification n WHERE n.seq ="
-    "   (SELECT min(seq) FROM notification WHERE operation = o.id)))",
+    "   (SELECT min(seq) FROM lookup WHERE operation = o.id)))",
 
     "SELECT 'application ' || name || ' was told ' || cursor.seq || ' of ' || totals.seq"
     " || ' notifications' FROM cursor, totals WHERE cursor.seq > totals.seq",

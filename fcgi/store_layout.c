@@ -178,8 +178,59 @@ static const char version_2[] =
 
 _Static_assert(STORE_SPAN_BITS == 10, "version 2 lays the spans out");
 
+/* One tree finds what a notification repeats and the upgrade that it is of: where it goes is by
+ * hash, so a random page, and there were two of them. An upgrade's entries stand together, so that
+ * those of another one with the same hashes are passed over in one step. */
+static const char version_3[] =
+    "CREATE TABLE lookup ("
+    " operation INTEGER NOT NULL, device INTEGER NOT NULL,"
+    " sub_operation INTEGER NOT NULL," /* hash of subOperationId; 0 without an upgrade */
+    " upgrade INTEGER NOT NULL,"       /* 0: none */
+    " content INTEGER NOT NULL, seq INTEGER NOT NULL,"
+    " PRIMARY KEY (operation, device, sub_operation, upgrade, content, seq)) WITHOUT ROWID;"
+    /* In the order of the old index, which is nearly that of the new table. Where a device has one
+     * upgrade in an operation it is the one, and no body is read; else the text decides. In an
+     * operation that was pruned, the upgrade may be gone. */
+    "INSERT INTO lookup SELECT n.operation, n.device, coalesce(u.sub_operation, 0),"
+    " coalesce(u.id, 0), n.content, n.seq FROM notification n INDEXED BY notification_content"
+    " LEFT JOIN upgrade u ON u.id = CASE WHEN n.operation = 0 THEN 0"
+    " WHEN (SELECT count(*) FROM (SELECT 1 FROM upgrade WHERE operation = n.operation"
+    "  AND device = n.device LIMIT 2)) = 1"
+    "  AND (SELECT pruned FROM operation WHERE id = n.operation) = 0"
+    " THEN (SELECT id FROM upgrade WHERE operation = n.operation AND device = n.device)"
+    " ELSE (SELECT c.id FROM upgrade c INDEXED BY upgrade_device"
+    "  CROSS JOIN notification s ON s.seq = c.seq"
+    "  WHERE c.operation = n.operation AND c.device = n.device"
+    "  AND c.sub_operation = hash_of(json_extract(n.body, '$.subOperationId'))"
+    "  AND json_extract(s.body, '$.subOperationId') = json_extract(n.body, '$.subOperationId')"
+    "  AND json_extract(s.body, '$.deviceId') = json_extract(n.body, '$.deviceId')) END"
+    " ORDER BY n.operation, n.device;"
+    "DROP INDEX notification_content;"
+    "DROP INDEX upgrade_device;"
+    /* from an operation to its upgrades: each once, by the notification that its state comes from
+     */
+    "DROP VIEW upgrades;"
+    "CREATE VIEW upgrades AS SELECT"
+    " o.app_id AS appId, o.operation_id AS operationId,"
+    " json_extract(n.body, '$.subOperationId') AS subOperationId,"
+    " json_extract(n.body, '$.deviceId') AS deviceId,"
+    " CASE u.state WHEN 0 THEN 'IN_PROGRESS' WHEN 1 THEN 'SUCCESS' ELSE 'FAIL' END AS state,"
+    " coalesce(json_extract(s.body, '$.swUpgradeState'), json_extract(s.body, '$.step')) AS step,"
+    " json_extract(n.body, '$.curVersion') AS curVersion,"
+    " json_extract(n.body, '$.targetVersion') AS targetVersion,"
+    " json_extract(n.body, '$.sourceVersion') AS sourceVersion,"
+    " json_extract(n.body, '$.upgradeTime') AS upgradeTime,"
+    " coalesce(json_extract(n.body, '$.resultDesc'), json_extract(n.body, '$.statusDesc'))"
+    "  AS resultDesc,"
+    " json_extract(n.body, '$.errorCode') AS errorCode,"
+    " json_extract(n.body, '$.description') AS description,"
+    " u.contradictory, u.seq"
+    " FROM operation o JOIN lookup l ON l.operation = o.id"
+    " JOIN upgrade u ON u.id = l.upgrade AND u.seq = l.seq"
+    " JOIN notification n ON n.seq = u.seq LEFT JOIN notification s ON s.seq = u.step_seq;";
+
 /* What leads from each version to the next: a new store takes them all, an older one the rest. */
-static const char *const steps[STORE_VERSION] = {version_1, version_2};
+static const char *const steps[STORE_VERSION] = {version_1, version_2, version_3};
 
 static int run(sqlite3 *db, const char *sql, struct fault *fault)
 {
@@ -225,15 +276,40 @@ static int mark(sqlite3 *db, struct fault *fault)
     return run(db, sql, fault);
 }
 
+/* SQL: hash_of(text), as the tables hold it. */
+static void hash_of(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)count;
+    const char *text = (const char *)sqlite3_value_text(values[0]);
+    if (text != NULL)
+        sqlite3_result_int64(context,
+                             store_low32(content_hash_string(text, sqlite3_user_data(context))));
+}
+
+/* Takes the steps that lead from VERSION, whose secret is KEY, to this one. */
+static int take_steps(sqlite3 *db, int version, unsigned char key[CONTENT_KEY_SIZE],
+                      struct fault *fault)
+{
+    if (sqlite3_create_function(db, "hash_of", 1, SQLITE_UTF8, key, hash_of, NULL, NULL) !=
+        SQLITE_OK)
+        return store_fault(db, fault, "cannot prepare the tables");
+    int result = 0;
+    for (int step = version; step < STORE_VERSION && result == 0; step++) {
+        result = run(db, steps[step], fault);
+        FAULT_POINT(migrated);
+    }
+    sqlite3_create_function(db, "hash_of", 1, SQLITE_UTF8, NULL, NULL, NULL, NULL);
+    return result;
+}
+
 /* Brings tables of VERSION (0: there are none) up to this one. Called within a transaction. */
 static int bring_up(sqlite3 *db, int version, struct fault *fault)
 {
     char sql[64];
-    for (int step = version; step < STORE_VERSION; step++) {
-        if (run(db, steps[step], fault) != 0)
-            return -1;
-        FAULT_POINT(migrated);
-    }
+    unsigned char key[CONTENT_KEY_SIZE] = {0};
+    if ((version > 0 && store_read_secret(db, key, fault) != 0) ||
+        take_steps(db, version, key, fault) != 0)
+        return -1;
     if (version == 0 && mark(db, fault) != 0)
         return -1;
     snprintf(sql, sizeof sql, "PRAGMA user_version = %d", STORE_VERSION);

@@ -45,10 +45,29 @@ static int run(struct store *store, const char *sql, const int64_t *numbers, int
     return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : -1;
 }
 
-/* Sets *ROWS to how many of the rows that SQL finds, each a seq and its body, one transaction takes
- * out, and *LAST_SEQ, where there is any, to the seq of the last of them. */
-static int measure(struct store *store, const char *sql, const int64_t *numbers, int count,
-                   int64_t *rows, int64_t *last_seq, struct fault *fault)
+/* A notification that goes: where it is looked up, and what is counted of it. */
+struct going {
+    struct store_entry entry;
+    int64_t seq, deliveries;
+};
+
+static int64_t read_going(sqlite3_stmt *read, struct going *going)
+{
+    *going = (struct going){
+        .entry.operation = sqlite3_column_int64(read, 0),
+        .entry.device = sqlite3_column_int64(read, 1),
+        .entry.sub_operation = sqlite3_column_int64(read, 2),
+        .entry.upgrade = sqlite3_column_int64(read, 3),
+        .entry.content = sqlite3_column_int64(read, 4),
+        .seq = sqlite3_column_int64(read, 5),
+        .deliveries = sqlite3_column_int64(read, 6),
+    };
+    return sqlite3_column_bytes(read, 7);
+}
+
+/* Reads as many of the notifications that SQL finds as one transaction takes out. */
+static int gather(struct store *store, const char *sql, const int64_t *numbers, int count,
+                  struct going all[CHUNK_ROWS], size_t *length, struct fault *fault)
 {
     sqlite3_stmt *read = NULL;
     int64_t bytes = 0;
@@ -57,86 +76,105 @@ static int measure(struct store *store, const char *sql, const int64_t *numbers,
         return store_fault(store->db, fault, "cannot prune");
     for (int i = 0; i < count; i++)
         sqlite3_bind_int64(read, i + 1, numbers[i]);
-    *rows = 0;
-    while (*rows < CHUNK_ROWS && bytes < CHUNK_BYTES && (step = sqlite3_step(read)) == SQLITE_ROW) {
-        *last_seq = sqlite3_column_int64(read, 0);
-        bytes += sqlite3_column_bytes(read, 1);
-        ++*rows;
-    }
+    *length = 0;
+    while (*length < CHUNK_ROWS && bytes < CHUNK_BYTES && (step = sqlite3_step(read)) == SQLITE_ROW)
+        bytes += read_going(read, &all[(*length)++]);
     if (step != SQLITE_ROW && step != SQLITE_DONE)
         store_fault(store->db, fault, "cannot prune");
     sqlite3_finalize(read);
     return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : -1;
 }
 
-/* Takes out the notifications that CONDITION, with NUMBERS bound, is true of. */
-static int remove_notifications(struct store *store, const char *condition, const int64_t *numbers,
-                                int count, struct pruning *pruning, struct fault *fault)
+/* Takes out one notification by two statements: its entry, and its row. */
+static int remove_one(struct store *store, sqlite3_stmt *const removes[2],
+                      const struct going *going, struct fault *fault)
 {
-    char sql[512];
-    int64_t sums[2] = {0};
-    snprintf(sql, sizeof sql,
-             "SELECT count(*), coalesce(sum(deliveries - 1), 0) FROM notification WHERE %s",
-             condition);
-    if (run(store, sql, numbers, count, sums, 2, fault) != 0)
+    store_entry_bind(removes[0], &going->entry);
+    sqlite3_bind_int64(removes[0], 6, going->seq);
+    sqlite3_bind_int64(removes[1], 1, going->seq);
+    return store_run(store, removes[0], "cannot prune", fault) != 0
+               ? -1
+               : store_run(store, removes[1], "cannot prune", fault);
+}
+
+static int remove_notifications(struct store *store, const struct going all[], size_t length,
+                                struct pruning *pruning, struct fault *fault)
+{
+    static const char *const texts[2] = {
+        "DELETE FROM lookup WHERE operation = ?1 AND device = ?2 AND sub_operation = ?3"
+        " AND upgrade = ?4 AND content = ?5 AND seq = ?6",
+        "DELETE FROM notification WHERE seq = ?1",
+    };
+    sqlite3_stmt *removes[2] = {NULL, NULL};
+    int result = 0;
+    for (size_t i = 0; i < 2 && result == 0; i++)
+        if (sqlite3_prepare_v2(store->db, texts[i], -1, &removes[i], NULL) != SQLITE_OK)
+            result = store_fault(store->db, fault, "cannot prune");
+    for (size_t i = 0; i < length && result == 0; i++)
+        result = remove_one(store, removes, &all[i], fault);
+    for (size_t i = 0; i < 2; i++)
+        sqlite3_finalize(removes[i]);
+    if (result != 0)
         return -1;
-    snprintf(sql, sizeof sql, "DELETE FROM notification WHERE %s", condition);
-    if (sums[0] > 0 && run(store, sql, numbers, count, NULL, 0, fault) != 0)
-        return -1;
-    store->ledger.pruned_notifications += sums[0];
-    store->ledger.pruned_repeats += sums[1];
-    pruning->changed += sums[0];
-    pruning->pruned->notifications += sums[0];
+    for (size_t i = 0; i < length; i++)
+        store->ledger.pruned_repeats += all[i].deliveries - 1;
+    store->ledger.pruned_notifications += (int64_t)length;
+    pruning->changed += (int64_t)length;
+    pruning->pruned->notifications += (int64_t)length;
     return 0;
 }
 
-/* One transaction's part of an operation: first its upgrades, which point at notifications. */
+/* One transaction's part of an operation: first its upgrades, which point at notifications. Their
+ * entries go with the notifications; no other upgrade gets the number of one that is gone. */
 static int prune_operation(struct store *store, void *argument, struct fault *fault)
 {
     struct pruning *pruning = argument;
-    int64_t numbers[] = {pruning->operation, pruning->last_seq, CHUNK_ROWS}, last_seq;
+    const int64_t numbers[] = {pruning->operation, pruning->last_seq, CHUNK_ROWS};
+    struct going all[CHUNK_ROWS];
+    size_t length;
     pruning->changed = 0;
     if (run(store, "UPDATE operation SET pruned = 1 WHERE id = ?1", numbers, 1, NULL, 0, fault) !=
             0 ||
         run(store,
-            "DELETE FROM upgrade WHERE id IN (SELECT id FROM upgrade WHERE operation = ?1"
-            " AND seq <= ?2 LIMIT ?3)",
+            "DELETE FROM upgrade WHERE id IN (SELECT id FROM ("
+            "  SELECT id, seq FROM upgrade WHERE state = 0 AND operation = ?1 UNION ALL"
+            "  SELECT id, seq FROM upgrade WHERE state = 1 AND operation = ?1 UNION ALL"
+            "  SELECT id, seq FROM upgrade WHERE state = 2 AND operation = ?1)"
+            " WHERE seq <= ?2 LIMIT ?3)",
             numbers, 3, NULL, 0, fault) != 0)
         return -1;
     pruning->changed = sqlite3_changes(store->db);
     pruning->pruned->upgrades += pruning->changed;
     if (pruning->changed > 0)
         return 0;
-    if (measure(store,
-                "SELECT seq, body FROM notification INDEXED BY notification_content"
-                " WHERE operation = ?1 AND seq <= ?2"
-                " ORDER BY device, content, seq",
-                numbers, 2, &numbers[2], &last_seq, fault) != 0)
-        return -1;
-    return remove_notifications(store,
-                                "seq IN (SELECT seq FROM notification WHERE operation = ?1"
-                                " AND seq <= ?2 ORDER BY device, content, seq LIMIT ?3)",
-                                numbers, 3, pruning, fault);
+    return gather(store,
+                  "SELECT l.operation, l.device, l.sub_operation, l.upgrade, l.content, l.seq,"
+                  " n.deliveries, n.body FROM lookup l CROSS JOIN notification n ON n.seq = l.seq"
+                  " WHERE l.operation = ?1 AND l.seq <= ?2"
+                  " ORDER BY l.device, l.sub_operation, l.upgrade, l.content, l.seq",
+                  numbers, 2, all, &length, fault) != 0
+               ? -1
+               : remove_notifications(store, all, length, pruning, fault);
 }
-
-#define OLD_NEWS                                             \
-    "seq >= ?1 AND seq < ?2 AND seq <= ?4 AND operation = 0" \
-    " AND received_at < ?3"
 
 /* One transaction's part of what belongs to no operation: so many numbers from one on, fewer where
  * bodies are large. */
 static int prune_news(struct store *store, void *argument, struct fault *fault)
 {
     struct pruning *pruning = argument;
-    int64_t numbers[] = {pruning->from_seq, pruning->from_seq + CHUNK_ROWS, pruning->before_ms,
-                         pruning->deliverable};
-    int64_t rows, last_seq = pruning->from_seq;
+    const int64_t numbers[] = {pruning->from_seq, pruning->from_seq + CHUNK_ROWS,
+                               pruning->before_ms, pruning->deliverable};
+    struct going all[CHUNK_ROWS];
+    size_t length;
     pruning->changed = 0;
-    if (measure(store, "SELECT seq, body FROM notification WHERE " OLD_NEWS " ORDER BY seq",
-                numbers, 4, &rows, &last_seq, fault) != 0)
+    if (gather(store,
+               "SELECT operation, device, 0, 0, content, seq, deliveries, body FROM notification"
+               " WHERE seq >= ?1 AND seq < ?2 AND seq <= ?4 AND operation = 0"
+               " AND received_at < ?3 ORDER BY seq",
+               numbers, 4, all, &length, fault) != 0)
         return -1;
-    pruning->from_seq = numbers[1] = last_seq + 1;
-    return remove_notifications(store, OLD_NEWS, numbers, 4, pruning, fault);
+    pruning->from_seq = length > 0 ? all[length - 1].seq + 1 : pruning->from_seq + 1;
+    return remove_notifications(store, all, length, pruning, fault);
 }
 
 /* Takes out the times of spans that no notification is left of. */
@@ -175,8 +213,8 @@ static int is_prunable(struct store *store, struct pruning *pruning, struct faul
 {
     int64_t last[2] = {0};
     if (run(store,
-            "SELECT max(seq), max(received_at) FROM notification INDEXED BY notification_content"
-            " WHERE operation = ?1",
+            "SELECT max(n.seq), max(n.received_at) FROM lookup l"
+            " CROSS JOIN notification n ON n.seq = l.seq WHERE l.operation = ?1",
             &pruning->operation, 1, last, 2, fault) != 0)
         return -1;
     pruning->last_seq = last[0];
@@ -197,7 +235,7 @@ static int prune_operations(struct store *store, struct pruning *pruning,
         int64_t found = 0;
         if (run(store,
                 "SELECT id FROM operation o WHERE id > ?1 AND last_at < ?2"
-                " AND EXISTS (SELECT 1 FROM notification n WHERE n.operation = o.id)"
+                " AND EXISTS (SELECT 1 FROM lookup l WHERE l.operation = o.id)"
                 " ORDER BY id LIMIT 1",
                 numbers, 2, &found, 1, fault) != 0)
             return -1;
@@ -246,9 +284,10 @@ int store_prune(struct store *store, int64_t before_ms, const struct store_progr
     if (run(store, "SELECT coalesce(min(seq), 9223372036854775807) FROM cursor", NULL, 0,
             &pruning.deliverable, 1, fault) != 0 ||
         run(store,
-            "SELECT (SELECT count(*) FROM operation o CROSS JOIN notification n"
-            "  ON n.operation = o.id WHERE o.last_at < ?1) + (SELECT count(*) FROM notification"
-            "  WHERE operation = 0 AND received_at < ?1)",
+            "SELECT (SELECT count(*) FROM operation o CROSS JOIN lookup l"
+            "  ON l.operation = o.id WHERE o.last_at < ?1) + (SELECT count(*) FROM lookup l"
+            "  CROSS JOIN notification n ON n.seq = l.seq"
+            "  WHERE l.operation = 0 AND n.received_at < ?1)",
             &before_ms, 1, &of, 1, fault) != 0)
         return -1;
     report(progress, &pruning, of);

@@ -60,12 +60,16 @@
     X(widen_span, "INSERT INTO span (id, first_at, last_at) VALUES (?1, ?2, ?3)"                   \
                   " ON CONFLICT DO UPDATE SET first_at = min(first_at, excluded.first_at),"        \
                   " last_at = max(last_at, excluded.last_at)")                                     \
-    X(find_same, "SELECT seq, deliveries, body, received_at FROM notification"                     \
-                 " WHERE operation = ?1 AND device = ?2 AND content = ?3 ORDER BY seq DESC")       \
+    X(find_same, "SELECT n.seq, n.deliveries, n.body, n.received_at FROM lookup l"                 \
+                 " CROSS JOIN notification n ON n.seq = l.seq WHERE l.operation = ?1"              \
+                 " AND l.device = ?2 AND l.sub_operation = ?3 AND l.upgrade = ?4"                  \
+                 " AND l.content = ?5 ORDER BY l.seq DESC")                                        \
     X(count_delivery, "UPDATE notification SET deliveries = deliveries + 1 WHERE seq = ?1")        \
     X(add_notification,                                                                            \
       "INSERT INTO notification (seq, received_at, operation, device, content, body)"              \
       " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                                          \
+    X(add_entry, "INSERT INTO lookup (operation, device, sub_operation, upgrade, content, seq)"    \
+                 " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                               \
     X(find_operation, "SELECT id FROM operation WHERE app_id = ?1 AND operation_id = ?2")          \
     X(add_operation, "INSERT INTO operation (app_id, operation_id, first_at, last_at, last_seq)"   \
                      " VALUES (?1, ?2, ?3, ?3, ?4)")                                               \
@@ -89,14 +93,15 @@
     X(read_versions, "SELECT json_extract(body, '$.sourceVersion'),"                               \
                      " json_extract(body, '$.targetVersion') FROM notification WHERE seq = ?1")    \
     X(find_upgrade,                                                                                \
-      "SELECT u.id, u.state, u.contradictory, n.received_at, u.seq, u.began_at FROM upgrade u"     \
-      " JOIN notification n ON n.seq = u.seq"                                                      \
-      " WHERE u.operation = ?1 AND u.device = ?2 AND u.sub_operation = ?3"                         \
-      " AND json_extract(n.body, '$.deviceId') = ?4"                                               \
-      " AND json_extract(n.body, '$.subOperationId') = ?5")                                        \
-    X(add_upgrade, "INSERT INTO upgrade (operation, device, sub_operation, state, contradictory, " \
-                   "seq, step_seq,"                                                                \
-                   " error_code, began_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")           \
+      "SELECT l.upgrade, u.state, u.contradictory, n.received_at, u.seq, u.began_at,"              \
+      " json_extract(n.body, '$.deviceId') = ?5"                                                   \
+      " AND json_extract(n.body, '$.subOperationId') = ?6 FROM lookup l"                           \
+      " LEFT JOIN upgrade u ON u.id = l.upgrade LEFT JOIN notification n ON n.seq = u.seq"         \
+      " WHERE l.operation = ?1 AND l.device = ?2 AND l.sub_operation = ?3 AND l.upgrade > ?4"      \
+      " ORDER BY l.upgrade LIMIT 1")                                                               \
+    X(add_upgrade,                                                                                 \
+      "INSERT INTO upgrade (id, operation, device, sub_operation, state, contradictory, seq,"      \
+      " step_seq, error_code, began_at) VALUES (?6, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")          \
     X(begin_earlier, "UPDATE upgrade SET began_at = ?2 WHERE id = ?1")                             \
     X(set_result, "UPDATE upgrade SET state = ?2, contradictory = ?3, seq = ?4, error_code = ?5"   \
                   " WHERE id = ?1")                                                                \
@@ -165,6 +170,16 @@ struct store_batch {
     int64_t span; /* of the last notification; 0 with SPAN_OPEN false: none yet */
     int64_t span_first_ms, span_last_ms;
     bool span_open;
+};
+
+/* Where a notification stands in `lookup`, before its number. Device, sub-operation and content are
+ * hashes. */
+struct store_entry {
+    int64_t operation; /* 0: none */
+    int64_t device;
+    int64_t sub_operation; /* 0 without an upgrade */
+    int64_t upgrade;       /* 0: none */
+    int64_t content;
 };
 
 /* Which file a name led to when it was opened. */
@@ -252,9 +267,28 @@ int store_books_finish(struct store *store, struct fault *fault);
 void store_ledger_read(sqlite3_stmt *statement, struct store_ledger *ledger);
 void store_ledger_bind(sqlite3_stmt *statement, const struct store_ledger *ledger);
 
-/* store_upgrade.c: a notification, added already, into its upgrade and what is counted of it. */
+/* An upgrade as it stands before a record. */
+struct store_upgrade {
+    int64_t id; /* 0: there is none yet */
+    enum record_state state;
+    bool contradictory;
+    int64_t received_ms, seq; /* of the notification that the state comes from */
+    int64_t began_ms;         /* when the first was received */
+};
+
+/* An entry into the first five parameters of a statement. */
+void store_entry_bind(sqlite3_stmt *statement, const struct store_entry *entry);
+
+/* store_upgrade.c: finds the upgrade that RECORD, which is of one, belongs to, under ENTRY's
+ * operation, device and sub-operation; and changes it, and what is counted of it, by the record,
+ * whose notification has been added. A new one is numbered as that notification is, so that no
+ * number comes twice: entries may outlive their upgrade (store_prune.c). */
+int store_upgrade_find(struct store *store, const struct record *record,
+                       const struct store_entry *entry, struct store_upgrade *upgrade,
+                       struct fault *fault);
 int store_upgrade_put(struct store *store, const struct record *record, struct store_tally *tally,
-                      int64_t device, int64_t sub_operation, struct fault *fault);
+                      const struct store_entry *entry, struct store_upgrade *upgrade,
+                      struct fault *fault);
 
 /* store_tally.c: the batch's tally of the operation that RECORD is of, NULL on failure; what is
  * counted into it; and all of them written. */

@@ -8,12 +8,6 @@
 
 #include <string.h>
 
-/* Where a record belongs: its operation's tally, and hashes as the tables hold them. */
-struct place {
-    struct store_tally *tally;
-    int64_t device, sub_operation;
-};
-
 static void bind_text(sqlite3_stmt *statement, int index, const char *text)
 {
     sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
@@ -31,39 +25,50 @@ static void bind_text_cut(sqlite3_stmt *statement, int index, const char *text, 
     sqlite3_bind_text(statement, index, text, (int)length, SQLITE_STATIC);
 }
 
-/* An upgrade as it stands before the record. */
-struct upgrade {
-    int64_t id; /* 0: not known yet */
-    enum record_state state;
-    bool contradictory;
-    int64_t received_ms, seq; /* of the notification that the state comes from */
-    int64_t began_ms;         /* when the first was received */
-};
-
-static int find_upgrade(struct store *store, const struct record *record, const struct place *place,
-                        struct upgrade *upgrade, struct fault *fault)
+/* Reads the first of the upgrades under ENTRY behind number AFTER: 1, with it in UPGRADE where the
+ * record's ids are its own; 0: there is none; or -1. */
+static int read_upgrade(struct store *store, const struct record *record,
+                        const struct store_entry *entry, int64_t *after,
+                        struct store_upgrade *upgrade, struct fault *fault)
 {
-    *upgrade = (struct upgrade){.id = 0};
     sqlite3_stmt *find = store_statement(store, STORE_find_upgrade);
-    sqlite3_bind_int64(find, 1, place->tally->operation);
-    sqlite3_bind_int64(find, 2, place->device);
-    sqlite3_bind_int64(find, 3, place->sub_operation);
-    bind_text(find, 4, record->device_id);
-    bind_text(find, 5, record->sub_operation_id);
+    sqlite3_bind_int64(find, 1, entry->operation);
+    sqlite3_bind_int64(find, 2, entry->device);
+    sqlite3_bind_int64(find, 3, entry->sub_operation);
+    sqlite3_bind_int64(find, 4, *after);
+    bind_text(find, 5, record->device_id);
+    bind_text(find, 6, record->sub_operation_id);
     int step = sqlite3_step(find);
-    if (step == SQLITE_ROW)
-        *upgrade = (struct upgrade){
-            .id = sqlite3_column_int64(find, 0),
-            .state = (enum record_state)sqlite3_column_int(find, 1),
-            .contradictory = sqlite3_column_int(find, 2) != 0,
-            .received_ms = sqlite3_column_int64(find, 3),
-            .seq = sqlite3_column_int64(find, 4),
-            .began_ms = sqlite3_column_int64(find, 5),
-        };
-    else if (step != SQLITE_DONE)
+    if (step == SQLITE_ROW) {
+        *after = sqlite3_column_int64(find, 0);
+        if (sqlite3_column_int(find, 6) != 0)
+            *upgrade = (struct store_upgrade){
+                .id = *after,
+                .state = (enum record_state)sqlite3_column_int(find, 1),
+                .contradictory = sqlite3_column_int(find, 2) != 0,
+                .received_ms = sqlite3_column_int64(find, 3),
+                .seq = sqlite3_column_int64(find, 4),
+                .began_ms = sqlite3_column_int64(find, 5),
+            };
+    } else if (step != SQLITE_DONE) {
         store_fault(store->db, fault, "cannot look up an upgrade");
+    }
     sqlite3_reset(find);
-    return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : -1;
+    return step == SQLITE_ROW ? 1 : step == SQLITE_DONE ? 0 : -1;
+}
+
+/* One upgrade, however many entries it has, is passed over in one step. */
+int store_upgrade_find(struct store *store, const struct record *record,
+                       const struct store_entry *entry, struct store_upgrade *upgrade,
+                       struct fault *fault)
+{
+    *upgrade = (struct store_upgrade){.id = 0};
+    int64_t after = 0;
+    int read;
+    do
+        read = read_upgrade(store, record, entry, &after, upgrade, fault);
+    while (read > 0 && upgrade->id == 0);
+    return read < 0 ? -1 : 0;
 }
 
 /* Takes an upgrade in STATE into the counters (BY is 1) or out of them (BY is -1). */
@@ -117,7 +122,7 @@ static int uncount_failure(struct store *store, int64_t operation, int64_t upgra
 
 /* Takes the versions that the upgrade's result so far spoke of out of the moves. */
 static int uncount_move(struct store *store, struct store_tally *tally,
-                        const struct upgrade *upgrade, struct fault *fault)
+                        const struct store_upgrade *upgrade, struct fault *fault)
 {
     sqlite3_stmt *read = store_statement(store, STORE_read_versions);
     sqlite3_bind_int64(read, 1, upgrade->seq);
@@ -140,14 +145,14 @@ static void bind_error_code(sqlite3_stmt *statement, int index, const struct rec
         sqlite3_bind_null(statement, index);
 }
 
-static int add_upgrade(struct store *store, const struct record *record, const struct place *place,
-                       struct fault *fault)
+static int add_upgrade(struct store *store, const struct record *record,
+                       const struct store_entry *entry, struct fault *fault)
 {
     bool progress = record->meaning == RECORD_PROGRESS;
     sqlite3_stmt *add = store_statement(store, STORE_add_upgrade);
-    sqlite3_bind_int64(add, 1, place->tally->operation);
-    sqlite3_bind_int64(add, 2, place->device);
-    sqlite3_bind_int64(add, 3, place->sub_operation);
+    sqlite3_bind_int64(add, 1, entry->operation);
+    sqlite3_bind_int64(add, 2, entry->device);
+    sqlite3_bind_int64(add, 3, entry->sub_operation);
     sqlite3_bind_int(add, 4, (int)record->state);
     sqlite3_bind_int(add, 5, record->contradictory);
     sqlite3_bind_int64(add, 6, record->seq);
@@ -161,19 +166,19 @@ static int add_upgrade(struct store *store, const struct record *record, const s
 }
 
 /* Whether RECORD comes late from quarantine: what the upgrade is by now was received after it. */
-static bool is_overtaken(const struct record *record, const struct upgrade *upgrade)
+static bool is_overtaken(const struct record *record, const struct store_upgrade *upgrade)
 {
     return record->requeue_id != 0 && upgrade->id != 0 &&
            record->received_ms < upgrade->received_ms;
 }
 
 /* A state change: the last one received is the upgrade's step; it never undoes a result. */
-static int put_progress(struct store *store, const struct record *record, const struct place *place,
-                        const struct upgrade *upgrade, struct fault *fault)
+static int put_progress(struct store *store, const struct record *record, struct store_tally *tally,
+                        const struct store_upgrade *upgrade, struct fault *fault)
 {
     if (upgrade->id == 0) {
-        count_upgrade(store, place->tally, RECORD_IN_PROGRESS, false, 1);
-        return add_upgrade(store, record, place, fault);
+        count_upgrade(store, tally, RECORD_IN_PROGRESS, false, 1);
+        return 0;
     }
     if (is_overtaken(record, upgrade))
         return 0;
@@ -184,28 +189,27 @@ static int put_progress(struct store *store, const struct record *record, const 
 }
 
 /* A result: the last one received counts, whatever the upgrade was before. */
-static int put_result(struct store *store, const struct record *record, const struct place *place,
-                      const struct upgrade *upgrade, struct fault *fault)
+static int put_result(struct store *store, const struct record *record, struct store_tally *tally,
+                      const struct store_upgrade *upgrade, struct fault *fault)
 {
     bool history = upgrade->state != RECORD_IN_PROGRESS && is_overtaken(record, upgrade);
     if (record->state == RECORD_FAIL &&
-        count_failure(store, record, place->tally->operation, history ? 0 : 1, fault) != 0)
+        count_failure(store, record, tally->operation, history ? 0 : 1, fault) != 0)
         return -1;
     if (history)
         return 0;
-    count_upgrade(store, place->tally, record->state, record->contradictory, 1);
-    if (store_tally_move(place->tally, record->source_version, record->target_version,
-                         record->state, 1, fault) != 0)
+    count_upgrade(store, tally, record->state, record->contradictory, 1);
+    if (store_tally_move(tally, record->source_version, record->target_version, record->state, 1,
+                         fault) != 0)
         return -1;
     if (upgrade->id == 0)
-        return add_upgrade(store, record, place, fault);
+        return 0;
 
-    count_upgrade(store, place->tally, upgrade->state, upgrade->contradictory, -1);
+    count_upgrade(store, tally, upgrade->state, upgrade->contradictory, -1);
     if (upgrade->state == RECORD_FAIL &&
-        uncount_failure(store, place->tally->operation, upgrade->id, fault) != 0)
+        uncount_failure(store, tally->operation, upgrade->id, fault) != 0)
         return -1;
-    if (upgrade->state != RECORD_IN_PROGRESS &&
-        uncount_move(store, place->tally, upgrade, fault) != 0)
+    if (upgrade->state != RECORD_IN_PROGRESS && uncount_move(store, tally, upgrade, fault) != 0)
         return -1;
     sqlite3_stmt *set = store_statement(store, STORE_set_result);
     sqlite3_bind_int64(set, 1, upgrade->id);
@@ -219,7 +223,7 @@ static int put_result(struct store *store, const struct record *record, const st
 /* What comes from quarantine may have been received before all that is known of its upgrade; and a
  * clock may step back. */
 static int begin_earlier(struct store *store, const struct record *record,
-                         const struct upgrade *upgrade, struct fault *fault)
+                         const struct store_upgrade *upgrade, struct fault *fault)
 {
     if (upgrade->id == 0 || record->received_ms >= upgrade->began_ms)
         return 0;
@@ -230,12 +234,10 @@ static int begin_earlier(struct store *store, const struct record *record,
 }
 
 int store_upgrade_put(struct store *store, const struct record *record, struct store_tally *tally,
-                      int64_t device, int64_t sub_operation, struct fault *fault)
+                      const struct store_entry *entry, struct store_upgrade *upgrade,
+                      struct fault *fault)
 {
-    const struct place place = {.tally = tally, .device = device, .sub_operation = sub_operation};
-    struct upgrade upgrade;
-    if (find_upgrade(store, record, &place, &upgrade, fault) != 0 ||
-        begin_earlier(store, record, &upgrade, fault) != 0)
+    if (begin_earlier(store, record, upgrade, fault) != 0)
         return -1;
     tally->changed = true;
     tally->at_ms = record->received_ms;
@@ -243,6 +245,11 @@ int store_upgrade_put(struct store *store, const struct record *record, struct s
         tally->last_ms = record->received_ms;
         tally->last_seq = record->seq;
     }
-    return record->meaning == RECORD_PROGRESS ? put_progress(store, record, &place, &upgrade, fault)
-                                              : put_result(store, record, &place, &upgrade, fault);
+    int result = record->meaning == RECORD_PROGRESS
+                     ? put_progress(store, record, tally, upgrade, fault)
+                     : put_result(store, record, tally, upgrade, fault);
+    if (result != 0 || upgrade->id != 0)
+        return result;
+    upgrade->id = record->seq;
+    return add_upgrade(store, record, entry, fault);
 }

@@ -1,8 +1,8 @@
 /* store_upgrades: lists of upgrades, and the history of one device.
  *
- * Every list walks an index that is led by the operation. A device's history over all operations
- * asks that index once for each: an index by device alone would touch a random page for every
- * notification kept. */
+ * Every list walks an index that is led by the operation, or `lookup`, which is. A device's history
+ * over all operations asks that once for each: an index by device alone would touch a random page
+ * for every notification kept. */
 #include "config.h"
 
 #include "store_sqlite.h"
@@ -80,30 +80,42 @@ enum parameter {
     PARAMETER_SUB_OPERATION_ID,
 };
 
-/* One way to walk the upgrades of an operation, ?1: an index, its order, and where a page begins.
- */
+/* One way to walk the upgrades of an operation, ?1: from what, in which order, and where a page
+ * begins. */
 struct walk {
-    const char *index;
+    const char *with, *from;
     const char *where; /* beside the operation; ?2 and on are the place's numbers */
     const char *order;
     int place; /* numbers in a place */
 };
 
-static const struct walk walk_all = {"upgrade_device",
-                                     " AND (u.device, u.sub_operation, u.id) > (?2, ?3, ?4)",
-                                     " ORDER BY u.device, u.sub_operation, u.id", 3};
-static const struct walk walk_in_progress = {"upgrade_in_progress",
+#define INDEX(name) \
+    "", " operation o CROSS JOIN upgrade u INDEXED BY upgrade_" #name " ON u.operation = o.id"
+
+/* Each upgrade leads to the next in `lookup` in one step, however many entries it has. They come
+ * one by one, so in that order; the first is where the page before ended. SQLite looks for a row of
+ * values from the first that is not less: no content's hash reaches 1 << 32. */
+static const struct walk walk_all = {
+    "WITH RECURSIVE next(device, sub_operation, upgrade) AS (SELECT ?2, ?3, ?4 UNION ALL"
+    " SELECT l.device, l.sub_operation, l.upgrade FROM next CROSS JOIN lookup l"
+    " ON l.operation = ?1 AND (l.device, l.sub_operation, l.upgrade, l.content, l.seq) ="
+    "  (SELECT device, sub_operation, upgrade, content, seq FROM lookup WHERE operation = ?1"
+    "   AND (device, sub_operation, upgrade, content) >"
+    "    (next.device, next.sub_operation, next.upgrade, 1 << 32)"
+    "   ORDER BY device, sub_operation, upgrade LIMIT 1)) ",
+    " next CROSS JOIN operation o CROSS JOIN upgrade u ON u.id = next.upgrade",
+    " AND (u.device, u.sub_operation, u.id) > (?2, ?3, ?4)", "", 3};
+static const struct walk walk_in_progress = {INDEX(in_progress),
                                              " AND u.state = 0 AND (u.began_at, u.id) > (?2, ?3)",
                                              " ORDER BY u.began_at, u.id", 2};
-static const struct walk walk_success = {"upgrade_success", " AND u.state = 1 AND u.id > ?2",
+static const struct walk walk_success = {INDEX(success), " AND u.state = 1 AND u.id > ?2",
                                          " ORDER BY u.id", 1};
-static const struct walk walk_fail = {"upgrade_fail", " AND u.state = 2 AND u.id > ?2",
+static const struct walk walk_fail = {INDEX(fail), " AND u.state = 2 AND u.id > ?2",
                                       " ORDER BY u.id", 1};
-static const struct walk walk_fail_code = {"upgrade_fail_code",
-                                           " AND u.state = 2 AND u.error_code = ?8 AND u.id > ?2",
-                                           " ORDER BY u.id", 1};
+static const struct walk walk_fail_code = {
+    INDEX(fail_code), " AND u.state = 2 AND u.error_code = ?8 AND u.id > ?2", " ORDER BY u.id", 1};
 static const struct walk walk_contradictory = {
-    "upgrade_contradictory", " AND u.contradictory = 1 AND u.id > ?2", " ORDER BY u.id", 1};
+    INDEX(contradictory), " AND u.contradictory = 1 AND u.id > ?2", " ORDER BY u.id", 1};
 
 static const struct walk *choose_walk(const struct store_upgrade_filter *filter)
 {
@@ -136,13 +148,12 @@ static int list_one(struct store_reader *reader, const struct store_upgrade_filt
                     const struct walk *walk, int64_t operation, int64_t numbers[3], size_t most,
                     struct upgrade_taker *taker, bool *more, struct fault *fault)
 {
-    char sql[2048];
+    char sql[4096];
     const int64_t bound[] = {operation, numbers[0], numbers[1], numbers[2]};
     snprintf(sql, sizeof sql,
-             "SELECT" UPGRADE_COLUMNS " FROM operation o CROSS JOIN upgrade u INDEXED BY %s"
-             " ON u.operation = o.id" UPGRADE_JOINS " WHERE o.id = ?1%s"
+             "%sSELECT" UPGRADE_COLUMNS " FROM%s" UPGRADE_JOINS " WHERE o.id = ?1%s"
              " AND (?5 < 0 OR u.state = ?5) AND (?6 = 0 OR u.contradictory = 1)%s%s",
-             walk->index, walk->where,
+             walk->with, walk->from, walk->where,
              filter->began_before_ms > 0 ? " AND u.state = 0 AND u.began_at < ?7" : "",
              walk->order);
     sqlite3_stmt *read = store_query_prepare(reader, sql, bound, 1 + walk->place, fault);
@@ -266,8 +277,9 @@ int store_list_device(struct store_reader *reader, const char *device_id,
         return -1;
     sqlite3_stmt *read = prepare_device(
         reader,
-        "SELECT" UPGRADE_COLUMNS " FROM operation o CROSS JOIN upgrade u INDEXED BY upgrade_device"
-        " ON u.operation = o.id AND u.device = ?9" UPGRADE_JOINS
+        "SELECT" UPGRADE_COLUMNS " FROM operation o CROSS JOIN upgrade u"
+        " ON u.id IN"
+        "  (SELECT upgrade FROM lookup WHERE operation = o.id AND device = ?9)" UPGRADE_JOINS
         " WHERE o.id <= ?1 AND (o.id, u.id) < (?1, ?2)"
         " AND json_extract(n.body, '$.deviceId') = ?10 ORDER BY o.id DESC, u.id DESC",
         numbers, 2, device_id, fault);
@@ -307,8 +319,7 @@ int store_list_notifications(struct store_reader *reader, const char *device_id,
     sqlite3_stmt *read = prepare_device(
         reader,
         "SELECT n.seq, n.received_at, n.deliveries, n.body FROM notification n WHERE n.seq IN"
-        " (SELECT seq FROM notification INDEXED BY notification_content"
-        "  WHERE operation = ?1 AND device = ?9)"
+        " (SELECT seq FROM lookup WHERE operation = ?1 AND device = ?9)"
         " AND coalesce(nullif(json_extract(n.body, '$.deviceId'), ''),"
         "  json_extract(n.body, '$.header.deviceId')) = ?10"
         " AND (?11 IS NULL OR json_extract(n.body, '$.subOperationId') = ?11)"

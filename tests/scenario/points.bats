@@ -167,7 +167,7 @@ PYTHON
         touch "$FAULT_POINTS/$point"
         start_killed
         receiver_start
-        equal version "$(sql 'PRAGMA user_version')" 2
+        equal version "$(sql 'PRAGMA user_version')" 3
         after=$(sql 'SELECT * FROM notifications' | sha256sum)
         equal "notifications" "$after" "$before"
         books_add_up

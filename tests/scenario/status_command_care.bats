@@ -54,7 +54,7 @@ DAMAGE
     rm -rf "$T/state"
     cp -r "$T/sound" "$T/state"
     meddle 'PRAGMA wal_checkpoint(TRUNCATE)'
-    "$PYTHON" - "$T/state/upgrades.db" "$(meddle "SELECT rootpage FROM sqlite_schema WHERE name = 'notification_content'")" <<'PYTHON'
+    "$PYTHON" - "$T/state/upgrades.db" "$(meddle "SELECT rootpage FROM sqlite_schema WHERE name = 'lookup'")" <<'PYTHON'
 import sys
 
 with open(sys.argv[1], "r+b") as file:

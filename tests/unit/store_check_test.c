@@ -164,6 +164,8 @@ static void put_back(const struct books *books, const struct copy *copy)
 #define ONE_FAIL "(SELECT id FROM upgrade WHERE state = 2 ORDER BY id LIMIT 1)"
 #define ONE_SUCCESS "(SELECT id FROM upgrade WHERE state = 1 ORDER BY id LIMIT 1)"
 
+#define ONE_STEP "(SELECT max(step_seq) FROM upgrade WHERE step_seq <> seq)"
+
 static const struct {
     const char *sql, *flaw;
 } damages[] = {
@@ -237,6 +239,42 @@ static const struct {
     {"INSERT INTO upgrade SELECT 999, operation, device, sub_operation, state, contradictory, seq,"
      " step_seq, error_code, began_at FROM upgrade WHERE id = 1",
      "; counted "},
+    /* lookup */
+    {"DELETE FROM lookup WHERE seq = 7", "totals: notifications is 80, counted 79"},
+    {"INSERT INTO lookup VALUES (1, 2, 3, 4, 5, 4242)", "an entry of notification 4242, which is"},
+    {"UPDATE lookup SET content = content + 1 WHERE seq = 7", "an entry of notification 7, which"},
+    {"UPDATE lookup SET device = device + 1 WHERE seq = 7", "an entry of notification 7, which"},
+    {"UPDATE lookup SET operation = 3 - operation WHERE seq = 7",
+     "an entry of notification 7, which"},
+    {"UPDATE lookup SET seq = seq + 1 WHERE seq = 7", "an entry of notification 8, which"},
+    {"UPDATE lookup SET sub_operation = 1 WHERE operation = 0", "an entry of notification 80"},
+    {"UPDATE lookup SET upgrade = 1 WHERE operation = 0", "an entry of notification 80"},
+    {"UPDATE lookup SET sub_operation = sub_operation + 1 WHERE seq = 7",
+     "lookup: notification 7 is not of upgrade"},
+    {"UPDATE lookup SET upgrade = 4242 WHERE seq = 7", "notification 7 has no upgrade"},
+    {"UPDATE lookup SET upgrade = (SELECT id FROM upgrade u WHERE u.operation = lookup.operation"
+     " AND u.device <> lookup.device) WHERE seq = 7",
+     "lookup: notification 7 is not of upgrade"},
+    {"UPDATE notification SET device = device + 1 WHERE seq = " ONE_STEP ";"
+     "UPDATE lookup SET device = device + 1 WHERE seq = " ONE_STEP,
+     " is not of upgrade "},
+    {"UPDATE notification SET operation = 3 - operation WHERE seq = " ONE_STEP ";"
+     "UPDATE lookup SET operation = 3 - operation WHERE seq = " ONE_STEP,
+     " is not of upgrade "},
+    /* of the same hashes, by another text */
+    {"UPDATE notification SET body = replace(body, '\"subOperationId\":\"', "
+     "'\"subOperationId\":\"x')"
+     " WHERE seq = " ONE_STEP,
+     " is not of upgrade "},
+    {"UPDATE notification SET body = replace(body, '\"deviceId\":\"', '\"deviceId\":\"x')"
+     " WHERE seq = " ONE_STEP,
+     " is not of upgrade "},
+    {"INSERT INTO lookup SELECT operation, device, sub_operation, 4242, content, seq FROM lookup"
+     " WHERE seq = 7; DELETE FROM lookup WHERE seq = 8",
+     "lookup: notification 7 is of two upgrades"},
+    {"UPDATE lookup SET upgrade = 4242 WHERE seq = (SELECT seq FROM upgrade WHERE id = 2);"
+     "UPDATE operation SET pruned = 1",
+     "lookup: upgrade 2 is not where its notification is"},
     /* the rest */
     {"UPDATE span SET first_at = first_at + 1", "was not received when its span says"},
     {"UPDATE span SET last_at = last_at - 1", "was not received when its span says"},

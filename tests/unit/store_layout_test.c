@@ -1,7 +1,9 @@
-/* A store of version 1 becomes one of version 2: whole, or not at all. */
+/* A store of an earlier version becomes one of this: whole, or not at all. */
 #include "config.h"
 
+#include "content.h"
 #include "layout_1.h"
+#include "layout_2.h"
 #include "lists.h"
 #include "store_care.h"
 
@@ -10,10 +12,11 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-/* Books with the old store in them, which nobody has opened yet. */
-static int set_up(void **state)
+/* Books with an old store in them, which nobody has opened yet. */
+static int set_up_with(void **state, const char *layout)
 {
     struct books *books = calloc(1, sizeof *books);
     assert_non_null(books);
@@ -22,9 +25,19 @@ static int set_up(void **state)
                                           .quarantine_max = 1000,
                                           .quarantine_bytes = 1 << 20,
                                           .repeat_window_ms = 600000};
-    books_meddle(books, layout_1);
+    books_meddle(books, layout);
     *state = books;
     return 0;
+}
+
+static int set_up_1(void **state)
+{
+    return set_up_with(state, layout_1);
+}
+
+static int set_up_2(void **state)
+{
+    return set_up_with(state, layout_2);
 }
 
 static void tell_flaw(void *owner, const char *flaw)
@@ -50,7 +63,7 @@ static void an_old_store_is_brought_up_with_all_counters_right(void **state)
                         " replace(body, '\"sourceVersion\":\"0.9\"', '\"sourceVersion\":\"0.8\"')"
                         " WHERE seq = 8");
     books_reopen(books);
-    books_assert(books, "PRAGMA user_version", "2");
+    books_assert(books, "PRAGMA user_version", "3");
     books_assert_recount(books);
     assert_sound(books);
     books_assert(books,
@@ -82,35 +95,55 @@ static void an_old_store_is_brought_up_with_all_counters_right(void **state)
     books_assert(books, "SELECT seq FROM cursor WHERE name = 'failures'", "7");
 }
 
-/* What the old receiver wrote and what this one writes of the same notifications is the same. */
-static void it_is_as_if_this_version_had_written_it(void **state)
+/* The record of notification SEQ, as it was received. */
+static struct record *record_again(const struct books *books, int64_t seq)
 {
-    struct books *books = *state;
+    char sql[128];
+    snprintf(sql, sizeof sql, "SELECT body FROM notification WHERE seq = %lld", (long long)seq);
+    char *body = books_query(books, sql);
+    struct record *record = support_record(body);
+    free(body);
+    snprintf(sql, sizeof sql, "SELECT received_at FROM notification WHERE seq = %lld",
+             (long long)seq);
+    record->received_ms = books_number(books, sql);
+    return record;
+}
+
+/* New books, for which this version has kept what BOOKS hold, as often as it came. */
+static struct books *write_anew(const struct books *books)
+{
     void *other;
-    books_reopen(books);
+    int64_t count = books_number(books, "SELECT seq FROM totals");
     books_setup(&other);
     ((struct books *)other)->config.repeat_window_ms = 600000;
     books_reopen(other);
-    for (int64_t seq = 1; seq <= 18; seq++) {
+    for (int64_t seq = 1; seq <= count; seq++) {
         char sql[128];
-        snprintf(sql, sizeof sql, "SELECT body FROM notification WHERE seq = %lld", (long long)seq);
-        char *body = books_query(books, sql);
-        struct record *record = support_record(body);
-        snprintf(sql, sizeof sql, "SELECT received_at FROM notification WHERE seq = %lld",
+        snprintf(sql, sizeof sql, "SELECT deliveries FROM notification WHERE seq = %lld",
                  (long long)seq);
-        record->received_ms = books_number(books, sql);
-        books_keep_one(other, record);
-        if (seq == 5 || seq == 15)
+        struct record *record = record_again(books, seq);
+        for (int64_t deliveries = books_number(books, sql); deliveries > 0; deliveries--)
             books_keep_one(other, record);
         support_record_free(record);
-        free(body);
     }
+    return other;
+}
+
+/* What an older receiver wrote and what this one writes of the same notifications is the same, but
+ * for hashes and the numbers of upgrades. */
+static void it_is_as_if_this_version_had_written_it(void **state)
+{
+    struct books *books = *state;
+    books_reopen(books);
+    void *other = write_anew(books);
     static const char *const same[] = {
         "SELECT seq, received_at, operation, deliveries, body FROM notification",
         "SELECT id, app_id, operation_id, in_progress, success, fail, contradictory, first_at,"
         " last_at, last_seq, pruned FROM operation",
-        "SELECT id, operation, state, contradictory, seq, step_seq, error_code, began_at"
-        " FROM upgrade",
+        "SELECT (SELECT count(*) FROM upgrade v WHERE v.id <= u.id), operation, state,"
+        " contradictory, seq, step_seq, error_code, began_at FROM upgrade u",
+        "SELECT seq, operation, (SELECT u.seq FROM upgrade u WHERE u.id = upgrade)"
+        " FROM lookup ORDER BY seq",
         "SELECT operation, error_code, count, first_at, last_at FROM failure",
         "SELECT * FROM move",
         "SELECT * FROM kind",
@@ -118,7 +151,8 @@ static void it_is_as_if_this_version_had_written_it(void **state)
         "SELECT operation, sum(in_progress), sum(success), sum(fail) FROM pace GROUP BY 1",
         "SELECT notifications, repeats, in_progress, success, fail, contradictory, last_at"
         " FROM totals",
-        "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('index', 'view') ORDER BY 1, 2",
+        "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('index', 'view')"
+        " OR name = 'lookup' ORDER BY 1, 2",
     };
     for (size_t i = 0; i < LENGTH(same); i++) {
         char *written = books_query(other, same[i]);
@@ -160,6 +194,200 @@ static void a_store_that_was_brought_up_works_on(void **state)
     store_free(another);
     assert_sound(books);
 }
+
+/* --- version 2 --- */
+
+static void a_store_of_version_2_is_brought_up(void **state)
+{
+    struct books *books = *state;
+    books_reopen(books);
+    books_assert(books, "PRAGMA user_version", "3");
+    books_assert(books,
+                 "SELECT name FROM sqlite_schema WHERE name IN ('notification_content',"
+                 " 'upgrade_device')",
+                 "");
+    books_assert_recount(books);
+    assert_sound(books);
+    /* of one operation, and all with the same hashes: four upgrades */
+    books_assert(
+        books,
+        "SELECT upgrade, group_concat(seq) FROM (SELECT * FROM lookup ORDER BY upgrade, seq)"
+        " WHERE operation = 1 AND seq BETWEEN 7 AND 12 GROUP BY 1",
+        "5|7,11\n6|8,12\n7|9\n8|10");
+    books_assert(books,
+                 "SELECT count(DISTINCT device || '.' || sub_operation) FROM lookup"
+                 " WHERE operation = 1 AND seq BETWEEN 7 AND 12",
+                 "1");
+    books_assert(books,
+                 "SELECT seq, sub_operation, upgrade FROM lookup WHERE operation = 0"
+                 " ORDER BY 1",
+                 "16|0|0\n17|0|0\n18|0|0\n19|0|0\n20|0|0");
+}
+
+/* Whatever has the hashes of another. */
+static void every_notification_of_an_old_store_is_known_again(void **state)
+{
+    struct books *books = *state;
+    int64_t count = books_number(books, "SELECT seq FROM totals");
+    books_reopen(books);
+    for (int64_t seq = 1; seq <= count; seq++) {
+        struct record *record = record_again(books, seq);
+        books_keep_one(books, record);
+        assert_int_equal(record->outcome, RECORD_REPEATED);
+        assert_int_equal(record->seq, seq);
+        support_record_free(record);
+    }
+    books_assert_recount(books);
+    assert_sound(books);
+}
+
+/* The lists of everything: each operation's upgrades, each device's, and what was received. */
+static void list_all(struct books *books, struct lists *lists)
+{
+    struct store_reader *reader = lists_reader(books);
+    struct fault fault = FAULT_NONE;
+    struct store_place next;
+    for (int64_t operation = 1; operation <= 3; operation++)
+        lists_must(store_list_upgrades(
+                       reader, &(struct store_upgrade_filter){.operation = operation},
+                       &(struct store_place){""}, 100, lists_take_upgrade, lists, &next, &fault),
+                   &fault);
+    char *all = books_query(books, "SELECT DISTINCT deviceId FROM notifications"
+                                   " WHERE deviceId IS NOT NULL ORDER BY 1");
+    char *rest = all;
+    for (const char *device; (device = strsep(&rest, "\n")) != NULL;) {
+        lists_must(store_list_device(reader, device, &(struct store_place){""}, 100,
+                                     lists_take_upgrade, lists, &next, &fault),
+                   &fault);
+        for (int64_t operation = 0; operation <= 3; operation++)
+            lists_must(store_list_notifications(reader, device, operation, NULL, 100,
+                                                lists_take_kept, lists, &fault),
+                       &fault);
+    }
+    free(all);
+    store_reader_free(reader);
+}
+
+static int compare_lines(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Fails the test where the rows are not the same: their order is that of hashes. */
+static void assert_same_rows(struct lists *is, struct lists *expected)
+{
+    struct lists *const lists[] = {is, expected};
+    char *lines[2][100];
+    assert_int_equal(is->count, expected->count);
+    assert_true(is->count <= LENGTH(lines[0]));
+    for (size_t l = 0; l < 2; l++) {
+        char *rest = lists[l]->rows.bytes;
+        for (size_t i = 0; i < is->count; i++)
+            lines[l][i] = strsep(&rest, "\n");
+        qsort(lines[l], is->count, sizeof lines[l][0], compare_lines);
+    }
+    for (size_t i = 0; i < is->count; i++)
+        assert_string_equal(lines[0][i], lines[1][i]);
+}
+
+static void lists_of_an_old_store_are_as_if_it_were_new(void **state)
+{
+    struct books *books = *state;
+    struct lists is = {.count = 0}, expected = {.count = 0};
+    books_reopen(books);
+    void *other = write_anew(books);
+    list_all(books, &is);
+    list_all(other, &expected);
+    assert_true(expected.count > 30);
+    lists_text(&is);
+    lists_text(&expected);
+    assert_same_rows(&is, &expected);
+    lists_free(&is);
+    lists_free(&expected);
+    books_teardown(&other);
+}
+
+/* Of a pruned operation upgrades may be gone whose notifications stay: they are of no other upgrade
+ * of their device, and go with the next pruning. */
+static void what_is_left_of_a_pruned_operation_is_brought_up(void **state)
+{
+    struct books *books = *state;
+    books_meddle(books, "UPDATE operation SET pruned = 1;"
+                        "DELETE FROM upgrade WHERE id IN (2, 3, 5, 11)");
+    books_reopen(books);
+    assert_sound(books);
+    books_assert(books, "SELECT seq FROM lookup WHERE operation > 0 AND upgrade = 0 ORDER BY 1",
+                 "4\n5\n7\n11\n15");
+    struct record *record = record_again(books, 11);
+    books_keep_one(books, record); /* counted anew */
+    assert_int_equal(record->outcome, RECORD_STORED);
+    books_keep_one(books, record);
+    assert_int_equal(record->outcome, RECORD_REPEATED);
+    assert_int_equal(record->seq, 21);
+    support_record_free(record);
+    assert_sound(books);
+    struct store_pruned pruned;
+    struct fault fault = FAULT_NONE;
+    books_meddle(books, "DELETE FROM cursor");
+    lists_must(store_prune(books->store, INT64_MAX, NULL, &pruned, &fault), &fault);
+    books_assert(books,
+                 "SELECT (SELECT count(*) FROM lookup), (SELECT count(*) FROM notification),"
+                 " (SELECT count(*) FROM upgrade)",
+                 "0|0|0");
+    assert_sound(books);
+}
+
+/* Gives an old store COUNT upgrades more of one device and one operation. */
+static void add_sub_operations(struct books *books, int count)
+{
+    unsigned char key[CONTENT_KEY_SIZE];
+    struct text sql = {0};
+    char *hex = books_query(books, "SELECT hex(hash_key) FROM secret");
+    for (size_t i = 0; i < CONTENT_KEY_SIZE; i++) {
+        const char digits[] = {hex[2 * i], hex[2 * i + 1], '\0'};
+        key[i] = (unsigned char)strtoul(digits, NULL, 16);
+    }
+    free(hex);
+    text_add_string(&sql, "BEGIN;");
+    for (int i = 0; i < count; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "more %d", i);
+        text_addf(&sql,
+                  "INSERT INTO notification SELECT %d, received_at, 1, device, %d, 1,"
+                  " json_set(body, '$.subOperationId', '%s') FROM notification WHERE seq = 1;"
+                  "INSERT INTO upgrade SELECT NULL, 1, device, %lu, 0, 0, %d, %d, NULL, received_at"
+                  " FROM notification WHERE seq = 1;",
+                  i + 21, i, id, (unsigned long)(content_hash_string(id, key) & 0xFFFFFFFF), i + 21,
+                  i + 21);
+    }
+    text_addf(&sql, "UPDATE totals SET seq = seq + %d; COMMIT", count);
+    text_add(&sql, "", 1);
+    books_meddle(books, sql.bytes);
+    text_release(&sql);
+}
+
+/* A device that has had very many upgrades in one operation keeps nobody from being brought up. */
+static void the_upgrades_of_one_device_are_told_apart_at_no_cost(void **state)
+{
+    (void)state;
+    clock_t took[2];
+    for (size_t i = 0; i < 2; i++) {
+        void *many;
+        set_up_2(&many);
+        add_sub_operations(many, i == 0 ? 500 : 4000);
+        clock_t before = clock();
+        books_reopen(many);
+        took[i] = clock() - before;
+        books_assert(many,
+                     "SELECT count(*), count(DISTINCT upgrade) FROM lookup WHERE seq > 20"
+                     " AND upgrade = (SELECT id FROM upgrade u WHERE u.seq = lookup.seq)",
+                     i == 0 ? "500|500" : "4000|4000");
+        books_teardown(&many);
+    }
+    assert_true(took[1] < 24 * took[0]);
+}
+
+/* --- version 1, in other states --- */
 
 /* What left quarantine at the old receiver is numbered behind what came after it. */
 static void an_old_store_with_bodies_that_left_quarantine_is_brought_up(void **state)
@@ -217,7 +445,7 @@ static void an_empty_old_store_is_brought_up(void **state)
 #define EVERYTHING \
     "SELECT group_concat(sql, ';') FROM (SELECT sql FROM sqlite_schema ORDER BY name)"
 
-/* Opens the store, which must fail, and leave everything as it was. */
+/* Opens the store of version 1, which must fail, and leave everything as it was. */
 static void expect_unchanged(struct books *books, const char *part)
 {
     struct store *store;
@@ -237,7 +465,10 @@ static void expect_unchanged(struct books *books, const char *part)
 static void a_disk_that_fills_meanwhile_leaves_the_old_store(void **state)
 {
     struct books *books = *state;
+    static const char rows[] = "SELECT count(*), sum(deliveries) FROM notification";
     char *schema = books_query(books, EVERYTHING);
+    char *version = books_query(books, "PRAGMA user_version");
+    char *kept = books_query(books, rows);
     size_t failures = 0;
     for (uint64_t room = 4096;; room += 4096) {
         struct store *store;
@@ -252,13 +483,15 @@ static void a_disk_that_fills_meanwhile_leaves_the_old_store(void **state)
         if (result == 0)
             break;
         assert_false(fault.lasting);
-        books_assert(books, "PRAGMA user_version", "1");
+        books_assert(books, "PRAGMA user_version", version);
         books_assert(books, EVERYTHING, schema);
-        books_assert(books, "SELECT count(*), sum(deliveries) FROM notification", "18|20");
+        books_assert(books, rows, kept);
         failures++;
     }
-    assert_true(failures > 15);
+    assert_true(failures > 5);
     free(schema);
+    free(version);
+    free(kept);
     books_reopen(books);
     books_assert_recount(books);
     assert_sound(books);
@@ -274,8 +507,9 @@ static void a_step_that_fails_leaves_the_old_store(void **state)
                  "SELECT count(*) FROM sqlite_schema WHERE name IN ('move', 'pace', 'kind',"
                  " 'upgrade_fail')",
                  "0");
-    expect_unchanged(books, "table span already exists");
-    books_meddle(books, "DROP TABLE span");
+    books_meddle(books, "DROP TABLE span; CREATE TABLE lookup (a)");
+    expect_unchanged(books, "table lookup already exists");
+    books_meddle(books, "DROP TABLE lookup");
     books_reopen(books);
     assert_sound(books);
 }
@@ -297,20 +531,30 @@ static void a_reader_leaves_an_old_store_alone(void **state)
     store_reader_free(reader);
 }
 
-#define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, books_teardown)
+#define TEST_1(test) cmocka_unit_test_setup_teardown(test, set_up_1, books_teardown)
+#define TEST_2(test) cmocka_unit_test_setup_teardown(test, set_up_2, books_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(an_old_store_is_brought_up_with_all_counters_right),
-        TEST(it_is_as_if_this_version_had_written_it),
-        TEST(a_store_that_was_brought_up_works_on),
-        TEST(an_old_store_with_bodies_that_left_quarantine_is_brought_up),
-        TEST(a_long_old_store_is_brought_up),
-        TEST(an_empty_old_store_is_brought_up),
-        TEST(a_disk_that_fills_meanwhile_leaves_the_old_store),
-        TEST(a_step_that_fails_leaves_the_old_store),
-        TEST(a_reader_leaves_an_old_store_alone),
+        TEST_1(an_old_store_is_brought_up_with_all_counters_right),
+        TEST_1(it_is_as_if_this_version_had_written_it),
+        TEST_2(it_is_as_if_this_version_had_written_it),
+        TEST_1(a_store_that_was_brought_up_works_on),
+        TEST_2(a_store_of_version_2_is_brought_up),
+        TEST_1(every_notification_of_an_old_store_is_known_again),
+        TEST_2(every_notification_of_an_old_store_is_known_again),
+        TEST_1(lists_of_an_old_store_are_as_if_it_were_new),
+        TEST_2(lists_of_an_old_store_are_as_if_it_were_new),
+        TEST_2(what_is_left_of_a_pruned_operation_is_brought_up),
+        cmocka_unit_test(the_upgrades_of_one_device_are_told_apart_at_no_cost),
+        TEST_1(an_old_store_with_bodies_that_left_quarantine_is_brought_up),
+        TEST_1(a_long_old_store_is_brought_up),
+        TEST_1(an_empty_old_store_is_brought_up),
+        TEST_1(a_disk_that_fills_meanwhile_leaves_the_old_store),
+        TEST_2(a_disk_that_fills_meanwhile_leaves_the_old_store),
+        TEST_1(a_step_that_fails_leaves_the_old_store),
+        TEST_1(a_reader_leaves_an_old_store_alone),
     };
     return cmocka_run_group_tests(tests, support_begin, NULL);
 }

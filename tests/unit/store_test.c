@@ -83,7 +83,7 @@ static void the_store_is_a_wal_database_marked_as_ours(void **state)
     struct books *books = *state;
     books_assert(books, "PRAGMA journal_mode", "wal");
     books_assert(books, "PRAGMA application_id", "1433424483");
-    books_assert(books, "PRAGMA user_version", "2");
+    books_assert(books, "PRAGMA user_version", "3");
     books_assert(books, "PRAGMA integrity_check", "ok");
 }
 
@@ -148,10 +148,10 @@ static void what_was_kept_is_there_after_the_store_is_opened_again(void **state)
 static void a_store_of_a_newer_version_is_refused_and_left_alone(void **state)
 {
     struct books *books = *state;
-    books_meddle(books, "PRAGMA user_version = 3; CREATE TABLE novelty (a)");
-    expect_lasting(books, "version 3");
+    books_meddle(books, "PRAGMA user_version = 4; CREATE TABLE novelty (a)");
+    expect_lasting(books, "version 4");
     books_assert(books, "SELECT name FROM sqlite_schema WHERE name = 'novelty'", "novelty");
-    books_assert(books, "PRAGMA user_version", "3");
+    books_assert(books, "PRAGMA user_version", "4");
 }
 
 /* While it is open, too: nothing is written into tables that another version has made of them, and
@@ -162,8 +162,8 @@ static void a_store_that_another_version_changes_under_us_takes_nothing_more(voi
         const char *sql, *fault;
         bool lasting;
     } others[] = {
-        {"PRAGMA user_version = 3; ALTER TABLE totals ADD COLUMN novelty", "version 3", true},
-        {"PRAGMA user_version = 3", "version 3", true},
+        {"PRAGMA user_version = 4; ALTER TABLE totals ADD COLUMN novelty", "version 4", true},
+        {"PRAGMA user_version = 4", "version 4", true},
         {"PRAGMA user_version = 1", "version 1", false}};
     struct books *books = *state;
     struct record *record = support_result(&(struct support_result){.device = "d"});
@@ -180,7 +180,7 @@ static void a_store_that_another_version_changes_under_us_takes_nothing_more(voi
             assert_int_equal(faults[f].lasting, others[i].lasting);
         }
         books_assert(books, "SELECT count(*) FROM notifications", "0");
-        books_meddle(books, "PRAGMA user_version = 2");
+        books_meddle(books, "PRAGMA user_version = 3");
         struct fault fault = FAULT_NONE;
         if (store_probe(books->store, &fault) != 0)
             fail_msg("%s", fault.text);

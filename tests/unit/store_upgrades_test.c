@@ -368,8 +368,9 @@ static void devices_with_the_same_hash_stay_apart(void **state)
         snprintf(other, sizeof other, "\"%s\"", devices[1 - i]);
         snprintf(sql, sizeof sql,
                  "UPDATE notification SET device = %lld;"
-                 "UPDATE upgrade SET device = %lld, sub_operation = 5",
-                 (long long)hashes[i], (long long)hashes[i]);
+                 "UPDATE upgrade SET device = %lld, sub_operation = 5;"
+                 "UPDATE lookup SET device = %lld, sub_operation = 5",
+                 (long long)hashes[i], (long long)hashes[i], (long long)hashes[i]);
         books_meddle(books, sql);
         assert_device(books, reader, devices[i]);
         for (int64_t operation = 0; operation < 2; operation++) {

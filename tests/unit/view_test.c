@@ -239,9 +239,12 @@ static void a_document_that_takes_too_long_fails(void **state)
     struct books *books = *state;
     struct store_reader *reader = lists_reader(books);
     books_add_progress(books, &(struct support_result){.device = "d"}, "x");
-    books_meddle(books, "WITH RECURSIVE c(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM c WHERE"
-                        " i < 20000) INSERT INTO notification SELECT i, i, 1, n.device, i, 1,"
-                        " n.body FROM c, notification n WHERE n.seq = 1");
+    books_meddle(books,
+                 "WITH RECURSIVE c(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM c WHERE"
+                 " i < 20000) INSERT INTO notification SELECT i, i, 1, n.device, i, 1,"
+                 " n.body FROM c, notification n WHERE n.seq = 1;"
+                 "INSERT INTO lookup SELECT l.operation, l.device, l.sub_operation,"
+                 " l.upgrade, n.content, n.seq FROM lookup l, notification n WHERE n.seq > 1");
     struct text out = {0};
     struct fault fault = FAULT_NONE;
     const struct view_query query = {.device_id = "d"};
