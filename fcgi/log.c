@@ -63,7 +63,7 @@ static size_t write_all(struct log *log, const char *bytes, size_t length)
 static size_t count_lines(const char *bytes, size_t length)
 {
     size_t lines = 0;
-    const char *end = bytes + length;
+    const char *end = length > 0 ? bytes + length : bytes;
     while (bytes < end && (bytes = memchr(bytes, '\n', (size_t)(end - bytes))) != NULL) {
         lines++;
         bytes++;
@@ -167,6 +167,9 @@ static void *write_lines(void *argument)
         if (lost > 0)
             pause_before_retry(log);
     }
+    /* what came meanwhile has nowhere to go either */
+    metrics_add(log->metrics, METRIC_log_lines_dropped,
+                count_lines(log->waiting.bytes, log->waiting.length));
     log->finished = true;
     monitor_wake(&log->monitor);
     monitor_leave(&log->monitor);

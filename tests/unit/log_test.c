@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -484,6 +485,39 @@ static void stopping_without_a_reader_ends_at_once_and_counts_what_is_lost(void 
     assert_int_equal(written(writer), 0);
 }
 
+/* Of a pipe that holds 64 KiB. */
+static bool is_full(void *reader)
+{
+    int bytes = 0;
+    return ioctl(*(const int *)reader, FIONREAD, &bytes) == 0 && bytes >= 64 << 10;
+}
+
+static void *close_soon(void *reader)
+{
+    usleep(100000);
+    close(*(const int *)reader);
+    return NULL;
+}
+
+/* What came while the log was busy with what it lost in the end is lost with it, and counted. */
+static void stopping_counts_what_still_waits_when_the_reader_goes(void **state)
+{
+    struct writer *writer = *state;
+    int reader = make_pipe(writer);
+    pthread_t closer;
+    start(writer);
+    for (int i = 0; i < 100; i++)
+        write_number(writer->log, i, 1024);
+    assert_true(support_wait_until(is_full, &reader));
+    for (int i = 0; i < 50; i++)
+        write_number(writer->log, i, 1024);
+    assert_int_equal(pthread_create(&closer, NULL, close_soon, &reader), 0);
+    stop(writer);
+    pthread_join(closer, NULL);
+    assert_int_equal(written(writer) + dropped(writer), 150);
+    assert_in_range(dropped(writer), 50, 150);
+}
+
 /* The log is given up with the process then, so this one runs in a process of its own. */
 static void stopping_with_a_stalled_reader_gives_up_after_a_second(void **state)
 {
@@ -580,6 +614,7 @@ int main(void)
         FRESH(a_reader_that_went_away_is_told_when_it_is_back),
         FRESH(stopping_tries_once_more_and_does_not_wait_for_it),
         FRESH(stopping_without_a_reader_ends_at_once_and_counts_what_is_lost),
+        FRESH(stopping_counts_what_still_waits_when_the_reader_goes),
         FRESH(stopping_with_a_stalled_reader_gives_up_after_a_second),
         FRESH(a_line_that_was_torn_is_ended_before_the_next),
         FRESH(lines_of_many_threads_are_whole_and_each_ones_are_in_order),
