@@ -3,6 +3,10 @@
 -- alone would lose the last commits when the power goes.
 PRAGMA journal_mode = WAL;
 
+-- As long a log as upgrade-receiver's, for a connection that reads this: a tenth more requests a second than
+-- with SQLite's 1,000 pages, for Node.js, since pages that change again and again are copied less often.
+PRAGMA wal_autocheckpoint = 8192;
+
 -- A body that came before raises its deliveries. Led by the operation, the inserts of a running campaign
 -- stay in few pages of the index.
 CREATE TABLE IF NOT EXISTS notifications (
