@@ -77,7 +77,7 @@ static void there_are_defaults(void **state)
     assert_int_equal(options.workers, processors < 2 ? 2 : processors > 256 ? 256 : processors);
     assert_int_equal(options.max_body, 1048576);
     assert_int_equal(options.queue, 1024);
-    assert_int_equal(options.commit_delay_ms, 10);
+    assert_int_equal(options.commit_delay_ms, 20);
     assert_int_equal(options.quarantine_max, 10000);
     assert_int_equal(options.quarantine_bytes, 67108864);
     assert_int_equal(options.repeat_window_s, 600);
