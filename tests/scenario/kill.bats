@@ -21,12 +21,13 @@ seq_reached() {
     (($(sql 'SELECT coalesce(max(seq), 0) FROM notifications') >= $1))
 }
 
-# Kills the receiver TIMES, evenly over the load, and a fraction of a second later than is convenient.
+# Kills the receiver TIMES, evenly over two thirds of the load, and a fraction of a second later than is
+# convenient: the load must not be over by then.
 kill_along() {
     local i old
     for ((i = 1; i <= times; i++)); do
-        wait_for "$deadline" seq_reached $((i * count / (times + 1))) || return
-        sleep "0.$((RANDOM % 3))$((RANDOM % 10))"
+        wait_for "$deadline" seq_reached $((2 * i * count / (3 * (times + 1)))) || return
+        sleep "0.$((RANDOM % 2))$((RANDOM % 10))"
         old=$(receiver_pid)
         kill -s KILL "$old"
         wait_for 5 receiver_has_changed "$old" || return
