@@ -21,6 +21,10 @@ seq_reached() {
     (($(sql 'SELECT coalesce(max(seq), 0) FROM notifications') >= $1))
 }
 
+has_started_times() {
+    (($(grep -c '"event":"start"' "$LOG") == $1))
+}
+
 # Kills the receiver TIMES, evenly over two thirds of the load, and a fraction of a second later than is
 # convenient: the load must not be over by then.
 kill_along() {
@@ -32,6 +36,8 @@ kill_along() {
         kill -s KILL "$old"
         wait_for 5 receiver_has_changed "$old" || return
         wait_for 5 receiver_is_running || return
+        # killed sooner than that, it could not have told
+        wait_for 5 has_started_times $((i + 1)) || return
     done
     kill -0 "$pusher_pid" || fail "the load ended before the last kill"
 }
