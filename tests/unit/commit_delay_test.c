@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "commit.h"
+#include "deaf_listener.h"
 #include "fake_store.h"
 #include "moment.h"
 #include "patience.h"
@@ -19,26 +20,12 @@ struct group {
     struct ticket tickets[TICKETS_MAX];
 };
 
-static void on_kept(void *owner, struct ticket **tickets, size_t count)
-{
-}
-
-static void on_failed(void *owner, struct ticket **tickets, size_t count, const struct fault *fault)
-{
-}
-
-static void on_recovered(void *owner, uint64_t refused)
-{
-}
-
 static void start(struct group *group, int64_t delay_ms, size_t queue_max)
 {
-    static const struct commit_listener listener = {
-        .kept = on_kept, .failed = on_failed, .recovered = on_recovered};
     const struct commit_bounds bounds = {.queue_max = queue_max, .delay_ms = delay_ms};
     struct fault fault = FAULT_NONE;
     assert_int_equal(commit_start(&group->commit, fake_store_as_store(group->fake), NULL, &bounds,
-                                  &listener, group->metrics, &fault),
+                                  &deaf_listener, group->metrics, &fault),
                      0);
 }
 

@@ -4,6 +4,7 @@
 #include "site.h"
 
 #include "books.h"
+#include "deaf_listener.h"
 #include "moment.h"
 
 #include <jansson.h>
@@ -22,22 +23,6 @@ struct place {
     const char *body;
     size_t body_length;
 };
-
-static void ignore(void *owner, struct ticket **tickets, size_t count)
-{
-}
-
-static void ignore_failed(void *owner, struct ticket **tickets, size_t count,
-                          const struct fault *fault)
-{
-}
-
-static void ignore_recovered(void *owner, uint64_t refused)
-{
-}
-
-static const struct commit_listener listener = {
-    .kept = ignore, .failed = ignore_failed, .recovered = ignore_recovered};
 
 static int setup(void **state)
 {
@@ -65,7 +50,7 @@ static void start(struct place *place, const char *open_fault)
         fault_set(&open, "%s", open_fault);
     const struct commit_bounds bounds = {.queue_max = 10};
     assert_int_equal(commit_start(&place->site.commit, place->books->store, open.set ? &open : NULL,
-                                  &bounds, &listener, place->metrics, &fault),
+                                  &bounds, &deaf_listener, place->metrics, &fault),
                      0);
 }
 

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "books.h"
+#include "deaf_listener.h"
 #include "moment.h"
 #include "store_query.h"
 #include "upkeep.h"
@@ -58,25 +59,10 @@ struct desk {
     int devices; /* so far */
 };
 
-static void tell_nobody(void *owner, struct ticket **tickets, size_t count)
-{
-}
-
-static void tell_nobody_why(void *owner, struct ticket **tickets, size_t count,
-                            const struct fault *fault)
-{
-}
-
-static void tell_nobody_again(void *owner, uint64_t refused)
-{
-}
-
 /* Lets BOOKS's store have a thread that copies its log. The commit is there to be asked for its
  * fault alone: the test writes. */
 static void man(struct desk *desk, const struct fault *open_fault)
 {
-    static const struct commit_listener listener = {
-        .kept = tell_nobody, .failed = tell_nobody_why, .recovered = tell_nobody_again};
     struct fault fault = FAULT_NONE;
     backlog_init(&desk->backlog);
     desk->books.config.backlog = &desk->backlog;
@@ -85,8 +71,8 @@ static void man(struct desk *desk, const struct fault *open_fault)
     desk->log_path = strdup(support_path(desk->books.folder, "log"));
     assert_int_equal(log_start(&desk->log, desk->log_path, desk->metrics, &fault), 0);
     const struct commit_bounds bounds = {.queue_max = 10};
-    assert_int_equal(commit_start(&desk->commit, desk->books.store, open_fault, &bounds, &listener,
-                                  desk->metrics, &fault),
+    assert_int_equal(commit_start(&desk->commit, desk->books.store, open_fault, &bounds,
+                                  &deaf_listener, desk->metrics, &fault),
                      0);
     assert_int_equal(upkeep_start(&desk->upkeep, desk->books.folder, desk->commit, &desk->backlog,
                                   desk->log, desk->metrics, &fault),

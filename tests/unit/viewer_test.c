@@ -4,6 +4,7 @@
 #include "viewer.h"
 
 #include "books.h"
+#include "deaf_listener.h"
 #include "fastcgi.h"
 #include "moment.h"
 #include "monitor.h"
@@ -57,19 +58,6 @@ static void see_off(struct visit *visit, bool sent)
     monitor_leave(&monitor);
 }
 
-static void ignore(void *owner, struct ticket **tickets, size_t count)
-{
-}
-
-static void ignore_failed(void *owner, struct ticket **tickets, size_t count,
-                          const struct fault *fault)
-{
-}
-
-static void ignore_recovered(void *owner, uint64_t refused)
-{
-}
-
 static int begin(void **state)
 {
     struct fault fault = FAULT_NONE;
@@ -100,8 +88,6 @@ static int setup(void **state)
 {
     struct hall *hall = calloc(1, sizeof *hall);
     struct fault fault = FAULT_NONE;
-    static const struct commit_listener listener = {
-        .kept = ignore, .failed = ignore_failed, .recovered = ignore_recovered};
     static const struct commit_bounds bounds = {.queue_max = 10};
     void *books;
     assert_non_null(hall);
@@ -111,7 +97,7 @@ static int setup(void **state)
     hall->metrics = metrics_new();
     hall->options.state = hall->books->folder;
     assert_int_equal(request_file_open(&hall->file, &fault), 0);
-    assert_int_equal(commit_start(&hall->commit, hall->books->store, NULL, &bounds, &listener,
+    assert_int_equal(commit_start(&hall->commit, hall->books->store, NULL, &bounds, &deaf_listener,
                                   hall->metrics, &fault),
                      0);
     assert_int_equal(
