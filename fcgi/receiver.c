@@ -339,6 +339,7 @@ int push_message_receiver_run(const struct push_message_receiver *application, i
     fill_standard_descriptors();
     umask(0027);
     content_init();
+    store_library_init();
     struct options options;
     struct fault fault = FAULT_NONE;
     bool listening = is_listening(STDIN_FILENO), cgi = !listening && cgi_is_asked();

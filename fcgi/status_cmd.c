@@ -244,6 +244,7 @@ int main(int argc, char **argv)
     (void)argc;
     umask(0027);
     content_init();
+    store_library_init();
     fill_descriptors();
     struct line line = {.words_length = 0};
     struct status_call call = {.words_length = 0};

@@ -7,7 +7,6 @@
 #ifndef STORE_H
 #define STORE_H
 
-#include "backlog.h"
 #include "fault.h"
 #include "record.h"
 
@@ -32,6 +31,8 @@
 #define STORE_SNAPSHOT_TEXT_MAX 256 /* bytes of an id or error code; longer ones are cut */
 #define STORE_SNAPSHOT_BODY_MAX ((size_t)16 << 10) /* a longer body is left out */
 
+struct backlog;
+
 struct store_config {
     const char *folder;        /* the state folder, lent for the store's lifetime */
     uint64_t quarantine_max;   /* bodies held */
@@ -42,6 +43,10 @@ struct store_config {
 };
 
 struct store;
+
+/* Sets up the engine for the whole process, once, while there are no other threads. Without it all
+ * works, and slower. */
+void store_library_init(void);
 
 /* Gives a store that is not open yet. Free with store_free. */
 int store_new(struct store **store, const struct store_config *config, struct fault *fault);

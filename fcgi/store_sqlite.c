@@ -68,6 +68,13 @@ bool store_same_file(const struct store_identity *a, const struct store_identity
     return a->device == b->device && a->inode == b->inode;
 }
 
+void store_library_init(void)
+{
+    /* SQLite counts every piece of memory under a lock unless it is told not to; that it cannot be
+     * told any more when somebody uses it already is no harm. */
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static char *join(const char *folder, const char *name)
 {
     size_t size = strlen(folder) + 1 + strlen(name) + 1;

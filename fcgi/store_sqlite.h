@@ -2,6 +2,7 @@
 #ifndef STORE_SQLITE_H
 #define STORE_SQLITE_H
 
+#include "backlog.h"
 #include "content.h"
 #include "store.h"
 #include "store_query.h"

@@ -186,9 +186,6 @@ static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
 
 const char *store_vfs(void)
 {
-    /* SQLite counts every piece of memory under a lock unless it is told not to; that it cannot be
-     * told any more when somebody uses it already is no harm. */
-    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     /* there is none before SQLite is initialized */
     if (sqlite3_initialize() != SQLITE_OK)
         return NULL;

@@ -344,6 +344,7 @@ int main(int argc, char **argv)
     }
     json_object_seed(SEED);
     content_init();
+    store_library_init();
     if (sodium_init() < 0)
         fault_set(&fault, "libsodium cannot start");
     else
