@@ -215,11 +215,8 @@ static int open_database(struct store *store, struct fault *fault)
     else if (errno != EEXIST)
         return fault_set_errno(fault, errno, "cannot make %s", store->path);
     FAULT_POINT(store_made);
-    const char *vfs = store_vfs();
-    if (vfs == NULL)
-        return fault_set(fault, "SQLite cannot start");
     if (sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                        vfs) != SQLITE_OK)
+                        NULL) != SQLITE_OK)
         return store_fault(store->db, fault, "cannot open the store");
     sqlite3_extended_result_codes(store->db, 1);
     sqlite3_busy_timeout(store->db, STORE_WAIT_MS);

@@ -329,8 +329,4 @@ int store_run(struct store *store, sqlite3_stmt *statement, const char *what, st
 int store_identify(const char *path, struct store_identity *identity);
 bool store_same_file(const struct store_identity *a, const struct store_identity *b);
 
-/* store_vfs.c: the name of the VFS through which the writer opens its file; NULL when SQLite cannot
- * start. Its connection must sync every transaction. Thread-safe. */
-const char *store_vfs(void);
-
 #endif
