@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Pause before a failing file is tried again. */
+/* How often the thread looks where its lines go, and tries again what failed. */
 #define RETRY_MS 1000
 
 /* A buffer that a stall made larger than this is given back when it is empty again. */
@@ -23,10 +23,17 @@
 struct log {
     const char *path; /* NULL: stdout */
     struct metrics *metrics;
-    int fd;
-    bool nowhere; /* stdout is /dev/null */
     pthread_t thread;
+    bool nameless;   /* stdout was a file without a name from the start: somebody holds it open */
+    bool nowhere;    /* the log is /dev/null */
+    bool deleted;    /* its file has no name any more */
+    int open_error;  /* why the thread could not open PATH again; 0: it is open */
+    int write_error; /* why its last write failed; 0: it did not */
+    struct fault lost_by;   /* the fault that the lines not yet reported were lost by */
     struct monitor monitor; /* guards what follows */
+    int fd;                 /* the thread alone changes it */
+    struct fault fault;     /* see log_warning */
+    bool lost;              /* what is written now reaches nobody */
     struct text waiting;    /* appended by log_lines, taken whole by the thread */
     uint64_t dropped;       /* lines lost and not yet reported */
     bool reopen;
@@ -35,9 +42,38 @@ struct log {
     bool finished; /* the thread has ended */
 };
 
+/* Without O_NONBLOCK, a pipe that nobody reads would be waited for. */
 static int open_path(const char *path)
 {
-    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
+}
+
+static int cannot_open(struct fault *fault, const char *path, int error)
+{
+    if (error == ENXIO)
+        return fault_set(fault, "log: cannot open %s: a pipe that nobody reads, or a socket", path);
+    return fault_set_errno(fault, error, "log: cannot open %s", path);
+}
+
+/* What spawn-fcgi without -n makes of stdout, for one. */
+static bool is_dev_null(int fd)
+{
+    struct stat here, null;
+    return fstat(fd, &here) == 0 && stat("/dev/null", &null) == 0 && S_ISCHR(here.st_mode) &&
+           here.st_rdev == null.st_rdev;
+}
+
+static bool is_deleted(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 0;
+}
+
+/* Whether FD is a pipe, a socket or a terminal with nobody at its other end. */
+static bool is_hung_up(int fd)
+{
+    struct pollfd pollfd = {.fd = fd};
+    return poll(&pollfd, 1, 0) > 0;
 }
 
 /* Writes all of BYTES; waits while the reader is slow, until the log is abandoned. Returns how many
@@ -54,9 +90,11 @@ static size_t write_all(struct log *log, const char *bytes, size_t length)
             struct pollfd pollfd = {.fd = log->fd, .events = POLLOUT};
             poll(&pollfd, 1, RETRY_MS);
         } else if (written < 0 && errno != EINTR) {
-            break;
+            log->write_error = errno;
+            return done;
         }
     }
+    log->write_error = 0;
     return done;
 }
 
@@ -71,13 +109,54 @@ static size_t count_lines(const char *bytes, size_t length)
     return lines;
 }
 
-static void reopen_path(struct log *log)
+/* Opens PATH again if that is ASKED, or failed before, or the file was deleted. If it cannot be
+ * opened, the file of before takes the lines for as long as it has a name. */
+static void care_for_path(struct log *log, bool asked)
 {
+    bool failed = log->open_error != 0;
+    struct fault fault = FAULT_NONE;
+    log->deleted = !log->nameless && is_deleted(log->fd);
+    if (log->path == NULL || !(asked || log->deleted || failed))
+        return;
     int fd = open_path(log->path);
-    if (fd < 0)
-        return; /* the old file takes the lines until the path can be opened */
-    close(log->fd);
-    log->fd = fd;
+    log->open_error = fd < 0 ? errno : 0;
+    if (fd < 0 && !log->deleted && !failed) {
+        cannot_open(&fault, log->path, log->open_error);
+        fault_add(&fault, "lines go to the file that was open before");
+    } else if (fd >= 0) {
+        if (log->deleted && !failed)
+            fault_set(&fault, "log: %s was deleted while open: made again", log->path);
+        monitor_enter(&log->monitor);
+        close(log->fd);
+        log->fd = fd;
+        monitor_leave(&log->monitor);
+        log->deleted = false;
+        log->nowhere = is_dev_null(fd);
+    }
+    if (fault.set)
+        log_event(log, "fault", "fault", fault.text);
+}
+
+/* Finds what log_warning says. Called and returns with the lock held. */
+static void judge(struct log *log)
+{
+    struct fault fault = FAULT_NONE;
+    const char *name = log->path != NULL ? log->path : "stdout";
+    bool hung_up = is_hung_up(log->fd);
+    log->lost = log->nowhere || log->deleted || log->write_error != 0 || hung_up;
+    if (log->open_error != 0)
+        cannot_open(&fault, name, log->open_error);
+    else if (log->nowhere)
+        fault_set(&fault, "%s is /dev/null: the log's lines go nowhere%s", name,
+                  log->path == NULL ? " without --log FILE" : "");
+    else if (log->write_error != 0)
+        fault_set_errno(&fault, log->write_error, "log: cannot write to %s", name);
+    else if (hung_up)
+        fault_set(&fault, "log: nobody reads %s", name);
+    else if (log->deleted)
+        fault_set(&fault, "log: the file that is stdout was deleted");
+    log->fault = fault;
+    metrics_set_gauge(log->metrics, METRIC_GAUGE_log_fault, fault.set);
 }
 
 /* What the thread takes in one turn. */
@@ -87,11 +166,14 @@ struct turn {
     bool reopen;
 };
 
-/* Takes what waits; false when the log is to end. Called and returns with the lock held. */
+/* Takes what waits, or nothing after RETRY_MS; false when the log is to end. Called and returns
+ * with the lock held. */
 static bool take(struct log *log, struct turn *turn)
 {
-    while (log->waiting.length == 0 && log->dropped == 0 && !log->reopen && !log->stop)
-        monitor_wait(&log->monitor);
+    int64_t until_ms = moment_monotonic_ms() + RETRY_MS;
+    while (log->waiting.length == 0 && log->dropped == 0 && !log->reopen && !log->stop &&
+           monitor_wait_until(&log->monitor, until_ms))
+        continue;
     if (log->abandon || (log->stop && log->waiting.length == 0 && log->dropped == 0))
         return false;
     struct text emptied = turn->batch;
@@ -113,11 +195,17 @@ static bool report(struct log *log, uint64_t dropped, bool *torn)
     struct text line = {0};
     log_begin(&line, "linesDropped");
     text_addf(&line, ",\"lines\":%llu", (unsigned long long)dropped);
+    if (log->lost_by.set) {
+        text_add_string(&line, ",\"reason\":");
+        text_add_json_string(&line, log->lost_by.text, strlen(log->lost_by.text));
+    }
     log_end(&line);
     size_t done = line.failed ? 0 : write_all(log, line.bytes, line.length);
     bool whole = !line.failed && done == line.length;
     *torn = *torn || (done > 0 && !whole);
     text_release(&line);
+    if (whole)
+        log->lost_by.set = false;
     return whole;
 }
 
@@ -125,9 +213,9 @@ static bool report(struct log *log, uint64_t dropped, bool *torn)
 static uint64_t write_turn(struct log *log, const struct turn *turn, bool *torn)
 {
     const struct text *batch = &turn->batch;
-    if (*torn && write_all(log, "\n", 1) == 1)
+    if (*torn && !log->deleted && write_all(log, "\n", 1) == 1)
         *torn = false;
-    size_t done = *torn ? 0 : write_all(log, batch->bytes, batch->length);
+    size_t done = *torn || log->deleted ? 0 : write_all(log, batch->bytes, batch->length);
     if (batch->length > 0)
         metrics_add(log->metrics, METRIC_log_lines, count_lines(batch->bytes, done));
     if (done < batch->length) {
@@ -136,7 +224,7 @@ static uint64_t write_turn(struct log *log, const struct turn *turn, bool *torn)
         metrics_add(log->metrics, METRIC_log_lines_dropped, lost);
         return lost + turn->dropped;
     }
-    if (turn->dropped > 0 && !report(log, turn->dropped, torn))
+    if (turn->dropped > 0 && (log->deleted || !report(log, turn->dropped, torn)))
         return turn->dropped;
     return 0;
 }
@@ -157,10 +245,12 @@ static void *write_lines(void *argument)
     monitor_enter(&log->monitor);
     while (take(log, &turn)) {
         monitor_leave(&log->monitor);
-        if (turn.reopen && log->path != NULL)
-            reopen_path(log);
+        care_for_path(log, turn.reopen);
         uint64_t lost = write_turn(log, &turn, &torn);
         monitor_enter(&log->monitor);
+        judge(log);
+        if (lost > 0 && log->fault.set)
+            log->lost_by = log->fault;
         if (lost > 0 && log->stop)
             break; /* nowhere left to report it */
         log->dropped += lost;
@@ -177,14 +267,6 @@ static void *write_lines(void *argument)
     return NULL;
 }
 
-/* What spawn-fcgi without -n makes of stdout, for one. */
-static bool is_dev_null(int fd)
-{
-    struct stat here, null;
-    return fstat(fd, &here) == 0 && stat("/dev/null", &null) == 0 && S_ISCHR(here.st_mode) &&
-           here.st_rdev == null.st_rdev;
-}
-
 int log_start(struct log **gives, const char *path, struct metrics *metrics, struct fault *fault)
 {
     struct log *log = calloc(1, sizeof *log);
@@ -194,11 +276,13 @@ int log_start(struct log **gives, const char *path, struct metrics *metrics, str
     log->metrics = metrics;
     log->fd = path == NULL ? STDOUT_FILENO : open_path(path);
     if (log->fd < 0) {
-        fault_set_errno(fault, errno, "log: cannot open %s", path);
+        cannot_open(fault, path, errno);
         goto no_file;
     }
-    log->nowhere = path == NULL && is_dev_null(log->fd);
+    log->nowhere = is_dev_null(log->fd);
+    log->nameless = path == NULL && is_deleted(log->fd);
     monitor_init(&log->monitor);
+    judge(log);
     int error = pthread_create(&log->thread, NULL, write_lines, log);
     if (error != 0) {
         fault_set_errno(fault, error, "log: cannot start a thread");
@@ -250,10 +334,22 @@ void log_reopen(struct log *log)
     monitor_leave(&log->monitor);
 }
 
-const char *log_warning(const struct log *log)
+void log_warning(struct log *log, struct fault *warning)
 {
-    return log->nowhere ? "stdout is /dev/null: the log's lines go nowhere without --log FILE"
-                        : NULL;
+    monitor_enter(&log->monitor);
+    *warning = log->fault;
+    monitor_leave(&log->monitor);
+}
+
+bool log_reaches(struct log *log)
+{
+    if (log == NULL)
+        return false;
+    monitor_enter(&log->monitor);
+    bool reaches = !log->lost && log->waiting.length <= LOG_WAITING_MAX / 2 &&
+                   !is_hung_up(log->fd) && (log->nameless || !is_deleted(log->fd));
+    monitor_leave(&log->monitor);
+    return reaches;
 }
 
 void log_lines(struct log *log, const struct text *text, size_t lines)

@@ -94,6 +94,12 @@ void metrics_count_answer(struct metrics *metrics, int status)
         atomic_fetch_add_explicit(refused, 1, memory_order_relaxed);
 }
 
+void metrics_set_gauge(struct metrics *metrics, enum metric_gauge gauge, uint64_t value)
+{
+    if (metrics != NULL)
+        atomic_store_explicit(&metrics->gauges[gauge], value, memory_order_relaxed);
+}
+
 uint64_t metrics_read_gauge(const struct metrics *metrics, enum metric_gauge gauge)
 {
     if (metrics == NULL)

@@ -28,12 +28,14 @@
     X(batches, 0, "transactions committed")                                                     \
     X(store_faults, 0, "transactions or probes that failed")                                    \
     X(log_lines, 0, "log lines written")                                                        \
-    X(log_lines_dropped, 0, "log lines dropped because their reader stalled or went away")
+    X(log_lines_dropped, 0,                                                                     \
+      "log lines lost: their reader stalled or went away, or no file took them")
 
 /* X(name, help): what goes up and down. */
 #define METRICS_GAUGES(X)                                                                        \
     X(refused_in_a_row, "answers on callback paths that were not 200, since the last that was: " \
-                        "the platform acts at ten")
+                        "the platform acts at ten")                                              \
+    X(log_fault, "1: log lines reach nobody, or not the file that --log names")
 
 /* X(name, unit, scale, bounds, help): distributions. Values are whole numbers, SCALE of them to one
  * UNIT; BOUNDS are the upper ends of the buckets, and above the last there is one more. */
@@ -84,6 +86,8 @@ uint64_t metrics_read(const struct metrics *metrics, enum metric metric);
  * leaves alone because that is no callback path. */
 void metrics_count_answer(struct metrics *metrics, int status);
 
+/* A gauge, set to VALUE and read. */
+void metrics_set_gauge(struct metrics *metrics, enum metric_gauge gauge, uint64_t value);
 uint64_t metrics_read_gauge(const struct metrics *metrics, enum metric_gauge gauge);
 
 /* Counts VALUE in a histogram. */

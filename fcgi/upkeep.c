@@ -6,6 +6,7 @@
 #include "moment.h"
 #include "status.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -24,6 +25,7 @@ struct seen {
     int64_t version;
     uint64_t lines_dropped;
     char fault[FAULT_TEXT_MAX];
+    char log_warning[FAULT_TEXT_MAX];
 };
 
 struct upkeep {
@@ -47,10 +49,12 @@ static int write_status(struct upkeep *upkeep, const struct fault *store_fault, 
 {
     if (store_read_snapshot(upkeep->reader, &upkeep->snapshot, fault) != 0)
         return -1;
+    struct fault warning;
+    log_warning(upkeep->log, &warning);
     const struct status_process process = {
         .time_ms = moment_now_ms(),
         .store_fault = store_fault->set ? store_fault->text : NULL,
-        .log_warning = log_warning(upkeep->log),
+        .log_warning = warning.set ? warning.text : NULL,
         .metrics = upkeep->metrics,
     };
     text_clear(&upkeep->text);
@@ -73,9 +77,12 @@ static void look(struct upkeep *upkeep, struct seen *seen, struct fault *store_f
     commit_get_fault(upkeep->commit, store_fault);
     store_read_version(upkeep->reader, &seen->version, fault);
     seen->lines_dropped = metrics_read(upkeep->metrics, METRIC_log_lines_dropped);
-    memset(seen->fault, 0, sizeof seen->fault);
+    struct fault warning;
+    log_warning(upkeep->log, &warning);
     if (store_fault->set)
-        memcpy(seen->fault, store_fault->text, sizeof seen->fault);
+        snprintf(seen->fault, sizeof seen->fault, "%s", store_fault->text);
+    if (warning.set)
+        snprintf(seen->log_warning, sizeof seen->log_warning, "%s", warning.text);
 }
 
 /* Copies the log. Returns how many pages came meanwhile; -1 where it cannot be copied now. */

@@ -289,6 +289,29 @@ start_with_stdout() {
     equal "stdout" "$(cat "$T/log")" ''
 }
 
+@test "a log that cannot be opened again is told, tried again, and what it loses is counted" {
+    # Renamed, its path made a folder, SIGHUP: line, warning and metric say so; once the renamed file is deleted lines are lost and counted; the path is good again: lines flow, without another SIGHUP.
+    receiver_start --log "$T/own.log"
+    keep_some before 1
+    mv "$T/own.log" "$T/old.log"
+    mkdir "$T/own.log"
+    kill -s HUP "$(receiver_pid)"
+    LOG=$T/old.log
+    wait_for_log '.event == "fault" and (.fault | test("own.log: Is a directory"))'
+    wait_for_status '(.log.warning | test("own.log: Is a directory")) and .process.log_fault == 1'
+    send deviceId=old
+    wait_for_log '.body.deviceId == "old"'
+    rm "$T/old.log"
+    send deviceId=lost
+    wait_for_status '.log.linesDropped == 1'
+    rmdir "$T/own.log"
+    LOG=$T/own.log
+    wait_for_status '.log.warning == null and .process.log_fault == 0'
+    send deviceId=after
+    wait_for_log '.body.deviceId == "after"'
+    equal told "$(log_lines '.event == "linesDropped"' | jq .lines)" 1
+}
+
 @test "SIGHUP with the log on stdout changes nothing" {
     # Without --log a SIGHUP neither ends the receiver nor loses a line.
     receiver_start

@@ -210,51 +210,210 @@ static void a_log_that_was_moved_away_is_opened_anew_on_demand(void **state)
     free(after);
 }
 
-static void lines_go_on_into_the_old_file_where_the_new_cannot_be_opened(void **state)
+static bool warns(void *writer)
 {
-    struct writer *writer = *state;
-    const char *old = support_path(writer->folder, "log.1");
+    struct fault warning;
+    log_warning(((struct writer *)writer)->log, &warning);
+    return warning.set;
+}
+
+static bool warns_no_more(void *writer)
+{
+    return !warns(writer);
+}
+
+static void assert_warning(const struct writer *writer, const char *part)
+{
+    struct fault warning;
+    log_warning(writer->log, &warning);
+    support_assert_fault(&warning, part);
+    assert_int_equal(metrics_read_gauge(writer->metrics, METRIC_GAUGE_log_fault), 1);
+}
+
+static void assert_no_warning(const struct writer *writer)
+{
+    struct fault warning;
+    log_warning(writer->log, &warning);
+    assert_false(warning.set);
+    assert_int_equal(metrics_read_gauge(writer->metrics, METRIC_GAUGE_log_fault), 0);
+}
+
+static void assert_file_has(const char *path, const char *part)
+{
+    char *text = support_read_file(path);
+    support_assert_has(text, part);
+    free(text);
+}
+
+static bool has_written_two(void *writer)
+{
+    return written(writer) == 2;
+}
+
+/* Starts a log, moves its file away to OLD, makes its path a folder, and asks for it to be opened
+ * again. */
+static void lose_path(struct writer *writer, const char *old)
+{
     start(writer);
+    assert_no_warning(writer);
     assert_int_equal(rename(writer->path, old), 0);
     assert_int_equal(mkdir(writer->path, 0700), 0);
     log_reopen(writer->log);
+    assert_true(support_wait_until(warns, writer));
+    assert_warning(writer, writer->path);
+    assert_warning(writer, strerror(EISDIR));
+}
+
+static void a_path_that_cannot_be_opened_again_is_told_and_tried_until_it_can(void **state)
+{
+    struct writer *writer = *state;
+    const char *old = support_path(writer->folder, "log.1");
+    lose_path(writer, old);
     write_number(writer->log, 1, 2);
+    assert_true(log_reaches(writer->log));
+    assert_true(support_wait_until(has_written_two, writer)); /* and the line that told of it */
+    assert_int_equal(rmdir(writer->path), 0);
+    assert_true(support_wait_until(warns_no_more, writer));
+    write_number(writer->log, 2, 2);
     stop(writer);
-    char *log = support_read_file(old);
-    assert_string_equal(log, "1\n");
+    assert_int_equal(dropped(writer), 0);
+    assert_file_has(old, "1\n");
+    assert_file_has(old,
+                    "\"event\":\"fault\",\"fault\":\"lines go to the file that was open before");
+    char *log = support_read_file(writer->path);
+    assert_string_equal(log, "2\n");
     free(log);
 }
 
-/* Whether a log on PATH (NULL: stdout, which is then STDOUT) warns. In a process of its own, since
- * it takes the place of stdout. */
-static bool warns(const char *path, const char *stdout_path)
+static bool has_dropped_three(void *writer)
+{
+    return dropped(writer) == 3;
+}
+
+static void lines_into_a_deleted_file_are_counted_as_lost(void **state)
+{
+    struct writer *writer = *state;
+    const char *old = support_path(writer->folder, "log.1");
+    lose_path(writer, old);
+    assert_int_equal(unlink(old), 0);
+    assert_false(log_reaches(writer->log));
+    for (int i = 0; i < 3; i++)
+        write_number(writer->log, i, 2);
+    assert_true(support_wait_until(has_dropped_three, writer));
+    assert_true(written(writer) <= 1); /* the line that told of the path */
+    assert_false(log_reaches(writer->log));
+    assert_int_equal(rmdir(writer->path), 0);
+    assert_true(support_wait_until(warns_no_more, writer));
+    assert_true(log_reaches(writer->log));
+    write_number(writer->log, 7, 2);
+    stop(writer);
+    assert_file_has(writer->path,
+                    "\"event\":\"linesDropped\",\"lines\":3,\"reason\":\"log: cannot open");
+    assert_file_has(writer->path, "7\n");
+    assert_int_equal(dropped(writer), 3);
+}
+
+static void a_file_that_is_deleted_is_made_again(void **state)
+{
+    struct writer *writer = *state;
+    start(writer);
+    write_number(writer->log, 1, 2);
+    assert_true(support_wait_until(has_written, writer));
+    assert_int_equal(unlink(writer->path), 0);
+    assert_false(log_reaches(writer->log));
+    assert_true(support_wait_until(path_has_come, writer->path)); /* though nobody writes */
+    write_number(writer->log, 2, 2);
+    stop(writer);
+    assert_file_has(writer->path, "2\n");
+    assert_file_has(writer->path, "was deleted while open");
+    assert_int_equal(dropped(writer), 0);
+}
+
+static void a_full_disk_is_told_with_the_lines_it_cost(void **state)
+{
+    struct writer *writer = *state;
+    assert_int_equal(symlink("/dev/full", writer->path), 0);
+    start(writer);
+    assert_true(log_reaches(writer->log)); /* for all that anybody knows */
+    write_number(writer->log, 1, 2);
+    assert_true(support_wait_until(warns, writer));
+    assert_warning(writer, strerror(ENOSPC));
+    assert_false(log_reaches(writer->log));
+    assert_int_equal(unlink(writer->path), 0);
+    log_reopen(writer->log);
+    assert_true(support_wait_until(warns_no_more, writer));
+    stop(writer);
+    assert_int_equal(dropped(writer), 1);
+    assert_file_has(writer->path, strerror(ENOSPC));
+}
+
+static void a_pipe_that_nobody_reads_is_not_waited_for(void **state)
+{
+    struct writer *writer = *state;
+    struct fault fault = FAULT_NONE;
+    const char *old = support_path(writer->folder, "log.1");
+    assert_int_equal(mkfifo(writer->path, 0600), 0);
+    assert_int_equal(log_start(&writer->log, writer->path, NULL, &fault), -1);
+    support_assert_fault(&fault, "a pipe that nobody reads");
+    assert_int_equal(unlink(writer->path), 0);
+    start(writer);
+    assert_int_equal(rename(writer->path, old), 0);
+    int reader = make_pipe(writer);
+    close(reader);
+    log_reopen(writer->log);
+    assert_true(support_wait_until(warns, writer));
+    assert_warning(writer, "a pipe that nobody reads");
+    reader = open(writer->path, O_RDONLY | O_NONBLOCK);
+    assert_true(support_wait_until(warns_no_more, writer));
+    close(reader);
+    assert_false(log_reaches(writer->log));
+    assert_true(support_wait_until(warns, writer)); /* though nobody writes */
+    assert_warning(writer, "nobody reads");
+    stop(writer);
+}
+
+/* What a log says of where its lines go. */
+enum { QUIET, WARNS, FAILED };
+
+/* A log on PATH (NULL: stdout, which is then STDOUT) that is DELETED while open. In a process of
+ * its own, since it takes the place of stdout. */
+static int says(const char *path, const char *stdout_path, bool deleted)
 {
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
         alarm(60);
-        struct log *log = NULL;
+        struct writer writer = {.log = NULL};
         int fd = open(stdout_path, O_WRONLY);
-        if (dup2(fd, STDOUT_FILENO) != STDOUT_FILENO || log_start(&log, path, NULL, NULL) != 0)
-            _exit(2);
-        int code = log_warning(log) != NULL;
-        log_stop(log);
+        if (dup2(fd, STDOUT_FILENO) != STDOUT_FILENO ||
+            log_start(&writer.log, path, NULL, NULL) != 0)
+            _exit(FAILED);
+        if (deleted && (unlink(stdout_path) != 0 || !support_wait_until(warns, &writer)))
+            _exit(FAILED);
+        int code = warns(&writer) ? WARNS : QUIET;
+        if (log_reaches(writer.log) != (code == QUIET))
+            code = FAILED;
+        log_stop(writer.log);
         _exit(code);
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
-    return WEXITSTATUS(status) == 1;
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
 }
 
-static void a_log_to_dev_null_is_warned_of(void **state)
+static void a_log_that_reaches_nobody_is_warned_of(void **state)
 {
     char *folder = support_folder();
-    support_write_file(support_path(folder, "stdout"), "");
-    assert_true(warns(NULL, "/dev/null"));
-    assert_false(warns(NULL, support_path(folder, "stdout")));
-    assert_false(warns(NULL, "/dev/zero"));
-    assert_false(warns(support_path(folder, "log"), "/dev/null"));
+    const char *out = support_path(folder, "stdout"), *log = support_path(folder, "log");
+    support_write_file(out, "");
+    assert_int_equal(says(NULL, "/dev/null", false), WARNS);
+    assert_int_equal(says(NULL, out, false), QUIET);
+    assert_int_equal(says(NULL, "/dev/zero", false), QUIET);
+    assert_int_equal(says(log, "/dev/null", false), QUIET);
+    assert_int_equal(says("/dev/null", out, false), WARNS);
+    assert_int_equal(says(NULL, out, true), WARNS);
+    assert_false(log_reaches(NULL));
     support_folder_free(folder);
 }
 
@@ -560,7 +719,8 @@ static void a_line_that_was_torn_is_ended_before_the_next(void **state)
     stop(writer);
     char *log = support_read_file(writer->path);
     assert_memory_equal(log, "000000001\n00000\n000000003\n", 26);
-    support_assert_has(log + 26, "\"event\":\"linesDropped\",\"lines\":1}\n");
+    support_assert_has(log + 26, "\"event\":\"linesDropped\",\"lines\":1,\"reason\":\"");
+    support_assert_has(log + 26, strerror(EFBIG));
     assert_int_equal(dropped(writer), 1);
     assert_int_equal(written(writer), 2);
     free(log);
@@ -609,8 +769,12 @@ int main(void)
         cmocka_unit_test(no_log_takes_lines_too),
         FRESH(lines_without_memory_are_dropped_and_told),
         FRESH(a_log_that_was_moved_away_is_opened_anew_on_demand),
-        FRESH(lines_go_on_into_the_old_file_where_the_new_cannot_be_opened),
-        cmocka_unit_test(a_log_to_dev_null_is_warned_of),
+        FRESH(a_path_that_cannot_be_opened_again_is_told_and_tried_until_it_can),
+        FRESH(lines_into_a_deleted_file_are_counted_as_lost),
+        FRESH(a_file_that_is_deleted_is_made_again),
+        FRESH(a_full_disk_is_told_with_the_lines_it_cost),
+        FRESH(a_pipe_that_nobody_reads_is_not_waited_for),
+        cmocka_unit_test(a_log_that_reaches_nobody_is_warned_of),
         cmocka_unit_test(without_a_path_lines_go_to_stdout_which_stays_open),
         FRESH(a_stalled_reader_holds_nobody_up_and_is_told_what_it_missed),
         FRESH(lines_belong_together_or_are_dropped_together),
