@@ -101,6 +101,14 @@ nginx_listens_or_ended() {
     [[ -s $run/nginx.pid ]] || ! kill -0 "$nginx_pid" 2>/dev/null
 }
 
+# most_files LIMIT: how many open files a process may have, LIMIT at most.
+most_files() {
+    local most
+    most=$(ulimit -Hn)
+    if [[ $most == unlimited ]] || ((most > $1)); then most=$1; fi
+    echo "$most"
+}
+
 # The site for production, changed only in where things are.
 configure_nginx() {
     local listen6="/^ *listen +\[/d"
@@ -119,6 +127,8 @@ configure_nginx() {
         "$NGINX/upgrade-receiver.conf" >"$run/site.conf"
     {
         if [[ -n $service_user ]]; then echo "user $service_user;"; fi
+        # The room that the site file asks of nginx.conf, as far as this user may have it.
+        echo "worker_rlimit_nofile $(most_files 16384);"
         cat <<'MAIN'
 daemon off;
 error_log error.log;
@@ -126,7 +136,7 @@ pid nginx.pid;
 worker_processes auto;
 # How long a stop waits for requests under way.
 worker_shutdown_timeout 3s;
-events { worker_connections 1024; }
+events { worker_connections 8192; }
 http {
     access_log access.log;
     client_body_temp_path client;

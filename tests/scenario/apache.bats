@@ -29,9 +29,10 @@ kills_along() {
 }
 
 @test "mod_proxy_fcgi: each kind of request has its answer, also while the receiver is away" {
-    # By way of mod_proxy_fcgi notifications, repeats, chunks, half bodies and what is none are answered as by way of nginx; while there is no receiver and no socket, 503 with Retry-After, and 200 at once when there is.
+    # By way of mod_proxy_fcgi notifications, repeats, chunks, half bodies and what is none are answered as by way of nginx; while there is no receiver and no socket, 503 with Retry-After, and 200 at once when there is. A body that comes a byte at a time is cut off.
     receiver_start
     apache_start proxy-fcgi
+    background slow slow_post "$port" 'Accept: */*'
     answers_each_kind_of_request
     receiver_stop
     post "$T/each.json"
@@ -40,6 +41,7 @@ kills_along() {
     receiver_start
     post "$T/each.json"
     expect_answer 200 '.result == "repeated"'
+    wait_for "$PATIENCE" grep -qE '^HTTP/1.1 40[08]' "$T/slow.out"
     books_add_up
 }
 

@@ -40,6 +40,14 @@ answered() {
     if (($# > 1)); then equal "result" "$(jq -r .result <<<"$body")" "$2"; fi
 }
 
+# slow_post PORT HEADER: a POST over HTTPS whose body comes a byte each second; prints what is answered.
+slow_post() {
+    exec openssl s_client -quiet -connect "127.0.0.1:$1" < <(
+        printf 'POST %s HTTP/1.1\r\nHost: localhost\r\n%s\r\nContent-Length: 100\r\n\r\n' "$CALLBACK" "$2"
+        for _ in {1..99}; do printf x && sleep 1 || exit; done
+    )
+}
+
 # --- load ---------------------------------------------------------------------------------------
 
 # push OPTION...: the pusher, through nginx; its summary goes to $T/push.out.

@@ -306,7 +306,8 @@ make_certificate() {
 }
 
 # nginx_start: real nginx with the shipped site in front of $T/socket; $URL is where it listens.
-# NGINX_EXTRA holds further directives for its http block, NGINX_SITE names another site file.
+# NGINX_EXTRA holds further directives for its http block, NGINX_SITE names another site file,
+# NGINX_WORKERS (2) and NGINX_CONNECTIONS (1024, for each) are its size.
 nginx_start() {
     local attempt
     # One that still runs would be forgotten.
@@ -340,10 +341,10 @@ nginx_configure() {
         if ((EUID == 0)); then echo "user $(id -un) $(id -gn);"; fi
         cat <<MAIN
 daemon off;
-worker_processes 2;
+worker_processes ${NGINX_WORKERS:-2};
 pid $T/nginx/pid;
 error_log $T/nginx/error.log notice;
-events { worker_connections 1024; }
+events { worker_connections ${NGINX_CONNECTIONS:-1024}; }
 http {
     access_log $T/nginx/access.log;
     client_body_temp_path $T/nginx/client;

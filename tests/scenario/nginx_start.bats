@@ -611,7 +611,7 @@ killed_over() {
     expect_answer 200
     nginx_stop
 
-    choose limit_req_zone 'limit_req zone'
+    choose limit_req
     sed -i -e 's/rate=2000r/rate=1r/' -e 's/burst=1000/burst=1/' "$T/site"
     nginx_start
     post "$T/body"

@@ -2,8 +2,11 @@
 """Peers that misbehave over HTTPS, many at once, while good requests are answered.
 
 Usage: https_attacks.py PORT CERTIFICATE ATTACK --peers N [--goods N] [--within SECONDS] [--wait SECONDS]
+       https_attacks.py PORT CERTIFICATE ATTACK --peers N --stay [--source ADDRESS]
 
 Each peer makes its connection and sends what ATTACK says; those that dribble send a byte each 50 ms.
+With --stay they send one each second, and one whose connection is closed comes again after five, until
+SIGTERM; "here" is printed when each of them has come once.
 Meanwhile good notifications are posted, which must be answered 200 within SECONDS. Then each peer is
 read to its end: the statuses that came (0: none) are printed as a line of JSON, with the time that the
 slowest good request took. Fails where a status is not among those of the table below.
@@ -76,22 +79,23 @@ PLAIN = {
 
 
 class Peer:
-    def __init__(self, port, context, first):
+    def __init__(self, port, context, first, source="127.0.0.1"):
         self.status = 0
-        self.socket = socket.create_connection(("127.0.0.1", port), 20)
+        self.gone = False
+        self.socket = socket.create_connection(("127.0.0.1", port), 20, (source, 0))
         try:
             if context is not None:
                 self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
             self.socket.settimeout(0.5)
             self.socket.sendall(first)
         except (OSError, ssl.SSLError):
-            pass
+            self.gone = True
 
     def dribble(self, byte):
         try:
             self.socket.send(byte)
         except (OSError, ssl.SSLError):
-            pass
+            self.gone = True
 
     def read(self, wait):
         """The status of its answer, as far as one comes."""
@@ -117,6 +121,29 @@ def post_good(port, context, within):
     return took
 
 
+def stay(count, come):
+    """COUNT peers that send a byte each second, and come again after they were sent away."""
+    def one():
+        peer = come()
+        arrived.release()
+        while True:
+            time.sleep(1)
+            peer.dribble(b"x")
+            if peer.gone:
+                peer.socket.close()
+                time.sleep(5)
+                peer = come()
+
+    arrived = threading.Semaphore(0)
+    threading.stack_size(256 << 10)
+    for _ in range(count):
+        threading.Thread(target=one, daemon=True).start()
+    for _ in range(count):
+        arrived.acquire()
+    print("here", flush=True)
+    threading.Event().wait()
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__.split("Usage: ")[1])
     parser.add_argument("port", type=int)
@@ -125,14 +152,20 @@ def main():
     parser.add_argument("--peers", type=int, default=50)
     parser.add_argument("--goods", type=int, default=3)
     parser.add_argument("--within", type=float, default=2.0)
+    parser.add_argument("--stay", action="store_true")
+    parser.add_argument("--source", default="127.0.0.1", help="where the peers come from")
     parser.add_argument("--wait", type=float, default=0.3, help="for an answer, at the end")
     options = parser.parse_args()
     context = ssl.create_default_context(cafile=options.certificate)
     make, slow, expected = (ATTACKS | PLAIN)[options.attack]
     theirs = context if options.attack in ATTACKS else None
-    peers = [
-        Peer(options.port, theirs, make(fcgi_peer.notification("bad"))) for _ in range(options.peers)
-    ]
+
+    def come():
+        return Peer(options.port, theirs, make(fcgi_peer.notification("bad")), options.source)
+
+    if options.stay:
+        stay(options.peers, come)
+    peers = [come() for _ in range(options.peers)]
     ended = threading.Event()
 
     def dribble():
