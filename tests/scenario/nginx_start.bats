@@ -612,7 +612,7 @@ killed_over() {
     nginx_stop
 
     choose limit_req
-    sed -i -e 's/rate=2000r/rate=1r/' -e 's/burst=1000/burst=1/' "$T/site"
+    sed -i -e 's|rate=2000r/s|rate=1r/m|' -e 's/burst=1000/burst=1/' "$T/site"
     nginx_start
     post "$T/body"
     expect_answer 200
