@@ -1,7 +1,4 @@
-/* exposition: what Prometheus reads, as OpenMetrics 1.0 or as Prometheus' text format 0.0.4.
- *
- * The two differ little: OpenMetrics has units, leaves _total out of a counter's family name, and
- * ends in # EOF. */
+/* exposition: what Prometheus reads, in its text format 0.0.4. */
 #include "config.h"
 
 #include "exposition.h"
@@ -10,47 +7,34 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #define PREFIX "upgrade_receiver_"
-#define OPENMETRICS "application/openmetrics-text"
 
-enum kind { COUNTER, GAUGE, HISTOGRAM, INFO };
+enum kind { COUNTER, GAUGE, HISTOGRAM };
 
-static const char *const kind_words[] = {"counter", "gauge", "histogram", "info"};
+static const char *const kind_words[] = {"counter", "gauge", "histogram"};
 
-/* A family of samples; its name without prefix and suffixes. */
+/* A family of samples. A counter's name is without its _total. */
 struct family {
     enum kind kind;
     const char *name;
-    const char *unit; /* the name ends in it; NULL: none */
     const char *help;
 };
 
-struct writer {
-    struct text *out;
-    bool openmetrics;
-};
-
-/* --- the two forms ------------------------------------------------------------------------------
+/* --- the form -----------------------------------------------------------------------------------
  */
 
-/* What all samples of a family have behind its name. */
+/* What all samples of a family have after its name. */
 static const char *suffix_of(enum kind kind)
 {
-    return kind == COUNTER ? "_total" : kind == INFO ? "_info" : "";
+    return kind == COUNTER ? "_total" : "";
 }
 
-static void put_family(const struct writer *writer, const struct family *family)
+static void put_family(struct text *out, const struct family *family)
 {
-    const char *suffix = writer->openmetrics ? "" : suffix_of(family->kind);
-    const char *word = kind_words[family->kind];
-    if (family->kind == INFO && !writer->openmetrics)
-        word = "gauge";
-    text_addf(writer->out, "# HELP " PREFIX "%s%s %s\n# TYPE " PREFIX "%s%s %s\n", family->name,
-              suffix, family->help, family->name, suffix, word);
-    if (writer->openmetrics && family->unit != NULL)
-        text_addf(writer->out, "# UNIT " PREFIX "%s %s\n", family->name, family->unit);
+    const char *suffix = suffix_of(family->kind);
+    text_addf(out, "# HELP " PREFIX "%s%s %s\n# TYPE " PREFIX "%s%s %s\n", family->name, suffix,
+              family->help, family->name, suffix, kind_words[family->kind]);
 }
 
 /* A label's value: the three characters that mean something there are escaped, and what is no UTF-8
@@ -104,51 +88,50 @@ static void put_number(struct text *out, int64_t value, int64_t scale)
     text_add(out, "\n", 1);
 }
 
-static void put_scaled(const struct writer *writer, const struct family *family,
-                       const char *const *labels, int64_t value, int64_t scale)
+static void put_scaled(struct text *out, const struct family *family, const char *const *labels,
+                       int64_t value, int64_t scale)
 {
-    text_addf(writer->out, PREFIX "%s%s", family->name, suffix_of(family->kind));
-    put_labels(writer->out, labels);
-    put_number(writer->out, value, scale);
+    text_addf(out, PREFIX "%s%s", family->name, suffix_of(family->kind));
+    put_labels(out, labels);
+    put_number(out, value, scale);
 }
 
-static void put(const struct writer *writer, const struct family *family, const char *const *labels,
+static void put(struct text *out, const struct family *family, const char *const *labels,
                 int64_t value)
 {
-    put_scaled(writer, family, labels, value, 1);
+    put_scaled(out, family, labels, value, 1);
 }
 
 /* A family of one sample. */
-static void put_one(const struct writer *writer, const struct family *family, int64_t value,
-                    int64_t scale)
+static void put_one(struct text *out, const struct family *family, int64_t value, int64_t scale)
 {
-    put_family(writer, family);
-    put_scaled(writer, family, NULL, value, scale);
+    put_family(out, family);
+    put_scaled(out, family, NULL, value, scale);
 }
 
 /* --- what the process knows ---------------------------------------------------------------------
  */
 
-static void put_counters(const struct writer *writer, const struct metrics *metrics)
+static void put_counters(struct text *out, const struct metrics *metrics)
 {
-    const struct family answers = {COUNTER, "answers", NULL, "answers to the platform, by status"};
-    put_family(writer, &answers);
+    const struct family answers = {COUNTER, "answers", "answers to the platform, by status"};
+    put_family(out, &answers);
     for (int i = 0; i < METRIC_COUNT; i++) {
         enum metric metric = (enum metric)i;
         char code[16];
         snprintf(code, sizeof code, "%d", metrics_answer(metric));
         if (metrics_answer(metric) != 0)
-            put(writer, &answers, LABELS("code", code), (int64_t)metrics_read(metrics, metric));
+            put(out, &answers, LABELS("code", code), (int64_t)metrics_read(metrics, metric));
     }
     for (int i = 0; i < METRIC_COUNT; i++) {
         enum metric metric = (enum metric)i;
-        const struct family counter = {COUNTER, metrics_name(metric), NULL, metrics_help(metric)};
+        const struct family counter = {COUNTER, metrics_name(metric), metrics_help(metric)};
         if (metrics_answer(metric) == 0)
-            put_one(writer, &counter, (int64_t)metrics_read(metrics, metric), 1);
+            put_one(out, &counter, (int64_t)metrics_read(metrics, metric), 1);
     }
 }
 
-/* A bound as a canonical number, which has a point (OpenMetrics, "le"): 0.0005, 1.0. */
+/* A bound as a number with a point, the same in every exposition: 0.0005, 1.0. */
 static void format_bound(uint64_t bound, uint64_t scale, char text[32])
 {
     int length = snprintf(text, 32, "%llu.", (unsigned long long)(bound / scale));
@@ -159,65 +142,64 @@ static void format_bound(uint64_t bound, uint64_t scale, char text[32])
     text[length] = '\0';
 }
 
-static void put_histogram(const struct writer *writer, const struct metrics *metrics,
+static void put_histogram(struct text *out, const struct metrics *metrics,
                           enum metric_histogram histogram)
 {
     const struct metrics_description what = metrics_describe_histogram(histogram);
-    const struct family family = {HISTOGRAM, what.name, what.unit, what.help};
+    const struct family family = {HISTOGRAM, what.name, what.help};
     struct metrics_distribution now;
     metrics_read_histogram(metrics, histogram, &now);
-    put_family(writer, &family);
+    put_family(out, &family);
     uint64_t below = 0;
     for (size_t i = 0; i < now.buckets; i++) {
         char bound[32] = "+Inf";
         if (i < now.buckets - 1)
             format_bound(now.bounds[i], what.scale, bound);
         below += now.counts[i];
-        text_addf(writer->out, PREFIX "%s_bucket{le=\"%s\"} %llu\n", what.name, bound,
+        text_addf(out, PREFIX "%s_bucket{le=\"%s\"} %llu\n", what.name, bound,
                   (unsigned long long)below);
     }
-    text_addf(writer->out, PREFIX "%s_count %llu\n" PREFIX "%s_sum", what.name,
-              (unsigned long long)below, what.name);
-    put_number(writer->out, (int64_t)now.sum, (int64_t)what.scale);
+    text_addf(out, PREFIX "%s_count %llu\n" PREFIX "%s_sum", what.name, (unsigned long long)below,
+              what.name);
+    put_number(out, (int64_t)now.sum, (int64_t)what.scale);
 }
 
-static void put_process(const struct writer *writer, const struct exposition_process *process)
+static void put_process(struct text *out, const struct exposition_process *process)
 {
     const struct metrics *metrics = process->metrics;
-    const struct family build = {INFO, "build", NULL, "the receiver's version"};
-    put_family(writer, &build);
-    put(writer, &build, LABELS("version", process->version), 1);
+    const struct family build = {GAUGE, "build_info", "the receiver's version"};
+    put_family(out, &build);
+    put(out, &build, LABELS("version", process->version), 1);
     const struct {
         struct family family;
         int64_t value, scale;
     } gauges[] = {
-        {{GAUGE, "start_time_seconds", "seconds", "when the process started, since 1970"},
+        {{GAUGE, "start_time_seconds", "when the process started, since 1970"},
          process->start_ms,
          1000},
-        {{GAUGE, "queue_length", NULL, "notifications that wait for the disk"},
+        {{GAUGE, "queue_length", "notifications that wait for the disk"},
          (int64_t)process->queue_length,
          1},
-        {{GAUGE, "store_writable", NULL,
-          "1: the store takes notifications, as the last write told"},
+        {{GAUGE, "store_writable", "1: the store takes notifications, as the last write told"},
          process->store_writable,
          1},
-        {{GAUGE, "quarantine_held_limit", NULL, "bodies that quarantine can hold"},
+        {{GAUGE, "quarantine_held_limit", "bodies that quarantine can hold"},
          (int64_t)process->quarantine_max,
          1},
-        {{GAUGE, "quarantine_limit_bytes", "bytes", "bytes that quarantine can hold"},
+        {{GAUGE, "quarantine_limit_bytes", "bytes that quarantine can hold"},
          (int64_t)process->quarantine_bytes_max,
          1},
     };
     for (size_t i = 0; i < sizeof gauges / sizeof gauges[0]; i++)
-        put_one(writer, &gauges[i].family, gauges[i].value, gauges[i].scale);
+        put_one(out, &gauges[i].family, gauges[i].value, gauges[i].scale);
     for (int i = 0; i < METRIC_GAUGE_COUNT; i++) {
         const struct metrics_description what = metrics_describe_gauge((enum metric_gauge)i);
-        const struct family gauge = {GAUGE, what.name, NULL, what.help};
-        put_one(writer, &gauge, (int64_t)metrics_read_gauge(metrics, (enum metric_gauge)i), 1);
+        const struct family gauge = {GAUGE, what.name, what.help};
+        put_one(out, &gauge, (int64_t)metrics_read_gauge(metrics, (enum metric_gauge)i), 1);
     }
-    put_counters(writer, metrics);
+    put_counters(out, metrics);
     for (int i = 0; i < METRIC_HISTOGRAM_COUNT; i++)
-        put_histogram(writer, metrics, (enum metric_histogram)i);
+        put_histogram(out, metrics, (enum metric_histogram)i);
 }
 
 /* --- what the books know ------------------------------------------------------------------------
@@ -229,22 +211,20 @@ static const struct {
     size_t offset;
 } totals_table[] = {
 #define MEMBER(name) offsetof(struct store_totals, name)
-    {{COUNTER, "repeats", NULL, "deliveries of what had been kept before"}, MEMBER(repeats)},
-    {{COUNTER, "quarantined", NULL, "bodies that were no notification we know"},
-     MEMBER(quarantined)},
-    {{COUNTER, "quarantine_log_only", NULL,
+    {{COUNTER, "repeats", "deliveries of what had been kept before"}, MEMBER(repeats)},
+    {{COUNTER, "quarantined", "bodies that were no notification we know"}, MEMBER(quarantined)},
+    {{COUNTER, "quarantine_log_only",
       "of those, for which quarantine had no room: they went to the log alone"},
      MEMBER(quarantine_log_only)},
-    {{GAUGE, "quarantine_held", NULL, "bodies in quarantine now"}, MEMBER(quarantine_held)},
-    {{GAUGE, "quarantine_bytes", "bytes", "bytes of the bodies in quarantine now"},
+    {{GAUGE, "quarantine_held", "bodies in quarantine now"}, MEMBER(quarantine_held)},
+    {{GAUGE, "quarantine_bytes", "bytes of the bodies in quarantine now"},
      MEMBER(quarantine_bytes)},
-    {{GAUGE, "upgrades_contradictory", NULL,
-      "upgrades whose result and versions do not fit together"},
+    {{GAUGE, "upgrades_contradictory", "upgrades whose result and versions do not fit together"},
      MEMBER(contradictory)},
 #undef MEMBER
 };
 
-static const struct family notifications = {COUNTER, "notifications", NULL,
+static const struct family notifications = {COUNTER, "notifications",
                                             "notifications kept, by notifyType and result"};
 
 static int put_kind(void *owner, const struct store_kind_row *row)
@@ -253,47 +233,46 @@ static int put_kind(void *owner, const struct store_kind_row *row)
     return 0;
 }
 
-static void put_overview(const struct writer *writer, const struct store_overview *overview,
-                         int64_t now_ms)
+static void put_overview(struct text *out, const struct store_overview *overview, int64_t now_ms)
 {
     const struct store_totals *totals = &overview->totals;
-    const struct family upgrades = {GAUGE, "upgrades", NULL, "upgrades by state"},
-                        backlog = {GAUGE, "cursor_backlog", NULL,
+    const struct family upgrades = {GAUGE, "upgrades", "upgrades by state"},
+                        backlog = {GAUGE, "cursor_backlog",
                                    "notifications that an application was not told yet"},
-                        age = {GAUGE, "last_notification_age_seconds", "seconds",
+                        age = {GAUGE, "last_notification_age_seconds",
                                "since a notification or a repeat was last received"};
     for (size_t i = 0; i < sizeof totals_table / sizeof totals_table[0]; i++) {
         int64_t value;
         memcpy(&value, (const char *)totals + totals_table[i].offset, sizeof value);
-        put_one(writer, &totals_table[i].family, value, 1);
+        put_one(out, &totals_table[i].family, value, 1);
     }
-    put_family(writer, &upgrades);
-    put(writer, &upgrades, LABELS("state", "IN_PROGRESS"), totals->in_progress);
-    put(writer, &upgrades, LABELS("state", "SUCCESS"), totals->success);
-    put(writer, &upgrades, LABELS("state", "FAIL"), totals->fail);
+    put_family(out, &upgrades);
+    put(out, &upgrades, LABELS("state", "IN_PROGRESS"), totals->in_progress);
+    put(out, &upgrades, LABELS("state", "SUCCESS"), totals->success);
+    put(out, &upgrades, LABELS("state", "FAIL"), totals->fail);
     if (overview->cursors_length > 0)
-        put_family(writer, &backlog);
+        put_family(out, &backlog);
     for (size_t i = 0; i < overview->cursors_length; i++)
-        put(writer, &backlog, LABELS("application", overview->cursors[i].name),
+        put(out, &backlog, LABELS("application", overview->cursors[i].name),
             totals->seq - overview->cursors[i].seq);
     if (totals->last_ms != 0) {
         /* A clock that was set back is no reason to tell an age below 0. */
         int64_t age_ms = now_ms - totals->last_ms;
-        put_one(writer, &age, age_ms > 0 ? age_ms : 0, 1000);
+        put_one(out, &age, age_ms > 0 ? age_ms : 0, 1000);
     }
 }
 
-static int put_books(struct writer *writer, struct store_reader *reader, int64_t now_ms,
+static int put_books(struct text *out, struct store_reader *reader, int64_t now_ms,
                      int64_t limit_ms)
 {
-    const struct family size = {GAUGE, "store_bytes", "bytes",
+    const struct family size = {GAUGE, "store_bytes",
                                 "the store's files on disk: the main file and its log"};
     struct store_overview overview;
     int64_t bytes = 0;
     int result = -1;
     if (store_read_begin(reader, limit_ms, NULL) == 0) {
-        put_family(writer, &notifications);
-        if (store_list_kinds(reader, put_kind, writer, NULL) == 0 &&
+        put_family(out, &notifications);
+        if (store_list_kinds(reader, put_kind, out, NULL) == 0 &&
             store_read_overview(reader, &overview, NULL) == 0 &&
             store_read_size(reader, &bytes, NULL) == 0)
             result = 0;
@@ -301,59 +280,25 @@ static int put_books(struct writer *writer, struct store_reader *reader, int64_t
     store_read_end(reader);
     if (result != 0)
         return -1;
-    put_overview(writer, &overview, now_ms);
-    put_one(writer, &size, bytes, 1);
+    put_overview(out, &overview, now_ms);
+    put_one(out, &size, bytes, 1);
     return 0;
 }
 
 /* --- the whole ----------------------------------------------------------------------------------
  */
 
-/* Whether the parameters behind a media range say that it is not wanted: q=0, q=0.0 and so on. */
-static bool is_refused(const char *parameters, size_t length)
-{
-    for (size_t i = 0; i + 2 < length; i++)
-        if ((parameters[i] == 'q' || parameters[i] == 'Q') && parameters[i + 1] == '=' &&
-            strchr("; \t", parameters[i - 1]) != NULL)
-            return strspn(parameters + i + 2, "0.") >= strcspn(parameters + i + 2, "; \t,");
-    return false;
-}
-
-bool exposition_wants_openmetrics(const char *accept)
-{
-    while (accept != NULL && *accept != '\0') {
-        accept += strspn(accept, ", \t");
-        size_t length = strcspn(accept, ","), type_length = strcspn(accept, ",; \t");
-        if (type_length == strlen(OPENMETRICS) &&
-            strncasecmp(accept, OPENMETRICS, type_length) == 0 &&
-            !is_refused(accept + type_length, length - type_length))
-            return true;
-        accept += length;
-    }
-    return false;
-}
-
-const char *exposition_type(bool openmetrics)
-{
-    return openmetrics ? OPENMETRICS "; version=1.0.0; charset=utf-8"
-                       : "text/plain; version=0.0.4; charset=utf-8";
-}
-
 void exposition_write(const struct exposition_process *process, struct store_reader *reader,
-                      int64_t limit_ms, bool openmetrics, struct text *out)
+                      int64_t limit_ms, struct text *out)
 {
-    const struct writer writer = {.out = out, .openmetrics = openmetrics};
-    const struct family up = {GAUGE, "store_up", NULL, "1: the store could be read just now"};
+    const struct family up = {GAUGE, "store_up", "1: the store could be read just now"};
     struct text books = {0};
-    struct writer aside = {.out = &books, .openmetrics = openmetrics};
-    bool readable = put_books(&aside, reader, process->now_ms, limit_ms) == 0;
-    put_process(&writer, process);
-    put_one(&writer, &up, readable, 1);
+    bool readable = put_books(&books, reader, process->now_ms, limit_ms) == 0;
+    put_process(out, process);
+    put_one(out, &up, readable, 1);
     if (readable)
         text_add(out, books.bytes, books.length);
     if (books.failed)
         out->failed = true;
-    if (openmetrics)
-        text_add_string(out, "# EOF\n");
     text_release(&books);
 }

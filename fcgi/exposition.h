@@ -1,5 +1,5 @@
-/* exposition: what Prometheus reads: the books' totals and what this process has counted, as
- * OpenMetrics 1.0 or as Prometheus' text format 0.0.4. */
+/* exposition: what Prometheus reads: the books' totals and what this process has counted, in
+ * Prometheus' text format 0.0.4. */
 #ifndef EXPOSITION_H
 #define EXPOSITION_H
 
@@ -21,15 +21,12 @@ struct exposition_process {
     uint64_t quarantine_max, quarantine_bytes_max;
 };
 
-/* Whether an Accept header (NULL: none) asks for OpenMetrics. */
-bool exposition_wants_openmetrics(const char *accept);
+/* The Content-Type of what is written. */
+#define EXPOSITION_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
-/* The Content-Type of either form. */
-const char *exposition_type(bool openmetrics);
-
-/* Appends all metrics. Where the store cannot be read within LIMIT_MS its part is left out, and
+/* Appends all metrics. If the store cannot be read within LIMIT_MS, its part is left out, and
  * upgrade_receiver_store_up is 0. */
 void exposition_write(const struct exposition_process *process, struct store_reader *reader,
-                      int64_t limit_ms, bool openmetrics, struct text *out);
+                      int64_t limit_ms, struct text *out);
 
 #endif

@@ -28,20 +28,20 @@ static const struct {
 };
 
 static const struct metrics_description gauges[] = {
-#define X(name, help) {#name, help, NULL, 1},
+#define X(name, help) {#name, help, 1},
     METRICS_GAUGES(X)
 #undef X
 };
 
 static const struct metrics_description histograms[] = {
-#define X(name, unit, scale, bounds, help) {#name, help, unit, scale},
+#define X(name, scale, bounds, help) {#name, help, scale},
     METRICS_HISTOGRAMS(X)
 #undef X
 };
 
 #define LIST(...) __VA_ARGS__
 
-#define X(name, unit, scale, bounds, help)                    \
+#define X(name, scale, bounds, help)                          \
     static const uint64_t bounds_of_##name[] = {LIST bounds}; \
     _Static_assert(sizeof bounds_of_##name / sizeof(uint64_t) < METRICS_BUCKETS_MAX, #name);
 METRICS_HISTOGRAMS(X)
@@ -51,8 +51,7 @@ static const struct {
     const uint64_t *bounds;
     size_t length;
 } bounds_of[] = {
-#define X(name, unit, scale, bounds, help) \
-    {bounds_of_##name, sizeof bounds_of_##name / sizeof(uint64_t)},
+#define X(name, scale, bounds, help) {bounds_of_##name, sizeof bounds_of_##name / sizeof(uint64_t)},
     METRICS_HISTOGRAMS(X)
 #undef X
 };

@@ -37,12 +37,13 @@
                         "the platform acts at ten")                                              \
     X(log_fault, "1: log lines reach nobody, or not the file that --log names")
 
-/* X(name, unit, scale, bounds, help): distributions. Values are whole numbers, SCALE of them to one
- * UNIT; BOUNDS are the upper ends of the buckets, and above the last there is one more. */
+/* X(name, scale, bounds, help): distributions. Values are whole numbers, SCALE of them to one of
+ * the unit that the name ends in; BOUNDS are the upper ends of the buckets, and above the last
+ * there is one more. */
 #define METRICS_HISTOGRAMS(X)                                                        \
-    X(commit_batch_records, "records", 1, (1, 2, 4, 8, 16, 32, 64, 128, 256),        \
+    X(commit_batch_records, 1, (1, 2, 4, 8, 16, 32, 64, 128, 256),                   \
       "records kept by one transaction")                                             \
-    X(commit_seconds, "seconds", 1000000,                                            \
+    X(commit_seconds, 1000000,                                                       \
       (500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000), \
       "how long such a transaction took, from taking its turn until it was synced to disk")
 
@@ -61,7 +62,7 @@ enum metric_gauge {
 };
 
 enum metric_histogram {
-#define X(name, unit, scale, bounds, help) METRIC_HISTOGRAM_##name,
+#define X(name, scale, bounds, help) METRIC_HISTOGRAM_##name,
     METRICS_HISTOGRAMS(X)
 #undef X
         METRIC_HISTOGRAM_COUNT
@@ -111,8 +112,7 @@ int metrics_answer(enum metric metric); /* the status whose answers it counts; 0
 
 struct metrics_description {
     const char *name, *help;
-    const char *unit; /* of a histogram; NULL: none */
-    uint64_t scale;   /* of a histogram: values to one unit */
+    uint64_t scale; /* of a histogram: values to one unit */
 };
 struct metrics_description metrics_describe_gauge(enum metric_gauge gauge);
 struct metrics_description metrics_describe_histogram(enum metric_histogram histogram);

@@ -155,6 +155,7 @@ static void show_status(const struct site *site, const struct site_request *requ
 static void show_metrics(const struct site *site, const struct site_request *request,
                          struct store_reader *reader, struct reply *reply)
 {
+    (void)request;
     struct fault store_fault;
     commit_get_fault(site->commit, &store_fault);
     const struct exposition_process process = {
@@ -167,10 +168,9 @@ static void show_metrics(const struct site *site, const struct site_request *req
         .quarantine_max = site->options->quarantine_max,
         .quarantine_bytes_max = site->options->quarantine_bytes,
     };
-    bool openmetrics = exposition_wants_openmetrics(request->accept);
-    reply->type = exposition_type(openmetrics);
-    text_add_string(&reply->headers, "Cache-Control: no-store\r\nVary: Accept\r\n");
-    exposition_write(&process, reader, SITE_READ_MS, openmetrics, &reply->body);
+    reply->type = EXPOSITION_TYPE;
+    text_add_string(&reply->headers, "Cache-Control: no-store\r\n");
+    exposition_write(&process, reader, SITE_READ_MS, &reply->body);
 }
 
 /* Health as monitors know it (the Internet draft "Health Check Response Format for HTTP APIs"). */

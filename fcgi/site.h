@@ -45,7 +45,7 @@ struct site_request {
     const char *method, *path;
     size_t path_length;
     const char *query; /* behind the ?, not decoded */
-    const char *if_none_match, *accept;
+    const char *if_none_match;
     int64_t since_ms; /* when it arrived (monotonic) */
 };
 

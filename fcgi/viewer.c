@@ -51,7 +51,6 @@ static struct site_request request_of(const struct visit *visit)
         .path_length = request->path_length,
         .query = query,
         .if_none_match = request_parameter(request, "HTTP_IF_NONE_MATCH"),
-        .accept = request_parameter(request, "HTTP_ACCEPT"),
         .since_ms = visit->since_ms,
     };
 }

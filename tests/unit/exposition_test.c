@@ -1,4 +1,4 @@
-/* What Prometheus reads: every number once, in either form, with the store or without it. */
+/* What Prometheus reads: every number once, with the store or without it. */
 #include "config.h"
 
 #include "exposition.h"
@@ -12,7 +12,7 @@
 #define NOW_MS 1800000000000
 
 /* Gives what is exposed, NUL-terminated. */
-static char *expose(struct books *books, const struct metrics *metrics, bool openmetrics)
+static char *expose(struct books *books, const struct metrics *metrics)
 {
     const struct exposition_process process = {
         .version = "1.2\\\"\n3",
@@ -28,7 +28,7 @@ static char *expose(struct books *books, const struct metrics *metrics, bool ope
     struct fault fault = FAULT_NONE;
     struct text text = {0};
     assert_int_equal(store_reader_new(&reader, books->folder, &fault), 0);
-    exposition_write(&process, reader, 1000, openmetrics, &text);
+    exposition_write(&process, reader, 1000, &text);
     store_reader_free(reader);
     assert_false(text.failed);
     text_add(&text, "", 1);
@@ -79,7 +79,7 @@ static void the_books_and_the_process_are_told(void **state)
     metrics_observe(metrics, METRIC_HISTOGRAM_commit_batch_records, 300);
     metrics_observe(metrics, METRIC_HISTOGRAM_commit_seconds, 700);
     metrics_observe(metrics, METRIC_HISTOGRAM_commit_seconds, 2000000);
-    char *text = expose(books, metrics, false);
+    char *text = expose(books, metrics);
     static const char *const lines[] = {
         "upgrade_receiver_build_info{version=\"1.2\\\\\\\"\\n3\"} 1",
         "upgrade_receiver_start_time_seconds 1799999939.999",
@@ -122,16 +122,14 @@ static void the_books_and_the_process_are_told(void **state)
     };
     for (size_t i = 0; i < LENGTH(lines); i++)
         expect_line(text, lines[i]);
-    assert_null(strstr(text, "# UNIT"));
-    assert_null(strstr(text, "# EOF"));
     free(text);
     metrics_free(metrics);
 }
 
-/* Takes the name of a sample's family: without the suffixes that OpenMetrics knows. */
+/* Takes a histogram's sample to the name of its family. */
 static void cut_suffix(char *name)
 {
-    static const char *const suffixes[] = {"_total", "_bucket", "_count", "_sum", "_info"};
+    static const char *const suffixes[] = {"_bucket", "_count", "_sum"};
     for (size_t i = 0; i < LENGTH(suffixes); i++) {
         size_t length = strlen(name), own = strlen(suffixes[i]);
         if (length > own && strcmp(name + length - own, suffixes[i]) == 0) {
@@ -141,18 +139,14 @@ static void cut_suffix(char *name)
     }
 }
 
-/* Each family stands once and in one piece, described before its samples; each sample once; the
- * whole ends as the form wants. */
-static void openmetrics_has_each_family_in_one_piece(void **state)
+/* Each family stands once and in one piece, described before its samples; each sample once. */
+static void each_family_is_in_one_piece(void **state)
 {
     struct books *books = *state;
     fill(books);
-    char *text = expose(books, NULL, true), *rest = NULL;
-    assert_string_equal(text + strlen(text) - strlen("\n# EOF\n"), "\n# EOF\n");
-    expect_line(text, "# TYPE upgrade_receiver_notifications counter");
-    expect_line(text, "# TYPE upgrade_receiver_build info");
-    expect_line(text, "# UNIT upgrade_receiver_commit_seconds seconds");
-    expect_line(text, "# UNIT upgrade_receiver_store_bytes bytes");
+    char *text = expose(books, NULL), *rest = NULL;
+    expect_line(text, "# TYPE upgrade_receiver_notifications_total counter");
+    expect_line(text, "# TYPE upgrade_receiver_build_info gauge");
     char *seen[400];
     size_t length = 0, families = 0;
     char family[128] = "";
@@ -162,12 +156,9 @@ static void openmetrics_has_each_family_in_one_piece(void **state)
         if (strncmp(line, "# HELP ", 7) == 0) {
             snprintf(family, sizeof family, "%.*s", (int)strcspn(line + 7, " "), line + 7);
             families++;
-        } else if (strncmp(line, "# TYPE ", 7) == 0 || strncmp(line, "# UNIT ", 7) == 0) {
+        } else if (strncmp(line, "# TYPE ", 7) == 0) {
             snprintf(name, sizeof name, "%.*s", (int)strcspn(line + 7, " "), line + 7);
             assert_string_equal(name, family);
-            if (line[2] == 'U') /* the name ends in its unit */
-                assert_string_equal(name + strlen(name) - strlen(strrchr(line, ' ') + 1),
-                                    strrchr(line, ' ') + 1);
         } else if (line[0] != '#') {
             snprintf(name, sizeof name, "%.*s", (int)strcspn(line, "{ "), line);
             if (strcmp(name, family) != 0)
@@ -189,54 +180,22 @@ static void without_a_store_the_process_still_speaks(void **state)
 {
     struct books *books = *state;
     books_meddle(books, "PRAGMA user_version = 0; DROP TABLE totals");
-    char *text = expose(books, NULL, true);
+    char *text = expose(books, NULL);
     expect_line(text, "upgrade_receiver_store_up 0");
     expect_line(text, "upgrade_receiver_queue_length 7");
     assert_null(strstr(text, "upgrade_receiver_notifications"));
     assert_null(strstr(text, "upgrade_receiver_repeats"));
-    assert_string_equal(text + strlen(text) - strlen("\n# EOF\n"), "\n# EOF\n");
     free(text);
 }
 
 static void an_empty_store_has_no_age(void **state)
 {
-    char *text = expose(*state, NULL, false);
+    char *text = expose(*state, NULL);
     expect_line(text, "upgrade_receiver_store_up 1");
     expect_line(text, "upgrade_receiver_repeats_total 0");
     assert_null(strstr(text, "last_notification_age"));
     assert_null(strstr(text, "cursor_backlog"));
     free(text);
-}
-
-static void the_form_is_the_one_asked_for(void **state)
-{
-    static const char *const openmetrics[] = {
-        "application/openmetrics-text",
-        "application/openmetrics-text;version=1.0.0",
-        "Application/OpenMetrics-Text; version=1.0.0; charset=utf-8",
-        ("application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;"
-         "q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"),
-        "text/plain, application/openmetrics-text; q=0.1",
-    };
-    static const char *const other[] = {
-        "",
-        "*/*",
-        "text/plain;version=0.0.4",
-        "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-        "application/openmetrics-textual",
-        "x/application/openmetrics-text",
-        "application/openmetrics-text;q=0",
-        "application/openmetrics-text; version=1.0.0; q=0.000, */*",
-    };
-    for (size_t i = 0; i < LENGTH(openmetrics); i++)
-        if (!exposition_wants_openmetrics(openmetrics[i]))
-            fail_msg("%s", openmetrics[i]);
-    for (size_t i = 0; i < LENGTH(other); i++)
-        if (exposition_wants_openmetrics(other[i]))
-            fail_msg("%s", other[i]);
-    assert_false(exposition_wants_openmetrics(NULL));
-    support_assert_has(exposition_type(true), "application/openmetrics-text; version=1.0.0");
-    support_assert_has(exposition_type(false), "text/plain; version=0.0.4");
 }
 
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, books_setup, books_teardown)
@@ -245,10 +204,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FRESH(the_books_and_the_process_are_told),
-        FRESH(openmetrics_has_each_family_in_one_piece),
+        FRESH(each_family_is_in_one_piece),
         FRESH(without_a_store_the_process_still_speaks),
         FRESH(an_empty_store_has_no_age),
-        cmocka_unit_test(the_form_is_the_one_asked_for),
     };
     return cmocka_run_group_tests(tests, support_begin, NULL);
 }

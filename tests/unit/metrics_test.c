@@ -87,18 +87,15 @@ static void a_value_is_in_the_first_bucket_whose_bound_it_does_not_pass(void **s
     metrics_free(metrics);
 }
 
-static void every_histogram_has_rising_bounds_and_a_unit_that_its_name_ends_in(void **state)
+static void every_histogram_has_rising_bounds(void **state)
 {
     for (int i = 0; i < METRIC_HISTOGRAM_COUNT; i++) {
         struct metrics_distribution empty;
-        const struct metrics_description what = metrics_describe_histogram(
-            (enum metric_histogram)i);
         metrics_read_histogram(NULL, (enum metric_histogram)i, &empty);
         assert_int_equal(empty.count, 0);
         assert_true(empty.buckets > 1 && empty.buckets <= METRICS_BUCKETS_MAX);
         for (size_t bound = 1; bound < empty.buckets - 1; bound++)
             assert_true(empty.bounds[bound] > empty.bounds[bound - 1]);
-        assert_string_equal(what.name + strlen(what.name) - strlen(what.unit), what.unit);
     }
 }
 
@@ -129,7 +126,7 @@ int main(void)
         cmocka_unit_test(every_counter_has_a_name_of_its_own_and_a_help_text),
         cmocka_unit_test(answers_count_by_status_and_refusals_in_a_row),
         cmocka_unit_test(a_value_is_in_the_first_bucket_whose_bound_it_does_not_pass),
-        cmocka_unit_test(every_histogram_has_rising_bounds_and_a_unit_that_its_name_ends_in),
+        cmocka_unit_test(every_histogram_has_rising_bounds),
         cmocka_unit_test(nothing_is_lost_between_threads),
     };
     return cmocka_run_group_tests(tests, support_begin, NULL);
