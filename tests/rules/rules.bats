@@ -124,7 +124,7 @@ bats_require_minimum_version 1.5.0
     plant notes.md 'fine' '' "from ${host}js.org"
     breaks files notes.md:3
     printf 'fine\nno end' >"$tree/notes.md"
-    breaks files notes.md:1
+    breaks files notes.md:2
     plant notes.md 'fine: the network, fcgi/work and /workers'
     keeps files
 }
