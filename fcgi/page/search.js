@@ -8,7 +8,11 @@ import { counted, foreign, visible } from './text.js';
 import { h, updateChildren } from './tree.js';
 
 const field = document.getElementById('query');
-const search = { asked: '', found: [], active: 0, isOpen: false, goes: false, round: 0, timer: null };
+/* The selection is the address that it leads to, never a position: while letters are typed and answers
+ * come, it stays at what it points to, or is gone. It is null until there is an answer to what the box
+ * says. */
+const search = { asked: '', found: [], selected: null, isOpen: false, goes: false, round: 0, timer: null };
+const selectedAt = () => search.found.findIndex(({ href }) => href === search.selected);
 
 /* A device of exactly this id first, then operations that begin so. */
 async function find() {
@@ -32,7 +36,11 @@ async function find() {
     search.found = [];
     search.none = `The search got no answer: ${error.message}`;
   }
-  Object.assign(search, { asked: q, active: 0, isOpen: true });
+  /* Something that was chosen meanwhile and is not found any more leaves nothing selected: Enter must not
+   * open what came in its place. */
+  if (search.selected === null) search.selected = search.found[0]?.href ?? null;
+  else if (selectedAt() < 0) search.selected = null;
+  Object.assign(search, { asked: q, isOpen: true });
   renderSearch();
   if (search.goes) choose();
   return undefined;
@@ -41,21 +49,28 @@ async function find() {
 function closeSearch() {
   clearTimeout(search.timer);
   search.round++;
-  Object.assign(search, { isOpen: false, found: [], asked: '', goes: false });
+  Object.assign(search, { isOpen: false, found: [], selected: null, asked: '', goes: false });
   renderSearch();
 }
 
+/* Opens what is shown as selected. */
 function choose() {
+  const { selected } = search;
   search.goes = false;
-  const chosen = search.found[search.active];
-  if (chosen === undefined) return;
+  if (selected === null) return;
   field.value = '';
   closeSearch();
-  go(chosen.href);
+  go(selected);
+}
+
+function select(index) {
+  search.goes = false;
+  search.selected = search.found[index].href;
 }
 
 function renderSearch() {
-  const { found, active, isOpen } = search;
+  const { found, isOpen } = search;
+  const active = selectedAt();
   document.getElementById('found-box').hidden = !isOpen;
   updateChildren(
     document.getElementById('found'),
@@ -68,7 +83,7 @@ function renderSearch() {
           role: 'option',
           'aria-selected': i === active ? 'true' : 'false',
           onclick: () => {
-            search.active = i;
+            select(i);
             choose();
           },
         },
@@ -97,7 +112,7 @@ function renderSearch() {
     isOpen && found.length === 0 ? [visible(search.none)] : [],
   );
   field.setAttribute('aria-expanded', String(isOpen && found.length > 0));
-  if (isOpen && found.length > 0) field.setAttribute('aria-activedescendant', `found-${active}`);
+  if (active >= 0) field.setAttribute('aria-activedescendant', `found-${active}`);
   else field.removeAttribute('aria-activedescendant');
   document.getElementById(`found-${active}`)?.scrollIntoView({ block: 'nearest' });
 }
@@ -106,8 +121,8 @@ function searchKey(event) {
   if (event.isComposing) return;
   if (event.key === 'Enter') {
     event.preventDefault();
-    if (search.isOpen && search.asked === field.value.trim()) choose();
-    else if (field.value.trim() !== '') {
+    if (search.selected !== null || search.asked === field.value.trim()) choose();
+    else {
       search.goes = true;
       clearTimeout(search.timer);
       find();
@@ -118,14 +133,18 @@ function searchKey(event) {
   } else if ((event.key === 'ArrowDown' || event.key === 'ArrowUp') && search.found.length > 0) {
     event.preventDefault();
     const { length } = search.found;
-    search.active = (search.active + (event.key === 'ArrowDown' ? 1 : length - 1)) % length;
+    const from = selectedAt();
+    select(event.key === 'ArrowDown' ? (from + 1) % length : (Math.max(from, 0) + length - 1) % length);
     renderSearch();
   }
 }
 
 export function startSearch() {
   field.oninput = () => {
-    search.goes = false;
+    /* Another question: an answer to the one before comes too late, and none is selected yet. */
+    Object.assign(search, { goes: false, selected: null, asked: '' });
+    search.round++;
+    renderSearch();
     clearTimeout(search.timer);
     search.timer = setTimeout(find, 150);
   };

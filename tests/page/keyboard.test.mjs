@@ -1,7 +1,7 @@
 /* Everything works with the keyboard alone. */
 
 import assert from 'node:assert/strict';
-import { workingDay } from './books.mjs';
+import { operation, workingDay } from './books.mjs';
 import { done, open, rowsOf, test, text, until, withMock } from './lib.mjs';
 
 const focused = page =>
@@ -101,10 +101,13 @@ test('the search: / comes to it, arrows choose, Enter opens, Escape closes', asy
   await page.keyboard.press('/');
   assert.equal((await focused(page)).id, 'query');
   await page.keyboard.type('fw-1.5.0');
-  await page.locator('#found li').nth(2).waitFor();
   const query = page.locator('#query');
+  await until(
+    'an answer to all of it',
+    async () => (await query.getAttribute('aria-activedescendant')) === 'found-0',
+  );
+  assert.equal(await page.locator('#found li').count(), 3);
   assert.equal(await query.getAttribute('aria-expanded'), 'true');
-  assert.equal(await query.getAttribute('aria-activedescendant'), 'found-0');
   assert.match(
     await text(page.locator('#found li').first()),
     new RegExp(`^Operation ${mock.books.latest()[0].operationId}`),
@@ -143,6 +146,58 @@ test('the search: / comes to it, arrows choose, Enter opens, Escape closes', asy
   await query.fill('');
   await page.keyboard.type('a/b');
   assert.equal(await query.inputValue(), 'a/b');
+  await done(page);
+});
+
+test('an answer on its way does not change what is selected, and Enter opens that', async t => {
+  const books = workingDay(() => Date.now());
+  const at = Date.now();
+  books.add(operation({ operationId: 'fw-0', appId: 'a', devices: 2, began_ms: at - 9000, spent_ms: 9000 }));
+  books.operations.at(-1).last_ms = at;
+  const mock = await withMock(t, books);
+  const page = await open(mock.url);
+  await page.locator('table.operations').waitFor();
+  const selected = page.locator('#found [aria-selected="true"]');
+  const selectedText = async () => ((await selected.count()) === 0 ? null : text(selected));
+
+  /* Asks for 'fw', then for 'fw-1' with its answer held back; meanwhile ID is selected. */
+  const chooseMeanwhile = async id => {
+    await page.keyboard.press('/');
+    await page.keyboard.insertText('fw');
+    await until('an answer', async () => (await selectedText())?.startsWith('Operation fw-0 '));
+    let letGo;
+    const held = new Promise(resolve => {
+      letGo = resolve;
+    });
+    await page.route('**/search.json*', async route => {
+      await held;
+      await route.continue();
+    });
+    const asked = page.waitForRequest(/search\.json\?q=fw-1/);
+    await page.keyboard.insertText('-1');
+    await asked;
+    for (let i = 0; i < 5 && !(await selectedText())?.startsWith(`Operation ${id} `); i++)
+      await page.keyboard.press('ArrowDown');
+    assert.match(await selectedText(), new RegExp(`^Operation ${id} `));
+    letGo();
+    await until('the other answer', async () => (await page.locator('#found li').count()) === 3);
+    await page.unroute('**/search.json*');
+  };
+
+  await chooseMeanwhile('fw-1.5.0-meters-wave1');
+  assert.match(await selectedText(), /^Operation fw-1\.5\.0-meters-wave1 /);
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { level: 1, name: 'fw-1.5.0-meters-wave1' }).waitFor();
+
+  /* What is not found any more leaves nothing selected: nothing else is opened in its place. */
+  await page.goto(mock.url);
+  await page.locator('table.operations').waitFor();
+  await chooseMeanwhile('fw-0');
+  assert.equal(await selectedText(), null);
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('ArrowDown');
+  assert.match(await selectedText(), /^Operation fw-1\.5\.0-meters-wave2 /);
+  assert.match(page.url(), /\/status\/(#\/)?$/);
   await done(page);
 });
 
