@@ -213,18 +213,48 @@ int request_answer(struct request *request, int socket, const char *head_and_bod
     return result;
 }
 
-int request_answer_patiently(struct request *request, int socket, const char *head_and_body,
-                             size_t length, int patience_ms)
+/* Has the thread wait for the peer of SOCKET from now on. */
+static int begin_waiting(int socket, int patience_ms)
 {
     const struct timeval patience = {patience_ms / 1000, patience_ms % 1000 * 1000L};
     int flags = fcntl(socket, F_GETFL);
-    if (flags < 0 || setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) != 0 ||
-        fcntl(socket, F_SETFL, flags & ~O_NONBLOCK) != 0) {
+    return flags < 0 ||
+                   setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) != 0 ||
+                   fcntl(socket, F_SETFL, flags & ~O_NONBLOCK) != 0
+               ? -1
+               : 0;
+}
+
+static int end_waiting(int socket)
+{
+    int flags = fcntl(socket, F_GETFL);
+    return flags < 0 || fcntl(socket, F_SETFL, flags | O_NONBLOCK) != 0 ? -1 : 0;
+}
+
+int request_answer_patiently(struct request *request, int socket, const char *head_and_body,
+                             size_t length, int patience_ms)
+{
+    if (begin_waiting(socket, patience_ms) != 0) {
         request_drop(request);
         return -1;
     }
     int result = request_answer(request, socket, head_and_body, length);
-    return fcntl(socket, F_SETFL, flags | O_NONBLOCK) == 0 ? result : -1;
+    return end_waiting(socket) == 0 ? result : -1;
+}
+
+int request_send_patiently(struct request *request, int socket, const char *bytes, size_t length,
+                           int patience_ms)
+{
+    FCGX_Request *fcgx = &request->fcgx;
+    int result = begin_waiting(socket, patience_ms);
+    fcgx->ipcFd = socket;
+    if (result == 0 && FCGX_PutStr(bytes, (int)length, fcgx->out) != (int)length)
+        result = -1;
+    if (end_waiting(socket) != 0)
+        result = -1;
+    if (result != 0)
+        request_drop(request);
+    return result;
 }
 
 void request_drop(struct request *request)

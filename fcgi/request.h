@@ -57,11 +57,16 @@ const char *request_parameter(const struct request *request, const char *name);
  * took. Returns -1 when the answer did not go out whole. */
 int request_answer(struct request *request, int socket, const char *head_and_body, size_t length);
 
-/* The same for an answer of any size, by a thread that may wait for the peer: until that takes
- * nothing for PATIENCE_MS, or the connection is shut down. SOCKET is non-blocking again afterwards.
- */
+/* The same for an answer of any size, or what is left of it, by a thread that may wait for the
+ * peer: until that takes nothing for PATIENCE_MS, or the connection is shut down. SOCKET is
+ * non-blocking again afterwards. */
 int request_answer_patiently(struct request *request, int socket, const char *head_and_body,
                              size_t length, int patience_ms);
+
+/* Sends the beginning of an answer that goes on; when this fails it has ended, and what
+ * request_read took is released. */
+int request_send_patiently(struct request *request, int socket, const char *bytes, size_t length,
+                           int patience_ms);
 
 /* Releases what request_read took, without an answer. */
 void request_drop(struct request *request);

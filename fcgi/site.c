@@ -32,6 +32,7 @@ struct reply {
     int status;
     const char *type;
     bool tagged; /* with an ETag, and a 304 to who has it */
+    struct site_part *part;
     struct text headers, body;
 };
 
@@ -126,13 +127,23 @@ static void show_view(const struct site *site, const struct site_request *reques
     struct query_string words = {.length = 0};
     struct store_place next = {""};
     enum view_result result = VIEW_MISUSED;
-    if (read_query(request, view, &words, &query, &fault) == 0)
+    bool asked = read_query(request, view, &words, &query, &fault) == 0;
+    struct site_part *part = reply->part;
+    /* A table is whole unless a page of it is asked for. */
+    bool whole = view_is_table(view) && query.limit == 0;
+    if (part->begun)
+        query.after = part->next.text;
+    if (asked)
         result = view_write(view, reader, &query, SITE_READ_MS, &reply->body, &next, &fault);
-    if (result == VIEW_DONE && next.text[0] != '\0')
+    part->more = result == VIEW_DONE && whole && next.text[0] != '\0';
+    if (part->more)
+        text_add_string(&reply->headers, "Cache-Control: no-store\r\n");
+    else if (result == VIEW_DONE && next.text[0] != '\0')
         add_link(&words, &next, &reply->headers);
     query_string_release(&words);
+    part->next = next;
     reply->type = view->type;
-    reply->tagged = true;
+    reply->tagged = !part->more;
     if (result != VIEW_DONE)
         set_problem(reply, status_of(result), fault.text);
 }
@@ -210,6 +221,7 @@ static void tell_ready(const struct site *site, const struct site_request *reque
 
 static const struct site_place places[] = {
     {"/status", GET_ONLY, SITE_AT_ONCE, lead_to_page},
+    {"/status/failures.csv", GET_ONLY, SITE_STREAMS, show_status},
     {"/status/", GET_ONLY, SITE_READS, show_status},
     {"/metrics", GET_ONLY, SITE_READS, show_metrics},
     {"/health/live", GET_ONLY, SITE_AT_ONCE, tell_live},
@@ -278,8 +290,7 @@ static bool has_etag(const char *list, const char *etag)
     return false;
 }
 
-/* Puts the response together: head, and the body where the method asks for it. */
-static void finish(struct reply *reply, const struct site_request *request, struct text *out)
+static void add_head(struct reply *reply, const struct site_request *request, struct text *out)
 {
     char etag[ETAG_SIZE] = "";
     if (reply->tagged) {
@@ -290,26 +301,42 @@ static void finish(struct reply *reply, const struct site_request *request, stru
     text_addf(out, "Status: %d %s\r\nX-Content-Type-Options: nosniff\r\n", reply->status,
               answer_title(reply->status));
     if (reply->status != 304)
-        text_addf(out, "Content-Type: %s\r\nContent-Length: %zu\r\n", reply->type,
-                  reply->body.length);
+        text_addf(out, "Content-Type: %s\r\n", reply->type);
+    if (reply->status != 304 && !reply->part->more)
+        text_addf(out, "Content-Length: %zu\r\n", reply->body.length);
     if (reply->tagged)
         text_addf(out, "ETag: %s\r\nCache-Control: no-cache\r\n", etag);
     if (reply->status == 503)
         text_add_string(out, "Retry-After: " SITE_RETRY_AFTER "\r\n");
     text_add(out, reply->headers.bytes, reply->headers.length);
     text_add_string(out, "\r\n");
-    if (reply->status != 304 && strcmp(request->method, "HEAD") != 0)
+}
+
+/* Puts the response together: head, and the body if the method asks for it; or of an answer that
+ * has begun, what comes next. */
+static void finish(struct reply *reply, const struct site_request *request, struct text *out)
+{
+    struct site_part *part = reply->part;
+    bool head_only = strcmp(request->method, "HEAD") == 0;
+    bool broken = part->begun && reply->status != 200;
+    if (!part->begun)
+        add_head(reply, request, out);
+    if (reply->status != 304 && !head_only)
         text_add(out, reply->body.bytes, reply->body.length);
-    if (reply->headers.failed || reply->body.failed)
+    part->begun = true;
+    part->more = part->more && !head_only;
+    if (reply->headers.failed || reply->body.failed || broken)
         out->failed = true;
     text_release(&reply->headers);
     text_release(&reply->body);
 }
 
 void site_answer(const struct site *site, const struct site_place *place,
-                 const struct site_request *request, struct store_reader *reader, struct text *out)
+                 const struct site_request *request, struct store_reader *reader,
+                 struct site_part *part, struct text *out)
 {
-    struct reply reply = {.status = 200};
+    struct reply reply = {.status = 200, .part = part};
+    part->more = false;
     if (is_listed(place->methods, request->method)) {
         place->answer(site, request, reader, &reply);
     } else {
@@ -321,7 +348,8 @@ void site_answer(const struct site *site, const struct site_place *place,
 
 void site_refuse(const struct site_request *request, const char *detail, struct text *out)
 {
-    struct reply reply = {.status = 503};
+    struct site_part part = {.begun = false};
+    struct reply reply = {.status = 503, .part = &part};
     set_problem(&reply, 503, detail);
     finish(&reply, request, out);
 }

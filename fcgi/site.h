@@ -6,10 +6,11 @@
 #include "commit.h"
 #include "metrics.h"
 #include "options.h"
-#include "store.h"
+#include "store_query.h"
 #include "text.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,7 @@ struct site {
 enum site_pace {
     SITE_AT_ONCE, /* nothing: in any */
     SITE_READS,   /* the store, for SITE_READ_MS at most */
+    SITE_STREAMS, /* the same for each of its pieces, of which there may be any number */
     SITE_WAITS,   /* the writer, for SITE_READY_MS at most */
 };
 
@@ -49,14 +51,23 @@ struct site_request {
     int64_t since_ms; /* when it arrived (monotonic) */
 };
 
+/* How far an answer in pieces has come. Zero-initialize it before the first. */
+struct site_part {
+    bool begun, more;        /* a piece was made; another follows it */
+    struct store_place next; /* where that begins */
+};
+
 /* The place at a path; NULL where there is none. */
 const struct site_place *site_find(const char *path, size_t length);
 enum site_pace site_pace(const struct site_place *place);
 
-/* Appends the whole response. READER, of the calling thread, may be NULL for SITE_AT_ONCE and
- * SITE_WAITS. Thread-safe. */
+/* Appends the whole response, or for SITE_STREAMS its next piece (a page of the store, of no more
+ * bytes than a document has, read from a snapshot of its own) and tells in PART whether another
+ * follows. OUT is failed if an answer that has begun cannot go on: it must be cut off. READER, of
+ * the calling thread, may be NULL for SITE_AT_ONCE and SITE_WAITS. Thread-safe. */
 void site_answer(const struct site *site, const struct site_place *place,
-                 const struct site_request *request, struct store_reader *reader, struct text *out);
+                 const struct site_request *request, struct store_reader *reader,
+                 struct site_part *part, struct text *out);
 
 /* Appends the response for which there is no time: 503. */
 void site_refuse(const struct site_request *request, const char *detail, struct text *out);

@@ -73,8 +73,9 @@ static const char *const recounts[] = {
     "|| 'from ' || source || ' to ' || target || ': ' || sum(m.success) || ' SUCCESS and '"
     " || sum(m.fail) || ' FAIL more than counted' FROM"
     "  (SELECT operation, source, target, success, fail FROM move UNION ALL SELECT u.operation,"
-    "  coalesce(json_extract(n.body, '$.sourceVersion'), ''),"
-    "  coalesce(json_extract(n.body, '$.targetVersion'), ''), -(u.state = 1), -(u.state = 2)"
+    "  counted_as(coalesce(json_extract(n.body, '$.sourceVersion'), '')),"
+    "  counted_as(coalesce(json_extract(n.body, '$.targetVersion'), '')),"
+    "  -(u.state = 1), -(u.state = 2)"
     "  FROM upgrade u JOIN notification n ON n.seq = u.seq WHERE u.state > 0) m"
     " JOIN operation o ON o.id = m.operation AND o.pruned = 0"
     " GROUP BY m.operation, source, target HAVING sum(m.success) <> 0 OR sum(m.fail) <> 0",
@@ -171,10 +172,26 @@ static int tell_flaws(struct store_reader *reader, const char *sql, store_each_f
     return store_reader_finish(reader, read, step, fault);
 }
 
+/* counted_as(TEXT): its key. */
+static void counted_as(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)count;
+    struct store_key key;
+    const char *text = (const char *)sqlite3_value_text(values[0]);
+    if (text != NULL)
+        sqlite3_result_text(context, store_key(text, &key), -1, SQLITE_TRANSIENT);
+    else
+        sqlite3_result_error_nomem(context);
+}
+
 int store_check(struct store_reader *reader, const struct store_progress *progress,
                 store_each_flaw *each, void *owner, int64_t *flaws, struct fault *fault)
 {
     int result = store_reader_open(reader, fault);
+    if (result == 0 &&
+        sqlite3_create_function(reader->db, "counted_as", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC,
+                                NULL, counted_as, NULL, NULL) != SQLITE_OK)
+        result = store_fault(reader->db, fault, reader->path);
     *flaws = 0;
     for (int64_t i = 0; i < RECOUNTS_LENGTH && result == 0; i++) {
         if (progress != NULL && progress->report != NULL)

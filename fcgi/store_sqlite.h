@@ -42,6 +42,10 @@
 /* Bytes of a description that is kept as an example for its error code. */
 #define STORE_EXAMPLE_MAX 256
 
+/* Bytes of a text that is counted by, and of what is kept of a longer one before its hash. */
+#define STORE_KEY_MAX 255
+#define STORE_KEY_KEPT 200
+
 /* SQL: the result that BODY, of the upgrade family, tells; NULL: none. */
 #define STORE_RESULT_OF(body)                                                                     \
     " CASE json_extract(" body ", '$.notifyType')"                                                \
@@ -299,6 +303,14 @@ int store_tally_move(struct store_tally *tally, const char *source, const char *
                      enum record_state state, int64_t by, struct fault *fault);
 int store_tally_finish(struct store *store, struct fault *fault);
 void store_tally_forget(struct store_batch *batch);
+
+/* What a text (an errorCode, a version) is counted as: itself, or if it is longer than
+ * STORE_KEY_MAX its beginning, "…" and a hash of all of it. A key is its own key. */
+struct store_key {
+    char text[STORE_KEY_MAX + 1];
+};
+const char *store_key(const char *text, struct store_key *key);
+void store_bind_key(sqlite3_stmt *statement, int index, const char *text);
 
 /* Room for one element more behind LENGTH of SIZE bytes each: the array, moved or not, or NULL. */
 void *store_grow(void *array, size_t length, size_t *capacity, size_t size, struct fault *fault);

@@ -4,8 +4,32 @@
 
 #include "store_sqlite.h"
 
+#include "text.h"
+
+#include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+const char *store_key(const char *text, struct store_key *key)
+{
+    unsigned char hash[crypto_generichash_BYTES_MIN];
+    char hex[2 * sizeof hash + 1];
+    size_t length = strlen(text);
+    if (length <= STORE_KEY_MAX)
+        return text;
+    crypto_generichash(hash, sizeof hash, (const unsigned char *)text, length, NULL, 0);
+    sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
+    snprintf(key->text, sizeof key->text, "%.*s…%s", (int)text_cut(text, STORE_KEY_KEPT), text,
+             hex);
+    return key->text;
+}
+
+void store_bind_key(sqlite3_stmt *statement, int index, const char *text)
+{
+    struct store_key key;
+    sqlite3_bind_text(statement, index, store_key(text, &key), -1, SQLITE_TRANSIENT);
+}
 
 void *store_grow(void *array, size_t length, size_t *capacity, size_t size, struct fault *fault)
 {
@@ -100,7 +124,9 @@ static struct store_move *find_move(struct store_tally *tally, const char *sourc
 int store_tally_move(struct store_tally *tally, const char *source, const char *target,
                      enum record_state state, int64_t by, struct fault *fault)
 {
-    struct store_move *move = find_move(tally, source, target, fault);
+    struct store_key from, to;
+    struct store_move *move = find_move(tally, store_key(source, &from), store_key(target, &to),
+                                        fault);
     if (move == NULL)
         return -1;
     *(state == RECORD_SUCCESS ? &move->success : &move->fail) += by;

@@ -6,23 +6,13 @@
 
 #include "store_sqlite.h"
 
+#include "text.h"
+
 #include <string.h>
 
 static void bind_text(sqlite3_stmt *statement, int index, const char *text)
 {
     sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
-}
-
-/* Binds the beginning of TEXT, cut before a character that would pass MOST bytes. */
-static void bind_text_cut(sqlite3_stmt *statement, int index, const char *text, size_t most)
-{
-    size_t length = strnlen(text, most + 1);
-    if (length > most) {
-        length = most;
-        while (length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80)
-            length--;
-    }
-    sqlite3_bind_text(statement, index, text, (int)length, SQLITE_STATIC);
 }
 
 /* Reads the first of the upgrades under ENTRY behind number AFTER: 1, with it in UPGRADE where the
@@ -102,11 +92,12 @@ static int count_failure(struct store *store, const struct record *record, int64
 {
     sqlite3_stmt *count = store_statement(store, STORE_count_failure);
     sqlite3_bind_int64(count, 1, operation);
-    bind_text(count, 2, record->error_code);
+    store_bind_key(count, 2, record->error_code);
     sqlite3_bind_int(count, 3, by);
     sqlite3_bind_int64(count, 4, record->received_ms);
     sqlite3_bind_int(count, 5, record->requeue_id != 0);
-    bind_text_cut(count, 6, record->description, STORE_EXAMPLE_MAX);
+    sqlite3_bind_text(count, 6, record->description,
+                      (int)text_cut(record->description, STORE_EXAMPLE_MAX), SQLITE_STATIC);
     return store_run(store, count, "cannot count a failure", fault);
 }
 
@@ -140,7 +131,7 @@ static int uncount_move(struct store *store, struct store_tally *tally,
 static void bind_error_code(sqlite3_stmt *statement, int index, const struct record *record)
 {
     if (record->meaning == RECORD_RESULT && record->state == RECORD_FAIL)
-        bind_text(statement, index, record->error_code);
+        store_bind_key(statement, index, record->error_code);
     else
         sqlite3_bind_null(statement, index);
 }

@@ -164,7 +164,7 @@ static int list_one(struct store_reader *reader, const struct store_upgrade_filt
     if (filter->began_before_ms > 0)
         sqlite3_bind_int64(read, PARAMETER_BEFORE, filter->began_before_ms);
     if (walk == &walk_fail_code)
-        sqlite3_bind_text(read, PARAMETER_CODE, filter->error_code, -1, SQLITE_STATIC);
+        store_bind_key(read, PARAMETER_CODE, filter->error_code);
     size_t before = taker->count;
     if (store_query_rows(reader, read, most, take_upgrade, taker, more, fault) != 0)
         return -1;
@@ -188,7 +188,7 @@ static int64_t next_failing(struct store_reader *reader, int64_t from, const cha
     if (read == NULL)
         return -1;
     if (code != NULL)
-        sqlite3_bind_text(read, 2, code, -1, SQLITE_STATIC);
+        store_bind_key(read, 2, code);
     int64_t found = 0;
     int step = sqlite3_step(read);
     if (step == SQLITE_ROW)

@@ -122,6 +122,16 @@ size_t text_utf8_length(const char *bytes, size_t length)
     return size;
 }
 
+size_t text_cut(const char *text, size_t most)
+{
+    size_t length = strnlen(text, most + 1);
+    if (length <= most)
+        return length;
+    for (length = most; length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80;)
+        length--;
+    return length;
+}
+
 bool text_is_utf8(const char *bytes, size_t length)
 {
     while (length > 0) {

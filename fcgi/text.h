@@ -46,6 +46,10 @@ void text_add_json_line(struct text *text, const char *json, size_t length);
  * no UTF-8 (RFC 3629: no overlong form, no surrogate, nothing above U+10FFFF). */
 size_t text_utf8_length(const char *bytes, size_t length);
 
+/* Length in bytes of the longest beginning of TEXT, of MOST at most, that ends with a whole
+ * character. */
+size_t text_cut(const char *text, size_t most);
+
 /* Whether all LENGTH bytes are valid UTF-8. */
 bool text_is_utf8(const char *bytes, size_t length);
 

@@ -22,7 +22,7 @@ static const struct view views[] = {
      "upgrades of one operation", view_upgrades},
     {"failures.json", JSON, " operationId appId errorCode after limit ",
      "upgrades that failed, of one operation or of all", view_failures},
-    {"failures.csv", "text/csv; charset=utf-8", " operationId appId errorCode after limit ",
+    {"failures.csv", "text/csv; charset=utf-8", " operationId appId errorCode bom after limit ",
      "the same as a table", view_failures_table},
     {"device.json", JSON, " deviceId after limit ", "one device's history across operations",
      view_device},
@@ -38,6 +38,11 @@ const struct view *view_find(const char *name, size_t length)
         if (strlen(views[i].name) == length && memcmp(views[i].name, name, length) == 0)
             return &views[i];
     return NULL;
+}
+
+bool view_is_table(const struct view *view)
+{
+    return view->write == view_failures_table;
 }
 
 /* --- what is asked -----------------------------------------------------------------------------
@@ -122,6 +127,7 @@ static const struct {
     {"q", set_word, MEMBER(search)},
     {"after", set_word, MEMBER(after)},
     {"contradictory", set_flag, MEMBER(contradictory)},
+    {"bom", set_flag, MEMBER(byte_order_mark)},
     {"longerThan", set_seconds, MEMBER(stuck_s)},
     {"limit", set_limit, MEMBER(limit)},
 };

@@ -24,8 +24,16 @@
 #define VIEW_NOTES 20
 #define VIEW_FOUND 10
 
-/* Bytes of a document after which its page ends early: a row may be as long as a body. */
-#define VIEW_PAGE_BYTES ((size_t)4 << 20)
+/* Bytes of a document behind which its page ends early; of a text in it (an id can be as long as a
+ * query may give it), in place of whose rest "…" stands, and in JSON beside it its length as
+ * NAMEBytes; and of a body, in place of which null stands with its length as bodyBytes. */
+#define VIEW_PAGE_BYTES ((size_t)1 << 20)
+#define VIEW_ID_MAX VIEW_WORD_MAX
+#define VIEW_TEXT_MAX 1024
+#define VIEW_BODY_MAX ((size_t)16 << 10)
+
+/* So no document is larger, whatever was received: a page, a row more, and what stands beside. */
+#define VIEW_DOCUMENT_MAX ((size_t)4 << 20)
 
 /* Longest time that may be asked for, in seconds: ten years. */
 #define VIEW_SECONDS_MAX ((int64_t)10 * 366 * 24 * 3600)
@@ -55,6 +63,7 @@ struct view_query {
     const char *search;
     const char *after; /* `next` of the page before */
     bool contradictory;
+    bool byte_order_mark; /* before a table, so that Excel takes it for UTF-8 */
     bool stuck_said;
     int64_t stuck_s; /* longer than this in progress */
     size_t limit;
@@ -81,9 +90,12 @@ struct view {
 /* The view named NAME, such as "overview.json" or "failures.csv"; NULL where there is none. */
 const struct view *view_find(const char *name, size_t length);
 
+/* Whether its pages, one behind the other, are one table. */
+bool view_is_table(const struct view *view);
+
 /* Sets what the parameter NAME says in QUERY, which lends VALUE. Parameters are the members above
  * in the form of the documents: operationId, appId, deviceId, state, errorCode, q, after,
- * contradictory (1), longerThan (seconds), limit. */
+ * contradictory (1), longerThan (seconds), bom (1), limit. */
 int view_set(struct view_query *query, const struct view *view, const char *name, const char *value,
              struct fault *fault);
 

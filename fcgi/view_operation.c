@@ -18,7 +18,7 @@ static int add_other(void *owner, const struct store_operation_row *row)
 {
     struct others *others = owner;
     if (row->id != others->id && others->count++ < VIEW_FOUND)
-        document_string(others->out, NULL, row->app_id);
+        view_add_text(others->out, NULL, row->app_id, VIEW_ID_MAX);
     return 0;
 }
 
@@ -42,12 +42,12 @@ static int add_failure(void *owner, const struct store_failure_row *row)
 {
     struct failures *failures = owner;
     document_open(failures->out, NULL, '{');
-    document_string(failures->out, "errorCode", row->error_code);
+    view_add_text(failures->out, "errorCode", row->error_code, VIEW_TEXT_MAX);
     document_number(failures->out, "count", row->count);
     document_share(failures->out, "share", row->count, failures->fail);
     document_time(failures->out, "firstAt", row->first_ms);
     document_time(failures->out, "lastAt", row->last_ms);
-    document_string(failures->out, "example", row->example);
+    view_add_text(failures->out, "example", row->example, VIEW_TEXT_MAX);
     document_close(failures->out, '}');
     return 0;
 }
@@ -56,8 +56,8 @@ static int add_move(void *owner, const struct store_move_row *row)
 {
     struct text *out = owner;
     document_open(out, NULL, '{');
-    document_string(out, "from", row->source);
-    document_string(out, "to", row->target);
+    view_add_text(out, "from", row->source, VIEW_TEXT_MAX);
+    view_add_text(out, "to", row->target, VIEW_TEXT_MAX);
     document_number(out, "success", row->success);
     document_number(out, "fail", row->fail);
     document_close(out, '}');

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 size_t view_bound(const struct text *out)
 {
@@ -36,6 +37,37 @@ enum view_result view_failed(const struct fault *fault)
     return fault != NULL && fault->misused ? VIEW_MISUSED : VIEW_FAILED;
 }
 
+const char *view_cut(const char *value, size_t most, struct view_room *room)
+{
+    size_t length = text_cut(value, most);
+    if (value[length] == '\0')
+        return value;
+    snprintf(room->text, sizeof room->text, "%.*s…", (int)length, value);
+    return room->text;
+}
+
+void view_add_text(struct text *out, const char *name, const char *value, size_t most)
+{
+    struct view_room room;
+    char length_name[64];
+    const char *shown = view_cut(value, most, &room);
+    document_string(out, name, shown);
+    if (shown == value || name == NULL)
+        return;
+    snprintf(length_name, sizeof length_name, "%sBytes", name);
+    document_number(out, length_name, (int64_t)strlen(value));
+}
+
+void view_add_notification(struct text *out, const struct store_kept *kept)
+{
+    struct store_kept shown = *kept;
+    if (shown.body_length > VIEW_BODY_MAX)
+        shown.body = NULL;
+    document_open(out, NULL, '{');
+    figures_notification(out, &shown);
+    document_close(out, '}');
+}
+
 void view_add_next(struct text *out, const struct store_place *next)
 {
     if (next->text[0] != '\0')
@@ -52,8 +84,8 @@ void view_end(struct text *out)
 
 void view_add_operation_members(struct text *out, const struct store_operation_row *row)
 {
-    document_string(out, "appId", row->app_id);
-    document_string(out, "operationId", row->operation_id);
+    view_add_text(out, "appId", row->app_id, VIEW_ID_MAX);
+    view_add_text(out, "operationId", row->operation_id, VIEW_ID_MAX);
     figures_upgrades(out, row->in_progress, row->success, row->fail, row->contradictory);
     document_share(out, "failureShare", row->fail, row->success + row->fail);
     document_time(out, "firstAt", row->first_ms);
@@ -72,19 +104,19 @@ int view_add_operation(void *owner, const struct store_operation_row *row)
 
 void view_add_upgrade_members(struct text *out, const struct store_upgrade_row *row)
 {
-    document_string(out, "appId", row->app_id);
-    document_string(out, "operationId", row->operation_id);
-    document_string(out, "subOperationId", row->sub_operation_id);
-    document_string(out, "deviceId", row->device_id);
+    view_add_text(out, "appId", row->app_id, VIEW_ID_MAX);
+    view_add_text(out, "operationId", row->operation_id, VIEW_ID_MAX);
+    view_add_text(out, "subOperationId", row->sub_operation_id, VIEW_ID_MAX);
+    view_add_text(out, "deviceId", row->device_id, VIEW_ID_MAX);
     document_string(out, "state", record_state_word(row->state));
-    document_string(out, "step", row->step);
-    document_string(out, "curVersion", row->current);
-    document_string(out, "targetVersion", row->target);
-    document_string(out, "sourceVersion", row->source);
-    document_string(out, "upgradeTime", row->upgrade_time);
-    document_string(out, "resultDesc", row->result_desc);
-    document_string(out, "errorCode", row->error_code);
-    document_string(out, "description", row->description);
+    view_add_text(out, "step", row->step, VIEW_TEXT_MAX);
+    view_add_text(out, "curVersion", row->current, VIEW_TEXT_MAX);
+    view_add_text(out, "targetVersion", row->target, VIEW_TEXT_MAX);
+    view_add_text(out, "sourceVersion", row->source, VIEW_TEXT_MAX);
+    view_add_text(out, "upgradeTime", row->upgrade_time, VIEW_TEXT_MAX);
+    view_add_text(out, "resultDesc", row->result_desc, VIEW_TEXT_MAX);
+    view_add_text(out, "errorCode", row->error_code, VIEW_TEXT_MAX);
+    view_add_text(out, "description", row->description, VIEW_TEXT_MAX);
     document_bool(out, "contradictory", row->contradictory);
     document_time(out, "beganAt", row->began_ms);
     document_time(out, "lastAt", row->last_ms);
@@ -232,7 +264,7 @@ enum view_result view_search(struct store_reader *reader, const struct view_quer
     document_close(out, ']');
     if (page.count > 0 || page.news) {
         document_open(out, "device", '{');
-        document_string(out, "deviceId", query->search);
+        view_add_text(out, "deviceId", query->search, VIEW_ID_MAX);
         document_number(out, "upgrades", (int64_t)page.count);
         document_close(out, '}');
     } else {
@@ -248,8 +280,8 @@ static int add_quarantined(void *owner, const struct store_quarantined_row *row)
     document_open(page->out, NULL, '{');
     document_number(page->out, "id", row->id);
     document_time(page->out, "receivedAt", row->received_ms);
-    document_string(page->out, "reason", row->reason);
-    document_string(page->out, "pointer", row->pointer);
+    view_add_text(page->out, "reason", row->reason, VIEW_TEXT_MAX);
+    view_add_text(page->out, "pointer", row->pointer, VIEW_TEXT_MAX);
     document_number(page->out, "bytes", (int64_t)row->body_length);
     document_close(page->out, '}');
     return view_is_full(page);

@@ -45,6 +45,17 @@ struct store_place view_place(const struct view_query *query);
  * mistake, anything else the store's. */
 enum view_result view_failed(const struct fault *fault);
 
+/* VALUE, or what is shown of it in ROOM if it is longer than MOST bytes (VIEW_ID_MAX at most); and
+ * a member or an element of it. */
+struct view_room {
+    char text[VIEW_ID_MAX + sizeof "…"];
+};
+const char *view_cut(const char *value, size_t most, struct view_room *room);
+void view_add_text(struct text *out, const char *name, const char *value, size_t most);
+
+/* A notification, its body only if that is not too long. */
+void view_add_notification(struct text *out, const struct store_kept *kept);
+
 /* The member `next`; and the end of the document. */
 void view_add_next(struct text *out, const struct store_place *next);
 void view_end(struct text *out);

@@ -5,7 +5,6 @@
 
 #include "csv.h"
 #include "document.h"
-#include "figures.h"
 #include "moment.h"
 
 #include <stdio.h>
@@ -88,6 +87,8 @@ enum view_result view_failures(struct store_reader *reader, const struct view_qu
                                : result;
 }
 
+#define IDS 4 /* of a line's fields, the first ones */
+
 static int add_line(void *owner, const struct store_upgrade_row *row)
 {
     struct view_rows *page = owner;
@@ -109,8 +110,11 @@ static int add_line(void *owner, const struct store_upgrade_row *row)
         moment_format(row->last_ms, time),
         seq,
     };
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-        csv_add_field(page->out, fields[i], i == 0);
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        struct view_room room;
+        size_t most = i < IDS ? VIEW_ID_MAX : VIEW_TEXT_MAX;
+        csv_add_field(page->out, view_cut(fields[i], most, &room), i == 0);
+    }
     csv_end_line(page->out);
     return view_is_full(page);
 }
@@ -125,6 +129,8 @@ enum view_result view_failures_table(struct store_reader *reader, const struct v
     enum view_result result = read_failure_filter(reader, query, &filter, fault);
     if (result != VIEW_DONE)
         return result;
+    if (after.text[0] == '\0' && query->byte_order_mark)
+        text_add_string(out, "\xEF\xBB\xBF");
     if (after.text[0] == '\0')
         text_add_string(out, "appId,operationId,subOperationId,deviceId,errorCode,description,"
                              "resultDesc,sourceVersion,targetVersion,curVersion,upgradeTime,"
@@ -141,9 +147,7 @@ enum view_result view_failures_table(struct store_reader *reader, const struct v
 static int add_note(void *owner, const struct store_kept *kept)
 {
     struct view_rows *page = owner;
-    document_open(page->out, NULL, '{');
-    figures_notification(page->out, kept);
-    document_close(page->out, '}');
+    view_add_notification(page->out, kept);
     page->news = true;
     return 0;
 }
@@ -180,7 +184,7 @@ enum view_result view_device(struct store_reader *reader, const struct view_quer
     };
     const struct store_place after = view_place(query);
     document_open(out, NULL, '{');
-    document_string(out, "deviceId", query->device_id);
+    view_add_text(out, "deviceId", query->device_id, VIEW_ID_MAX);
     document_open(out, "history", '[');
     if (store_list_device(reader, query->device_id, &after, view_limit(query, VIEW_LIMIT_DEFAULT),
                           add_history, &page, next, fault) != 0)

@@ -11,14 +11,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* The one that waits for the writer comes behind those that read the store. */
-#define THREADS (VIEWER_THREADS + 1)
+/* Behind those that read the store for answers come the one that makes tables and the one that
+ * waits for the writer. */
+#define THREADS (VIEWER_THREADS + 2)
 
 /* Visits that wait for the threads of one pace. */
 struct lane {
     struct monitor monitor; /* guards what follows */
     struct visit *first, **last;
-    size_t waiting;
+    size_t waiting, most;
     bool stop;
 };
 
@@ -34,7 +35,7 @@ struct viewer {
     struct site site;
     struct metrics *metrics;
     viewer_done *done;
-    struct lane reads, waits;
+    struct lane reads, tables, waits;
     struct desk desks[THREADS];
 };
 
@@ -53,6 +54,13 @@ static struct site_request request_of(const struct visit *visit)
         .if_none_match = request_parameter(request, "HTTP_IF_NONE_MATCH"),
         .since_ms = visit->since_ms,
     };
+}
+
+/* Until when the peer has to take what is sent now. */
+static void allow(struct visit *visit)
+{
+    atomic_store_explicit(visit->deadline_ms, moment_monotonic_ms() + VIEWER_TAKE_MS,
+                          memory_order_relaxed);
 }
 
 /* Sends ANSWER and ends the visit, which is its owner's when this returns. PATIENT: this thread may
@@ -77,18 +85,18 @@ static void answer_at_once(struct viewer *viewer, struct visit *visit, const cha
     const struct site_request request = request_of(visit);
     struct text answer = {0};
     if (detail == NULL)
-        site_answer(&viewer->site, visit->place, &request, NULL, &answer);
+        site_answer(&viewer->site, visit->place, &request, NULL, &visit->part, &answer);
     else
         site_refuse(&request, detail, &answer);
     send_answer(viewer, visit, &answer, false);
     text_release(&answer);
 }
 
-/* Puts the visit into the queue; false where that is full. */
+/* Puts the visit into the queue; false if that is full, which it never is for one that goes on. */
 static bool queue(struct lane *lane, struct visit *visit)
 {
     monitor_enter(&lane->monitor);
-    bool room = lane->waiting < VIEWER_QUEUE_MAX;
+    bool room = lane->waiting < lane->most || visit->part.more;
     if (room) {
         visit->next = NULL;
         *lane->last = visit;
@@ -103,11 +111,16 @@ static bool queue(struct lane *lane, struct visit *visit)
 void viewer_take(struct viewer *viewer, struct visit *visit)
 {
     enum site_pace pace = site_pace(visit->place);
+    struct lane *lane = pace == SITE_READS     ? &viewer->reads
+                        : pace == SITE_STREAMS ? &viewer->tables
+                                               : &viewer->waits;
     visit->since_ms = moment_monotonic_ms();
+    visit->part = (struct site_part){.begun = false};
+    allow(visit);
     metrics_add(viewer->metrics, METRIC_views, 1);
     if (pace == SITE_AT_ONCE) {
         answer_at_once(viewer, visit, NULL);
-    } else if (!queue(pace == SITE_READS ? &viewer->reads : &viewer->waits, visit)) {
+    } else if (!queue(lane, visit)) {
         metrics_add(viewer->metrics, METRIC_views_refused, 1);
         answer_at_once(viewer, visit, "too many are reading now");
     }
@@ -139,21 +152,39 @@ static struct visit *next_visit(struct desk *desk)
     return visit;
 }
 
+/* Sends a piece, and has the visit wait for its next turn: for that its peer need not hurry. */
+static void send_piece(struct desk *desk, struct visit *visit, const struct text *piece)
+{
+    allow(visit);
+    int result = request_send_patiently(visit->request, visit->socket, piece->bytes, piece->length,
+                                        VIEWER_SEND_MS);
+    atomic_store_explicit(visit->deadline_ms, 0, memory_order_relaxed);
+    if (result == 0)
+        queue(desk->lane, visit);
+    else
+        desk->viewer->done(visit, false);
+}
+
 static void serve(struct desk *desk, struct visit *visit)
 {
     struct viewer *viewer = desk->viewer;
     const struct site_request request = request_of(visit);
     struct text answer = {0};
-    if (moment_monotonic_ms() - visit->since_ms > VIEWER_WAIT_MS)
+    if (visit->part.begun)
+        allow(visit);
+    if (!visit->part.begun && moment_monotonic_ms() - visit->since_ms > VIEWER_WAIT_MS)
         site_refuse(&request, "too many are reading now", &answer);
     else
-        site_answer(&viewer->site, visit->place, &request, desk->reader, &answer);
+        site_answer(&viewer->site, visit->place, &request, desk->reader, &visit->part, &answer);
     /* While the store fails, readers must not hold on to its files (store.h). */
     struct fault fault;
     commit_get_fault(viewer->site.commit, &fault);
     if (fault.set && desk->reader != NULL)
         store_reader_close(desk->reader);
-    send_answer(viewer, visit, &answer, true);
+    if (visit->part.more && !answer.failed)
+        send_piece(desk, visit, &answer);
+    else
+        send_answer(viewer, visit, &answer, true);
     text_release(&answer);
 }
 
@@ -170,9 +201,10 @@ static void *attend(void *argument)
     return NULL;
 }
 
-static void init_lane(struct lane *lane)
+static void init_lane(struct lane *lane, size_t most)
 {
     lane->last = &lane->first;
+    lane->most = most;
     monitor_init(&lane->monitor);
 }
 
@@ -180,8 +212,10 @@ static int start_desk(struct viewer *viewer, size_t number, struct fault *fault)
 {
     struct desk *desk = &viewer->desks[number];
     desk->viewer = viewer;
-    desk->lane = number < VIEWER_THREADS ? &viewer->reads : &viewer->waits;
-    if (desk->lane == &viewer->reads &&
+    desk->lane = number < VIEWER_THREADS    ? &viewer->reads
+                 : number == VIEWER_THREADS ? &viewer->tables
+                                            : &viewer->waits;
+    if (desk->lane != &viewer->waits &&
         store_reader_new(&desk->reader, viewer->site.options->state, fault) != 0)
         return fault_add(fault, "viewer");
     int error = pthread_create(&desk->thread, NULL, attend, desk);
@@ -203,8 +237,9 @@ int viewer_start(struct viewer **gives, const struct options *options, struct co
     viewer->site.start_ms = moment_now_ms();
     viewer->metrics = metrics;
     viewer->done = done;
-    init_lane(&viewer->reads);
-    init_lane(&viewer->waits);
+    init_lane(&viewer->reads, VIEWER_QUEUE_MAX);
+    init_lane(&viewer->tables, VIEWER_TABLES_MAX);
+    init_lane(&viewer->waits, VIEWER_QUEUE_MAX);
     for (size_t i = 0; i < THREADS; i++)
         if (start_desk(viewer, i, fault) != 0) {
             viewer_stop(viewer);
@@ -244,6 +279,7 @@ void viewer_stop(struct viewer *viewer)
     if (viewer == NULL)
         return;
     stop_lane(&viewer->reads);
+    stop_lane(&viewer->tables);
     stop_lane(&viewer->waits);
     for (size_t i = 0; i < THREADS; i++) {
         struct desk *desk = &viewer->desks[i];
@@ -252,8 +288,10 @@ void viewer_stop(struct viewer *viewer)
         store_reader_free(desk->reader);
     }
     drop_waiting(viewer, &viewer->reads);
+    drop_waiting(viewer, &viewer->tables);
     drop_waiting(viewer, &viewer->waits);
     monitor_release(&viewer->reads.monitor);
+    monitor_release(&viewer->tables.monitor);
     monitor_release(&viewer->waits.monitor);
     free(viewer);
 }

@@ -8,22 +8,33 @@
 #include "request.h"
 #include "site.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Threads that read the store for answers. One more waits for the writer where readiness is asked
- * for: however busy the others are, that has its answer. */
+/* Threads that read the store for answers. One more makes long tables piece by piece, so that who
+ * loads one keeps nobody from the rest; and one waits for the writer if readiness is asked for:
+ * however busy the others are, that has its answer. */
 #define VIEWER_THREADS 2
 
-/* Requests that may wait for them (and as many for the one); more are answered 503. */
+/* Requests that may wait for them (and as many for readiness); more are answered 503. */
 #define VIEWER_QUEUE_MAX 32
+
+/* Tables that may wait for their turn while a piece of another is sent; more are answered 503. If
+ * all others take as long as VIEWER_SEND_MS allows, a web server still hears of each within ten
+ * seconds. */
+#define VIEWER_TABLES_MAX 3
 
 /* One that has waited for this long is answered 503: whoever asked may have gone. */
 #define VIEWER_WAIT_MS 4000
 
 /* A peer that takes nothing of its answer for this long is given up. */
 #define VIEWER_SEND_MS 3000
+
+/* So is one that has not taken all of it, or of a table's next piece, within this time; the site
+ * file has nginx wait for 10 s. */
+#define VIEWER_TAKE_MS 8000
 
 /* How much lower than the others' their priority is (nice). */
 #define VIEWER_NICE 10
@@ -35,9 +46,11 @@
 struct visit {
     struct request *request; /* read; lent until the visit is done */
     int socket;
-    const struct site_place *place; /* what it is for */
-    int64_t since_ms;               /* when it was taken */
-    struct visit *next;             /* the queue's */
+    const struct site_place *place;   /* what it is for */
+    atomic_int_fast64_t *deadline_ms; /* set to when its owner is to shut the connection down */
+    int64_t since_ms;                 /* when it was taken */
+    struct site_part part;
+    struct visit *next; /* the queue's */
 };
 
 /* Tells that the visit is done and its owner's again: the request is released, its answer SENT or
@@ -50,7 +63,7 @@ struct viewer;
 int viewer_start(struct viewer **viewer, const struct options *options, struct commit *commit,
                  struct metrics *metrics, viewer_done *done, struct fault *fault);
 
-/* Takes a visit with request, socket and place set. Thread-safe; never waits. */
+/* Takes a visit with request, socket, place and deadline set. Thread-safe; never waits. */
 void viewer_take(struct viewer *viewer, struct visit *visit);
 
 /* The process ends soon: from now on it is not ready. Thread-safe. Safe on NULL. */

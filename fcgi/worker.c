@@ -197,9 +197,11 @@ static void show(struct worker_pool *pool, struct connection *connection,
                  const struct site_place *place)
 {
     connection->visit = (struct visit){
-        .request = &connection->request, .socket = connection->fd, .place = place};
-    atomic_store_explicit(&connection->deadline_ms, moment_monotonic_ms() + WORKER_VIEW_MS,
-                          memory_order_relaxed);
+        .request = &connection->request,
+        .socket = connection->fd,
+        .place = place,
+        .deadline_ms = &connection->deadline_ms,
+    };
     viewer_take(pool->viewer, &connection->visit);
 }
 

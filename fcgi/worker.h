@@ -17,10 +17,6 @@
 /* A new connection must send its first byte within this time. Kept ones may be silent for ever. */
 #define WORKER_FIRST_BYTE_MS 30000
 
-/* Somebody who reads must have taken the whole answer within this time; the site file has nginx
- * wait for 10 s. */
-#define WORKER_VIEW_MS 8000
-
 /* How often worker_tick wants to be called. */
 #define WORKER_TICK_MS 250
 

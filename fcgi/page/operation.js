@@ -1,7 +1,6 @@
 /* operation: one upgrade task: how far, who failed and why, who is stuck. */
 
 import { paceOf } from './chart.js';
-import { csvLink } from './csv.js';
 import { draw } from './draw.js';
 import { go } from './going.js';
 import {
@@ -19,7 +18,7 @@ import {
   table,
   totalOf,
 } from './parts.js';
-import { LISTS, listOf, longerThan, pageOf, place, to, toOperation } from './places.js';
+import { LISTS, address, listOf, longerThan, pageOf, place, to, toOperation } from './places.js';
 import { documentOf, refusalOf } from './reading.js';
 import { counted, duration, foreign, number, said, share, stepInWords } from './text.js';
 import { clockTime, moment } from './time.js';
@@ -340,6 +339,21 @@ function devicesOf(operation) {
       : devicesTable(upgrades.upgrades),
     upgrades === undefined ? null : pager(upgrades.next, place, 'Pages of devices'),
   ];
+}
+
+/* The receiver streams the whole table; with a byte order mark, by which Excel knows UTF-8. */
+function csvLink({ operationId, appId }) {
+  const { errorCode } = place;
+  return h(
+    'a',
+    {
+      key: 'csv',
+      class: 'csv',
+      href: address('failures.csv', { operationId, appId, errorCode, bom: 1 }),
+      download: `failures-${operationId.replace(/[^\w.-]+/g, '_').slice(0, 60)}.csv`,
+    },
+    errorCode === undefined ? 'Failures as CSV' : 'These failures as CSV',
+  );
 }
 
 function devicesTable(upgrades) {

@@ -26,7 +26,7 @@ load views
 
 # stay_slow NAME OPTION...: readers of a large table that take nothing until leave NAME.
 stay_slow() {
-    stay "$1" "$PYTHON" "$TESTS/tool/slow_readers.py" "$T/socket" '/status/failures.csv?limit=1000' "${@:2}"
+    stay "$1" "$PYTHON" "$TESTS/tool/slow_readers.py" "$T/socket" '/status/failures.json?limit=1000' "${@:2}"
     wait_for 10 grep -q asked "$T/$1.out"
 }
 

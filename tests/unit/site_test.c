@@ -22,6 +22,7 @@ struct place {
     char *answer;
     const char *body;
     size_t body_length;
+    int pieces; /* of the answer */
 };
 
 static int setup(void **state)
@@ -76,9 +77,14 @@ static void ask_with(struct place *place, const struct site_request *request)
     asked.since_ms = moment_monotonic_ms();
     const struct site_place *at = site_find(asked.path, asked.path_length);
     assert_non_null(at);
-    site_answer(&place->site, at, &asked, site_pace(at) == SITE_READS ? place->reader : NULL,
-                &text);
-    assert_false(text.failed);
+    bool reads = site_pace(at) == SITE_READS || site_pace(at) == SITE_STREAMS;
+    struct site_part part = {.begun = false};
+    place->pieces = 0;
+    do {
+        site_answer(&place->site, at, &asked, reads ? place->reader : NULL, &part, &text);
+        assert_false(text.failed);
+        place->pieces++;
+    } while (part.more);
     free(place->answer);
     text_add(&text, "", 1);
     place->answer = text.bytes;
@@ -290,6 +296,75 @@ static void a_further_page_is_linked(void **state)
     }
 }
 
+#define FAILURES 2500 /* in three pages of the store */
+
+static void fail_many(struct books *books)
+{
+    struct record *records[FAILURES];
+    for (int i = 0; i < FAILURES; i++) {
+        char device[8];
+        snprintf(device, sizeof device, "d%d", i);
+        records[i] = support_result(&(struct support_result){
+            .device = device, .result = "FAIL", .current = "1", .error_code = "4"});
+    }
+    books_keep(books, records, FAILURES);
+    support_records_free(records, FAILURES);
+}
+
+static void a_table_is_whole_however_long(void **state)
+{
+    struct place *place = *state;
+    fail_many(place->books);
+    start(place, NULL);
+    ask_with(place, &(struct site_request){
+                        .method = "GET", .path = "/status/failures.csv", .query = "bom=1"});
+    expect_status(place, 200);
+    expect_header(place, "Content-Type: text/csv; charset=utf-8");
+    assert_null(strstr(place->answer, "Content-Length"));
+    assert_null(strstr(place->answer, "Link"));
+    assert_int_equal(place->pieces, 3);
+    assert_memory_equal(place->body,
+                        "\xEF\xBB\xBF"
+                        "appId,operationId,",
+                        3 + strlen("appId,operationId,"));
+    assert_null(strstr(place->body + 4, "appId"));
+    const char *line = place->body;
+    for (int i = 0; i < FAILURES; i++) {
+        char device[16];
+        snprintf(device, sizeof device, ",\"d%d\",", i);
+        line = strstr(line, "\r\n");
+        assert_non_null(line);
+        line += 2;
+        const char *found = strstr(line, device);
+        assert_true(found != NULL && found < strstr(line, "\r\n"));
+    }
+    assert_string_equal(strstr(line, "\r\n"), "\r\n");
+
+    ask_with(place, &(struct site_request){.method = "HEAD", .path = "/status/failures.csv"});
+    expect_status(place, 200);
+    assert_int_equal(place->pieces, 1);
+    assert_int_equal(place->body_length, 0);
+}
+
+static void a_table_that_cannot_go_on_is_cut_off(void **state)
+{
+    struct place *place = *state;
+    static const struct site_request request = {
+        .method = "GET", .path = "/status/failures.csv", .path_length = 20};
+    struct site_part part = {.begun = false};
+    struct text text = {0};
+    const struct site_place *at = site_find(request.path, request.path_length);
+    fail_many(place->books);
+    start(place, NULL);
+    site_answer(&place->site, at, &request, place->reader, &part, &text);
+    assert_false(text.failed);
+    assert_true(part.more);
+    books_meddle(place->books, "DROP TABLE upgrade");
+    site_answer(&place->site, at, &request, place->reader, &part, &text);
+    assert_true(text.failed); /* nobody may take it for all */
+    text_release(&text);
+}
+
 static void a_store_that_cannot_be_read_is_503_and_metrics_go_on(void **state)
 {
     struct place *place = *state;
@@ -358,6 +433,8 @@ int main(void)
         FRESH(head_has_the_head_alone),
         FRESH(what_is_wrong_with_a_request_is_said),
         FRESH(a_further_page_is_linked),
+        FRESH(a_table_is_whole_however_long),
+        FRESH(a_table_that_cannot_go_on_is_cut_off),
         FRESH(a_store_that_cannot_be_read_is_503_and_metrics_go_on),
         FRESH(health_is_that_of_the_writer),
         FRESH(a_store_that_fails_is_told_as_what_it_is),
