@@ -34,9 +34,56 @@ const views = {
 
 const main = document.getElementById('main');
 
+/* What could not be drawn, and why. No part that fails keeps another from being drawn, or the next
+ * refresh from coming. */
+const broken = new Map();
+
+function drawPart(name, drawIt) {
+  try {
+    drawIt();
+    broken.delete(name);
+  } catch (error) {
+    if (broken.get(name)?.message !== error.message) console.error(error);
+    broken.set(name, error);
+  }
+}
+
+const partsBroken = () =>
+  [...broken].map(([name, error]) => ({
+    kind: `broken ${name}`,
+    level: 'critical',
+    title: `This page cannot show ${name}.`,
+    text: ` ${visible(cut(String(error), 200))}: a fault of the page. The receiver is not touched by it.`,
+  }));
+
+function renderMain() {
+  try {
+    updateChildren(main, [h('div', { key: pageOf(place), class: `view ${place.view}` }, views[place.view]())]);
+  } catch (error) {
+    main.replaceChildren(); /* it may be half made */
+    updateChildren(main, [heading('This cannot be shown')]);
+    throw error;
+  }
+}
+
 function render() {
+  drawPart('its head', renderHead);
+  drawPart('this view', renderMain);
+  drawPart('its foot', renderFoot);
+  let found = [];
+  drawPart('the warnings', () => {
+    found = troubles();
+  });
+  found = [...partsBroken(), ...found];
+  renderTroubles(found);
+  document.title = titleOf(found);
+  drawPart('the chart', measureChart);
+}
+
+const around = (id, ...children) => updateChildren(document.getElementById(id), children.flat());
+
+function renderHead() {
   renderFreshness();
-  const around = (id, ...children) => updateChildren(document.getElementById(id), children.flat());
   const held = latest?.quarantine.held ?? 0;
   around(
     'views',
@@ -48,9 +95,9 @@ function render() {
       held > 0 ? h('span', { class: 'badge' }, number(held), unseen(' held')) : null,
     ),
   );
-  const found = troubles();
-  renderTroubles(found);
-  updateChildren(main, [h('div', { key: pageOf(place), class: `view ${place.view}` }, views[place.view]())]);
+}
+
+function renderFoot() {
   const json = documentsOf(place).main ?? documentsOf(place).overview;
   around(
     'foot',
@@ -64,8 +111,6 @@ function render() {
       latest?.receiver ? [' · upgrade-receiver ', foreign(latest.receiver.version)] : null,
     ),
   );
-  document.title = titleOf(found);
-  measureChart();
 }
 
 /* The chart is as wide as its place; only the layout knows. */
@@ -152,7 +197,7 @@ function tick() {
 function start() {
   drawWith(render);
   tellReader(isWell => {
-    settlePlace();
+    drawPart('where it is', settlePlace);
     render();
     if (isWell) fixOrder(true);
   });

@@ -4,7 +4,7 @@ import { later, moved, upgradeKey, version } from './operation.js';
 import { heading, instead, isStuck, mark, odd, pager, panel, stateOf } from './parts.js';
 import { STUCK_DEFAULT_S, place, toOperation } from './places.js';
 import { documentOf, refusalOf } from './reading.js';
-import { counted, foreign, number, stepInWords, visibleJson } from './text.js';
+import { bytes, counted, foreign, number, stepInWords, textOf, visibleJson } from './text.js';
 import { clockTime, moment } from './time.js';
 import { h } from './tree.js';
 
@@ -95,7 +95,7 @@ function notesOf(notes, owner) {
           [
             clockTime(note.receivedAt),
             ' ',
-            h('span', { class: 'note-kind' }, noteKind(note.body)),
+            h('span', { class: 'note-kind' }, noteKind(note)),
             note.deliveries > 1
               ? h('span', { class: 'badge' }, `received ${number(note.deliveries)} times`)
               : null,
@@ -113,23 +113,25 @@ function notesOf(notes, owner) {
   );
 }
 
-function noteKind(body) {
+/* Any member of BODY may be of any type, unless a schema says which. */
+function noteKind({ body, bodyBytes }) {
+  if (body === null) return `a body of ${bytes(bodyBytes)}`;
   const value = [
-    body.swUpgradeResult,
-    body.swUpgradeState,
-    body.status,
-    body.Status,
-    body.stepDesc,
-    stepInWords(body.step),
-  ].find(one => typeof one === 'string' && one !== '');
-  const type = typeof body.notifyType === 'string' ? body.notifyType : 'commandStatus';
+    textOf(body.swUpgradeResult),
+    textOf(body.swUpgradeState),
+    textOf(body.status),
+    textOf(body.Status),
+    textOf(body.stepDesc),
+    stepInWords(textOf(body.step)),
+  ].find(one => one !== '');
   return [
-    foreign(type, 60, 'said'),
+    foreign(textOf(body.notifyType) || 'commandStatus', 60, 'said'),
     value === undefined ? null : [' ', h('strong', null, foreign(value, 40, 'said'))],
   ];
 }
 
 function bodyText(body) {
+  if (body === null) return 'It is too long to be shown here. upgrade-status log prints it.';
   const text = visibleJson(JSON.stringify(body, null, 2));
   return text.length <= CUT_BODY
     ? text

@@ -80,7 +80,8 @@ export async function detailOf(answer) {
 /* Whether the receiver itself, or what stands before it, could not answer. */
 const isGone = error => !(error instanceof Refusal) || error.status >= 500;
 
-/* Called after each refresh, with whether all answered. */
+/* Called after each refresh, with whether all answered. Whatever becomes of it, the next refresh is
+ * seen to. */
 let tell = () => {};
 
 export function tellReader(reader) {
@@ -106,8 +107,8 @@ export async function refresh() {
     else refusals.set(urls[i], reason);
   });
   noteOutcome(gone);
-  tell(gone === null);
   scheduleRefresh();
+  tell(gone === null);
 }
 
 function noteOutcome(gone) {

@@ -38,6 +38,14 @@ export function foreign(text, most = CUT_ID, kind = 'id') {
 const STEPS = { 0: 'idle', 1: 'downloading', 2: 'downloaded', 3: 'updating' };
 export const stepInWords = step => (Object.hasOwn(STEPS, step) ? `${STEPS[step]} (${step})` : step);
 
+/* A value that was received as a text: itself, or if it is a number as it came; '' is any other. */
+export const textOf = value =>
+  typeof value === 'string'
+    ? value
+    : typeof value === 'number' || JSON.isRawJSON?.(value)
+      ? JSON.stringify(value)
+      : '';
+
 export const said = text => (text === '' ? h('span', { class: 'none' }, '–') : foreign(text, 240, 'said'));
 
 const numbers = new Intl.NumberFormat('en');

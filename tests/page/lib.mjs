@@ -6,6 +6,7 @@ import { accessSync } from 'node:fs';
 import { after, describe, it } from 'node:test';
 import { chromium } from 'playwright-core';
 import { Mock } from './mock.mjs';
+import { stopShared } from './serve.mjs';
 
 /* As root Chromium has no sandbox; the rest keeps it from asking for anything by itself. */
 const FLAGS = [
@@ -35,20 +36,22 @@ const program = () =>
 
 export const launch = () => chromium.launch({ executablePath: program(), args: FLAGS });
 
-/* test(name, run): much of a test is waiting for the page to look again, so those of one file run
- * beside each other. */
+/* test(name, run): much of a test is waiting for the page to look again, so they run beside each
+ * other. TESTS=PATTERN runs those whose name matches. */
 const tests = [];
 export function test(name, run) {
-  if (tests.push([name, run]) > 1) return;
-  queueMicrotask(() =>
-    describe('page', { concurrency: Number(process.env.LANES ?? 4) }, () => {
-      for (const [title, body] of tests) it(title, body);
-      after(closeBrowser);
-    }),
-  );
+  if (new RegExp(process.env.TESTS ?? '').test(name)) tests.push([name, run]);
 }
 
-let browser = null; /* one for all tests of a file */
+export function runTests() {
+  describe('page', { concurrency: Number(process.env.LANES ?? 4) }, () => {
+    for (const [title, body] of tests) it(title, body);
+    after(closeBrowser);
+    after(stopShared);
+  });
+}
+
+let browser = null; /* one for all tests */
 
 async function closeBrowser() {
   await (await browser)?.close();

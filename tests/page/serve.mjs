@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { Agent, request } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -29,13 +30,32 @@ async function freePort() {
 
 /* Starts both and gives what serves them; t's end stops them and takes the state folder away. */
 export async function serve(t) {
+  const served = await startBoth();
+  t.after(() => stopBoth(served));
+  return served;
+}
+
+/* The same for all tests that get on with others' operations and devices beside their own. */
+let both = null;
+
+export function shared() {
+  both ??= startBoth();
+  return both;
+}
+
+export async function stopShared() {
+  if (both !== null) await stopBoth(await both);
+}
+
+async function stopBoth(served) {
+  await stop(served);
+  await rm(served.folder, { recursive: true });
+}
+
+async function startBoth() {
   const folder = await mkdtemp(join(tmpdir(), 'upgrade-receiver-page.'));
   await chmod(folder, 0o755); /* the receiver has a user of its own */
   const served = { folder, state: join(folder, 'state'), process: null };
-  t.after(async () => {
-    await stop(served);
-    await rm(folder, { recursive: true });
-  });
   for (let tries = 1; ; tries++) {
     served.port = await freePort();
     try {
@@ -50,6 +70,44 @@ export async function serve(t) {
   served.certificate = join(served.state, 'tls/certificate.pem');
   return served;
 }
+
+const agent = new Agent({ keepAlive: true, maxSockets: 16, rejectUnauthorized: false });
+
+/* Sends BODIES, texts, to the receiver, and gives the status of each answer and what it says. */
+export const push = (served, bodies) =>
+  Promise.all(
+    bodies.map(
+      body =>
+        new Promise((resolve, reject) => {
+          const post = request(served.callback, { method: 'POST', agent }, answer => {
+            let said = '';
+            answer.setEncoding('utf8');
+            answer.on('data', data => {
+              said += data;
+            });
+            answer.on('end', () => resolve({ status: answer.statusCode, said }));
+          });
+          post.on('error', reject);
+          post.end(body);
+        }),
+    ),
+  );
+
+/* A document of the receiver as it comes: {status, headers, text}. */
+export const get = (served, path) =>
+  new Promise((resolve, reject) => {
+    request(served.url + path, { agent }, answer => {
+      let text = '';
+      answer.setEncoding('utf8');
+      answer.on('data', data => {
+        text += data;
+      });
+      answer.on('end', () => resolve({ status: answer.statusCode, headers: answer.headers, text }));
+      answer.on('error', reject);
+    })
+      .on('error', reject)
+      .end();
+  });
 
 /* Starts what stop() stopped, on the same port and state folder. */
 export async function start(served) {
