@@ -320,7 +320,7 @@ export class Books {
     return {
       deviceId,
       history: page.map(one => ({ ...upgradeDocument(one), notifications: one.notes ?? notesOf(one) })),
-      ...(query.after === undefined ? { news } : {}),
+      news: query.after === undefined ? news : [],
       next,
     };
   }

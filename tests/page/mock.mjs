@@ -24,23 +24,6 @@ const DOCUMENTS = {
   'search.json': 'search',
   'quarantine.json': 'quarantined',
 };
-const COLUMNS = [
-  'appId',
-  'operationId',
-  'subOperationId',
-  'deviceId',
-  'errorCode',
-  'description',
-  'resultDesc',
-  'sourceVersion',
-  'targetVersion',
-  'curVersion',
-  'upgradeTime',
-  'contradictory',
-  'lastAt',
-  'seq',
-];
-
 export class Mock {
   constructor(books) {
     this.books = books;
@@ -89,7 +72,6 @@ export class Mock {
     if (type !== undefined && existsSync(new URL(file, PAGE))) return this.file(request, answer, file, type);
     const query = Object.fromEntries(url.searchParams);
     try {
-      if (name === 'failures.csv') return this.csv(request, answer, query);
       if (!(name in DOCUMENTS)) throw new NotFound('no such path');
       return this.send(
         request,
@@ -120,20 +102,8 @@ export class Mock {
   }
 
   file(request, answer, file, type) {
-    if (file === 'index.html') {
-      answer.setHeader('Content-Security-Policy', CSP);
-      answer.setHeader('Referrer-Policy', 'no-referrer');
-    }
+    answer.setHeader('Content-Security-Policy', CSP);
+    answer.setHeader('Referrer-Policy', 'no-referrer');
     this.send(request, answer, type, readFileSync(new URL(file, PAGE)));
-  }
-
-  csv(request, answer, query) {
-    const { failures, next } = this.books.failures(query);
-    const field = value =>
-      /[",\r\n]/.test(String(value)) ? `"${String(value).replace(/"/g, '""')}"` : String(value);
-    const rows = [COLUMNS, ...failures.map(one => COLUMNS.map(column => field(one[column])))];
-    if (next !== null)
-      answer.setHeader('Link', `<?${new URLSearchParams({ ...query, after: next })}>; rel="next"`);
-    this.send(request, answer, 'text/csv; charset=utf-8', rows.map(row => `${row.join(',')}\r\n`).join(''));
   }
 }

@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { request as plainRequest } from 'node:http';
 import { Agent, request } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -93,10 +94,11 @@ export const push = (served, bodies) =>
     ),
   );
 
-/* A document of the receiver as it comes: {status, headers, text}. */
-export const get = (served, path) =>
+/* What is at PATH, as it comes: {status, headers, text}. */
+export const get = ({ url }, path, headers = {}) =>
   new Promise((resolve, reject) => {
-    request(served.url + path, { agent }, answer => {
+    const [ask, options] = url.startsWith('https:') ? [request, { agent }] : [plainRequest, {}];
+    ask(url + path, { ...options, headers }, answer => {
       let text = '';
       answer.setEncoding('utf8');
       answer.on('data', data => {
