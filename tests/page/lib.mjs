@@ -57,8 +57,9 @@ async function closeBrowser() {
   await (await browser)?.close();
 }
 
-/* open(url, options): a page of its own, which is watched for what it should not do. */
-export async function open(url, options = {}) {
+/* open(url, options): a page of its own, which is watched for what it should not do. With
+ * options.ownClock its clock can be stopped. */
+export async function open(url, { ownClock = false, ...options } = {}) {
   browser ??= launch();
   const context = await (
     await browser
@@ -66,6 +67,10 @@ export async function open(url, options = {}) {
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE_MS);
   page.wrongs = [];
+  page.underWay = 0; /* requests without an answer */
+  page.on('request', () => page.underWay++);
+  for (const end of ['requestfinished', 'requestfailed']) page.on(end, () => page.underWay--);
+  if (ownClock) await page.clock.install();
   await page.addInitScript(() => {
     globalThis.violations = [];
     document.addEventListener('securitypolicyviolation', event =>
@@ -98,6 +103,35 @@ export async function done(page) {
   );
   assert.deepEqual(page.wrongs, []);
   await page.context().close();
+}
+
+/* The clock of the page, which was opened with one of its own, stands still from now on. */
+export async function stopClock(page) {
+  await page.clock.pauseAt(Date.now() + 1000);
+  await settled(page);
+}
+
+/* MS pass for the page, in steps between which it has its answers. */
+export async function pass(page, ms, step_ms = 500) {
+  for (let passed = 0; passed < ms; passed += step_ms) {
+    await page.clock.runFor(step_ms);
+    await settled(page);
+  }
+}
+
+async function settled(page) {
+  const aTurn = () =>
+    page.evaluate(
+      () =>
+        new Promise(resolve => {
+          const { port1, port2 } = new MessageChannel();
+          port1.onmessage = resolve;
+          port2.postMessage(0);
+        }),
+    );
+  await aTurn();
+  await until('answers', () => page.underWay === 0);
+  await aTurn();
 }
 
 /* withMock(t, books): a Mock that ends with the test. */

@@ -54,7 +54,7 @@ test('the overview shows all operations with their counts, the latest changed fi
   );
   assert.match(
     await text(page.locator('#fresh')),
-    /^Live Last notification \d+ s ago Updated (just now|\d s ago)$/,
+    /^Live Last notification \d+ s ago Updated (just now|\d+ s ago)$/,
   );
   assert.match(await text(page.locator('.narrow')), /All is well, nothing was lost\./);
   await done(page);
@@ -639,7 +639,7 @@ test('links, reload and back lead to the same place', async t => {
   await page.goBack();
   await page.getByRole('heading', { level: 1, name: one.operationId }).waitFor();
   await until('the same place', async () => (await page.evaluate(() => window.scrollY)) === 700);
-  await page.waitForTimeout(300);
+  await until('it is remembered', () => page.evaluate(() => history.state?.scroll === 700));
   await page.reload();
   await page.locator('.devices-table').waitFor();
   await until(
