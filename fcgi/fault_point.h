@@ -25,9 +25,8 @@
     X(delivered, "a callback has returned, its cursor stands before it")  \
     X(cursor_moved, "the cursor is moved, in a transaction that is open") \
     X(store_made, "the store's file is there, and empty")                 \
-    X(migrated, "the tables are one version further, not committed")      \
-    X(before_migration_commit, "they are all this version's")             \
-    X(after_migration_commit, "they are committed")
+    X(tables_made, "its tables are made, not committed")                  \
+    X(tables_committed, "they are committed")
 
 enum fault_point {
 #define X(name, where) FAULT_POINT_##name,

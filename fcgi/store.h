@@ -17,8 +17,8 @@
 /* Longest wait for another process that holds the store, before a batch fails. */
 #define STORE_WAIT_MS 1000
 
-/* Version of the tables, kept in the file. */
-#define STORE_VERSION 3
+/* Version of the tables, kept in the file: a store of any other is refused. */
+#define STORE_VERSION 4
 
 /* Bytes of a cursor's name, with the NUL. */
 #define STORE_CURSOR_NAME_MAX 64

@@ -299,7 +299,7 @@ static void copy_rest(struct store *store)
         backlog_helped(store->backlog);
 }
 
-/* A newer receiver may have brought the tables up since they were opened. What this one wrote into
+/* A newer receiver may have changed the tables since they were opened. What this one wrote into
  * them would lack whatever they count since then, and nobody could tell. */
 static int check_version(struct store *store, struct fault *fault)
 {

@@ -250,13 +250,13 @@ void store_lock_close(struct store *store);
 int store_lock_take(struct store *store, struct fault *fault);
 void store_lock_release(struct store *store);
 
-/* store_layout.c: refuses a file that is not ours, before anything is written to it; makes the
- * tables in a new one, and brings those of an older version up to this one. */
+/* store_layout.c: refuses a file that is not ours or of another version, before anything is written
+ * to it; makes the tables in a new one. */
 int store_layout_check(sqlite3 *db, struct fault *fault);
 int store_layout_make(sqlite3 *db, struct fault *fault);
 
-/* Refuses a store whose tables are not of this version: for those who only read, and for those who
- * had it open when another process changed them. */
+/* Refuses what is no store of this version, a new file too: for those who only read, and for those
+ * who had it open when another process changed it. */
 int store_layout_require(sqlite3 *db, struct fault *fault);
 
 /* store_books.c: changes every table that RECORD touches, within the open transaction, and notes

@@ -119,7 +119,7 @@ grow_turn() {
 
 grow() {
     local round size broken_promises=''
-    # of another layout they would be brought up to this one first, which is not what is measured
+    # those of another layout are refused
     STORES=$(dirname "$DATA")/stores.$(cksum <"$SOURCE/fcgi/store_layout.c" | cut -d ' ' -f 1)
     mkdir -p "$STORES"
     for ((round = 1; round <= rounds; round++)); do

@@ -47,7 +47,7 @@ kill_at() {
     push_behind --count 100000 --repeats 10000 --rate 500 --connections 32 --deadline 200 --ledger "$T/ledger"
     while read -r point; do
         case $point in
-        delivered | cursor_moved | store_made | *migrat*) continue ;;
+        delivered | cursor_moved | store_made | tables_*) continue ;;
         esac
         kill_at "$point"
         killed=$((killed + 1))
@@ -109,7 +109,7 @@ last_is_told() {
 @test "SIGKILL while a store is made leaves one that the next start completes" {
     # Killed at each step of the making of a new store, the receiver makes it whole at the next start.
     local point
-    for point in store_made migrated before_migration_commit after_migration_commit; do
+    for point in store_made tables_made tables_committed; do
         rm -rf "$T/state" && mkdir "$T/state"
         touch "$FAULT_POINTS/$point"
         start_killed
@@ -125,58 +125,6 @@ start_killed() {
     if receiver_start 2>"$T/start.out"; then fail "it started"; fi
     equal "exit status" "$(<"$T/pid.exit")" 137
     stop_process "$(<"$T/holder")" TERM
-}
-
-# make_version_1: turns the store into one of version 1 with the same notifications, as an older
-# receiver would have left it.
-make_version_1() {
-    "$PYTHON" - "$SOURCE/fcgi/store_layout.c" "$T/state/upgrades.db" <<'PYTHON'
-import re, sqlite3, sys
-
-text = re.search(r"version_1\[\] =(.*?);\n\n", open(sys.argv[1]).read(), re.S)[1]
-sql = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', re.sub(r"/\*.*?\*/", "", text, flags=re.S)))
-db = sqlite3.connect(sys.argv[2] + ".old")
-db.executescript(sql)
-db.execute("ATTACH ? AS new", (sys.argv[2],))
-(application,) = db.execute("PRAGMA new.application_id").fetchone()
-for (table,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
-    columns = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
-    db.execute(f"DELETE FROM main.{table}")
-    db.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table}")
-db.commit()
-db.execute("DETACH new")
-db.execute(f"PRAGMA application_id = {application}")
-db.execute("PRAGMA user_version = 1")
-db.close()
-PYTHON
-    rm -f "$T"/state/upgrades.db{,-wal,-shm}
-    mv "$T/state/upgrades.db.old" "$T/state/upgrades.db"
-}
-
-@test "SIGKILL while an older store is brought up leaves all of it" {
-    # Killed at each step of bringing a store of version 1 up, the next start completes it: each notification is there, and the counters are a recount's.
-    local point before after
-    receiver_start
-    peer keep --requests 400 --peers 4 >"$T/keep.out"
-    keep_some old 3
-    before=$(sql 'SELECT * FROM notifications' | sha256sum)
-    receiver_stop
-    for point in migrated before_migration_commit after_migration_commit; do
-        make_version_1
-        equal version "$(sql 'PRAGMA user_version')" 1
-        touch "$FAULT_POINTS/$point"
-        start_killed
-        receiver_start
-        equal version "$(sql 'PRAGMA user_version')" 3
-        after=$(sql 'SELECT * FROM notifications' | sha256sum)
-        equal "notifications" "$after" "$before"
-        books_add_up
-        send_body "$T/sent.json"
-        answered 200 repeated
-        receiver_stop
-        sqlite3 "$T/state/upgrades.db" \
-            "UPDATE notification SET deliveries = 1; UPDATE totals SET repeats = 0"
-    done
 }
 
 @test "SIGKILL while quarantine is read again keeps each body in one place" {

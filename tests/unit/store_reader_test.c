@@ -176,22 +176,18 @@ static void a_store_that_was_replaced_is_read_anew_but_not_in_the_middle(void **
     store_reader_free(reader);
 }
 
-/* What a reader says of a store that only a receiver may change. */
 static void a_store_of_another_version_is_not_read(void **state)
 {
     struct books *books = *state;
     struct store_reader *reader = lists_reader(books);
-    char sentence[256];
+    char back[64];
+    snprintf(back, sizeof back, "PRAGMA user_version = %d", STORE_VERSION);
     books_meddle(books, "PRAGMA user_version = 1");
-    snprintf(sentence, sizeof sentence,
-             "the store has version 1; a receiver of this version (%s) brings it up to version 3"
-             " when it starts",
-             PACKAGE_VERSION);
-    expect_unreadable(reader, sentence, false);
+    expect_unreadable(reader, "made by an older upgrade-receiver", true);
     assert_int_equal(store_reader_opened(reader), 0);
-    books_meddle(books, "PRAGMA user_version = 4");
+    books_meddle(books, "PRAGMA user_version = 99");
     expect_unreadable(reader, "made by a newer upgrade-receiver", true);
-    books_meddle(books, "PRAGMA user_version = 3");
+    books_meddle(books, back);
     assert_int_equal(count_upgrades(reader), 0);
     books_meddle(books, "PRAGMA application_id = 7");
     store_reader_close(reader);
