@@ -22,12 +22,12 @@
 int store_reader_new(struct store_reader **gives, const char *folder, struct fault *fault)
 {
     struct store_reader *reader = calloc(1, sizeof *reader);
-    size_t size = strlen(folder) + sizeof "/upgrades.db";
-    if (reader == NULL || (reader->path = malloc(size)) == NULL) {
-        free(reader);
+    if (reader == NULL)
         return fault_set(fault, "out of memory");
+    if (store_files_init(reader->files, folder, fault) != 0) {
+        store_reader_free(reader);
+        return -1;
     }
-    snprintf(reader->path, size, "%s/upgrades.db", folder);
     *gives = reader;
     return 0;
 }
@@ -49,41 +49,39 @@ void store_reader_free(struct store_reader *reader)
     if (reader == NULL)
         return;
     store_reader_close(reader);
-    free(reader->path);
+    store_files_release(reader->files);
     free(reader);
 }
 
 int store_reader_open(struct store_reader *reader, struct fault *fault)
 {
+    const char *path = reader->files[STORE_DB].path;
     if (reader->begun)
         return 0;
-    struct store_identity now;
-    if (store_identify(reader->path, &now) != 0) {
-        int error = errno;
-        store_reader_close(reader);
-        return fault_set_errno(fault, error, "%s", reader->path);
-    }
-    if (reader->db != NULL && store_same_file(&now, &reader->identity))
+    if (reader->db != NULL && store_files_check(reader->files, NULL) == 0)
         return 0;
     store_reader_close(reader);
-    if (sqlite3_open_v2(reader->path, &reader->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                        NULL) != SQLITE_OK)
+    if (store_files_note(reader->files) != 0)
+        return fault_set_errno(fault, errno, "%s", path);
+    if (sqlite3_open_v2(path, &reader->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
+        SQLITE_OK)
         goto fail;
     sqlite3_extended_result_codes(reader->db, 1);
     sqlite3_busy_timeout(reader->db, STORE_WAIT_MS);
     sqlite3_db_config(reader->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (sqlite3_exec(reader->db, READER_CACHE, NULL, NULL, NULL) != SQLITE_OK)
         goto fail;
-    if (store_layout_require(reader->db, fault) != 0) {
+    if (store_layout_require(reader->db, fault) != 0 || store_files_note(reader->files) != 0 ||
+        store_files_require(reader->files, fault) != 0) {
         store_reader_close(reader);
-        return fault_add(fault, "%s", reader->path);
+        fault_set(fault, "it went away");
+        return fault_add(fault, "%s", path);
     }
-    reader->identity = now;
     reader->opened++;
     return 0;
 
 fail:
-    store_fault(reader->db, fault, reader->path);
+    store_fault(reader->db, fault, path);
     store_reader_close(reader);
     return -1;
 }
@@ -109,7 +107,7 @@ sqlite3_stmt *store_reader_prepare(struct store_reader *reader, const char *sql,
     if (code == SQLITE_INTERRUPT)
         fail_late(fault);
     else if (code != SQLITE_OK)
-        store_fault(reader->db, fault, reader->path);
+        store_fault(reader->db, fault, reader->files[STORE_DB].path);
     return statement;
 }
 
@@ -119,7 +117,7 @@ int store_reader_finish(struct store_reader *reader, sqlite3_stmt *statement, in
     if (step == SQLITE_INTERRUPT)
         fail_late(fault);
     else if (step != SQLITE_DONE)
-        store_fault(reader->db, fault, reader->path);
+        store_fault(reader->db, fault, reader->files[STORE_DB].path);
     sqlite3_finalize(statement);
     return step == SQLITE_DONE ? 0 : -1;
 }
@@ -129,7 +127,7 @@ int store_read_begin(struct store_reader *reader, int64_t limit_ms, struct fault
     if (store_reader_open(reader, fault) != 0)
         return -1;
     if (sqlite3_exec(reader->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK) {
-        store_fault(reader->db, fault, reader->path);
+        store_fault(reader->db, fault, reader->files[STORE_DB].path);
         store_reader_close(reader);
         return -1;
     }
@@ -196,18 +194,10 @@ int store_read_cursor(struct store_reader *reader, struct store_cursor *cursor, 
 
 int store_read_size(struct store_reader *reader, int64_t *bytes, struct fault *fault)
 {
-    static const char *const suffixes[] = {"", "-wal"};
-    int64_t sum = 0;
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        char path[4096];
-        struct stat status;
-        snprintf(path, sizeof path, "%s%s", reader->path, suffixes[i]);
-        if (stat(path, &status) == 0)
-            sum += status.st_size;
-        else if (i == 0)
-            return fault_set_errno(fault, errno, "%s", reader->path);
-    }
-    *bytes = sum;
+    struct stat db, wal;
+    if (stat(reader->files[STORE_DB].path, &db) != 0)
+        return fault_set_errno(fault, errno, "%s", reader->files[STORE_DB].path);
+    *bytes = db.st_size + (stat(reader->files[STORE_WAL].path, &wal) == 0 ? wal.st_size : 0);
     return 0;
 }
 

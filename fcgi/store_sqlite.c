@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* What a probe writes into the store, which keeps these bytes for good. */
@@ -50,38 +49,11 @@ int store_run(struct store *store, sqlite3_stmt *statement, const char *what, st
     return step == SQLITE_DONE ? 0 : -1;
 }
 
-/* Asks for nothing but which file it is, as it does with each transaction: since Linux 6.13 a file
- * whose times somebody has looked at gets new ones with the next write, which a file system without
- * a journal syncs by a write of its own. */
-int store_identify(const char *path, struct store_identity *identity)
-{
-    struct statx status;
-    if (statx(AT_FDCWD, path, 0, STATX_INO, &status) != 0)
-        return -1;
-    *identity = (struct store_identity){
-        .device = makedev(status.stx_dev_major, status.stx_dev_minor), .inode = status.stx_ino};
-    return 0;
-}
-
-bool store_same_file(const struct store_identity *a, const struct store_identity *b)
-{
-    return a->device == b->device && a->inode == b->inode;
-}
-
 void store_library_init(void)
 {
     /* SQLite counts every piece of memory under a lock unless it is told not to; that it cannot be
      * told any more when somebody uses it already is no harm. */
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-}
-
-static char *join(const char *folder, const char *name)
-{
-    size_t size = strlen(folder) + 1 + strlen(name) + 1;
-    char *path = malloc(size);
-    if (path != NULL)
-        snprintf(path, size, "%s/%s", folder, name);
-    return path;
 }
 
 int store_new(struct store **gives, const struct store_config *config, struct fault *fault)
@@ -93,11 +65,9 @@ int store_new(struct store **gives, const struct store_config *config, struct fa
     store->turn_fd = store->lock_fd = -1;
     backlog_init(&store->own_backlog);
     store->backlog = config->backlog != NULL ? config->backlog : &store->own_backlog;
-    store->path = join(config->folder, "upgrades.db");
-    store->wal_path = join(config->folder, "upgrades.db-wal");
-    if (store->path == NULL || store->wal_path == NULL) {
+    if (store_files_init(store->files, config->folder, fault) != 0) {
         store_free(store);
-        return fault_set(fault, "out of memory");
+        return -1;
     }
     *gives = store;
     return 0;
@@ -123,8 +93,7 @@ void store_free(struct store *store)
     store_tally_forget(&store->batch);
     free(store->batch.tallies);
     free(store->batch.kinds);
-    free(store->wal_path);
-    free(store->path);
+    store_files_release(store->files);
     backlog_release(&store->own_backlog);
     free(store);
 }
@@ -191,15 +160,16 @@ static int write_anew(int fd, const char *path, struct fault *fault)
  * between processes held; the transaction keeps others away. */
 static int secure_log(struct store *store, struct fault *fault)
 {
-    int fd = open(store->wal_path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open(store->files[STORE_WAL].path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
-        return errno == ENOENT ? 0
-                               : fault_set_errno(fault, errno, "cannot open %s", store->wal_path);
+        return errno == ENOENT
+                   ? 0
+                   : fault_set_errno(fault, errno, "cannot open %s", store->files[STORE_WAL].path);
     int result = 0;
     if (sqlite3_exec(store->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
         result = store_fault(store->db, fault, "cannot begin");
     else
-        result = write_anew(fd, store->wal_path, fault);
+        result = write_anew(fd, store->files[STORE_WAL].path, fault);
     rollback(store);
     close(fd);
     return result;
@@ -209,14 +179,14 @@ static int open_database(struct store *store, struct fault *fault)
 {
     /* SQLite would make the file readable for all that the umask allows. A file that exists is not
      * opened here: closing it would drop the locks of this process's other connections. */
-    int fd = open(store->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    int fd = open(store->files[STORE_DB].path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (fd >= 0)
         close(fd);
     else if (errno != EEXIST)
-        return fault_set_errno(fault, errno, "cannot make %s", store->path);
+        return fault_set_errno(fault, errno, "cannot make %s", store->files[STORE_DB].path);
     FAULT_POINT(store_made);
-    if (sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                        NULL) != SQLITE_OK)
+    if (sqlite3_open_v2(store->files[STORE_DB].path, &store->db,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return store_fault(store->db, fault, "cannot open the store");
     sqlite3_extended_result_codes(store->db, 1);
     sqlite3_busy_timeout(store->db, STORE_WAIT_MS);
@@ -251,38 +221,49 @@ static int open_files(struct store *store, struct fault *fault)
         store_read_secret(store->db, store->hash_key, fault) != 0 ||
         sync_folder(store->config.folder, fault) != 0)
         return -1;
-    if (store_identify(store->path, &store->identity) != 0 ||
-        store_identify(store->wal_path, &store->wal_identity) != 0)
+    if (store_files_note(store->files) != 0)
         return fault_set_errno(fault, errno, "it went away");
+    return store_files_require(store->files, fault);
+}
+
+/* Looks, while it is still open, at what was replaced beneath a store. A log belongs to the main
+ * file that it was written for. And -shm tells what is in the log: if it is not replaced as well,
+ * it must go, so that each process reads the log that is there from its beginning. */
+static int look_at_old_files(const struct store *store, bool *remove_shm, struct fault *fault)
+{
+    const struct store_file *db = &store->files[STORE_DB], *wal = &store->files[STORE_WAL];
+    bool has_old_log = !store_file_changed(wal), has_old_db = !store_file_changed(db);
+    if (has_old_log && !has_old_db && access(db->path, F_OK) == 0)
+        return fault_set(
+            fault,
+            "it was replaced, but %s belongs to the file before: stop all receivers of "
+            "this folder and move -wal and -shm away",
+            wal->path);
+    *remove_shm = (!has_old_log || !has_old_db) && !store_file_changed(&store->files[STORE_SHM]);
     return 0;
 }
 
 int store_open(struct store *store, struct fault *fault)
 {
+    const char *path = store->files[STORE_DB].path;
+    bool remove_shm = false;
+    if (store->db != NULL && look_at_old_files(store, &remove_shm, fault) != 0)
+        return fault_add(fault, "%s", path);
     close_files(store);
     if (store_lock_open(store, fault) != 0)
         return -1;
     /* Several processes that start on a new folder make the store once. */
     int result = store_lock_take(store, fault);
     if (result == 0) {
+        if (remove_shm)
+            unlink(store->files[STORE_SHM].path);
         result = open_files(store, fault);
         store_lock_release(store);
     }
     if (result == 0)
         return 0;
     close_files(store);
-    return fault_add(fault, "%s", store->path);
-}
-
-/* A file that is unlinked or replaced can still be written to, but nobody will find it again. */
-static int check_files(const struct store *store, struct fault *fault)
-{
-    struct store_identity now;
-    if (store_identify(store->path, &now) != 0 || !store_same_file(&now, &store->identity))
-        return fault_set(fault, "%s is no longer the file that was opened", store->path);
-    if (store_identify(store->wal_path, &now) != 0 || !store_same_file(&now, &store->wal_identity))
-        return fault_set(fault, "%s is no longer the file that was opened", store->wal_path);
-    return 0;
+    return fault_add(fault, "%s", path);
 }
 
 /* Lets the log start again from its beginning with the transaction that begins now. What is behind
@@ -314,11 +295,12 @@ static int check_version(struct store *store, struct fault *fault)
     return version == STORE_VERSION ? 0 : store_layout_require(store->db, fault);
 }
 
+/* Begins a transaction on the files that all others find, and on tables that are known. */
 static int begin(struct store *store, struct fault *fault)
 {
     if (store_run(store, store->statements[STORE_begin], "cannot begin", fault) != 0)
         return -1;
-    if (check_version(store, fault) == 0)
+    if (store_files_check(store->files, fault) == 0 && check_version(store, fault) == 0)
         return 0;
     rollback(store);
     return -1;
@@ -342,7 +324,7 @@ static int run_transaction(struct store *store, store_work *work, void *argument
         result = store_run(store, store->statements[STORE_commit], "cannot commit", fault);
     FAULT_POINT(after_commit);
     if (result == 0)
-        return check_files(store, fault);
+        return store_files_check(store->files, fault);
     rollback(store);
     return -1;
 }
@@ -350,13 +332,13 @@ static int run_transaction(struct store *store, store_work *work, void *argument
 int store_transact(struct store *store, store_work *work, void *argument, struct fault *fault)
 {
     if (store->db == NULL)
-        return fault_set(fault, "%s is not open", store->path);
+        return fault_set(fault, "%s is not open", store->files[STORE_DB].path);
     if (store_lock_take(store, fault) != 0)
-        return fault_add(fault, "%s", store->path);
+        return fault_add(fault, "%s", store->files[STORE_DB].path);
     copy_rest(store);
     int result = run_transaction(store, work, argument, fault);
     store_lock_release(store);
-    return result == 0 ? 0 : fault_add(fault, "%s", store->path);
+    return result == 0 ? 0 : fault_add(fault, "%s", store->files[STORE_DB].path);
 }
 
 /* What store_keep was given. */
@@ -397,19 +379,19 @@ static int write_probe(struct store *store, struct fault *fault)
         rollback(store);
         return -1;
     }
-    return check_files(store, fault);
+    return store_files_check(store->files, fault);
 }
 
 int store_try(struct store *store, struct fault *fault)
 {
     if (store->db == NULL)
-        return fault_set(fault, "%s is not open", store->path);
+        return fault_set(fault, "%s is not open", store->files[STORE_DB].path);
     if (store_lock_take(store, fault) != 0)
-        return fault_add(fault, "%s", store->path);
+        return fault_add(fault, "%s", store->files[STORE_DB].path);
     copy_rest(store);
     int result = write_probe(store, fault);
     store_lock_release(store);
-    return result == 0 ? 0 : fault_add(fault, "%s", store->path);
+    return result == 0 ? 0 : fault_add(fault, "%s", store->files[STORE_DB].path);
 }
 
 /* Whether the file system has room to grow. */
@@ -433,18 +415,18 @@ int store_probe(struct store *store, struct fault *fault)
 {
     if (ask_for_room(store, fault) != 0) {
         close_files(store);
-        return fault_add(fault, "%s", store->path);
+        return fault_add(fault, "%s", store->files[STORE_DB].path);
     }
-    if (store->db == NULL || check_files(store, NULL) != 0) {
+    if (store->db == NULL || store_files_check(store->files, NULL) != 0) {
         if (store_open(store, fault) != 0)
             return -1;
     }
     if (store_lock_take(store, fault) != 0)
-        return fault_add(fault, "%s", store->path);
+        return fault_add(fault, "%s", store->files[STORE_DB].path);
     int result = write_probe(store, fault);
     store_lock_release(store);
     if (result == 0)
         return 0;
     close_files(store); /* the next probe starts from the files as they are then */
-    return fault_add(fault, "%s", store->path);
+    return fault_add(fault, "%s", store->files[STORE_DB].path);
 }

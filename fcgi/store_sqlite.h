@@ -187,22 +187,24 @@ struct store_entry {
     int64_t content;
 };
 
-/* Which file a name led to when it was opened. */
-struct store_identity {
+/* The files of a store: SQLite's main file, its log, and the memory in which its users lock. */
+enum { STORE_DB, STORE_WAL, STORE_SHM, STORE_FILES };
+
+/* One of them: its path, and which file that led to when it was opened; inode 0: none. */
+struct store_file {
+    char *path;
     dev_t device;
     ino_t inode;
 };
 
 struct store {
     struct store_config config;
-    char *path;     /* upgrades.db */
-    char *wal_path; /* its write-ahead log */
-    int turn_fd;    /* advisory locks between processes, see store_lock.c; -1: not open */
+    struct store_file files[STORE_FILES];
+    int turn_fd; /* advisory locks between processes, see store_lock.c; -1: not open */
     int lock_fd;
     sqlite3 *db; /* NULL: not open */
     sqlite3_stmt *statements[STORE_STATEMENT_COUNT];
     unsigned char hash_key[CONTENT_KEY_SIZE];
-    struct store_identity identity, wal_identity;
     struct backlog own_backlog; /* where nobody lent one */
     struct backlog *backlog;
     bool copies; /* what is left of the log, before the next transaction */
@@ -211,9 +213,8 @@ struct store {
 };
 
 struct store_reader {
-    char *path;
-    sqlite3 *db; /* NULL: not open */
-    struct store_identity identity;
+    struct store_file files[STORE_FILES];
+    sqlite3 *db;    /* NULL: not open */
     int64_t opened; /* how often */
     bool begun;     /* between store_read_begin and store_read_end */
     bool limited;   /* what is begun must be read by UNTIL_MS, by the monotonic clock */
@@ -338,7 +339,17 @@ static inline int64_t store_low32(uint64_t hash)
 int store_fault(sqlite3 *db, struct fault *fault, const char *what);
 sqlite3_stmt *store_statement(struct store *store, enum store_statement statement);
 int store_run(struct store *store, sqlite3_stmt *statement, const char *what, struct fault *fault);
-int store_identify(const char *path, struct store_identity *identity);
-bool store_same_file(const struct store_identity *a, const struct store_identity *b);
+
+/* store_files.c: the paths of the files in FOLDER, whose memory release frees. Note remembers which
+ * files they lead to now, and is -1, with errno, if there is no main file. Check fails if one leads
+ * to another file than was noted. Require fails if this process does not have all of those open
+ * that were noted: SQLite shares -shm within a process, so a new connection gets the old one for as
+ * long as somebody else holds it, whatever its path leads to. */
+int store_files_init(struct store_file files[STORE_FILES], const char *folder, struct fault *fault);
+void store_files_release(struct store_file files[STORE_FILES]);
+int store_files_note(struct store_file files[STORE_FILES]);
+bool store_file_changed(const struct store_file *file);
+int store_files_check(const struct store_file files[STORE_FILES], struct fault *fault);
+int store_files_require(const struct store_file files[STORE_FILES], struct fault *fault);
 
 #endif
