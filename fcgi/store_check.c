@@ -191,7 +191,7 @@ int store_check(struct store_reader *reader, const struct store_progress *progre
     if (result == 0 &&
         sqlite3_create_function(reader->db, "counted_as", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC,
                                 NULL, counted_as, NULL, NULL) != SQLITE_OK)
-        result = store_fault(reader->db, fault, reader->path);
+        result = store_fault(reader->db, fault, reader->files[STORE_DB].path);
     *flaws = 0;
     for (int64_t i = 0; i < RECOUNTS_LENGTH && result == 0; i++) {
         if (progress != NULL && progress->report != NULL)
