@@ -171,7 +171,7 @@ static void a_failed_text_stays_failed(void **state)
     text_release(&text);
 }
 
-int main(void)
+int answer_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_problem_has_its_title_and_headers),

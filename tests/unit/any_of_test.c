@@ -387,7 +387,7 @@ static void a_type_that_the_files_name_does_not_say_ends_the_build(void **state)
 
 #define FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up_folder, tear_down_folder)
 
-int main(void)
+int any_of_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_one_alternative_is_enough),

@@ -144,7 +144,7 @@ static void who_waits_is_woken(void **state)
 
 #define OPEN(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
-int main(void)
+int backlog_tests(void)
 {
     const struct CMUnitTest tests[] = {
         OPEN(the_writer_asks_once_for_each_quarter),

@@ -171,7 +171,7 @@ static void one_that_is_not_answered_200_is_not_clean(void **state)
     tally_release(&tally);
 }
 
-int main(void)
+int bench_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_campaign_repeats_only_what_is_to_repeat),

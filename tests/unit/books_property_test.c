@@ -82,7 +82,7 @@ static void fail_campaign(const struct world *world, const struct campaign *camp
                           const char *what, const char *is, const char *must_be)
 {
     struct text text = {0};
-    campaign_print(campaign, &text);
+    campaign_describe(campaign, &text);
     text_add(&text, "", 1);
     fprintf(stderr, "%s\n%s is:\n%s\nnot:\n%s\n", text.bytes, what, is, must_be);
     text_release(&text);
@@ -524,7 +524,7 @@ static void a_firmware_failure_is_taken_back_whole(void **state)
 
 #define WORLD(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
-int main(void)
+int books_property_tests(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD(random_campaigns_end_as_the_model_says),

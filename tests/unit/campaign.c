@@ -526,7 +526,7 @@ void campaign_draw_kinds(const struct campaign_kinds *kinds, struct text *out)
                           (long long)kinds->counts[lines[i].kind][result]);
 }
 
-void campaign_print(const struct campaign *campaign, struct text *out)
+void campaign_describe(const struct campaign *campaign, struct text *out)
 {
     for (size_t i = 0; i < campaign->length; i++) {
         const struct campaign_note *note = &campaign->notes[i];

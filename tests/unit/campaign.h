@@ -98,7 +98,7 @@ void campaign_count_kinds(const struct campaign *campaign, struct campaign_kinds
 void campaign_draw_kinds(const struct campaign_kinds *kinds, struct text *out);
 
 /* Writes the campaign for a person: each note in the order of arrival. */
-void campaign_print(const struct campaign *campaign, struct text *out);
+void campaign_describe(const struct campaign *campaign, struct text *out);
 
 struct campaign_view;
 

@@ -127,7 +127,7 @@ static void no_line_is_wider_than_the_terminal(void **state)
     }
 }
 
-int main(void)
+int columns_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_stand_right_and_texts_left),

@@ -187,7 +187,7 @@ static void behind_a_fault_nothing_waits_for_others(void **state)
 
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
-int main(void)
+int commit_delay_tests(void)
 {
     const struct CMUnitTest tests[] = {
         FRESH(others_are_waited_for_until_they_are_enough),

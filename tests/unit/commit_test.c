@@ -577,7 +577,7 @@ static void stopping_nothing_is_safe(void **state)
 
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
-int main(void)
+int commit_tests(void)
 {
     const struct CMUnitTest tests[] = {
         FRESH(what_waits_together_is_kept_together_and_told_in_order),

@@ -193,7 +193,7 @@ static void waiting_ends_with_the_last_connection(void **state)
 
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
-int main(void)
+int connection_tests(void)
 {
     const struct CMUnitTest tests[] = {
         FRESH(a_new_connection_is_listed_and_ready_for_a_request),

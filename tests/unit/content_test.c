@@ -431,7 +431,7 @@ static void the_reason_tells_where_the_json_ends(void **state)
     support_assert_has(verdict.reason, "at byte 16");
 }
 
-int main(void)
+int content_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_content_is_equal),

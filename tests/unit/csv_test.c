@@ -109,7 +109,7 @@ static void a_long_field_comes_whole(void **state)
     text_release(&out);
 }
 
-int main(void)
+int csv_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_is_as_rfc_4180_says),

@@ -214,7 +214,7 @@ static void a_full_disk_leaves_the_cursor_as_it_was(void **state)
     cursor_file_close(&file);
 }
 
-int main(void)
+int cursor_file_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_was_written_is_read, setup, teardown),

@@ -837,7 +837,7 @@ static void nothing_at_all_is_safe(void **state)
 
 #define STAGE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
-int main(void)
+int delivery_tests(void)
 {
     const struct CMUnitTest tests[] = {
         STAGE(all_that_is_kept_is_delivered_in_order),

@@ -154,7 +154,7 @@ static void a_type_with_a_schema_is_never_unknown(void **state)
     }
 }
 
-int main(void)
+int dispatch_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_result_is_read_whole),

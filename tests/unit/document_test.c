@@ -133,7 +133,7 @@ static void shares_are_rounded_to_four_decimals(void **state)
     setlocale(LC_ALL, "C");
 }
 
-int main(void)
+int document_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commas_come_by_themselves),

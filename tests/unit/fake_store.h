@@ -1,5 +1,5 @@
-/* fake_store: a store in memory behind store.h, which waits or fails when a test says so. A program
- * that links it does without SQLite. */
+/* fake_store: a store in memory behind store.h, which waits or fails when a test says so. The
+ * linker leads calls of store.h here (--wrap); those that mean another store go on to it. */
 #ifndef FAKE_STORE_H
 #define FAKE_STORE_H
 
@@ -10,6 +10,7 @@
 
 struct fake_store; /* is a struct store to the code under test */
 
+/* One at a time. */
 struct fake_store *fake_store_new(void);
 void fake_store_free(struct fake_store *fake);
 struct store *fake_store_as_store(struct fake_store *fake);

@@ -95,7 +95,7 @@ static void every_length_fits(void **state)
         }
 }
 
-int main(void)
+int fault_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_fault_holds_its_text_and_every_call_returns_minus_1),

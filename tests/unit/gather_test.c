@@ -488,7 +488,7 @@ static void noise_is_survived(void **state)
     }
 }
 
-int main(void)
+int gather_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_split_of_a_stream_gives_the_same_requests),

@@ -384,7 +384,7 @@ static void stopping_nothing_is_safe(void **state)
 
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
-int main(void)
+int intake_tests(void)
 {
     const struct CMUnitTest tests[] = {
         FRESH(a_body_is_kept_then_logged_and_answered),

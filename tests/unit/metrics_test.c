@@ -118,7 +118,7 @@ static void nothing_is_lost_between_threads(void **state)
     metrics_free(metrics);
 }
 
-int main(void)
+int metrics_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counters_begin_at_zero_and_count_apart),

@@ -68,7 +68,7 @@ static void the_monotonic_clock_counts_milliseconds(void **state)
     assert_in_range(moment_monotonic_ms() - before, 29, 10000);
 }
 
-int main(void)
+int moment_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(moments_are_written_as_rfc_3339_in_utc),

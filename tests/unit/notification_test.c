@@ -137,7 +137,7 @@ static void a_line_out_of_the_store_is_the_line_of_the_log(void **state)
     text_release(&line);
 }
 
-int main(void)
+int notification_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members_that_are_missing_or_no_strings_are_empty),

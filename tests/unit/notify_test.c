@@ -135,7 +135,7 @@ static void a_supervisor_that_is_not_there_or_does_not_read_holds_nobody_up(void
     support_folder_free(folder);
 }
 
-int main(void)
+int notify_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_a_supervisor_nobody_is_told),

@@ -387,7 +387,7 @@ static void the_stores_part_is_the_stores_configuration(void **state)
 
 #define CLEAN(test) cmocka_unit_test_setup_teardown(test, setup, setup)
 
-int main(void)
+int options_tests(void)
 {
     const struct CMUnitTest tests[] = {
         CLEAN(the_stores_part_is_the_stores_configuration),

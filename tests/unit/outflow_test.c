@@ -163,7 +163,7 @@ static void a_signal_ends_the_wait(void **state)
     close_flow(&flow);
 }
 
-int main(void)
+int outflow_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_counts_when_all_of_it_was_read),

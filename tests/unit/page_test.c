@@ -59,7 +59,7 @@ static void every_file_is_there_byte_for_byte(void **state)
     assert_true(files > 10);
 }
 
-int main(void)
+int page_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_page_is_found_and_nothing_beside_it),

@@ -369,7 +369,7 @@ static void a_clock_that_stands_still_does_no_harm(void **state)
     }
 }
 
-int main(void)
+int patience_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_does_not_look_at_answers_is_kept_in_larger_batches),

@@ -45,7 +45,7 @@ static void a_step_or_a_rest_is_getting_on(void **state)
     assert_false(progress_is_stuck(&progress, SHORT_MS));
 }
 
-int main(void)
+int progress_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_to_do_is_never_stuck),

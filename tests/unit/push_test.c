@@ -449,7 +449,7 @@ static void members_that_are_missing_are_null(void **state)
     compare_delivery(application, "{\"notifyType\":\"fwUpgradeResultNotify\"}", 10);
 }
 
-int main(void)
+int push_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_type_reaches_its_callback_and_no_other),

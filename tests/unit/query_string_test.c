@@ -113,7 +113,7 @@ static void what_is_added_is_read_the_same(void **state)
     text_release(&text);
 }
 
-int main(void)
+int query_string_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_and_values_are_decoded),

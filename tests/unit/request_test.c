@@ -455,7 +455,7 @@ static void a_file_may_be_closed_twice(void **state)
 
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
-int main(void)
+int request_tests(void)
 {
     const struct CMUnitTest tests[] = {
         FRESH(a_request_is_read_and_its_answer_goes_to_the_socket),

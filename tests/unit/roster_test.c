@@ -107,7 +107,7 @@ static void a_full_roster_takes_no_more(void **state)
     roster_release(&roster);
 }
 
-int main(void)
+int roster_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ids_are_read_a_line_each),

@@ -75,7 +75,7 @@ static void other_paths_lead_nowhere(void **state)
         expect_back("GET", paths[i], REQUEST_BODY_WHOLE, 404, false);
 }
 
-int main(void)
+int route_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_notification_goes_to_intake),

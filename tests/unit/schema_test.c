@@ -287,7 +287,7 @@ static void each_member_of_a_software_upgrade_result_is_checked(void **state)
     expect_result("another", "{\"a\":[null]}", "");
 }
 
-int main(void)
+int schema_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_rule_names_place_and_reason),

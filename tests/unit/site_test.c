@@ -425,7 +425,7 @@ static void a_store_that_fails_is_told_as_what_it_is(void **state)
 
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
-int main(void)
+int site_tests(void)
 {
     const struct CMUnitTest tests[] = {
         FRESH(the_page_comes_with_what_it_may_load),

@@ -369,7 +369,7 @@ static void two_processes_never_write_into_one_file(void **state)
 
 #define FOLDER(test) cmocka_unit_test_setup_teardown(test, setup_folder, teardown_folder)
 
-int main(void)
+int status_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_store_has_a_status),

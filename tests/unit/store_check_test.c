@@ -386,7 +386,7 @@ static void a_check_tells_how_far_it_is_and_holds_nothing_between(void **state)
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, books_setup, books_teardown)
 
-int main(void)
+int store_check_tests(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_empty_store_is_sound),

@@ -331,7 +331,7 @@ static void two_busy_stores_take_turns(void **state)
 
 #define OPEN(test) cmocka_unit_test_setup_teardown(test, books_setup, books_teardown)
 
-int main(void)
+int store_fault_tests(void)
 {
     const struct CMUnitTest tests[] = {
         OPEN(a_batch_that_finds_no_room_leaves_nothing),

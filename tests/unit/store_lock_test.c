@@ -148,7 +148,7 @@ static void a_process_that_ends_in_line_leaves_its_place_free(void **state)
     store_lock_release(stage->stores[1]);
 }
 
-int main(void)
+int store_lock_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(writers_come_in_the_order_in_which_they_stand_in_line,

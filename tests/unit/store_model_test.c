@@ -420,7 +420,7 @@ static void thousands_of_random_records_are_booked_as_a_plain_model_says(void **
     free(model);
 }
 
-int main(void)
+int store_model_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(

@@ -225,7 +225,7 @@ static void of_an_upgrade_equal_bodies_are_repeats_for_ever(void **state)
 
 #define SHELF(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
-int main(void)
+int store_news_tests(void)
 {
     const struct CMUnitTest tests[] = {
         SHELF(equal_news_within_the_window_is_a_repeat),

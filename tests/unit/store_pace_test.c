@@ -261,7 +261,7 @@ static void random_times_keep_the_pace_sound(void **state)
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, books_setup, books_teardown)
 
-int main(void)
+int store_pace_tests(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_operation_goes_on_second_by_second),

@@ -479,7 +479,7 @@ static void a_notification_costs_the_same_whatever_its_device_was_sent_before(vo
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, books_setup, books_teardown)
 
-int main(void)
+int store_plan_tests(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(each_list_walks_its_index),

@@ -305,7 +305,7 @@ static void a_main_file_replaced_without_its_log_is_left_alone(void **state)
     support_folder_free(folder);
 }
 
-int main(void)
+int store_processes_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_another_process_keeps_outlives_a_large_transaction_that_fails),

@@ -505,7 +505,7 @@ static void a_pruning_that_fails_can_be_taken_up_again(void **state)
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, books_setup, books_teardown)
 
-int main(void)
+int store_prune_tests(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_is_old_goes_and_counters_stay),

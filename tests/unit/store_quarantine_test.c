@@ -122,7 +122,7 @@ static void a_batch_may_hold_both_kinds(void **state)
 
 #define OPEN(test) cmocka_unit_test_setup_teardown(test, books_setup, books_teardown)
 
-int main(void)
+int store_quarantine_tests(void)
 {
     const struct CMUnitTest tests[] = {
         OPEN(a_body_is_kept_byte_for_byte_with_its_reason),

@@ -434,7 +434,7 @@ static void a_text_that_is_no_place_is_a_fault(void **state)
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, books_setup, books_teardown)
 
-int main(void)
+int store_query_tests(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(operations_come_in_pages_the_latest_changed_first),

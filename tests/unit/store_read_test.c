@@ -315,7 +315,7 @@ static void the_log_does_not_grow_with_history(void **state)
 
 #define OPEN(test) cmocka_unit_test_setup_teardown(test, books_setup, books_teardown)
 
-int main(void)
+int store_read_tests(void)
 {
     const struct CMUnitTest tests[] = {
         OPEN(an_empty_store_gives_an_empty_snapshot),

@@ -232,7 +232,7 @@ static void the_size_is_that_of_the_files(void **state)
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, books_setup, books_teardown)
 
-int main(void)
+int store_reader_tests(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_is_begun_is_of_one_moment),

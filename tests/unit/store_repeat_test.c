@@ -293,7 +293,7 @@ static void the_parts_of_a_key_are_told_apart(void **state)
 
 #define OPEN(test) cmocka_unit_test_setup_teardown(test, books_setup, books_teardown)
 
-int main(void)
+int store_repeat_tests(void)
 {
     const struct CMUnitTest tests[] = {
         OPEN(the_same_bytes_again_are_a_repeat),

@@ -347,7 +347,7 @@ static void the_longest_name_is_kept_whole(void **state)
 
 #define SHELF(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
-int main(void)
+int store_requeue_tests(void)
 {
     const struct CMUnitTest tests[] = {
         SHELF(a_requeued_body_becomes_a_notification_and_leaves_quarantine),

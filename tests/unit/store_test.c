@@ -363,7 +363,7 @@ static void a_store_that_somebody_holds_for_a_moment_is_waited_for(void **state)
 
 #define OPEN(test) cmocka_unit_test_setup_teardown(test, books_setup, books_teardown)
 
-int main(void)
+int store_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_file_of_the_store_has_mode_0640, make_with_no_umask,

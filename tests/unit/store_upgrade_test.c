@@ -238,7 +238,7 @@ static void the_code_that_was_counted_is_the_one_taken_back(void **state)
 
 #define OPEN(test) cmocka_unit_test_setup_teardown(test, books_setup, books_teardown)
 
-int main(void)
+int store_upgrade_tests(void)
 {
     const struct CMUnitTest tests[] = {
         OPEN(a_result_makes_an_upgrade_and_its_operation),

@@ -494,7 +494,7 @@ static void notifications_between_two_times_come_whatever_the_clock_did(void **s
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, books_setup, books_teardown)
 
-int main(void)
+int store_upgrades_tests(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(every_condition_gives_its_upgrades_in_pages_of_every_size),

@@ -24,6 +24,12 @@
  * that ends a program which hangs. */
 int support_begin(void **state);
 
+/* --- groups: each file of tests has one function, which runs them --- */
+
+#define GROUP(name) int name##_tests(void);
+#include "groups.inc"
+#undef GROUP
+
 /* --- folders and files --- */
 
 /* Gives the path of a new folder; support_folder_free removes it with all that is in it. */

@@ -145,7 +145,7 @@ static void tones_are_shown_where_they_are_wanted(void **state)
     text_release(&text);
 }
 
-int main(void)
+int term_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_could_move_the_cursor_is_escaped),

@@ -279,7 +279,7 @@ static void base64_has_its_padding(void **state)
     }
 }
 
-int main(void)
+int text_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_are_put_together),

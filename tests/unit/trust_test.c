@@ -380,7 +380,7 @@ static void freeing_nothing_is_safe(void **state)
 
 #define DESK(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
-int main(void)
+int trust_tests(void)
 {
     const struct CMUnitTest tests[] = {
         DESK(known_signatures_are_accepted),

@@ -245,7 +245,7 @@ static void a_store_at_fault_is_not_copied(void **state)
 
 #define OPEN(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
-int main(void)
+int upkeep_tests(void)
 {
     const struct CMUnitTest tests[] = {
         OPEN(under_steady_load_the_log_starts_again_at_little_cost_to_the_writer),

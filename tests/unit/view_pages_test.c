@@ -611,7 +611,7 @@ static void quarantine_is_told_without_the_bodies(void **state)
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
-int main(void)
+int view_pages_tests(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_overview_has_what_it_must),

@@ -425,7 +425,7 @@ static void viewers_stand_back_behind_everybody_else(void **state)
 
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
-int main(void)
+int viewer_tests(void)
 {
     const struct CMUnitTest tests[] = {
         FRESH(a_visit_is_answered_and_done_once),

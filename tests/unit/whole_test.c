@@ -127,7 +127,7 @@ static void reading_ends_where_it_is_told_to(void **state)
     store_reader_free(reader);
 }
 
-int main(void)
+int whole_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_member_is_found_whatever_stands_before_it),
