@@ -67,7 +67,7 @@ make_ours() {
     mkdir -p "$BUILD/ours"
     cd "$BUILD/ours"
     unset MAKEFLAGS MFLAGS CFLAGS CPPFLAGS LDFLAGS LIBS CONFIG_SITE
-    if [[ ! -e Makefile ]]; then ../source/configure --disable-shared; fi
+    if [[ ! -e Makefile ]]; then ../source/configure; fi
     make -j "${JOBS:-$(nproc)}" "$@"
 }
 

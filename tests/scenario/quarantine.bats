@@ -72,7 +72,7 @@ all_are_shown() {
 # more, deviceMoodChanged, in $T/new.
 build_with_more_schemas() {
     local program flags
-    [[ -f $BUILD/fcgi/.libs/libreceiver.a ]] || skip "$BUILD holds no build"
+    [[ -f $BUILD/fcgi/libreceiver.a ]] || skip "$BUILD holds no build"
     mkdir -p "$T/new/schema"
     cp "$SOURCE"/schema/* "$T/new/schema"
     cat >"$T/new/schema/deviceMoodChanged.schema.json" <<'SCHEMA'
@@ -98,7 +98,7 @@ SCHEMA
     for program in main:upgrade-receiver status_cmd:upgrade-status; do
         # shellcheck disable=SC2086
         "${CC:-cc}" $flags -pthread -o "$T/new/${program#*:}" "$BUILD/fcgi/${program%:*}.o" "$T/new/schema.o" \
-            "$BUILD/fcgi/.libs/libstatus.a" "$BUILD/fcgi/.libs/libreceiver.a" -lfcgi -lsqlite3 -ljansson -lsodium -lm
+            "$BUILD/fcgi/libstatus.a" "$BUILD/fcgi/libreceiver.a" -lfcgi -lsqlite3 -ljansson -lsodium -lm
         take_under "$T/new/${program#*:}"
     done
 }

@@ -15,7 +15,7 @@ setup_file() {
     mkdir "$build"
     copy_source "$SOURCE" "$tree" >"$build.out" 2>&1
     # Not optimized, and compiled once, not once more for a shared library: it is built more than run.
-    if ! (cd "$build" && ../tree/configure CFLAGS=-O0 --disable-hardening --disable-shared &&
+    if ! (cd "$build" && ../tree/configure CFLAGS=-O0 --disable-hardening &&
         make -j2) >>"$build.out" 2>&1; then
         tail -n 40 "$build.out"
         return 1
