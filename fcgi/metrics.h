@@ -10,25 +10,27 @@
 
 /* X(name, answer, help): every counter, documented where it is defined. ANSWER is the HTTP status
  * whose answers to the platform it counts, 0 where it counts something else. */
-#define METRICS_TABLE(X)                                                                        \
-    X(connections, 0, "connections accepted")                                                   \
-    X(requests, 0, "requests read whole")                                                       \
-    X(answers_200, 200, "answers 200: kept, repeated or quarantined")                           \
-    X(answers_400, 400, "answers 400: the body did not arrive whole, or was no JSON object")    \
-    X(answers_401, 401, "answers 401: not signed as it should be")                              \
-    X(answers_404, 404, "answers 404: no callback path")                                        \
-    X(answers_405, 405, "answers 405: another method than POST")                                \
-    X(answers_413, 413, "answers 413: larger than the limit")                                   \
-    X(answers_422, 422, "answers 422: breaks its schema")                                       \
-    X(answers_503, 503, "answers 503: could not be kept")                                       \
-    X(unanswered, 0, "answers that the web server did not take (the notification comes again)") \
-    X(views, 0, "requests for pages, documents, metrics and health")                            \
-    X(views_refused, 0, "of those, answered 503 because too many came at once")                 \
-    X(broken_streams, 0, "connections closed because what came was no FastCGI, or too slow")    \
-    X(batches, 0, "transactions committed")                                                     \
-    X(store_faults, 0, "transactions or probes that failed")                                    \
-    X(log_lines, 0, "log lines written")                                                        \
-    X(log_lines_dropped, 0,                                                                     \
+#define METRICS_TABLE(X)                                                                          \
+    X(connections, 0, "connections accepted")                                                     \
+    X(requests, 0, "requests read whole")                                                         \
+    X(answers_200, 200, "answers 200: kept, repeated or quarantined")                             \
+    X(answers_400, 400, "answers 400: the body did not arrive whole, or was no JSON object")      \
+    X(answers_401, 401, "answers 401: not signed as it should be")                                \
+    X(answers_404, 404, "answers 404: no callback path")                                          \
+    X(answers_405, 405, "answers 405: another method than POST")                                  \
+    X(answers_413, 413, "answers 413: larger than the limit")                                     \
+    X(answers_422, 422, "answers 422: breaks its schema")                                         \
+    X(answers_503, 503, "answers 503: could not be kept")                                         \
+    X(misdirected, 0, "POSTs on a path that is no callback path, or not one of the web server's") \
+    X(near_misses, 0, "of those, on a path that is nearly a callback path")                       \
+    X(unanswered, 0, "answers that the web server did not take (the notification comes again)")   \
+    X(views, 0, "requests for pages, documents, metrics and health")                              \
+    X(views_refused, 0, "of those, answered 503 because too many came at once")                   \
+    X(broken_streams, 0, "connections closed because what came was no FastCGI, or too slow")      \
+    X(batches, 0, "transactions committed")                                                       \
+    X(store_faults, 0, "transactions or probes that failed")                                      \
+    X(log_lines, 0, "log lines written")                                                          \
+    X(log_lines_dropped, 0,                                                                       \
       "log lines lost: their reader stalled or went away, or no file took them")
 
 /* X(name, help): what goes up and down. */

@@ -3,6 +3,7 @@
 
 #include "route.h"
 
+#include <ctype.h>
 #include <string.h>
 
 static bool is_callback(const struct options *options, const struct request *request)
@@ -27,12 +28,61 @@ static struct route back(int status, const char *detail, bool logged)
     return (struct route){.to = ROUTE_BACK, .status = status, .detail = detail, .logged = logged};
 }
 
+/* Whether the letters and digits of PART, without regard to case, follow each other in TEXT. */
+static bool holds(const char *text, size_t length, const char *part, size_t part_length)
+{
+    for (size_t start = 0; start < length; start++) {
+        size_t at = start, of = 0, met = 0;
+        while (of < part_length) {
+            while (of < part_length && !isalnum((unsigned char)part[of]))
+                of++;
+            while (at < length && !isalnum((unsigned char)text[at]))
+                at++;
+            if (of == part_length || at == length ||
+                tolower((unsigned char)text[at]) != tolower((unsigned char)part[of]))
+                break;
+            at++;
+            of++;
+            met++;
+        }
+        if (of == part_length && met > 0)
+            return true;
+    }
+    return false;
+}
+
+/* The callback path that PATH holds, or of which it is the greater part; NULL where there is none.
+ */
+static const char *find_near_miss(const struct options *options, const char *path, size_t length)
+{
+    const struct options_list *callbacks = &options->callbacks;
+    for (size_t i = 0; i < callbacks->length; i++) {
+        const char *callback = callbacks->items[i];
+        size_t own = strlen(callback);
+        if (holds(path, length, callback, own) ||
+            (length > own / 2 && holds(callback, own, path, length)))
+            return callback;
+    }
+    return NULL;
+}
+
+static struct route elsewhere(const struct options *options, const struct request *request)
+{
+    struct route route = back(404, "there is nothing at this path", false);
+    route.misdirected = strcmp(request->method, "POST") == 0;
+    if (route.misdirected && request->path_length <= ROUTE_NEAR_MISS_MAX)
+        route.near_miss = find_near_miss(options, request->path, request->path_length);
+    return route;
+}
+
 struct route route_find(const struct options *options, const struct trust *trust,
                         const struct request *request)
 {
+    if (request_parameter(request, ROUTE_MISDIRECTED) != NULL)
+        return elsewhere(options, request);
     if (!is_callback(options, request)) {
         const struct site_place *place = site_find(request->path, request->path_length);
-        return place == NULL ? back(404, "there is nothing at this path", false)
+        return place == NULL ? elsewhere(options, request)
                              : (struct route){.to = ROUTE_VIEW, .place = place};
     }
     if (strcmp(request->method, "POST") != 0)

@@ -120,6 +120,7 @@ static void show_view(const struct site *site, const struct site_request *reques
         .store_fault = store_fault.set ? store_fault.text : NULL,
         .log_lines_dropped = metrics_read(site->metrics, METRIC_log_lines_dropped),
         .refused_in_a_row = metrics_read_gauge(site->metrics, METRIC_GAUGE_refused_in_a_row),
+        .near_misses = metrics_read(site->metrics, METRIC_near_misses),
         .quarantine_max = site->options->quarantine_max,
         .quarantine_bytes_max = site->options->quarantine_bytes,
     };

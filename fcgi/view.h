@@ -52,6 +52,7 @@ struct view_process {
     const char *store_fault; /* NULL: the store works */
     uint64_t log_lines_dropped;
     uint64_t refused_in_a_row; /* answers that were not 200, since the last that was */
+    uint64_t near_misses;      /* POSTs on what is nearly a callback path */
     uint64_t quarantine_max, quarantine_bytes_max;
 };
 

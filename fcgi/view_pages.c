@@ -201,6 +201,7 @@ static void add_process(struct text *out, const struct view_process *process)
         document_null(out, "storeFault");
     document_number(out, "logLinesDropped", (int64_t)process->log_lines_dropped);
     document_number(out, "refusedInARow", (int64_t)process->refused_in_a_row);
+    document_number(out, "nearMisses", (int64_t)process->near_misses);
     document_number(out, "quarantineMax", (int64_t)process->quarantine_max);
     document_number(out, "quarantineBytesMax", (int64_t)process->quarantine_bytes_max);
     document_close(out, '}');

@@ -58,9 +58,11 @@ struct worker_pool {
     size_t connections_max;
     atomic_size_t gathered; /* bytes of requests that are not whole */
     atomic_bool draining;
-    atomic_bool paused;      /* no descriptors: accepting waits for the next tick */
-    atomic_bool short_of;    /* the same, and logged, until a connection is accepted again */
-    atomic_int accept_error; /* why the listening socket is of no use; 0: it is */
+    atomic_bool paused;        /* no descriptors: accepting waits for the next tick */
+    atomic_bool short_of;      /* the same, and logged, until a connection is accepted again */
+    atomic_size_t near_misses; /* since the last line about them */
+    atomic_llong near_miss_ms; /* when that was; 0: never */
+    atomic_int accept_error;   /* why the listening socket is of no use; 0: it is */
     struct worker *workers;
 };
 
@@ -185,6 +187,38 @@ static void log_rejected(struct worker_pool *pool, const struct route *route)
     text_release(&line);
 }
 
+/* Somebody posts to what is nearly a callback path: the platform, perhaps, and for ever. The path
+ * is a stranger's, so lines are few, and each tells of all since the one before. */
+static void log_near_miss(struct worker_pool *pool, const struct request *request,
+                          const char *callback)
+{
+    long long now_ms = moment_monotonic_ms(), last_ms = atomic_load(&pool->near_miss_ms);
+    atomic_fetch_add(&pool->near_misses, 1);
+    if ((last_ms != 0 && now_ms - last_ms < WORKER_NEAR_MISS_MS) ||
+        !atomic_compare_exchange_strong(&pool->near_miss_ms, &last_ms, now_ms))
+        return;
+    struct text line = {0};
+    log_begin(&line, "misdirected");
+    text_add_string(&line, ",\"path\":");
+    text_add_json_string(&line, request->path, request->path_length);
+    text_add_string(&line, ",\"callback\":");
+    text_add_json_string(&line, callback, strlen(callback));
+    text_addf(&line, ",\"count\":%zu", atomic_exchange(&pool->near_misses, 0));
+    log_end(&line);
+    log_lines(pool->log, &line, 1);
+    text_release(&line);
+}
+
+static void count_misdirected(struct worker_pool *pool, const struct request *request,
+                              const struct route *route)
+{
+    metrics_add(pool->metrics, METRIC_misdirected, 1);
+    if (route->near_miss == NULL)
+        return;
+    metrics_add(pool->metrics, METRIC_near_misses, 1);
+    log_near_miss(pool, request, route->near_miss);
+}
+
 static void take_in(struct worker_pool *pool, struct connection *connection)
 {
     const struct text *body = &connection->gather.body;
@@ -220,6 +254,8 @@ static void hand_over(struct worker_pool *pool, struct connection *connection)
     case ROUTE_BACK:
         if (route.logged)
             log_rejected(pool, &route);
+        if (route.misdirected)
+            count_misdirected(pool, &connection->request, &route);
         reject(connection, route.status, route.detail);
         break;
     }

@@ -23,6 +23,9 @@
 /* Bytes of requests that are not whole yet, of all connections together. */
 #define WORKER_GATHERED_MAX ((size_t)256 << 20)
 
+/* A line about near misses of a callback path is written this often at most. */
+#define WORKER_NEAR_MISS_MS 60000
+
 /* Descriptors left to the store, the log and the status file. */
 #define WORKER_SPARE_DESCRIPTORS 48
 

@@ -61,6 +61,16 @@ export function troubles() {
       ` The platform acts at ${PLATFORM_ACTS_AT}: it may stop sending to this host.`,
     );
   }
+  if (receiver?.nearMisses > 0) {
+    add(
+      'near miss',
+      'warning',
+      `${counted(receiver.nearMisses, 'POST')} came to a path that is nearly a callback path`,
+      ' since the receiver started, and got 404: the platform may have a wrong address. The line ',
+      h('code', null, 'misdirected'),
+      ' in the log names it.',
+    );
+  }
   addQuarantine(add);
   if (receiver?.logLinesDropped > 0) {
     add(

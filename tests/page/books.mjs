@@ -209,6 +209,7 @@ export class Books {
       storeFault: null,
       logLinesDropped: 0,
       refusedInARow: 0,
+      nearMisses: 0,
       quarantineMax: 10000,
       quarantineBytesMax: 67108864,
     };

@@ -486,6 +486,41 @@ handshake() {
     done
 }
 
+@test "a misdirected callback is counted, and a near miss told" {
+    # POSTs on other paths are 404 without their body; the receiver counts them, names one that is nearly a callback path in one line, also a path that is its callback and not in the site file; GET counts nothing, and nobody reads the pages this way.
+    receiver_start --callback "$CALLBACK" --callback /v1.0.0/messageReceiver/secret
+    nginx_start
+    local path
+    for path in "$CALLBACK/" /v1.0.0/messagereceiver "$CALLBACK/secret" "/x/..$CALLBACK%2f?a=1" /wp-login.php /; do
+        POST_PATH=$path post_text "$(notification)"
+        problem 404 "Not Found"
+        request "$path"
+        problem 404 "Not Found"
+    done
+    POST_PATH=/upgrade-receiver-misdirected post_text x
+    problem 404 "Not Found"
+    for path in /status/ /metrics /health/ready; do
+        request "$path"
+        expect_answer 200
+        POST_PATH=$path post_text x
+        expect_answer 405
+    done
+    wait_for_status '.process.misdirected == 6 and .process.near_misses == 4 and .process.refused_in_a_row == 0'
+    wait_for_log '.event == "misdirected"'
+    equal "lines" "$(log_lines '.event == "misdirected"' | jq -c '[.path, .callback, .count]')" \
+        "[\"$CALLBACK/\",\"$CALLBACK\",1]"
+    equal kept "$(sql 'SELECT (SELECT count(*) FROM notifications) + (SELECT count(*) FROM quarantine)')" 0
+    request /status/overview.json
+    expect_answer 200 '.receiver.nearMisses == 4'
+    # A body of which nothing comes is not waited for.
+    request "$CALLBACK/" --request POST -H 'Content-Length: 1000' -H 'Expect:'
+    expect_answer 404
+    # A receiver that is not there is not missed.
+    receiver_stop
+    POST_PATH=$CALLBACK/ post_text x
+    problem 404 "Not Found"
+}
+
 @test "the receiver's own answers pass unchanged" {
     # A body of exactly the limit, a chunked one and the receiver's 503 with its Retry-After go through nginx as they are.
     receiver_start

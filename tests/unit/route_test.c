@@ -11,13 +11,13 @@ static const struct options options = {
 };
 
 /* Routes a request that libfcgi need not be asked about: no token is configured. */
-static struct route find(const char *method, const char *path, enum request_body body)
+static struct route find_with(char **parameters, const char *method, const char *path,
+                              enum request_body body)
 {
     struct trust *trust = NULL;
     struct fault fault = FAULT_NONE;
     assert_int_equal(trust_new(&trust, &options, &fault), 0);
-    char *no_parameters[] = {NULL};
-    const struct request request = {.fcgx.envp = no_parameters,
+    const struct request request = {.fcgx.envp = parameters,
                                     .method = method,
                                     .path = path,
                                     .path_length = strcspn(path, "?"),
@@ -25,6 +25,18 @@ static struct route find(const char *method, const char *path, enum request_body
     const struct route route = route_find(&options, trust, &request);
     trust_free(trust);
     return route;
+}
+
+static struct route find(const char *method, const char *path, enum request_body body)
+{
+    char *no_parameters[] = {NULL};
+    return find_with(no_parameters, method, path, body);
+}
+
+static struct route find_misdirected(const char *method, const char *path)
+{
+    char misdirected[] = ROUTE_MISDIRECTED "=1", *parameters[] = {misdirected, NULL};
+    return find_with(parameters, method, path, REQUEST_BODY_WHOLE);
 }
 
 static void expect_back(const char *method, const char *path, enum request_body body, int status,
@@ -75,6 +87,51 @@ static void other_paths_lead_nowhere(void **state)
         expect_back("GET", paths[i], REQUEST_BODY_WHOLE, 404, false);
 }
 
+/* What looks like a callback path to a person, and is not to the receiver. */
+static void a_post_that_nearly_meets_a_callback_names_it(void **state)
+{
+    static const struct {
+        const char *path, *near_miss;
+    } tried[] = {
+        {"/push/", "/push"},
+        {"/PUSH", "/push"},
+        {"//push", "/push"},
+        {"/push/cmd", "/push"},
+        {"/api/push?a=1", "/push"},
+        {"/pus", "/push"},
+        {"/metrics%20", "/metrics"},
+        {"/me", NULL},
+        {"/pxush", NULL},
+        {"/", NULL},
+        {"", NULL},
+        {"/...../", NULL},
+        {"/wp-login.php", NULL},
+    };
+    for (size_t i = 0; i < LENGTH(tried); i++) {
+        const struct route route = find("POST", tried[i].path, REQUEST_BODY_WHOLE);
+        assert_int_equal(route.status, 404);
+        assert_true(route.misdirected);
+        if (tried[i].near_miss == NULL)
+            assert_null(route.near_miss);
+        else
+            assert_string_equal(route.near_miss, tried[i].near_miss);
+        assert_false(find("GET", tried[i].path, REQUEST_BODY_WHOLE).misdirected);
+    }
+}
+
+/* The web server says that it does not pass a path on: it is nothing, whatever it would be here. */
+static void what_the_web_server_does_not_pass_on_is_nothing(void **state)
+{
+    static const char *const paths[] = {"/push", "/metrics", "/status/", "/health/live"};
+    for (size_t i = 0; i < LENGTH(paths); i++) {
+        const struct route route = find_misdirected("POST", paths[i]);
+        assert_int_equal(route.to, ROUTE_BACK);
+        assert_int_equal(route.status, 404);
+        assert_true(route.misdirected);
+        assert_int_equal(route.near_miss != NULL, i < 2);
+    }
+}
+
 int route_tests(void)
 {
     const struct CMUnitTest tests[] = {
@@ -82,6 +139,8 @@ int route_tests(void)
         cmocka_unit_test(what_can_be_read_has_a_place),
         cmocka_unit_test(a_callback_path_wins),
         cmocka_unit_test(other_paths_lead_nowhere),
+        cmocka_unit_test(a_post_that_nearly_meets_a_callback_names_it),
+        cmocka_unit_test(what_the_web_server_does_not_pass_on_is_nothing),
     };
     return cmocka_run_group_tests(tests, support_begin, NULL);
 }

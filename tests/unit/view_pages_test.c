@@ -194,8 +194,8 @@ static void an_overview_of_nothing_and_of_a_receiver(void **state)
     assert_true(json_is_null(get(overview, "lastAt")));
     assert_int_equal(json_array_size(get(overview, "operations")), 0);
     const json_t *receiver = get(overview, "receiver");
-    assert_members(receiver, "version pid storeFault logLinesDropped refusedInARow quarantineMax"
-                             " quarantineBytesMax");
+    assert_members(receiver, "version pid storeFault logLinesDropped refusedInARow nearMisses"
+                             " quarantineMax quarantineBytesMax");
     assert_true(json_is_null(get(receiver, "storeFault")));
     assert_int_equal(get_number(receiver, "refusedInARow"), 4);
     json_decref(overview);
