@@ -175,6 +175,21 @@ shown_log() {
     start_ends 0
 }
 
+@test "Ctrl-C before it serves is the regular end too" {
+    # Told to stop while it prepares, nginx/start exits 0 and leaves nothing behind.
+    mkdir "$T/bin" "$T/tmp"
+    chmod 1777 "$T/tmp"
+    printf '#!/bin/sh\ntouch "%s/state/asked"\nexec sleep 60\n' "$T" >"$T/bin/openssl"
+    chmod 0755 "$T/bin/openssl"
+    port=$(free_port)
+    PATH=$T/bin:$PATH TMPDIR=$T/tmp start --port "$port"
+    wait_for "$PATIENCE" test -e "$T/state/asked"
+    mapfile -t served < <(descendants "$start_pid")
+    run_folder=$(echo "$T"/tmp/*)
+    press_ctrl_c
+    start_ends 0
+}
+
 @test "a demo is alive at once" {
     # Within half a minute of nginx/start --demo, from a folder closed to others, hundreds of upgrades are in the books, with SUCCESS and FAIL, in several operations; Ctrl-C leaves nothing behind.
     mkdir -m 0700 "$T/closed"
