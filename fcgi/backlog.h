@@ -15,7 +15,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Pages in the log, of 4 KiB each, past which it shall be copied and start again. In a shorter one
+#define BACKLOG_PAGE_BYTES 4096
+
+/* Pages in the log, past which it shall be copied and start again. In a shorter one
  * fewer pages are the same ones again, which are copied once. */
 #define BACKLOG_ASK 8192
 

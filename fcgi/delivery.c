@@ -111,14 +111,11 @@ static void log_fault(struct delivery *delivery, const struct fault *fault)
  * 1 where another process delivers now, or -1. */
 static int take_over(struct delivery *delivery, struct fault *fault)
 {
-    char path[4096];
-    int length = snprintf(path, sizeof path, "%s/delivery-%s.lock", delivery->folder,
-                          delivery->target.name);
-    if (length < 0 || (size_t)length >= sizeof path)
-        return fault_set(fault, "delivery: %s: the path is too long", delivery->folder);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    char name[STORE_CURSOR_NAME_MAX + sizeof "delivery-.lock"];
+    snprintf(name, sizeof name, "delivery-%s.lock", delivery->target.name);
+    int fd = store_lock_file(delivery->folder, name, fault);
     if (fd < 0)
-        return fault_set_errno(fault, errno, "delivery: cannot open %s", path);
+        return fault_add(fault, "delivery");
     int result = 1;
     if (flock(fd, LOCK_EX | LOCK_NB) == 0)
         result = store_read_cursor(delivery->reader, &delivery->cursor, fault);

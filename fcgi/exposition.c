@@ -267,14 +267,18 @@ static int put_books(struct text *out, struct store_reader *reader, int64_t now_
 {
     const struct family size = {GAUGE, "store_bytes",
                                 "the store's files on disk: the main file and its log"};
+    const struct family log = {
+        GAUGE, "store_log_bytes",
+        "the store's log on disk: it grows while somebody reads an old state"};
     struct store_overview overview;
-    int64_t bytes = 0;
+    int64_t bytes = 0, log_bytes = 0, holder;
     int result = -1;
     if (store_read_begin(reader, limit_ms, NULL) == 0) {
         put_family(out, &notifications);
         if (store_list_kinds(reader, put_kind, out, NULL) == 0 &&
             store_read_overview(reader, &overview, NULL) == 0 &&
-            store_read_size(reader, &bytes, NULL) == 0)
+            store_read_size(reader, &bytes, NULL) == 0 &&
+            store_read_log(reader, &log_bytes, &holder, NULL) == 0)
             result = 0;
     }
     store_read_end(reader);
@@ -282,6 +286,7 @@ static int put_books(struct text *out, struct store_reader *reader, int64_t now_
         return -1;
     put_overview(out, &overview, now_ms);
     put_one(out, &size, bytes, 1);
+    put_one(out, &log, log_bytes, 1);
     return 0;
 }
 

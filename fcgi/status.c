@@ -154,13 +154,19 @@ int status_replace(const char *folder, const struct text *text, struct fault *fa
     int directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0)
         return fault_set_errno(fault, errno, "cannot open %s", folder);
-    int result = flock(directory, LOCK_EX | LOCK_NB);
+    int lock = store_lock_file(folder, "status.lock", fault);
+    if (lock < 0) {
+        close(directory);
+        return -1;
+    }
+    int result = flock(lock, LOCK_EX | LOCK_NB);
     if (result == 0)
         result = replace(directory, text, fault);
     else if (errno == EWOULDBLOCK)
         result = 1;
     else
-        fault_set_errno(fault, errno, "cannot lock %s", folder);
+        fault_set_errno(fault, errno, "cannot lock %s/status.lock", folder);
+    close(lock);
     close(directory);
     return result;
 }

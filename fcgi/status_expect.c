@@ -69,7 +69,7 @@ static int read_upgrades(struct status_call *call, struct expectation *expectati
 {
     struct store_upgrade_filter filter = {.operation = 0};
     struct store_place place = {.text = ""};
-    if (store_read_begin(call->reader, 0, fault) != 0)
+    if (store_read_begin(call->reader, STORE_READ_MOST_MS, fault) != 0)
         return STATUS_UNUSABLE;
     int result = store_find_operations(call->reader, call->app_id, call->words[0], false, 1,
                                        note_operation, expectation, fault);

@@ -17,6 +17,13 @@
 /* Longest wait for another process that holds the store, before a batch fails. */
 #define STORE_WAIT_MS 1000
 
+/* Bytes of the store's log that stay on disk once it is copied to the main file; a longer one is
+ * cut to so many. */
+#define STORE_LOG_KEPT ((int64_t)64 << 20)
+
+/* Longest time for which a reader of ours keeps one state of the store. */
+#define STORE_READ_MOST_MS 30000
+
 /* Version of the tables, kept in the file: a store of any other is refused. */
 #define STORE_VERSION 4
 
@@ -54,6 +61,15 @@ void store_free(struct store *store);
 
 /* Makes the state folder where it is missing (mode 0750; not its parents). */
 int store_make_folder(const char *folder, struct fault *fault);
+
+/* Opens the lock file NAME in FOLDER: its descriptor, or -1. Only the owner can open such a file,
+ * so nobody else can hold a lock of it. Root gives it to the owner of FOLDER. */
+int store_lock_file(const char *folder, const char *name, struct fault *fault);
+
+/* Looks whether a receiver could open the store in FOLDER: it is of this version, and all its files
+ * can be written to. Writes nothing, in no case. *EXISTS is whether there is one; if there is none,
+ * the result is 0. */
+int store_examine(const char *folder, bool *exists, struct fault *fault);
 
 /* Opens the store in its folder, creates it where there is none. A FAULT marked lasting will not go
  * away by itself: no store of ours, or one that a newer version made. */
@@ -151,6 +167,11 @@ int store_read_snapshot(struct store_reader *reader, struct store_snapshot *snap
                         struct fault *fault);
 void store_snapshot_release(struct store_snapshot *snapshot);
 
+/* Sets *BYTES to how long the store's log is on disk, and *HOLDER, if that is more than
+ * STORE_LOG_KEPT, to another process that reads a state of the store now; else to 0. */
+int store_read_log(struct store_reader *reader, int64_t *bytes, int64_t *holder,
+                   struct fault *fault);
+
 /* How often the reader has opened files so far: another number, another store. */
 int64_t store_reader_opened(const struct store_reader *reader);
 
@@ -177,8 +198,8 @@ void store_quarantined_release(struct store_quarantined *quarantined, size_t cou
 
 /* Copies committed pages from the write-ahead log to the main file, beside the writer. *COPIED,
  * unless NULL, is how many of the log are copied then; -1 where another process is at it. With
- * FINAL, for use after the last batch, the log is emptied as well, unless another process uses the
- * store. */
+ * FINAL, for use after the last batch or if the log is longer than STORE_LOG_KEPT, the log is
+ * emptied as well, unless another process uses the store. */
 int store_checkpoint(struct store_reader *reader, bool final, int *copied, struct fault *fault);
 
 #endif

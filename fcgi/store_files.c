@@ -74,32 +74,125 @@ int store_files_check(const struct store_file files[STORE_FILES], struct fault *
     return 0;
 }
 
-/* How many of FILES this process has open under any descriptor; those that are not there count. */
-static size_t count_held(const struct store_file files[STORE_FILES], DIR *descriptors)
+/* Calls TAKE for each descriptor of this process that has one of FILES open, until it returns
+ * false. False if nobody can tell. */
+typedef bool take_held(void *owner, int fd, int file);
+static bool each_held(const struct store_file files[STORE_FILES], take_held *take, void *owner)
 {
-    bool held[STORE_FILES] = {false};
-    for (struct dirent *entry; (entry = readdir(descriptors)) != NULL;) {
+    DIR *descriptors = opendir("/proc/self/fd");
+    if (descriptors == NULL)
+        return false;
+    bool more = true;
+    for (struct dirent *entry; more && (entry = readdir(descriptors)) != NULL;) {
         struct stat status;
-        if (fstatat(dirfd(descriptors), entry->d_name, &status, 0) != 0)
+        int fd = (int)strtol(entry->d_name, NULL, 10);
+        if (entry->d_name[0] == '.' || fstat(fd, &status) != 0)
             continue;
-        for (size_t i = 0; i < STORE_FILES; i++)
-            held[i] |= status.st_dev == files[i].device && status.st_ino == files[i].inode;
+        for (int i = 0; i < STORE_FILES; i++)
+            if (more && status.st_dev == files[i].device && status.st_ino == files[i].inode)
+                more = take(owner, fd, i);
     }
-    size_t count = 0;
-    for (size_t i = 0; i < STORE_FILES; i++)
-        count += held[i] || files[i].inode == 0;
-    return count;
+    closedir(descriptors);
+    return true;
+}
+
+static bool note_held(void *owner, int fd, int file)
+{
+    (void)fd;
+    bool *held = owner;
+    held[file] = true;
+    return true;
 }
 
 int store_files_require(const struct store_file files[STORE_FILES], struct fault *fault)
 {
-    DIR *descriptors = opendir("/proc/self/fd");
-    if (descriptors == NULL)
-        return 0; /* nobody can tell */
-    size_t count = count_held(files, descriptors);
-    closedir(descriptors);
-    return count == STORE_FILES
-               ? 0
-               : fault_set(fault, "a file of the store was removed or replaced, and the old one is"
-                                  " still read here");
+    bool held[STORE_FILES] = {false};
+    if (!each_held(files, note_held, held))
+        return 0;
+    for (size_t i = 0; i < STORE_FILES; i++)
+        if (!held[i] && files[i].inode != 0)
+            return fault_set(fault,
+                             "%s was removed or replaced, and the old one is still read here",
+                             files[i].path);
+    return 0;
+}
+
+struct holder {
+    int first, length;
+    int64_t pid;
+};
+
+/* SQLite's own descriptor is asked: to close one of ours would drop its locks. */
+static bool ask_holder(void *owner, int fd, int file)
+{
+    struct holder *holder = owner;
+    struct flock bytes = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = holder->first, .l_len = holder->length};
+    if (file != STORE_SHM)
+        return true;
+    if (fcntl(fd, F_GETLK, &bytes) == 0 && bytes.l_type != F_UNLCK && bytes.l_pid > 0)
+        holder->pid = bytes.l_pid;
+    return false;
+}
+
+int64_t store_files_holder(const struct store_file files[STORE_FILES], int first, int length)
+{
+    struct holder holder = {.first = first, .length = length};
+    each_held(files, ask_holder, &holder);
+    return holder.pid;
+}
+
+void store_give_to_owner(int fd, const char *folder)
+{
+    struct stat status;
+    if (geteuid() == 0 && stat(folder, &status) == 0 &&
+        fchown(fd, status.st_uid, status.st_gid) != 0)
+        return; /* its owner will say that it cannot be used */
+}
+
+/* Reads what the file says it is without a write to any file: what is in the log counts if it can
+ * be read beside those who use it, and that is so if -shm is there. */
+static int examine_layout(const struct store_file files[STORE_FILES], struct fault *fault)
+{
+    sqlite3 *db = NULL;
+    char uri[4096];
+    bool is_used = access(files[STORE_SHM].path, F_OK) == 0;
+    size_t length = (size_t)snprintf(uri, sizeof uri, "file:");
+    for (const char *c = files[STORE_DB].path; *c != '\0' && length + 40 < sizeof uri; c++)
+        length += (size_t)snprintf(uri + length, sizeof uri - length,
+                                   strchr("%?#", *c) != NULL ? "%%%02X" : "%c", (unsigned char)*c);
+    snprintf(uri + length, sizeof uri - length, "?mode=ro&%s",
+             is_used ? "readonly_shm=1" : "immutable=1");
+    int result = -1;
+    if (sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) != SQLITE_OK)
+        store_fault(db, fault, "cannot open the store");
+    else
+        result = store_layout_check(db, fault);
+    sqlite3_close(db);
+    return result;
+}
+
+static int examine_files(const struct store_file files[STORE_FILES], bool *exists,
+                         struct fault *fault)
+{
+    *exists = access(files[STORE_DB].path, F_OK) == 0;
+    if (!*exists && errno != ENOENT && errno != ENOTDIR)
+        return fault_set_errno(fault, errno, "%s", files[STORE_DB].path);
+    if (!*exists)
+        return 0;
+    for (size_t i = 0; i < STORE_FILES; i++)
+        if (faccessat(AT_FDCWD, files[i].path, R_OK | W_OK, AT_EACCESS) != 0 && errno != ENOENT)
+            return fault_set_errno(fault, errno, "cannot write %s", files[i].path);
+    return examine_layout(files, fault) == 0 ? 0 : fault_add(fault, "%s", files[STORE_DB].path);
+}
+
+int store_examine(const char *folder, bool *exists, struct fault *fault)
+{
+    struct store_file files[STORE_FILES] = {{.path = NULL}};
+    *exists = false;
+    int result = store_files_init(files, folder, fault);
+    if (result == 0)
+        result = examine_files(files, exists, fault);
+    store_files_release(files);
+    return result;
 }

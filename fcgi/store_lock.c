@@ -28,23 +28,24 @@
 /* Places in the line. */
 #define PLACES 16
 
-static int open_lock(const struct store *store, const char *name, struct fault *fault)
+int store_lock_file(const char *folder, const char *name, struct fault *fault)
 {
     char path[4096];
-    if ((size_t)snprintf(path, sizeof path, "%s/%s", store->config.folder, name) >= sizeof path)
-        return fault_set(fault, "%s: the path is too long", store->config.folder);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path)
+        return fault_set(fault, "%s: the path is too long", folder);
+    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return fault_set_errno(fault, errno, "cannot open %s", path);
+    store_give_to_owner(fd, folder);
     return fd;
 }
 
 int store_lock_open(struct store *store, struct fault *fault)
 {
-    store->turn_fd = open_lock(store, "turn.lock", fault);
+    store->turn_fd = store_lock_file(store->config.folder, "turn.lock", fault);
     if (store->turn_fd < 0)
         return -1;
-    store->lock_fd = open_lock(store, "writer.lock", fault);
+    store->lock_fd = store_lock_file(store->config.folder, "writer.lock", fault);
     if (store->lock_fd < 0) {
         store_lock_close(store);
         return -1;

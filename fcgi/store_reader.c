@@ -201,6 +201,19 @@ int store_read_size(struct store_reader *reader, int64_t *bytes, struct fault *f
     return 0;
 }
 
+int store_read_log(struct store_reader *reader, int64_t *bytes, int64_t *holder,
+                   struct fault *fault)
+{
+    struct stat wal;
+    if (store_reader_open(reader, fault) != 0)
+        return -1;
+    *bytes = stat(reader->files[STORE_WAL].path, &wal) == 0 ? wal.st_size : 0;
+    *holder = *bytes > STORE_LOG_KEPT
+                  ? store_files_holder(reader->files, STORE_SHM_READERS, STORE_SHM_READERS_LENGTH)
+                  : 0;
+    return 0;
+}
+
 int store_checkpoint(struct store_reader *reader, bool final, int *copied, struct fault *fault)
 {
     if (store_reader_open(reader, fault) != 0)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* What a probe writes into the store, which keeps these bytes for good. */
@@ -21,6 +22,13 @@
  * into what its files hold already, for a moment: to take that for the end of the fault would be
  * flapping. */
 #define PROBE_ROOM (1 << 20)
+
+/* Pages of a log that nobody need look after. */
+#define SHORT_LOG 256
+
+/* Room on the disk beside what the log must be copied to: for the next transaction, in the log and
+ * in the main file. */
+#define COPY_ROOM ((int64_t)8 << 20)
 
 static const char *const statement_texts[] = {
 #define X(name, sql) sql,
@@ -180,9 +188,10 @@ static int open_database(struct store *store, struct fault *fault)
     /* SQLite would make the file readable for all that the umask allows. A file that exists is not
      * opened here: closing it would drop the locks of this process's other connections. */
     int fd = open(store->files[STORE_DB].path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-    if (fd >= 0)
+    if (fd >= 0) {
+        store_give_to_owner(fd, store->config.folder);
         close(fd);
-    else if (errno != EEXIST)
+    } else if (errno != EEXIST)
         return fault_set_errno(fault, errno, "cannot make %s", store->files[STORE_DB].path);
     FAULT_POINT(store_made);
     if (sqlite3_open_v2(store->files[STORE_DB].path, &store->db,
@@ -203,6 +212,10 @@ static int open_database(struct store *store, struct fault *fault)
     if (secure_log(store, fault) != 0 || store_layout_make(store->db, fault) != 0)
         return -1;
     sqlite3_wal_hook(store->db, note_log, store);
+    char sql[64];
+    snprintf(sql, sizeof sql, "PRAGMA journal_size_limit = %lld", (long long)STORE_LOG_KEPT);
+    if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        return store_fault(store->db, fault, "cannot set up the store");
     return 0;
 }
 
@@ -221,8 +234,10 @@ static int open_files(struct store *store, struct fault *fault)
         store_read_secret(store->db, store->hash_key, fault) != 0 ||
         sync_folder(store->config.folder, fault) != 0)
         return -1;
-    if (store_files_note(store->files) != 0)
+    struct stat wal;
+    if (store_files_note(store->files) != 0 || stat(store->files[STORE_WAL].path, &wal) != 0)
         return fault_set_errno(fault, errno, "it went away");
+    backlog_grow(store->backlog, (int)(wal.st_size / BACKLOG_PAGE_BYTES)); /* at most */
     return store_files_require(store->files, fault);
 }
 
@@ -298,8 +313,16 @@ static int check_version(struct store *store, struct fault *fault)
 /* Begins a transaction on the files that all others find, and on tables that are known. */
 static int begin(struct store *store, struct fault *fault)
 {
-    if (store_run(store, store->statements[STORE_begin], "cannot begin", fault) != 0)
-        return -1;
+    struct fault failed = FAULT_NONE;
+    if (store_run(store, store->statements[STORE_begin], "cannot begin", &failed) != 0) {
+        bool is_busy = (sqlite3_errcode(store->db) & 0xFF) == SQLITE_BUSY;
+        int64_t pid = is_busy ? store_files_holder(store->files, STORE_SHM_WRITER,
+                                                   STORE_SHM_WRITER_LENGTH)
+                              : 0;
+        return pid > 0 ? fault_set(fault, "%s: process %lld holds a lock of %s", failed.text,
+                                   (long long)pid, store->files[STORE_SHM].path)
+                       : fault_set(fault, "%s", failed.text);
+    }
     if (store_files_check(store->files, fault) == 0 && check_version(store, fault) == 0)
         return 0;
     rollback(store);
@@ -329,6 +352,55 @@ static int run_transaction(struct store *store, store_work *work, void *argument
     return -1;
 }
 
+/* Whether what only the log holds has room in the main file. A log that cannot start again, because
+ * somebody reads an old state, must not take that room: nothing could be copied any more, and the
+ * log not be emptied, when the reader is gone. */
+static int ask_for_copy_room(const struct store *store, struct fault *fault)
+{
+    struct statvfs disk;
+    struct stat db;
+    int64_t most = backlog_pages(store->backlog);
+    if (most <= SHORT_LOG)
+        return 0;
+    if (statvfs(store->config.folder, &disk) != 0 || stat(store->files[STORE_DB].path, &db) != 0)
+        return fault_set_errno(fault, errno, "cannot look at the disk");
+    int64_t room = (int64_t)disk.f_bavail * (int64_t)disk.f_frsize - COPY_ROOM;
+    if (room >= most * BACKLOG_PAGE_BYTES)
+        return 0;
+    int64_t pages = 0;
+    sqlite3_stmt *count = store->statements[STORE_count_pages];
+    if (sqlite3_step(count) == SQLITE_ROW)
+        pages = sqlite3_column_int64(count, 0);
+    sqlite3_reset(count);
+    if (room >= pages * BACKLOG_PAGE_BYTES - db.st_size)
+        return 0;
+    return fault_set(
+        fault,
+        "the disk is nearly full, and the store's log cannot be emptied: process %lld "
+        "reads an old state (0: this one does)",
+        (long long)store_files_holder(store->files, STORE_SHM_READERS, STORE_SHM_READERS_LENGTH));
+}
+
+/* Empties the log into the main file: the log may be what has filled the disk. Whoever reads an old
+ * state keeps it from that. Called with the lock between processes held. */
+static void empty_log(struct store *store)
+{
+    sqlite3_busy_timeout(store->db, 0);
+    if (sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) ==
+        SQLITE_OK)
+        backlog_grow(store->backlog, 0);
+    sqlite3_busy_timeout(store->db, STORE_WAIT_MS);
+}
+
+/* Whether there is room for a transaction, if need be once the log is emptied. */
+static int find_room(struct store *store, struct fault *fault)
+{
+    if (ask_for_copy_room(store, NULL) == 0)
+        return 0;
+    empty_log(store);
+    return ask_for_copy_room(store, fault);
+}
+
 int store_transact(struct store *store, store_work *work, void *argument, struct fault *fault)
 {
     if (store->db == NULL)
@@ -336,7 +408,9 @@ int store_transact(struct store *store, store_work *work, void *argument, struct
     if (store_lock_take(store, fault) != 0)
         return fault_add(fault, "%s", store->files[STORE_DB].path);
     copy_rest(store);
-    int result = run_transaction(store, work, argument, fault);
+    int result = find_room(store, fault);
+    if (result == 0)
+        result = run_transaction(store, work, argument, fault);
     store_lock_release(store);
     return result == 0 ? 0 : fault_add(fault, "%s", store->files[STORE_DB].path);
 }
@@ -411,22 +485,29 @@ static int ask_for_room(const struct store *store, struct fault *fault)
     return error == 0 ? 0 : fault_set_errno(fault, error, "no room for more");
 }
 
+/* Opens the store if it is closed, or its files are no longer the ones that were opened. */
+static int open_again(struct store *store, struct fault *fault)
+{
+    return store->db != NULL && store_files_check(store->files, NULL) == 0
+               ? 0
+               : store_open(store, fault);
+}
+
 int store_probe(struct store *store, struct fault *fault)
 {
-    if (ask_for_room(store, fault) != 0) {
-        close_files(store);
-        return fault_add(fault, "%s", store->files[STORE_DB].path);
-    }
-    if (store->db == NULL || store_files_check(store->files, NULL) != 0) {
-        if (store_open(store, fault) != 0)
-            return -1;
-    }
+    const char *path = store->files[STORE_DB].path;
+    if (open_again(store, fault) != 0)
+        return -1;
     if (store_lock_take(store, fault) != 0)
-        return fault_add(fault, "%s", store->files[STORE_DB].path);
-    int result = write_probe(store, fault);
+        return fault_add(fault, "%s", path);
+    if (ask_for_room(store, NULL) != 0)
+        empty_log(store);
+    bool has_room = ask_for_room(store, fault) == 0 && find_room(store, fault) == 0;
+    int result = has_room ? write_probe(store, fault) : -1;
     store_lock_release(store);
     if (result == 0)
         return 0;
-    close_files(store); /* the next probe starts from the files as they are then */
-    return fault_add(fault, "%s", store->files[STORE_DB].path);
+    if (has_room)
+        close_files(store); /* the next probe starts from the files as they are then */
+    return fault_add(fault, "%s", path);
 }

@@ -58,6 +58,7 @@
     X(begin, "BEGIN IMMEDIATE")                                                                    \
     X(commit, "COMMIT")                                                                            \
     X(read_version, "PRAGMA user_version")                                                         \
+    X(count_pages, "PRAGMA page_count")                                                            \
     X(read_totals, STORE_TOTALS_READ)                                                              \
     X(write_totals, STORE_TOTALS_WRITE)                                                            \
     X(count_kind, "INSERT INTO kind (notify_type, result, count) VALUES (?1, ?2, ?3)"              \
@@ -351,5 +352,18 @@ int store_files_note(struct store_file files[STORE_FILES]);
 bool store_file_changed(const struct store_file *file);
 int store_files_check(const struct store_file files[STORE_FILES], struct fault *fault);
 int store_files_require(const struct store_file files[STORE_FILES], struct fault *fault);
+
+/* What a lock in -shm is for: bytes that SQLite locks there. */
+#define STORE_SHM_WRITER 120
+#define STORE_SHM_WRITER_LENGTH 3 /* with those of checkpoints and of recovery */
+#define STORE_SHM_READERS 124
+#define STORE_SHM_READERS_LENGTH 4
+
+/* Another process that holds one of LENGTH such bytes from FIRST on; 0: none, or nobody can tell.
+ */
+int64_t store_files_holder(const struct store_file files[STORE_FILES], int first, int length);
+
+/* Root gives the file FD, just made, to whom FOLDER belongs. */
+void store_give_to_owner(int fd, const char *folder);
 
 #endif

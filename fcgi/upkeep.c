@@ -20,6 +20,9 @@
 #define LEFT_FEW 256
 #define LEFT_MOST 2048
 
+/* A log of so many bytes is told of: somebody keeps it from being emptied. */
+#define LOG_LONG (4 * STORE_LOG_KEPT)
+
 /* What makes the status file out of date: a commit of any process, and what this one has to say. */
 struct seen {
     int64_t version;
@@ -112,6 +115,22 @@ static void catch_up(struct upkeep *upkeep, struct fault *fault)
         backlog_hand_over(upkeep->backlog);
 }
 
+/* Empties a long log, or says that it cannot be emptied, and who reads an old state. */
+static void keep_log_short(struct upkeep *upkeep, struct fault *fault)
+{
+    int64_t bytes, holder;
+    if (store_read_log(upkeep->reader, &bytes, &holder, fault) != 0 || bytes <= STORE_LOG_KEPT)
+        return;
+    if (store_checkpoint(upkeep->reader, true, NULL, fault) != 0 ||
+        store_read_log(upkeep->reader, &bytes, &holder, fault) != 0 || bytes <= LOG_LONG)
+        return;
+    if (holder > 0)
+        fault_set(fault, "the store's log grows while process %lld reads an old state of the store",
+                  (long long)holder);
+    else
+        fault_set(fault, "the store's log grows while somebody reads an old state of the store");
+}
+
 /* Shows how things are, and copies what little there is in the log. */
 static void keep_up(struct upkeep *upkeep)
 {
@@ -125,6 +144,8 @@ static void keep_up(struct upkeep *upkeep)
         if (upkeep->written)
             upkeep->shown = now;
     }
+    if (!store_fault.set)
+        keep_log_short(upkeep, &fault);
     note_fault(upkeep, &fault);
     if (store_fault.set)
         store_reader_close(upkeep->reader);

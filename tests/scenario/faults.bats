@@ -49,6 +49,37 @@ refuses_one() {
     send "subOperationId=until-$RANDOM-$RANDOM" && answered 503
 }
 
+@test "a reader that keeps an old state on a small disk" {
+    # The log of the store grows meanwhile, but not into the room that it must be copied to: then notifications are refused, and it is said who reads. With the reader gone the log is emptied, and all are stored again, by the same process.
+    mkdir "$T/small"
+    mount -t tmpfs -o size=64m tmpfs "$T/small" 2>/dev/null || skip "mounting is not permitted"
+    mounted=$T/small
+    rmdir "$T/state"
+    ln -s "$T/small" "$T/state"
+    receiver_start
+    local pid i
+    pid=$(receiver_pid)
+    keep_some before 5
+    stay reader sqlite3 "$T/state/upgrades.db"
+    printf 'BEGIN;\nSELECT count(*) FROM notifications;\n.print reading\n' >&"${stays[reader]}"
+    wait_for 10 grep -q reading "$T/reader.out"
+    head -c 900000 /dev/zero | tr '\0' x >"$T/pad"
+    for ((i = 0; i < 80; i++)); do
+        notification "subOperationId=big-$i" | jq -c --rawfile pad "$T/pad" '.description = $pad' >"$T/sent.json"
+        send_body "$T/sent.json"
+        if [[ $status_code != 200 ]]; then break; fi
+    done
+    ((i > 20 && i < 80)) || fail "$i of them were kept"
+    refuses_steadily 8
+    wait_for_log ".event == \"fault\" and (.fault | test(\"process $(<"$T/background/reader") reads an old state\"))"
+    leave reader .quit
+    serves_again "$pid"
+    (($(stat -Lc %s "$T/state/upgrades.db-wal") < 8000000)) || fail "the log is as long as before"
+    equal "kept" "$(kept big)" "$i"
+    nothing_lost 5
+    receiver_stop
+}
+
 @test "a file that may not grow" {
     # With a limit on the size of files, as on a full disk, notifications are refused; with the limit lifted they are stored, by the same process.
     receiver_start

@@ -5,6 +5,8 @@
 #include "books.h"
 #include "store_sqlite.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -305,6 +307,41 @@ static void a_main_file_replaced_without_its_log_is_left_alone(void **state)
     support_folder_free(folder);
 }
 
+/* --- a stranger who may read, and locks --- */
+
+static void a_stranger_that_holds_the_writers_lock_is_named(void **state)
+{
+    char *folder = support_folder();
+    struct process process;
+    const struct store_config config = {.folder = folder, .repeat_window_ms = 1000};
+    int ready[2];
+    char byte;
+    assert_int_equal(open_process(&process, &config), 0);
+    assert_int_equal(pipe(ready), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct flock writer = {.l_type = F_RDLCK, .l_start = STORE_SHM_WRITER, .l_len = 1};
+        int fd = open(support_path(folder, "upgrades.db-shm"), O_RDONLY);
+        if (fcntl(fd, F_SETLK, &writer) != 0 || write(ready[1], "x", 1) != 1)
+            _exit(1);
+        pause();
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    struct fault fault = FAULT_NONE;
+    char part[64];
+    snprintf(part, sizeof part, "process %d holds a lock of", (int)pid);
+    assert_int_equal(store_try(process.store, &fault), -1);
+    support_assert_fault(&fault, part);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(store_try(process.store, NULL), 0);
+    close(ready[0]);
+    close(ready[1]);
+    close_process(&process);
+    support_folder_free(folder);
+}
+
 int store_processes_tests(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +350,7 @@ int store_processes_tests(void)
         cmocka_unit_test(a_log_removed_beneath_two_processes_costs_nothing_that_is_kept_later),
         cmocka_unit_test(both_removed_beneath_two_processes_cost_nothing_that_is_kept_later),
         cmocka_unit_test(a_main_file_replaced_without_its_log_is_left_alone),
+        cmocka_unit_test(a_stranger_that_holds_the_writers_lock_is_named),
     };
     return cmocka_run_group_tests(tests, begin, NULL);
 }

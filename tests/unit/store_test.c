@@ -51,14 +51,75 @@ static int make_with_no_umask(void **state)
     return result;
 }
 
-static void every_file_of_the_store_has_mode_0640(void **state)
+static void the_files_of_the_store_are_for_the_group_to_read_and_its_locks_for_nobody(void **state)
 {
     struct books *books = *state;
-    const char *const names[] = {"upgrades.db", "upgrades.db-wal", "upgrades.db-shm", "turn.lock",
-                                 "writer.lock"};
-    for (size_t i = 0; i < LENGTH(names); i++)
-        assert_int_equal(mode_of(support_path(books->folder, names[i])), 0640);
-    assert_int_equal(support_count_files(books->folder, ""), LENGTH(names));
+    static const struct {
+        const char *name;
+        mode_t mode;
+    } files[] = {{"upgrades.db", 0640},
+                 {"upgrades.db-wal", 0640},
+                 {"upgrades.db-shm", 0640},
+                 {"turn.lock", 0600},
+                 {"writer.lock", 0600}};
+    for (size_t i = 0; i < LENGTH(files); i++)
+        assert_int_equal(mode_of(support_path(books->folder, files[i].name)), files[i].mode);
+    assert_int_equal(support_count_files(books->folder, ""), LENGTH(files));
+}
+
+/* What root makes belongs to whom the folder belongs. */
+static void root_makes_files_that_the_owner_of_the_folder_can_use(void **state)
+{
+    if (geteuid() != 0)
+        skip();
+    char *folder = support_folder();
+    const struct store_config config = {.folder = folder};
+    struct store *store;
+    assert_int_equal(chown(folder, 65534, 65534), 0);
+    assert_int_equal(store_new(&store, &config, NULL), 0);
+    assert_int_equal(store_open(store, NULL), 0);
+    static const char *const names[] = {"upgrades.db", "upgrades.db-wal", "upgrades.db-shm",
+                                        "turn.lock", "writer.lock"};
+    for (size_t i = 0; i < LENGTH(names); i++) {
+        struct stat status;
+        assert_int_equal(stat(support_path(folder, names[i]), &status), 0);
+        assert_int_equal(status.st_uid, 65534);
+        assert_int_equal(status.st_gid, 65534);
+    }
+    store_free(store);
+    support_folder_free(folder);
+}
+
+/* To look writes nothing: whether there is no store, one in use, one that was left, or another. */
+static void to_examine_a_store_changes_nothing(void **state)
+{
+    char *folder = support_folder();
+    const struct store_config config = {.folder = folder};
+    struct fault fault = FAULT_NONE;
+    struct store *store;
+    bool exists = true;
+    assert_int_equal(store_examine(folder, &exists, &fault), 0);
+    assert_false(exists);
+    assert_int_equal(support_count_files(folder, ""), 0);
+    assert_int_equal(store_new(&store, &config, NULL), 0);
+    assert_int_equal(store_open(store, NULL), 0);
+    for (int round = 0; round < 3; round++) {
+        size_t files = support_count_files(folder, "");
+        exists = false;
+        if (store_examine(folder, &exists, &fault) != 0)
+            fail_msg("round %d: %s", round, fault.text);
+        assert_true(exists);
+        assert_int_equal(support_count_files(folder, ""), files);
+        if (round == 0)
+            store_free(store); /* its log stays */
+        else if (round == 1)   /* the shell, as the last to close it, takes the log away */
+            books_meddle(&(struct books){.folder = folder}, "PRAGMA wal_checkpoint");
+    }
+    books_meddle(&(struct books){.folder = folder}, "PRAGMA user_version = 99");
+    assert_int_equal(store_examine(folder, &exists, &fault), -1);
+    assert_true(fault.lasting);
+    support_assert_fault(&fault, "version 99");
+    support_folder_free(folder);
 }
 
 static void the_state_folder_is_made_with_mode_0750_and_kept_where_it_exists(void **state)
@@ -366,8 +427,11 @@ static void a_store_that_somebody_holds_for_a_moment_is_waited_for(void **state)
 int store_tests(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(every_file_of_the_store_has_mode_0640, make_with_no_umask,
-                                        books_teardown),
+        cmocka_unit_test_setup_teardown(
+            the_files_of_the_store_are_for_the_group_to_read_and_its_locks_for_nobody,
+            make_with_no_umask, books_teardown),
+        cmocka_unit_test(root_makes_files_that_the_owner_of_the_folder_can_use),
+        cmocka_unit_test(to_examine_a_store_changes_nothing),
         cmocka_unit_test(the_state_folder_is_made_with_mode_0750_and_kept_where_it_exists),
         OPEN(the_store_is_a_wal_database_marked_as_ours),
         OPEN(a_new_store_is_empty),
