@@ -10,6 +10,12 @@ load ways
     receiver_start
     lighttpd_start
     answers_each_kind_of_request
+    request /metrics
+    expect_answer 404
+    POST_PATH=/metrics post "$T/each.json"
+    expect_answer 405
+    post "$T/each.json" # for the status file
+    wait_for_status '.process.misdirected == 2 and .process.near_misses == 1'
     receiver_stop
     post "$T/each.json"
     expect_answer 503
