@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=full
 # Behind Apache, in each of its three ways, the receiver keeps its promises.
 
 load lib

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=full
 # What people look at costs the same whatever has happened before.
 #
 # tests/bench/growth does the same at 5,000,000 notifications.

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static const struct group {
     const char *name;
@@ -31,11 +32,23 @@ static bool is_named(const struct group *group, const char *word)
     return *rest == '\0' || strcmp(rest, "_test") == 0 || strcmp(rest, "_test.c") == 0;
 }
 
+/* Tells how long it took, for the list of the slowest. */
+static int run(const struct group *group)
+{
+    struct timespec begun, ended;
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    int result = group->run();
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    printf("# took %lld ms\n", (long long)(ended.tv_sec - begun.tv_sec) * 1000 +
+                                   (ended.tv_nsec - begun.tv_nsec) / 1000000);
+    return result;
+}
+
 int main(int argc, char **argv)
 {
     for (size_t i = 0; argc == 2 && i < LENGTH(groups); i++) {
         if (is_named(&groups[i], argv[1]))
-            return groups[i].run();
+            return run(&groups[i]);
     }
     fprintf(stderr, "Usage: %s GROUP, one of:", argv[0]);
     for (size_t i = 0; i < LENGTH(groups); i++)
