@@ -260,7 +260,7 @@ static void expect_file(const char *folder, const char *content)
     char *found = support_read_file(support_path(folder, "status.json"));
     assert_string_equal(found, content);
     free(found);
-    assert_int_equal(support_count_files(folder, ""), 1); /* and nothing beside it */
+    assert_int_equal(support_count_files(folder, "status.json"), 1); /* and nothing beside it */
 }
 
 static void the_file_is_replaced_and_no_other_left(void **state)
@@ -326,7 +326,7 @@ static void a_folder_in_the_files_place_is_a_fault(void **state)
     assert_int_equal(mkdir(support_path(*state, "status.json"), 0700), 0);
     assert_int_equal(replace(*state, "x", &fault), -1);
     support_assert_fault(&fault, "cannot rename");
-    assert_int_equal(support_count_files(*state, ""), 1);
+    assert_int_equal(support_count_files(*state, "status.json"), 1);
 }
 
 /* What somebody put where the temporary file will be is not written through. */
@@ -357,7 +357,12 @@ static void two_processes_never_write_into_one_file(void **state)
 {
     struct fault fault = FAULT_NONE;
     assert_int_equal(replace(*state, "old", &fault), 0);
+    /* whoever may read the folder can lock it, and is no such process */
     int other = open(*state, O_RDONLY | O_DIRECTORY);
+    assert_int_equal(flock(other, LOCK_EX), 0);
+    assert_int_equal(replace(*state, "old", &fault), 0);
+    close(other);
+    other = open(support_path(*state, "status.lock"), O_RDONLY);
     assert_int_equal(flock(other, LOCK_EX), 0);
     assert_int_equal(replace(*state, "new", &fault), 1);
     assert_false(fault.set);
