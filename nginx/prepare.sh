@@ -74,18 +74,32 @@ find_or_build_receiver() {
     [[ -f $receiver && -x $receiver ]] || die "$receiver: no such program"
 }
 
+# as_owner COMMAND...: runs it as whom the clone belongs to, who will want to build again.
+as_owner() {
+    local user group
+    read -r user group < <(stat -c '%u %g' -- "$SOURCE")
+    if ((EUID != 0 || user == 0)); then
+        "$@"
+    else
+        setpriv --reuid "$user" --regid "$group" --clear-groups -- "$@"
+    fi
+}
+
 build_receiver() {
     local log=$SOURCE/build/start.log
     [[ -w $SOURCE ]] ||
         die "$SOURCE is not yours to write to: clone it to a folder of yours, or set UPGRADE_RECEIVER_BIN"
-    mkdir -p "$SOURCE/build"
+    as_owner mkdir -p "$SOURCE/build"
     say "building; what the compiler says is in $log"
-    # An old build is brought up to date; make does nothing where nothing has changed.
+    # One at a time in a clone. An old build is brought up to date; make does nothing where nothing has changed.
     (
-        { cd "$SOURCE" && if [[ ! -x configure ]]; then autoreconf -i; fi; } &&
+        flock 9
+        # shellcheck disable=SC2016 # for the shell of the owner
+        as_owner bash -c 'exec >"$2" 2>&1
+            { cd "$1" && if [[ ! -x configure ]]; then autoreconf -i; fi; } &&
             { cd build && if [[ ! -f Makefile ]]; then ../configure; fi; } &&
-            make -j "$(nproc)"
-    ) >"$log" 2>&1 </dev/null || {
+            make -j "$(nproc)"' bash "$SOURCE" "$log" 9<&-
+    ) 9<"$NGINX" </dev/null || {
         tail -n 20 "$log" >&2
         die "the build failed; the lines above are the end of $log"
     }
