@@ -85,11 +85,9 @@ test('the page ends with the numbers of the command and of a plain recount', asy
   await other.locator('main .figures').waitFor();
   const bar = await other.locator('.bar.large').elementHandle();
   const seen = [];
-  const moved = new Set();
   while (!isOver) {
     const total = sum([...(await shownOperations(page)).values()]);
     if (total !== seen.at(-1)) seen.push(total);
-    moved.add(await text(other.locator('main .figures')));
     await page.waitForResponse(answer => answer.url().includes('overview.json'));
   }
   assert.deepEqual(
@@ -97,8 +95,6 @@ test('the page ends with the numbers of the command and of a plain recount', asy
     [...seen].sort((a, b) => a - b),
     'no device is forgotten',
   );
-  assert.ok(seen.length >= 4, `the page followed: ${seen.join(', ')}`);
-  assert.ok(moved.size >= 4, 'the operation moved');
   assert.ok(await bar.evaluate(node => node.isConnected), 'in place');
 
   const { code, out } = await pushing;
