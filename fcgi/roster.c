@@ -13,6 +13,9 @@
 
 #define SLOTS_FIRST 1024
 
+/* What some programs put at the head of a text in UTF-8. */
+#define BYTE_ORDER_MARK "\xEF\xBB\xBF"
+
 void roster_init(struct roster *roster)
 {
     *roster = (struct roster){.length = 0};
@@ -99,6 +102,30 @@ struct roster_entry *roster_add(struct roster *roster, const char *id)
     return entry;
 }
 
+void roster_note_progress(struct roster_entry *entry, int64_t began_ms)
+{
+    if (!entry->in_progress || began_ms > entry->began_ms)
+        entry->began_ms = began_ms;
+    entry->in_progress = true;
+}
+
+void roster_note_result(struct roster_entry *entry, bool success, int64_t ms, int64_t seq)
+{
+    if (entry->end != ROSTER_MISSING &&
+        (ms < entry->end_ms || (ms == entry->end_ms && seq < entry->end_seq)))
+        return;
+    entry->end = success ? ROSTER_SUCCEEDED : ROSTER_FAILED;
+    entry->end_ms = ms;
+    entry->end_seq = seq;
+}
+
+enum roster_where roster_where(const struct roster_entry *entry)
+{
+    return entry->in_progress && (entry->end == ROSTER_MISSING || entry->began_ms > entry->end_ms)
+               ? ROSTER_IN_PROGRESS
+               : entry->end;
+}
+
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t' || c == '\r';
@@ -140,6 +167,9 @@ int roster_read(struct roster *roster, int fd, const char *name, struct fault *f
             return fault_set_errno(fault, errno, "%s", name);
         filled += (size_t)got;
         size_t begin = 0;
+        if (number == 0 && filled >= sizeof BYTE_ORDER_MARK - 1 &&
+            memcmp(buffer, BYTE_ORDER_MARK, sizeof BYTE_ORDER_MARK - 1) == 0)
+            begin = sizeof BYTE_ORDER_MARK - 1;
         char *end;
         while ((end = memchr(buffer + begin, '\n', filled - begin)) != NULL) {
             size_t length = (size_t)(end - buffer) - begin;

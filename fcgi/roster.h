@@ -16,11 +16,17 @@
 #define ROSTER_BYTES_MAX ((size_t)256 << 20)
 #define ROSTER_ID_MAX 4096
 
+/* Where a device is. */
+enum roster_where { ROSTER_MISSING, ROSTER_IN_PROGRESS, ROSTER_FAILED, ROSTER_SUCCEEDED };
+
 /* One device. */
 struct roster_entry {
-    size_t at;                       /* of its id, in the roster's text */
-    bool expected;                   /* it stands in the list */
-    bool in_progress, success, fail; /* it has an upgrade in that state */
+    size_t at;             /* of its id, in the roster's text */
+    bool expected;         /* it stands in the list */
+    bool in_progress;      /* it has an upgrade that is; the last of them began at BEGAN_MS */
+    enum roster_where end; /* by its last result; ROSTER_MISSING: it has none */
+    int64_t began_ms;
+    int64_t end_ms, end_seq; /* when that result was received, and its number */
 };
 
 struct roster {
@@ -42,6 +48,15 @@ struct roster_entry *roster_add(struct roster *roster, const char *id);
 
 /* The entry of ID, NULL where it is not there. */
 struct roster_entry *roster_find(const struct roster *roster, const char *id);
+
+/* Notes an upgrade of the device: one in progress since BEGAN_MS, or one whose result, notification
+ * SEQ, was received at MS. */
+void roster_note_progress(struct roster_entry *entry, int64_t began_ms);
+void roster_note_result(struct roster_entry *entry, bool success, int64_t ms, int64_t seq);
+
+/* Where the device is by what was noted, in whatever order: where the last result received says,
+ * unless an upgrade in progress began behind it. */
+enum roster_where roster_where(const struct roster_entry *entry);
 
 /* An entry's id. */
 const char *roster_id(const struct roster *roster, const struct roster_entry *entry);

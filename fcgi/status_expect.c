@@ -56,9 +56,10 @@ static int note_upgrade(void *owner, const struct store_upgrade_row *row)
         expectation->overflow = true;
         return 0;
     }
-    entry->in_progress = entry->in_progress || row->state == RECORD_IN_PROGRESS;
-    entry->success = entry->success || row->state == RECORD_SUCCESS;
-    entry->fail = entry->fail || row->state == RECORD_FAIL;
+    if (row->state == RECORD_IN_PROGRESS)
+        roster_note_progress(entry, row->began_ms);
+    else
+        roster_note_result(entry, row->state == RECORD_SUCCESS, row->state_ms, row->seq);
     return 0;
 }
 
@@ -92,17 +93,6 @@ static int read_upgrades(struct status_call *call, struct expectation *expectati
     return code;
 }
 
-/* Where a device of the list is: of several upgrades, one in progress decides. */
-enum whereabouts { MISSING, IN_PROGRESS, FAILED, SUCCEEDED };
-
-static enum whereabouts where_is(const struct roster_entry *entry)
-{
-    return entry->in_progress ? IN_PROGRESS
-           : entry->fail      ? FAILED
-           : entry->success   ? SUCCEEDED
-                              : MISSING;
-}
-
 static struct tally count(const struct roster *roster)
 {
     struct tally tally = {0};
@@ -113,7 +103,7 @@ static struct tally count(const struct roster *roster)
             continue;
         }
         tally.expected++;
-        enum whereabouts where = where_is(entry);
+        enum roster_where where = roster_where(entry);
         int64_t *counts[] = {&tally.missing, &tally.in_progress, &tally.fail, &tally.success};
         ++*counts[where];
     }
@@ -127,12 +117,12 @@ static int print_some(struct status_call *call, struct text *out, struct fault *
 
 /* Appends the ids of those that are there, as members of a JSON array. */
 static int add_ids_json(struct status_call *call, const struct roster *roster,
-                        enum whereabouts where, struct text *out, struct fault *fault)
+                        enum roster_where where, struct text *out, struct fault *fault)
 {
     bool first = true;
     for (size_t i = 0; i < roster->length; i++) {
         const struct roster_entry *entry = &roster->entries[i];
-        if (!entry->expected || where_is(entry) != where)
+        if (!entry->expected || roster_where(entry) != where)
             continue;
         const char *id = roster_id(roster, entry);
         text_add_string(out, first ? "" : ",");
@@ -157,26 +147,26 @@ static int print_json(struct status_call *call, const struct expectation *expect
               (long long)tally->expected, (long long)tally->success, (long long)tally->fail,
               (long long)tally->in_progress, (long long)tally->missing,
               (long long)tally->unexpected, expectation->overflow ? "true" : "false");
-    if (add_ids_json(call, &expectation->roster, MISSING, out, fault) != 0)
+    if (add_ids_json(call, &expectation->roster, ROSTER_MISSING, out, fault) != 0)
         return -1;
     text_add_string(out, "],\"inProgressDevices\":[");
-    if (add_ids_json(call, &expectation->roster, IN_PROGRESS, out, fault) != 0)
+    if (add_ids_json(call, &expectation->roster, ROSTER_IN_PROGRESS, out, fault) != 0)
         return -1;
     text_add_string(out, "]}\n");
     return term_print(call->term, out, fault);
 }
 
 /* The lines of those that are there. */
-static int add_ids(struct status_call *call, const struct roster *roster, enum whereabouts where,
+static int add_ids(struct status_call *call, const struct roster *roster, enum roster_where where,
                    const char *word, struct text *out, struct fault *fault)
 {
     for (size_t i = 0; i < roster->length; i++) {
         const struct roster_entry *entry = &roster->entries[i];
-        if (!entry->expected || where_is(entry) != where)
+        if (!entry->expected || roster_where(entry) != where)
             continue;
-        term_begin_tone(call->term, out, where == MISSING ? TERM_WARN : TERM_PLAIN);
+        term_begin_tone(call->term, out, where == ROSTER_MISSING ? TERM_WARN : TERM_PLAIN);
         text_addf(out, "%-12s", word);
-        term_end_tone(call->term, out, where == MISSING ? TERM_WARN : TERM_PLAIN);
+        term_end_tone(call->term, out, where == ROSTER_MISSING ? TERM_WARN : TERM_PLAIN);
         term_add_safe(call->term, out, roster_id(roster, entry), 0);
         text_add_string(out, "\n");
         if (print_some(call, out, fault) != 0)
@@ -197,8 +187,8 @@ static int print_lines(struct status_call *call, const struct expectation *expec
     if (tally->unexpected > 0)
         text_addf(out, "%s%lld devices that are not in the list have reported as well.\n",
                   expectation->overflow ? "More than " : "", (long long)tally->unexpected);
-    if (add_ids(call, &expectation->roster, MISSING, "missing", out, fault) != 0 ||
-        add_ids(call, &expectation->roster, IN_PROGRESS, "in progress", out, fault) != 0)
+    if (add_ids(call, &expectation->roster, ROSTER_MISSING, "missing", out, fault) != 0 ||
+        add_ids(call, &expectation->roster, ROSTER_IN_PROGRESS, "in progress", out, fault) != 0)
         return -1;
     return term_print(call->term, out, fault);
 }

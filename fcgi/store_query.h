@@ -112,7 +112,8 @@ struct store_upgrade_row {
     const char *upgrade_time, *result_desc, *error_code, *description;
     int64_t seq;      /* of the notification that the state comes from */
     int64_t began_ms; /* the earliest time at which a notification of it was received */
-    int64_t last_ms;  /* when that which the state comes from was received, or the last step */
+    int64_t state_ms; /* when the notification that the state comes from was received */
+    int64_t last_ms;  /* the same, or when the last step was received if that is later */
     int64_t operation;
 };
 typedef int store_each_upgrade(void *owner, const struct store_upgrade_row *row);

@@ -22,7 +22,7 @@
     " coalesce(u.error_code, json_extract(n.body, '$.errorCode')),"                          \
     " json_extract(n.body, '$.description'), u.seq, u.began_at,"                             \
     " max(n.received_at, coalesce(s.received_at, n.received_at)), u.operation,"              \
-    " u.id, u.device, u.sub_operation"
+    " u.id, u.device, u.sub_operation, n.received_at"
 #define UPGRADE_JOINS \
     " CROSS JOIN notification n ON n.seq = u.seq LEFT JOIN notification s ON s.seq = u.step_seq"
 
@@ -57,6 +57,7 @@ static int take_upgrade(sqlite3_stmt *read, void *argument)
         .began_ms = sqlite3_column_int64(read, 15),
         .last_ms = sqlite3_column_int64(read, 16),
         .operation = sqlite3_column_int64(read, 17),
+        .state_ms = sqlite3_column_int64(read, 21),
     };
     taker->count++;
     taker->operation = row.operation;

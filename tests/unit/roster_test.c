@@ -40,6 +40,43 @@ static void ids_are_read_a_line_each(void **state)
     roster_release(&roster);
 }
 
+static void a_byte_order_mark_is_no_part_of_the_first_id(void **state)
+{
+    static const char marked[] = "\xEF\xBB\xBF"
+                                 "d1\nd2\n",
+                      only[] = "\xEF\xBB\xBF";
+    struct roster roster;
+    roster_init(&roster);
+    assert_int_equal(read_text(&roster, marked, sizeof marked - 1, NULL), 0);
+    assert_int_equal(read_text(&roster, only, sizeof only - 1, NULL), 0);
+    assert_int_equal(roster.length, 2);
+    assert_non_null(roster_find(&roster, "d1"));
+    assert_non_null(roster_find(&roster, "d2"));
+    roster_release(&roster);
+}
+
+static void the_last_result_received_says_where_a_device_is(void **state)
+{
+    struct roster_entry entry = {.at = 0};
+    assert_int_equal(roster_where(&entry), ROSTER_MISSING);
+    roster_note_progress(&entry, 1000);
+    assert_int_equal(roster_where(&entry), ROSTER_IN_PROGRESS);
+    roster_note_result(&entry, false, 2000, 7); /* of another sub-operation */
+    assert_int_equal(roster_where(&entry), ROSTER_FAILED);
+    roster_note_progress(&entry, 2001); /* it is tried again */
+    assert_int_equal(roster_where(&entry), ROSTER_IN_PROGRESS);
+    roster_note_progress(&entry, 500);
+    assert_int_equal(roster_where(&entry), ROSTER_IN_PROGRESS);
+    roster_note_result(&entry, true, 3000, 9);
+    assert_int_equal(roster_where(&entry), ROSTER_SUCCEEDED);
+    roster_note_result(&entry, false, 2999, 11); /* received earlier, and retried from quarantine */
+    assert_int_equal(roster_where(&entry), ROSTER_SUCCEEDED);
+    roster_note_result(&entry, false, 3000, 8); /* within one millisecond */
+    assert_int_equal(roster_where(&entry), ROSTER_SUCCEEDED);
+    roster_note_result(&entry, false, 3000, 10);
+    assert_int_equal(roster_where(&entry), ROSTER_FAILED);
+}
+
 static void an_empty_list_names_nobody(void **state)
 {
     struct roster roster;
@@ -111,6 +148,8 @@ int roster_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ids_are_read_a_line_each),
+        cmocka_unit_test(a_byte_order_mark_is_no_part_of_the_first_id),
+        cmocka_unit_test(the_last_result_received_says_where_a_device_is),
         cmocka_unit_test(an_empty_list_names_nobody),
         cmocka_unit_test(a_line_that_is_no_id_is_named),
         cmocka_unit_test(many_ids_are_found_again),
