@@ -116,6 +116,10 @@ static void add_seq(struct text *body, const struct record *record)
 int answer_add_kept(struct text *text, const struct record *record, bool refuse_invalid)
 {
     bool quarantined = record->meaning == RECORD_QUARANTINE;
+    if (record->outcome == RECORD_REFUSED) {
+        add_problem(text, 503, "quarantine is full, and the log reaches nobody", "");
+        return 503;
+    }
     if (quarantined && refuse_invalid) {
         int status = refusal_status(&record->verdict);
         add_problem(text, status, record->verdict.reason, record->verdict.pointer);

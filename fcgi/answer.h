@@ -20,9 +20,9 @@ void answer_add_problem_body(struct text *body, int status, const char *detail);
 /* Appends a problem as a response, with an HTTP STATUS that answer.c knows. */
 void answer_add_problem(struct text *text, int status, const char *detail);
 
-/* Appends the answer for a record that the store has kept, and returns its HTTP status.
- * REFUSE_INVALID turns a quarantined body's 200 into 400 (no JSON object) or 422 (breaks its
- * schema). */
+/* Appends the answer for a record that the store has kept, or refused because quarantine is full
+ * and the log reaches nobody (503), and returns its HTTP status. REFUSE_INVALID turns a quarantined
+ * body's 200 into 400 (no JSON object) or 422 (breaks its schema). */
 int answer_add_kept(struct text *text, const struct record *record, bool refuse_invalid);
 
 #endif

@@ -29,6 +29,7 @@
 /* A record on its way to the store; embedded in what its owner knows it by. */
 struct ticket {
     struct record record;
+    bool weighs;         /* its answer tells how the platform fares (metrics.h) */
     struct ticket *next; /* the queue's */
 };
 

@@ -100,6 +100,7 @@ enum dispatch_result dispatch_read(struct record *record)
         dispatch_quarantine(record, reason, "/notifyType");
         return DISPATCH_QUARANTINE;
     }
+    record->known = true;
     if (!schema_check(schema, record->json, &record->verdict))
         return quarantine(record);
 

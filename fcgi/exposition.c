@@ -239,6 +239,8 @@ static void put_overview(struct text *out, const struct store_overview *overview
     const struct family upgrades = {GAUGE, "upgrades", "upgrades by state"},
                         backlog = {GAUGE, "cursor_backlog",
                                    "notifications that an application was not told yet"},
+                        full = {GAUGE, "quarantine_full",
+                                "1: quarantine had no room for the last body of that kind"},
                         age = {GAUGE, "last_notification_age_seconds",
                                "since a notification or a repeat was last received"};
     for (size_t i = 0; i < sizeof totals_table / sizeof totals_table[0]; i++) {
@@ -250,6 +252,9 @@ static void put_overview(struct text *out, const struct store_overview *overview
     put(out, &upgrades, LABELS("state", "IN_PROGRESS"), totals->in_progress);
     put(out, &upgrades, LABELS("state", "SUCCESS"), totals->success);
     put(out, &upgrades, LABELS("state", "FAIL"), totals->fail);
+    put_family(out, &full);
+    put(out, &full, LABELS("notify_type", "known"), totals->quarantine_full_ms != 0);
+    put(out, &full, LABELS("notify_type", "unknown"), totals->quarantine_unknown_full_ms != 0);
     if (overview->cursors_length > 0)
         put_family(out, &backlog);
     for (size_t i = 0; i < overview->cursors_length; i++)

@@ -13,10 +13,20 @@ void figures_received(struct text *out, const struct store_totals *totals)
     document_number(out, "quarantineLogOnly", totals->quarantine_log_only);
 }
 
+static void add_time(struct text *out, const char *name, int64_t ms)
+{
+    if (ms != 0)
+        document_time(out, name, ms);
+    else
+        document_null(out, name);
+}
+
 void figures_quarantine(struct text *out, const struct store_totals *totals)
 {
     document_number(out, "held", totals->quarantine_held);
     document_number(out, "bytes", totals->quarantine_bytes);
+    add_time(out, "fullSince", totals->quarantine_full_ms);
+    add_time(out, "unknownFullSince", totals->quarantine_unknown_full_ms);
 }
 
 void figures_upgrades(struct text *out, int64_t in_progress, int64_t success, int64_t fail,

@@ -21,9 +21,11 @@ struct intake {
     struct delivery *_Atomic delivery;
     intake_reply *reply;
     bool failing;       /* the writer's: the store's fault is logged already */
-    bool full;          /* the writer's: that quarantine is full is logged already */
+    bool full[2];       /* the writer's: that quarantine is full is logged already, of bodies of no
+                           known notifyType and of the others */
     struct text lines;  /* the writer's: log lines of one batch */
     struct text answer; /* the writer's */
+    struct metrics *metrics;
 };
 
 static void refuse(struct intake *intake, struct ticket *ticket, const char *detail,
@@ -46,6 +48,12 @@ void intake_take(struct intake *intake, struct ticket *ticket)
     else if (what == DISPATCH_NOTIFICATION && ticket->record.app_id[0] != '\0' &&
              !trust_accepts_app(intake->trust, ticket->record.app_id))
         dispatch_quarantine(&ticket->record, DISPATCH_APP_NOT_ACCEPTED, "/appId");
+    if (what != DISPATCH_NO_MEMORY && ticket->record.meaning == RECORD_QUARANTINE)
+        ticket->record.log_gone = !log_reaches(intake->log);
+    /* An accepted notification fares as the platform's do, whoever sent it. */
+    if (what == DISPATCH_NOTIFICATION && ticket->record.meaning != RECORD_QUARANTINE)
+        ticket->weighs = true;
+    ticket->record.any_app = intake->options->app_ids.length == 0;
     FAULT_POINT(parsed);
     if (!fault.set && commit_submit(intake->commit, ticket, &fault) == 0) {
         FAULT_POINT(queued);
@@ -59,29 +67,56 @@ void intake_take(struct intake *intake, struct ticket *ticket)
 /* Says once that quarantine is full, and again after it had room in between. */
 static void watch_quarantine(struct intake *intake, const struct record *record)
 {
-    if (record->outcome == RECORD_LOG_ONLY && !intake->full)
+    bool full = record->outcome == RECORD_LOG_ONLY || record->outcome == RECORD_REFUSED;
+    bool *said = &intake->full[record->known];
+    if (full && !*said)
         log_event(intake->log, "fault", "fault",
-                  "quarantine is full: bodies go to the log alone until some are taken out");
-    if (record->outcome == RECORD_LOG_ONLY || record->outcome == RECORD_QUARANTINED)
-        intake->full = record->outcome == RECORD_LOG_ONLY;
+                  record->known
+                      ? "quarantine is full: bodies go to the log alone until some are "
+                        "taken out"
+                      : "quarantine is full for bodies of no known notifyType: they go to "
+                        "the log alone until some are taken out");
+    if (full || record->outcome == RECORD_QUARANTINED)
+        *said = full;
 }
 
-/* The good end: the batch is on disk. First the log, in seq order, then the answers. */
-static void tell_kept(void *owner, struct ticket **tickets, size_t count)
+/* Logs the batch, in seq order; false if its lines may reach nobody. */
+static bool log_batch(struct intake *intake, struct ticket **tickets, size_t count)
 {
-    struct intake *intake = owner;
+    size_t lines = 0;
     text_clear(&intake->lines);
     for (size_t i = 0; i < count; i++) {
         watch_quarantine(intake, &tickets[i]->record);
+        if (tickets[i]->record.outcome == RECORD_REFUSED)
+            continue;
         notification_add_log_line(&tickets[i]->record, &intake->lines);
+        lines++;
     }
-    log_lines(intake->log, &intake->lines, count);
+    return log_lines(intake->log, &intake->lines, lines);
+}
+
+/* What is kept by the log alone is kept if the log has taken it and somebody has the log: asked
+ * behind the line, because whoever read the log may be gone since the body came. */
+static void judge_log_only(struct intake *intake, struct record *record, bool logged)
+{
+    if (record->outcome == RECORD_LOG_ONLY && !(logged && log_reaches(intake->log)))
+        record->outcome = RECORD_REFUSED;
+    if (record->outcome == RECORD_REFUSED)
+        metrics_add(intake->metrics, METRIC_quarantine_refused, 1);
+}
+
+/* The good end: the batch is on disk. First the log, then the answers. */
+static void tell_kept(void *owner, struct ticket **tickets, size_t count)
+{
+    struct intake *intake = owner;
+    bool logged = log_batch(intake, tickets, count);
     FAULT_POINT(logged);
     for (size_t i = 0; i < count; i++) {
+        struct record *record = &tickets[i]->record;
+        judge_log_only(intake, record, logged);
         text_clear(&intake->answer);
-        int status = answer_add_kept(&intake->answer, &tickets[i]->record,
-                                     intake->options->refuse_invalid);
-        record_release(&tickets[i]->record);
+        int status = answer_add_kept(&intake->answer, record, intake->options->refuse_invalid);
+        record_release(record);
         FAULT_POINT(before_answer);
         intake->reply(tickets[i], status, &intake->answer);
         FAULT_POINT(after_answer);
@@ -119,7 +154,8 @@ int intake_start(struct intake **gives, const struct options *options, const str
     struct intake *intake = calloc(1, sizeof *intake);
     if (intake == NULL)
         return fault_set(fault, "intake: out of memory");
-    *intake = (struct intake){.options = options, .trust = trust, .log = log, .reply = reply};
+    *intake = (struct intake){
+        .options = options, .trust = trust, .log = log, .metrics = metrics, .reply = reply};
     const struct commit_listener listener = {
         .owner = intake, .kept = tell_kept, .failed = tell_failed, .recovered = tell_recovered};
     if (open_fault != NULL) {

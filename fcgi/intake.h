@@ -27,8 +27,8 @@ int intake_start(struct intake **intake, const struct options *options, const st
 /* Has DELIVERY, which is lent, woken after each batch. Call it before the first take. */
 void intake_wake(struct intake *intake, struct delivery *delivery);
 
-/* Takes a body: TICKET's record has body, body_length and is otherwise zero. The bytes are lent
- * until the reply. Thread-safe. */
+/* Takes a body: TICKET's record has body, body_length and is otherwise zero; TICKET weighs if it
+ * was signed. The bytes are lent until the reply. Thread-safe. */
 void intake_take(struct intake *intake, struct ticket *ticket);
 
 /* The writer, for those who show how it is. */

@@ -352,10 +352,10 @@ bool log_reaches(struct log *log)
     return reaches;
 }
 
-void log_lines(struct log *log, const struct text *text, size_t lines)
+bool log_lines(struct log *log, const struct text *text, size_t lines)
 {
     if (log == NULL || lines == 0)
-        return;
+        return lines == 0;
     monitor_enter(&log->monitor);
     /* However large a batch is, it may wait alone: a reader that keeps up loses nothing. */
     if (text->failed ||
@@ -363,13 +363,15 @@ void log_lines(struct log *log, const struct text *text, size_t lines)
         log->waiting.failed = true;
     else
         text_add(&log->waiting, text->bytes, text->length);
-    if (log->waiting.failed) {
+    bool taken = !log->waiting.failed;
+    if (!taken) {
         log->waiting.failed = false;
         log->dropped += lines;
         metrics_add(log->metrics, METRIC_log_lines_dropped, lines);
     }
     monitor_wake(&log->monitor);
     monitor_leave(&log->monitor);
+    return taken;
 }
 
 void log_begin_at(struct text *text, int64_t at_ms, const char *event)

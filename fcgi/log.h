@@ -43,9 +43,9 @@ void log_warning(struct log *log, struct fault *warning);
 bool log_reaches(struct log *log);
 
 /* Appends TEXT, which holds LINES whole lines, all of them or none: if they do not fit, or TEXT
- * failed, they are counted as dropped. Never blocks on the reader. Thread-safe; takes the log's
- * lock. Does nothing if LOG is NULL. */
-void log_lines(struct log *log, const struct text *text, size_t lines);
+ * failed, they are counted as dropped. Returns whether they were taken. Never blocks on the reader.
+ * Thread-safe; takes the log's lock. Does nothing if LOG is NULL. */
+bool log_lines(struct log *log, const struct text *text, size_t lines);
 
 /* Begins a line in TEXT: time (now, or AT_MS) and event, an open object that log_end closes. The
  * caller adds members, each led by a comma. */

@@ -79,12 +79,12 @@ uint64_t metrics_read(const struct metrics *metrics, enum metric metric)
     return atomic_load_explicit(&metrics->counters[metric], memory_order_relaxed);
 }
 
-void metrics_count_answer(struct metrics *metrics, int status)
+void metrics_count_answer(struct metrics *metrics, int status, bool weighs)
 {
     for (int metric = 0; metric < METRIC_COUNT; metric++)
         if (counters[metric].answer == status)
             metrics_add(metrics, (enum metric)metric, 1);
-    if (metrics == NULL || status == 404)
+    if (metrics == NULL || !weighs)
         return;
     atomic_uint_fast64_t *refused = &metrics->gauges[METRIC_GAUGE_refused_in_a_row];
     if (status == 200)

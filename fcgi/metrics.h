@@ -5,6 +5,7 @@
 #ifndef METRICS_H
 #define METRICS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,15 +29,16 @@
     X(views_refused, 0, "of those, answered 503 because too many came at once")                   \
     X(broken_streams, 0, "connections closed because what came was no FastCGI, or too slow")      \
     X(batches, 0, "transactions committed")                                                       \
+    X(quarantine_refused, 0,                                                                      \
+      "bodies answered 503: quarantine was full, and the log reached nobody")                     \
     X(store_faults, 0, "transactions or probes that failed")                                      \
     X(log_lines, 0, "log lines written")                                                          \
     X(log_lines_dropped, 0,                                                                       \
       "log lines lost: their reader stalled or went away, or no file took them")
 
 /* X(name, help): what goes up and down. */
-#define METRICS_GAUGES(X)                                                                        \
-    X(refused_in_a_row, "answers on callback paths that were not 200, since the last that was: " \
-                        "the platform acts at ten")                                              \
+#define METRICS_GAUGES(X)                                                                     \
+    X(refused_in_a_row, "answers to the platform in a row that were not 200: it acts at ten") \
     X(log_fault, "1: log lines reach nobody, or not the file that --log names")
 
 /* X(name, scale, bounds, help): distributions. Values are whole numbers, SCALE of them to one of
@@ -85,9 +87,16 @@ void metrics_add(struct metrics *metrics, enum metric metric, uint64_t amount);
 /* The counter's value now. */
 uint64_t metrics_read(const struct metrics *metrics, enum metric metric);
 
-/* Counts one answer to the platform: the counter of its STATUS, and refused_in_a_row, which a 404
- * leaves alone because that is no callback path. */
-void metrics_count_answer(struct metrics *metrics, int status);
+/* Counts one answer: the counter of its STATUS and, if it WEIGHS, refused_in_a_row: a 200 sets that
+ * to 0, all else adds 1.
+ *
+ * An answer weighs if it tells how the platform fares, so that nobody else can raise the alarm or
+ * silence it. With --token-file that is the answer to a signed request, whatever it is: only the
+ * platform can sign. Without tokens anybody can send anything, so an answer weighs if it does not
+ * depend on who sent the request and what it says: that to a notification, which keeps its schema
+ * and is of an accepted appId. It is kept (200) or cannot be kept (503), and the platform's would
+ * be, too. Neither noise (quarantined, cut, too large) nor a wrong path or method weighs. */
+void metrics_count_answer(struct metrics *metrics, int status, bool weighs);
 
 /* A gauge, set to VALUE and read. */
 void metrics_set_gauge(struct metrics *metrics, enum metric_gauge gauge, uint64_t value);

@@ -35,6 +35,7 @@ enum record_outcome {
     RECORD_REPEATED,    /* counted as one more delivery of notification SEQ */
     RECORD_QUARANTINED, /* in quarantine under ID */
     RECORD_LOG_ONLY,    /* quarantine is full: it goes to the log alone */
+    RECORD_REFUSED,     /* quarantine is full and the log takes nothing: it is kept nowhere */
     RECORD_GONE,        /* it was to leave quarantine, and is not there any more */
 };
 
@@ -64,6 +65,9 @@ struct record {
 
     /* of quarantine */
     struct schema_verdict verdict;
+    bool known;    /* it names a notifyType that is known: room is set aside for those */
+    bool any_app;  /* its receiver accepts every appId */
+    bool log_gone; /* the log reaches nobody: if quarantine has no room, it is refused */
 
     /* set by the store */
     enum record_outcome outcome;

@@ -75,23 +75,30 @@ static struct route elsewhere(const struct options *options, const struct reques
     return route;
 }
 
+/* Judges a request on a callback path. */
+static struct route find_callback(const struct trust *trust, const struct request *request)
+{
+    if (strcmp(request->method, "POST") != 0)
+        return back(405, "this path takes notifications by POST", false);
+    if (!is_signed(trust, request))
+        return back(401, "the request is not signed with a token known here", true);
+    struct route route = {.to = ROUTE_INTAKE};
+    if (request->body == REQUEST_BODY_INCOMPLETE)
+        route = back(400, "the body is not as long as announced", true);
+    else if (request->body == REQUEST_BODY_TOO_LARGE)
+        route = back(413, "the body is larger than the limit", true);
+    route.is_signed = trust_has_tokens(trust);
+    return route;
+}
+
 struct route route_find(const struct options *options, const struct trust *trust,
                         const struct request *request)
 {
     if (request_parameter(request, ROUTE_MISDIRECTED) != NULL)
         return elsewhere(options, request);
-    if (!is_callback(options, request)) {
-        const struct site_place *place = site_find(request->path, request->path_length);
-        return place == NULL ? elsewhere(options, request)
-                             : (struct route){.to = ROUTE_VIEW, .place = place};
-    }
-    if (strcmp(request->method, "POST") != 0)
-        return back(405, "this path takes notifications by POST", false);
-    if (!is_signed(trust, request))
-        return back(401, "the request is not signed with a token known here", true);
-    if (request->body == REQUEST_BODY_INCOMPLETE)
-        return back(400, "the body is not as long as announced", true);
-    if (request->body == REQUEST_BODY_TOO_LARGE)
-        return back(413, "the body is larger than the limit", true);
-    return (struct route){.to = ROUTE_INTAKE};
+    if (is_callback(options, request))
+        return find_callback(trust, request);
+    const struct site_place *place = site_find(request->path, request->path_length);
+    return place == NULL ? elsewhere(options, request)
+                         : (struct route){.to = ROUTE_VIEW, .place = place};
 }

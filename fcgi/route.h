@@ -20,6 +20,7 @@ struct route {
     const struct site_place *place; /* of ROUTE_VIEW */
     int status;                     /* of ROUTE_BACK */
     const char *detail;
+    bool is_signed;        /* with one of the tokens that the operator has given */
     bool logged;           /* the platform, or somebody in its place, sent what deserves a line */
     bool misdirected;      /* a POST, and not on a callback path */
     const char *near_miss; /* the callback path that it may have meant; NULL: none */

@@ -44,11 +44,11 @@ struct status_call {
 
     /* what options said; NULL: not given */
     bool json, no_pager, help, version;
-    bool csv, force;
+    bool csv, force, any_app;
     const char *state, *colour;
     const char *app_id, *longer_than, *fail_above, *min_finished;
     const char *operation_id, *error_code;
-    const char *since, *until, *before, *cursor;
+    const char *since, *until, *before, *cursor, *reason;
 };
 
 /* What a word behind a command is, for the completion. */
@@ -111,6 +111,7 @@ int status_log(struct status_call *call, struct fault *fault);
 int status_quarantine_list(struct status_call *call, struct fault *fault);
 int status_quarantine_show(struct status_call *call, struct fault *fault);
 int status_quarantine_retry(struct status_call *call, struct fault *fault);
+int status_quarantine_drop(struct status_call *call, struct fault *fault);
 int status_expect(struct status_call *call, struct fault *fault);
 int status_check(struct status_call *call, struct fault *fault);
 int status_prune(struct status_call *call, struct fault *fault);
@@ -123,6 +124,10 @@ int status_code_of(const struct status_call *call, enum view_result result);
 /* The exit code where output or store failed: STATUS_DONE where it is only that nobody reads any
  * more. */
 int status_failed(const struct status_call *call);
+
+/* Reads the call's words as ids of bodies in quarantine. */
+int status_read_ids(const struct status_call *call, int64_t ids[STATUS_WORDS_MAX],
+                    struct fault *fault);
 
 /* Writes a time of a document: as a person reads it on a terminal ("2026-01-02 03:04:05"), as it
  * is elsewhere; and how long ago that is. Both return TEXT. */

@@ -27,6 +27,15 @@ int status_code_of(const struct status_call *call, enum view_result result)
     }
 }
 
+int status_read_ids(const struct status_call *call, int64_t ids[STATUS_WORDS_MAX],
+                    struct fault *fault)
+{
+    for (size_t i = 0; i < call->words_length; i++)
+        if (measure_number(call->words[i], 1, &ids[i], fault) != 0)
+            return -1;
+    return 0;
+}
+
 const char *status_time(const struct status_call *call, const char *time,
                         char text[STATUS_TIME_SIZE])
 {

@@ -110,16 +110,6 @@ static int walk_one(struct status_call *call, int64_t id, each_body *each, void 
     return STATUS_NOT_THERE;
 }
 
-/* Reads the ids that the operator named. */
-static int read_ids(const struct status_call *call, int64_t ids[STATUS_WORDS_MAX],
-                    struct fault *fault)
-{
-    for (size_t i = 0; i < call->words_length; i++)
-        if (measure_number(call->words[i], 1, &ids[i], fault) != 0)
-            return -1;
-    return 0;
-}
-
 /* --- show
  * ------------------------------------------------------------------------------------------ */
 
@@ -136,7 +126,7 @@ static int print_body(void *owner, const struct store_quarantined *body, struct 
 int status_quarantine_show(struct status_call *call, struct fault *fault)
 {
     int64_t ids[STATUS_WORDS_MAX];
-    if (read_ids(call, ids, fault) != 0)
+    if (status_read_ids(call, ids, fault) != 0)
         return STATUS_USAGE;
     return walk_one(call, ids[0], print_body, call, fault);
 }
@@ -200,7 +190,6 @@ static void add_outcome(const struct term *term, const struct record *record, st
 struct retry {
     struct status_call *call;
     struct store *store;
-    bool named; /* the operator named this body */
 };
 
 static int report(const struct retry *retry, const struct record *record, struct fault *fault)
@@ -215,31 +204,42 @@ static int report(const struct retry *retry, const struct record *record, struct
     return result;
 }
 
+/* Whether a notification of that appId may enter the books: the operator says so, or the receiver
+ * would take it, as far as is known: it accepts every appId, or the environment has its list. */
+static bool is_app_accepted(const struct status_call *call, const struct store_quarantined *body,
+                            const char *app_id)
+{
+    const struct options_list *accepted = &call->options->app_ids;
+    if (call->any_app || call->app_id != NULL || app_id[0] == '\0')
+        return true;
+    for (size_t i = 0; i < accepted->length; i++)
+        if (strcmp(accepted->items[i], app_id) == 0)
+            return true;
+    return accepted->length == 0 && body->any_app;
+}
+
 /* Reads a body again; what is a notification now moves from quarantine into the books, in one
- * transaction, as one received when it was. Its appId may not be among the accepted ones: only an
- * operator who names the body overrides that. */
+ * transaction, as one received when it was. With --app, what is of another appId is passed over. */
 static int retry_one(void *owner, const struct store_quarantined *body, struct fault *fault)
 {
     const struct retry *retry = owner;
-    if (!retry->named && strcmp(body->reason, DISPATCH_APP_NOT_ACCEPTED) == 0)
-        return 0;
+    const char *app_id = retry->call->app_id;
     struct record record = {.body = body->body,
                             .body_length = body->body_length,
                             .received_ms = body->received_ms,
                             .requeue_id = body->id};
     struct record *records[] = {&record};
+    enum dispatch_result what = dispatch_read(&record);
+    bool other = what == DISPATCH_NOTIFICATION && app_id != NULL &&
+                 strcmp(record.app_id, app_id) != 0;
     int result = 0;
-    switch (dispatch_read(&record)) {
-    case DISPATCH_NO_MEMORY:
+    if (what == DISPATCH_NO_MEMORY)
         result = fault_set(fault, "out of memory");
-        break;
-    case DISPATCH_NOTIFICATION:
+    else if (what == DISPATCH_NOTIFICATION && !is_app_accepted(retry->call, body, record.app_id))
+        dispatch_quarantine(&record, DISPATCH_APP_NOT_ACCEPTED, "/appId");
+    else if (what == DISPATCH_NOTIFICATION && !other)
         result = store_keep(retry->store, records, 1, NULL, fault);
-        break;
-    case DISPATCH_QUARANTINE:
-        break;
-    }
-    if (result == 0)
+    if (result == 0 && !other)
         result = report(retry, &record, fault);
     record_release(&record);
     return result;
@@ -247,15 +247,15 @@ static int retry_one(void *owner, const struct store_quarantined *body, struct f
 
 int status_quarantine_retry(struct status_call *call, struct fault *fault)
 {
-    struct retry retry = {.call = call, .named = call->words_length > 0};
+    struct retry retry = {.call = call};
     int64_t ids[STATUS_WORDS_MAX];
     size_t found;
-    if (read_ids(call, ids, fault) != 0)
+    if (status_read_ids(call, ids, fault) != 0)
         return STATUS_USAGE;
     if (status_open_store(call, &retry.store, fault) != 0)
         return STATUS_UNUSABLE;
     int code = STATUS_DONE;
-    if (!retry.named && walk(call, 0, retry_one, &retry, &found, fault) != 0)
+    if (call->words_length == 0 && walk(call, 0, retry_one, &retry, &found, fault) != 0)
         code = status_failed(call);
     for (size_t i = 0; code == STATUS_DONE && i < call->words_length; i++)
         code = walk_one(call, ids[i], retry_one, &retry, fault);

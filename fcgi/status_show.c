@@ -116,21 +116,42 @@ static bool has_many_apps(const json_t *operations)
     return false;
 }
 
+/* What is in quarantine, whether it is full, and what the log alone has. */
+static void add_quarantine(const struct status_call *call, const json_t *page, struct text *out)
+{
+    const json_t *quarantine = json_object_get(page, "quarantine");
+    int64_t held = whole_number(quarantine, "held");
+    int64_t log_only = whole_number(json_object_get(page, "totals"), "quarantineLogOnly");
+    const char *full = whole_text(quarantine, "fullSince");
+    const char *unknown_full = whole_text(quarantine, "unknownFullSince");
+    enum term_tone tone = full[0] != '\0' || unknown_full[0] != '\0' ? TERM_BAD
+                          : held + log_only > 0                      ? TERM_WARN
+                                                                     : TERM_PLAIN;
+    char time[STATUS_TIME_SIZE];
+    term_begin_tone(call->term, out, tone);
+    text_addf(out, "%lld in quarantine", (long long)held);
+    if (full[0] != '\0')
+        text_addf(out, ", full since %s", status_time(call, full, time));
+    else if (unknown_full[0] != '\0')
+        text_addf(out, ", full for unknown notifyTypes since %s",
+                  status_time(call, unknown_full, time));
+    if (log_only > 0)
+        text_addf(out, ", %lld more went to the log alone", (long long)log_only);
+    term_end_tone(call->term, out, tone);
+}
+
 /* What the store holds in all, above the table. */
 static void add_totals(const struct status_call *call, const json_t *page, struct text *out)
 {
     const json_t *totals = json_object_get(page, "totals");
     const json_t *upgrades = json_object_get(page, "upgrades");
-    int64_t held = whole_number(json_object_get(page, "quarantine"), "held");
     const char *last = whole_text(page, "lastAt");
     char ago[STATUS_TIME_SIZE];
     text_addf(out, "%lld notifications", (long long)whole_number(totals, "notifications"));
     if (last[0] != '\0')
         text_addf(out, ", the last %s", status_ago(call, last, ago));
     text_addf(out, "; %lld repeats; ", (long long)whole_number(totals, "repeats"));
-    term_begin_tone(call->term, out, held > 0 ? TERM_WARN : TERM_PLAIN);
-    text_addf(out, "%lld in quarantine", (long long)held);
-    term_end_tone(call->term, out, held > 0 ? TERM_WARN : TERM_PLAIN);
+    add_quarantine(call, page, out);
     text_addf(out, "\n%lld upgrades ended in SUCCESS, %lld in FAIL, %lld are in progress",
               (long long)whole_number(upgrades, "success"),
               (long long)whole_number(upgrades, "fail"),

@@ -40,6 +40,10 @@ static const struct status_option options[] = {
     {"cursor", "FILE", "go on where FILE says, and keep it up to date", STATUS_WORD_FILE, false,
      MEMBER(cursor)},
     {"before", "TIME", "what is older than that", STATUS_WORD_NONE, false, MEMBER(before)},
+    {"reason", "TEXT", "bodies whose reason begins with that", STATUS_WORD_NONE, false,
+     MEMBER(reason)},
+    {"any-app", NULL, "of whatever appId, also those that the receiver does not accept",
+     STATUS_WORD_NONE, false, MEMBER(any_app)},
     {"force", NULL, "even what is younger than two days", STATUS_WORD_NONE, false, MEMBER(force)},
 };
 
@@ -106,20 +110,37 @@ static const struct status_command commands[] = {
     {.words = {"quarantine", "retry"},
      .arguments = "[ID]...",
      .help = "read bodies (or all) again, after a schema was added or corrected",
-     .more = "What is a notification now leaves quarantine and enters the books, with the time at "
-             "which\n"
-             "it was received. A body refused for its appId is tried only when it is named.\n",
+     .more =
+         "What is a notification now leaves quarantine and enters the books, with the time at "
+         "which\n"
+         "it was received. What came to a receiver that accepts certain appIds (--app-id) enters "
+         "them\n"
+         "only if its appId is in UPGRADE_RECEIVER_APP_ID, or with --app, which passes over all\n"
+         "others, or with --any-app.\n",
+     .options = {"app", "any-app"},
      .most = STATUS_WORDS_MAX,
      .completes = {STATUS_WORD_QUARANTINED, STATUS_WORD_QUARANTINED},
      .run = status_quarantine_retry},
+    {.words = {"quarantine", "drop"},
+     .arguments = "[ID]...",
+     .help = "throw bodies away: those named, or by --reason and --before",
+     .more =
+         "With --reason and --before those for which both hold. They are gone for good; how many "
+         "they\n"
+         "were is printed. The count of what was ever quarantined stays.\n",
+     .options = {"reason", "before"},
+     .most = STATUS_WORDS_MAX,
+     .completes = {STATUS_WORD_QUARANTINED, STATUS_WORD_QUARANTINED},
+     .run = status_quarantine_drop},
     {.words = {"expect", ""},
      .arguments = "OPERATION FILE",
      .help = "which of the devices in FILE have not reported",
      .more =
          "FILE (- is standard input) has a deviceId on each line; empty lines and lines that "
          "begin\n"
-         "with # are skipped. Exit code 0 tells that all of them have finished, 4 that some have\n"
-         "not.\n",
+         "with # are skipped. Of a device with several upgrades in the operation, the last result\n"
+         "received decides, unless one in progress began after it. Exit code 0 tells that all of\n"
+         "them have finished, 4 that some have not.\n",
      .options = {"app"},
      .least = 2,
      .most = 2,

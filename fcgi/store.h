@@ -27,6 +27,10 @@
 /* Version of the tables, kept in the file: a store of any other is refused. */
 #define STORE_VERSION 4
 
+/* One part in so many of quarantine, in bodies and in bytes, is set aside for bodies that name a
+ * known notifyType: noise cannot use it up. */
+#define STORE_QUARANTINE_KNOWN_SHARE 2
+
 /* Bytes of a cursor's name, with the NUL. */
 #define STORE_CURSOR_NAME_MAX 64
 
@@ -102,6 +106,10 @@ struct store_totals {
     int64_t notifications, repeats, quarantined, quarantine_log_only;
     int64_t in_progress, success, fail, contradictory; /* upgrades */
     int64_t quarantine_held, quarantine_bytes;
+    int64_t quarantine_unknown_held, quarantine_unknown_bytes; /* of no known notifyType */
+    /* since when quarantine has no room for what comes: for bodies of a known notifyType, and for
+     * the others; 0: it has */
+    int64_t quarantine_full_ms, quarantine_unknown_full_ms;
     int64_t last_ms; /* when a notification or a repeat was last received; 0: never */
 };
 
@@ -130,6 +138,7 @@ struct store_kept {
 /* A body in quarantine. */
 struct store_quarantined {
     int64_t id, received_ms;
+    bool any_app;  /* its receiver accepted every appId */
     char *reason;  /* NUL-terminated */
     char *pointer; /* NUL-terminated, may be empty */
     char *body;    /* byte for byte; a NUL follows */

@@ -49,6 +49,7 @@ static ssize_t take_quarantined(sqlite3_stmt *read, void *rows, size_t index)
         .pointer = copy_bytes(read, 3, NULL),
     };
     quarantined->body = copy_bytes(read, 4, &quarantined->body_length);
+    quarantined->any_app = sqlite3_column_int(read, 5) != 0;
     return quarantined->reason == NULL || quarantined->pointer == NULL || quarantined->body == NULL
                ? -1
                : (ssize_t)quarantined->body_length;
@@ -127,10 +128,11 @@ int store_read_quarantined(struct store_reader *reader, int64_t after,
 {
     const int64_t numbers[] = {after, (int64_t)most};
     size_t taken;
-    sqlite3_stmt *read = store_query_prepare(reader,
-                                             "SELECT id, received_at, reason, pointer, body"
-                                             " FROM quarantined WHERE id > ?1 ORDER BY id LIMIT ?2",
-                                             numbers, 2, fault);
+    sqlite3_stmt *read = store_query_prepare(
+        reader,
+        "SELECT id, received_at, reason, pointer, body, any_app"
+        " FROM quarantined WHERE id > ?1 ORDER BY id LIMIT ?2",
+        numbers, 2, fault);
     if (read == NULL)
         return -1;
     if (take_rows(reader, read, take_quarantined, quarantined, &taken, fault) != 0) {

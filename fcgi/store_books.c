@@ -102,16 +102,56 @@ int store_books_finish(struct store *store, struct fault *fault)
     return store_run(store, write, "cannot write the totals", fault);
 }
 
+/* What bodies of no known notifyType may use of a bound of quarantine. */
+static uint64_t unknown_share(uint64_t bound)
+{
+    return bound - bound / STORE_QUARANTINE_KNOWN_SHARE;
+}
+
+/* Whether quarantine has room for the body. */
+static bool has_room(const struct store *store, const struct record *record)
+{
+    const struct store_totals *totals = &store->ledger.totals;
+    uint64_t count = store->config.quarantine_max, bytes = store->config.quarantine_bytes;
+    if ((uint64_t)totals->quarantine_held >= count ||
+        (uint64_t)totals->quarantine_bytes + record->body_length > bytes)
+        return false;
+    return record->known || ((uint64_t)totals->quarantine_unknown_held < unknown_share(count) &&
+                             (uint64_t)totals->quarantine_unknown_bytes + record->body_length <=
+                                 unknown_share(bytes));
+}
+
+/* Takes a body of LENGTH bytes into what quarantine holds (BY is 1), or out of it (BY is -1). */
+static void count_held(struct store_totals *totals, bool known, int64_t length, int64_t by)
+{
+    totals->quarantine_held += by;
+    totals->quarantine_bytes += by * length;
+    if (!known) {
+        totals->quarantine_unknown_held += by;
+        totals->quarantine_unknown_bytes += by * length;
+    }
+}
+
+/* Quarantine has no room for the body, which is kept by the log, or nowhere. */
+static int turn_away(struct store_totals *totals, struct record *record)
+{
+    int64_t *full_ms = record->known ? &totals->quarantine_full_ms
+                                     : &totals->quarantine_unknown_full_ms;
+    if (*full_ms == 0)
+        *full_ms = record->received_ms;
+    record->outcome = record->log_gone ? RECORD_REFUSED : RECORD_LOG_ONLY;
+    if (record->log_gone)
+        return 0;
+    totals->quarantined++;
+    totals->quarantine_log_only++;
+    return 0;
+}
+
 static int put_quarantined(struct store *store, struct record *record, struct fault *fault)
 {
     struct store_totals *totals = &store->ledger.totals;
-    totals->quarantined++;
-    if ((uint64_t)totals->quarantine_held >= store->config.quarantine_max ||
-        (uint64_t)totals->quarantine_bytes + record->body_length > store->config.quarantine_bytes) {
-        totals->quarantine_log_only++;
-        record->outcome = RECORD_LOG_ONLY;
-        return 0;
-    }
+    if (!has_room(store, record))
+        return turn_away(totals, record);
     sqlite3_stmt *add = store_statement(store, STORE_add_quarantined);
     sqlite3_bind_int64(add, 1, store->ledger.quarantine_id + 1);
     sqlite3_bind_int64(add, 2, record->received_ms);
@@ -119,10 +159,13 @@ static int put_quarantined(struct store *store, struct record *record, struct fa
     bind_text(add, 4, record->verdict.pointer);
     sqlite3_bind_blob(add, 5, record->body_length > 0 ? record->body : "", (int)record->body_length,
                       SQLITE_STATIC);
+    sqlite3_bind_int(add, 6, record->known);
+    sqlite3_bind_int(add, 7, record->any_app);
     if (store_run(store, add, "cannot quarantine a body", fault) != 0)
         return -1;
-    totals->quarantine_held++;
-    totals->quarantine_bytes += (int64_t)record->body_length;
+    totals->quarantined++;
+    count_held(totals, record->known, (int64_t)record->body_length, 1);
+    *(record->known ? &totals->quarantine_full_ms : &totals->quarantine_unknown_full_ms) = 0;
     record->id = ++store->ledger.quarantine_id;
     record->outcome = RECORD_QUARANTINED;
     return 0;
@@ -298,13 +341,13 @@ static int put_notification(struct store *store, struct record *record, struct f
     return add_entry(store, record, &place.entry, fault);
 }
 
-/* Takes the body that RECORD came from out of quarantine: 1, or 0 where it is not there, or -1. */
-static int leave_quarantine(struct store *store, const struct record *record, struct fault *fault)
+int store_books_drop(struct store *store, int64_t id, struct fault *fault)
 {
     sqlite3_stmt *size = store_statement(store, STORE_size_quarantined);
-    sqlite3_bind_int64(size, 1, record->requeue_id);
+    sqlite3_bind_int64(size, 1, id);
     int step = sqlite3_step(size);
     int64_t bytes = step == SQLITE_ROW ? sqlite3_column_int64(size, 0) : 0;
+    bool known = step == SQLITE_ROW && sqlite3_column_int(size, 1) != 0;
     if (step != SQLITE_ROW && step != SQLITE_DONE)
         store_fault(store->db, fault, "cannot look up a quarantined body");
     sqlite3_reset(size);
@@ -312,18 +355,19 @@ static int leave_quarantine(struct store *store, const struct record *record, st
         return step == SQLITE_DONE ? 0 : -1;
 
     sqlite3_stmt *remove = store_statement(store, STORE_remove_quarantined);
-    sqlite3_bind_int64(remove, 1, record->requeue_id);
+    sqlite3_bind_int64(remove, 1, id);
     if (store_run(store, remove, "cannot take a body out of quarantine", fault) != 0)
         return -1;
-    store->ledger.totals.quarantine_held--;
-    store->ledger.totals.quarantine_bytes -= bytes;
+    struct store_totals *totals = &store->ledger.totals;
+    count_held(totals, known, bytes, -1);
+    totals->quarantine_full_ms = totals->quarantine_unknown_full_ms = 0;
     return 1;
 }
 
 int store_books_put(struct store *store, struct record *record, struct fault *fault)
 {
     if (record->requeue_id != 0) {
-        int left = leave_quarantine(store, record, fault);
+        int left = store_books_drop(store, record->requeue_id, fault);
         if (left <= 0) {
             record->outcome = RECORD_GONE;
             return left;

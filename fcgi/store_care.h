@@ -42,4 +42,9 @@ struct store_pruned {
 int store_prune(struct store *store, int64_t before_ms, const struct store_progress *progress,
                 struct store_pruned *pruned, struct fault *fault);
 
+/* Takes the bodies with IDS out of quarantine, of an open store; *DROPPED, which it adds to, is how
+ * many were there. Runs in small transactions like store_prune. */
+int store_drop_quarantined(struct store *store, const int64_t ids[], size_t count, int64_t *dropped,
+                           struct fault *fault);
+
 #endif

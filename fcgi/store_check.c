@@ -28,6 +28,9 @@
     X(contradictory, "(SELECT coalesce(sum(contradictory), 0) FROM operation)")                \
     X(quarantine_held, "(SELECT count(*) FROM quarantined)")                                   \
     X(quarantine_bytes, "(SELECT coalesce(sum(length(body)), 0) FROM quarantined)")            \
+    X(quarantine_unknown_held, "(SELECT count(*) FROM quarantined WHERE known = 0)")           \
+    X(quarantine_unknown_bytes,                                                                \
+      "(SELECT coalesce(sum(length(body)), 0) FROM quarantined WHERE known = 0)")              \
     X(notifications, "(SELECT coalesce(sum(count), 0) FROM kind)")                             \
     X(notifications, "pruned_notifications + (SELECT count(*) FROM lookup)")                   \
     X(quarantine_id, "max(quarantine_id, (SELECT coalesce(max(id), 0) FROM quarantined))")

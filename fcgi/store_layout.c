@@ -107,7 +107,9 @@ static const char layout[] =
     " received_at INTEGER NOT NULL,"
     " reason TEXT NOT NULL,"
     " pointer TEXT NOT NULL,"
-    " body BLOB NOT NULL);" /* as received */
+    " known INTEGER NOT NULL,"   /* whether it names a known notifyType */
+    " any_app INTEGER NOT NULL," /* whether its receiver accepted every appId */
+    " body BLOB NOT NULL);"      /* as received */
 
     "CREATE TABLE totals ("
     " seq INTEGER NOT NULL,"
@@ -117,9 +119,13 @@ static const char layout[] =
     " contradictory INTEGER NOT NULL,"
     " quarantine_id INTEGER NOT NULL,"
     " quarantine_held INTEGER NOT NULL, quarantine_bytes INTEGER NOT NULL,"
+    /* of no known notifyType */
+    " quarantine_unknown_held INTEGER NOT NULL, quarantine_unknown_bytes INTEGER NOT NULL,"
+    /* since when there is no room, for known notifyTypes and for others; 0: there is */
+    " quarantine_full_at INTEGER NOT NULL, quarantine_unknown_full_at INTEGER NOT NULL,"
     " last_at INTEGER NOT NULL,"
     " pruned_notifications INTEGER NOT NULL, pruned_repeats INTEGER NOT NULL);"
-    "INSERT INTO totals VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);"
+    "INSERT INTO totals VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);"
 
     "CREATE TABLE cursor (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE secret (hash_key BLOB NOT NULL);"

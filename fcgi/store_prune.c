@@ -299,3 +299,39 @@ int store_prune(struct store *store, int64_t before_ms, const struct store_progr
     report(progress, &pruning, pruned->notifications); /* what stays is no part of it */
     return 0;
 }
+
+/* --- quarantine --- */
+
+/* Bodies that one transaction takes out of quarantine: each may have a megabyte. */
+#define DROP_MAX 32
+
+struct dropping {
+    const int64_t *ids;
+    size_t count;
+    int64_t dropped;
+};
+
+static int drop(struct store *store, void *argument, struct fault *fault)
+{
+    struct dropping *dropping = argument;
+    for (size_t i = 0; i < dropping->count; i++) {
+        int left = store_books_drop(store, dropping->ids[i], fault);
+        if (left < 0)
+            return -1;
+        dropping->dropped += left;
+    }
+    return 0;
+}
+
+int store_drop_quarantined(struct store *store, const int64_t ids[], size_t count, int64_t *dropped,
+                           struct fault *fault)
+{
+    for (size_t done = 0; done < count; done += DROP_MAX) {
+        struct dropping dropping = {.ids = ids + done,
+                                    .count = count - done < DROP_MAX ? count - done : DROP_MAX};
+        if (store_transact(store, drop, &dropping, fault) != 0)
+            return -1;
+        *dropped += dropping.dropped;
+    }
+    return 0;
+}

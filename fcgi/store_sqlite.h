@@ -14,20 +14,24 @@
 #define STORE_APPLICATION_ID 0x55705263
 
 /* X(column, member of struct store_ledger): what `totals` holds beside seq. */
-#define STORE_TOTALS(X)                                \
-    X(notifications, totals.notifications)             \
-    X(repeats, totals.repeats)                         \
-    X(quarantined, totals.quarantined)                 \
-    X(quarantine_log_only, totals.quarantine_log_only) \
-    X(in_progress, totals.in_progress)                 \
-    X(success, totals.success)                         \
-    X(fail, totals.fail)                               \
-    X(contradictory, totals.contradictory)             \
-    X(quarantine_held, totals.quarantine_held)         \
-    X(quarantine_bytes, totals.quarantine_bytes)       \
-    X(last_at, totals.last_ms)                         \
-    X(quarantine_id, quarantine_id)                    \
-    X(pruned_notifications, pruned_notifications)      \
+#define STORE_TOTALS(X)                                              \
+    X(notifications, totals.notifications)                           \
+    X(repeats, totals.repeats)                                       \
+    X(quarantined, totals.quarantined)                               \
+    X(quarantine_log_only, totals.quarantine_log_only)               \
+    X(in_progress, totals.in_progress)                               \
+    X(success, totals.success)                                       \
+    X(fail, totals.fail)                                             \
+    X(contradictory, totals.contradictory)                           \
+    X(quarantine_held, totals.quarantine_held)                       \
+    X(quarantine_bytes, totals.quarantine_bytes)                     \
+    X(quarantine_unknown_held, totals.quarantine_unknown_held)       \
+    X(quarantine_unknown_bytes, totals.quarantine_unknown_bytes)     \
+    X(quarantine_full_at, totals.quarantine_full_ms)                 \
+    X(quarantine_unknown_full_at, totals.quarantine_unknown_full_ms) \
+    X(last_at, totals.last_ms)                                       \
+    X(quarantine_id, quarantine_id)                                  \
+    X(pruned_notifications, pruned_notifications)                    \
     X(pruned_repeats, pruned_repeats)
 
 #define STORE_TOTALS_READ_ONE(column, member) ", " #column
@@ -111,6 +115,8 @@
     X(begin_earlier, "UPDATE upgrade SET began_at = ?2 WHERE id = ?1")                             \
     X(set_result, "UPDATE upgrade SET state = ?2, contradictory = ?3, seq = ?4, error_code = ?5"   \
                   " WHERE id = ?1")                                                                \
+    X(read_step, "SELECT n.received_at FROM upgrade u JOIN notification n ON n.seq = u.step_seq"   \
+                 " WHERE u.id = ?1")                                                               \
     X(set_step, "UPDATE upgrade SET step_seq = ?2,"                                                \
                 " seq = CASE state WHEN 0 THEN ?2 ELSE seq END WHERE id = ?1")                     \
     X(count_failure,                                                                               \
@@ -120,9 +126,10 @@
       " last_at = CASE WHEN ?5 THEN last_at ELSE excluded.last_at END")                            \
     X(uncount_failure, "UPDATE failure SET count = count - 1 WHERE operation = ?1"                 \
                        " AND error_code = (SELECT error_code FROM upgrade WHERE id = ?2)")         \
-    X(add_quarantined, "INSERT INTO quarantined (id, received_at, reason, pointer, body) VALUES "  \
-                       "(?1, ?2, ?3, ?4, ?5)")                                                     \
-    X(size_quarantined, "SELECT length(body) FROM quarantined WHERE id = ?1")                      \
+    X(add_quarantined,                                                                             \
+      "INSERT INTO quarantined (id, received_at, reason, pointer, body, known, any_app)"           \
+      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                                                      \
+    X(size_quarantined, "SELECT length(body), known FROM quarantined WHERE id = ?1")               \
     X(remove_quarantined, "DELETE FROM quarantined WHERE id = ?1")                                 \
     X(move_cursor, "INSERT INTO cursor (name, seq) VALUES (?1, ?2)"                                \
                    " ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)")                      \
@@ -268,6 +275,9 @@ int store_books_put(struct store *store, struct record *record, struct fault *fa
 int store_books_move_cursor(struct store *store, const struct store_cursor *cursor,
                             struct fault *fault);
 int store_books_finish(struct store *store, struct fault *fault);
+
+/* Takes the body ID out of quarantine: 1, or 0 if it is not there, or -1. */
+int store_books_drop(struct store *store, int64_t id, struct fault *fault);
 
 /* The ledger from a statement made of STORE_TOTALS_READ that stands on its row, and into one made
  * of STORE_TOTALS_WRITE. */

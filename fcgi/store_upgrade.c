@@ -156,11 +156,28 @@ static int add_upgrade(struct store *store, const struct record *record,
     return store_run(store, add, "cannot add an upgrade", fault);
 }
 
-/* Whether RECORD comes late from quarantine: what the upgrade is by now was received after it. */
+/* Whether RECORD, a result, comes late from quarantine: the result by now was received after it. */
 static bool is_overtaken(const struct record *record, const struct store_upgrade *upgrade)
 {
     return record->requeue_id != 0 && upgrade->id != 0 &&
            record->received_ms < upgrade->received_ms;
+}
+
+/* Whether RECORD, a state change, comes late from quarantine: the upgrade's step was received after
+ * it. 1, 0 or -1. */
+static int is_step_overtaken(struct store *store, const struct record *record,
+                             const struct store_upgrade *upgrade, struct fault *fault)
+{
+    if (record->requeue_id == 0)
+        return 0;
+    sqlite3_stmt *read = store_statement(store, STORE_read_step);
+    sqlite3_bind_int64(read, 1, upgrade->id);
+    int step = sqlite3_step(read);
+    int overtaken = step == SQLITE_ROW && record->received_ms < sqlite3_column_int64(read, 0);
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        overtaken = store_fault(store->db, fault, "cannot look up an upgrade's step");
+    sqlite3_reset(read);
+    return overtaken;
 }
 
 /* A state change: the last one received is the upgrade's step; it never undoes a result. */
@@ -171,8 +188,9 @@ static int put_progress(struct store *store, const struct record *record, struct
         count_upgrade(store, tally, RECORD_IN_PROGRESS, false, 1);
         return 0;
     }
-    if (is_overtaken(record, upgrade))
-        return 0;
+    int overtaken = is_step_overtaken(store, record, upgrade, fault);
+    if (overtaken != 0)
+        return overtaken < 0 ? -1 : 0;
     sqlite3_stmt *set = store_statement(store, STORE_set_step);
     sqlite3_bind_int64(set, 1, upgrade->id);
     sqlite3_bind_int64(set, 2, record->seq);

@@ -98,6 +98,11 @@ bool trust_accepts_app(const struct trust *trust, const char *app_id)
     return accepted->length == 0;
 }
 
+bool trust_has_tokens(const struct trust *trust)
+{
+    return trust->tokens_length > 0;
+}
+
 static int compare_strings(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);

@@ -27,6 +27,9 @@ void trust_free(struct trust *trust);
 /* Whether notifications of APP_ID are taken: all are where no list is given. Thread-safe. */
 bool trust_accepts_app(const struct trust *trust, const char *app_id);
 
+/* Whether requests must be signed. */
+bool trust_has_tokens(const struct trust *trust);
+
 /* Whether the request is signed with one of the tokens, as the successor platform signs: SHA-256,
  * in lower-case hex, of token, nonce and timestamp sorted as strings and joined. True where no
  * token is configured. The arguments are the headers' values, NULL where they are missing. The

@@ -156,7 +156,7 @@ void worker_reply(struct ticket *ticket, int status, const struct text *answer)
         sent = request_answer(&connection->request, connection->fd, answer->bytes,
                               answer->length) == 0;
     if (sent)
-        metrics_count_answer(pool->metrics, status);
+        metrics_count_answer(pool->metrics, status, ticket->weighs);
     else
         log_unanswered(pool, ticket, status);
     conclude(pool, connection, sent);
@@ -222,8 +222,8 @@ static void count_misdirected(struct worker_pool *pool, const struct request *re
 static void take_in(struct worker_pool *pool, struct connection *connection)
 {
     const struct text *body = &connection->gather.body;
-    connection->ticket = (struct ticket){
-        .record = {.body = body->length > 0 ? body->bytes : "", .body_length = body->length}};
+    connection->ticket.record = (struct record){.body = body->length > 0 ? body->bytes : "",
+                                                .body_length = body->length};
     intake_take(pool->intake, &connection->ticket);
 }
 
@@ -243,6 +243,7 @@ static void show(struct worker_pool *pool, struct connection *connection,
 static void hand_over(struct worker_pool *pool, struct connection *connection)
 {
     const struct route route = route_find(pool->options, pool->trust, &connection->request);
+    connection->ticket = (struct ticket){.weighs = route.is_signed};
     metrics_add(pool->metrics, METRIC_requests, 1);
     switch (route.to) {
     case ROUTE_INTAKE:

@@ -124,12 +124,15 @@ function addQuarantine(add) {
     receiver === null
       ? ''
       : ` ${number(quarantine.held)} of ${number(receiver.quarantineMax)} bodies, ${bytes(quarantine.bytes)} of ${bytes(receiver.quarantineBytesMax)}. `;
-  if (fill >= 1 || logOnly > 0) {
+  const since = quarantine.fullSince ?? quarantine.unknownFullSince;
+  const what =
+    quarantine.fullSince === null && since !== null ? 'what names no known notifyType goes' : 'what comes now goes';
+  if (since !== null || fill >= 1 || logOnly > 0) {
     add(
       'quarantine',
       'critical',
-      'Quarantine is full:',
-      ' what comes now goes to the log alone.',
+      since === null ? 'Quarantine is full:' : ['Quarantine is full since ', clockTime(since), ':'],
+      ` ${what} to the log alone, ${number(totals.quarantineLogOnly)} so far.`,
       held,
       link_,
     );

@@ -14,14 +14,21 @@ static void take_quarantined(struct model *model, const struct record *record)
 {
     struct store_totals *totals = &model->totals;
     totals->quarantined++;
-    if ((uint64_t)totals->quarantine_held >= model->config.quarantine_max ||
-        (uint64_t)totals->quarantine_bytes + record->body_length > model->config.quarantine_bytes) {
+    uint64_t count = model->config.quarantine_max, bytes = model->config.quarantine_bytes;
+    if ((uint64_t)totals->quarantine_held >= count ||
+        (uint64_t)totals->quarantine_bytes + record->body_length > bytes ||
+        (!record->known && ((uint64_t)totals->quarantine_unknown_held >=
+                                count - count / STORE_QUARANTINE_KNOWN_SHARE ||
+                            (uint64_t)totals->quarantine_unknown_bytes + record->body_length >
+                                bytes - bytes / STORE_QUARANTINE_KNOWN_SHARE))) {
         totals->quarantine_log_only++;
         fuzz_demand(record->outcome == RECORD_LOG_ONLY, "quarantine is full");
         return;
     }
     totals->quarantine_held++;
     totals->quarantine_bytes += (int64_t)record->body_length;
+    totals->quarantine_unknown_held += record->known ? 0 : 1;
+    totals->quarantine_unknown_bytes += record->known ? 0 : (int64_t)record->body_length;
     model->quarantine_id++;
     fuzz_demand(record->outcome == RECORD_QUARANTINED && record->id == model->quarantine_id,
                 "quarantined as %lld, not %lld", (long long)model->quarantine_id,
@@ -29,6 +36,7 @@ static void take_quarantined(struct model *model, const struct record *record)
     model->quarantined[model->quarantined_length++] = (struct model_quarantined){
         .id = record->id,
         .received_ms = record->received_ms,
+        .known = record->known,
         .body = fuzz_copy(record->body, record->body_length),
         .length = record->body_length,
         .verdict = record->verdict};
@@ -43,6 +51,9 @@ static bool leave_quarantine(struct model *model, const struct record *record)
             continue;
         model->totals.quarantine_held--;
         model->totals.quarantine_bytes -= (int64_t)quarantined->length;
+        model->totals.quarantine_unknown_held -= quarantined->known ? 0 : 1;
+        model->totals.quarantine_unknown_bytes -= quarantined->known ? 0
+                                                                     : (int64_t)quarantined->length;
         free(quarantined->body);
         model->quarantined_length--;
         memmove(quarantined, quarantined + 1,

@@ -43,6 +43,7 @@ struct model_failure {
 
 struct model_quarantined {
     int64_t id, received_ms;
+    bool known;
     char *body;
     size_t length;
     struct schema_verdict verdict;

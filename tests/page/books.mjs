@@ -201,6 +201,7 @@ export class Books {
     this.operations = [];
     this.news = new Map();
     this.quarantine = [];
+    this.full = { fullSince: null, unknownFullSince: null };
     this.totals = { notifications: 0, repeats: 0, quarantined: 0, quarantineLogOnly: 0 };
     this.applications = [];
     this.receiver = {
@@ -256,7 +257,7 @@ export class Books {
       lastAt: this.operations.length === 0 ? null : iso(Math.max(...this.operations.map(one => one.last_ms))),
       totals: this.totals,
       upgrades: tally(all),
-      quarantine: { held: this.quarantine.length, bytes: this.bytesHeld() },
+      quarantine: { held: this.quarantine.length, bytes: this.bytesHeld(), ...this.full },
       applications: this.applications,
       receiver: this.receiver,
       operations: page.map(operationDocument),
@@ -340,7 +341,7 @@ export class Books {
 
   quarantined(query) {
     const [bodies, next] = paged(this.quarantine, query);
-    return { held: this.quarantine.length, bytes: this.bytesHeld(), bodies, next };
+    return { held: this.quarantine.length, bytes: this.bytesHeld(), ...this.full, bodies, next };
   }
 }
 

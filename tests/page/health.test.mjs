@@ -131,6 +131,20 @@ test('quarantine is full', t =>
     'critical',
   ));
 
+test('quarantine is full for noise', t =>
+  raises(
+    t,
+    'quarantine',
+    /Quarantine is full since .*: what names no known notifyType goes to the log alone, 0 so far/,
+    ({ books }) => {
+      books.full.unknownFullSince = new Date(books.now()).toISOString();
+    },
+    ({ books }) => {
+      books.full.unknownFullSince = null;
+    },
+    'critical',
+  ));
+
 test('quarantine grows', t =>
   raises(
     t,

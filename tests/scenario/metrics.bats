@@ -105,7 +105,7 @@ store_size_is_told() {
     metric_is 'answers_total{code="422"}' 1
     metric_is 'answers_total{code="413"}' 1
     metric_is 'answers_total{code="200"}' 0
-    metric_is refused_in_a_row 5
+    metric_is refused_in_a_row 3
     notification >"$T/sent.json"
     send_body "$T/sent.json" "${signed[@]}"
     answered 200

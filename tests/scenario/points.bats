@@ -137,12 +137,12 @@ start_killed() {
         answered 200 quarantined
         touch "$FAULT_POINTS/$point"
         status=0
-        "$operator" --state "$T/state" quarantine retry "$id" >"$T/retry.out" 2>&1 || status=$?
+        "$operator" --state "$T/state" quarantine retry --any-app "$id" >"$T/retry.out" 2>&1 || status=$?
         equal "exit status at $point" "$status" 137
         kept=$(sql "SELECT (SELECT count(*) FROM quarantine WHERE id = $id) ||
             (SELECT count(*) FROM notifications WHERE deviceId = '$point')")
         if [[ $point == after_commit ]]; then equal "at $point" "$kept" 01; else equal "at $point" "$kept" 10; fi
-        "$operator" --state "$T/state" quarantine retry "$id" >"$T/retry.out" 2>&1 || true
+        "$operator" --state "$T/state" quarantine retry --any-app "$id" >"$T/retry.out" 2>&1 || true
         equal "kept" "$(sql "SELECT count(*) FROM notifications WHERE deviceId = '$point'")" 1
         equal "body" "$(sql "SELECT body FROM notifications WHERE deviceId = '$point'")" "$(<"$T/sent.json")"
     done

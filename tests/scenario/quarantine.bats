@@ -22,7 +22,7 @@ refuse_app() {
 agrees() {
     local counted
     counted=$(sql "SELECT json_object('held', count(*), 'bytes', coalesce(sum(length(body)), 0)) FROM quarantine")
-    wait_for 3 status_is ".quarantine == $counted" ||
+    wait_for 3 status_is ".quarantine | {held, bytes} == $counted" ||
         fail "status: $(status_json '.quarantine | tojson'), counted: $counted" || return
     operator quarantine list --json | jq -c '.bodies[]' >"$T/list.out"
     equal "listed" "$(jq -sc '{held: length, bytes: (map(.bytes) | add // 0)}' "$T/list.out")" "$counted"
@@ -147,24 +147,31 @@ SCHEMA
     receiver_stop
 }
 
-@test "what was quarantined for its appId is requeued only when it is named" {
-    # retry alone leaves it; retry with its number stores it, as the upgrade and the operation it is of; the status file follows.
+@test "retry lets no appId past that the receiver does not accept, unless the operator says so" {
+    # Neither what was refused for its appId nor what had another fault then enters the books, named or not; with --app its upgrade and operation are there, others are passed over; --any-app takes the rest, and so does the receiver's list in the environment.
     app_start "$RECORDER_BIN" --app-id ours
     refuse_app swUpgradeResult=FAIL errorCode=7
     refuse_app subOperationId=2
+    notification appId=another subOperationId=3 >"$T/another"
+    kept_aside "$T/another" "appId not accepted"
     retry
-    equal "retried" "$retried" ""
-    equal "held" "$(held)" 2
+    equal "retried" "$retried" "1 quarantined, 2 quarantined, 3 quarantined"
     retry 1
+    equal "retried" "$retried" "1 quarantined"
+    equal "held" "$(held)" 3
+    retry 1 3 --app stranger
     equal "retried" "$retried" "1 stored"
     equal "upgrades" "$(sql 'SELECT appId, subOperationId, state, errorCode, seq FROM upgrades')" \
         "stranger|subOperation-1|FAIL|7|1"
     equal "failures" "$(sql 'SELECT appId, operationId, errorCode, count FROM failures')" "stranger|operation-1|7|1"
-    wait_for 3 status_is '.upgrades.fail == 1 and .operations[0].failures[0].count == 1
-        and .totals == {notifications: 1, repeats: 0, quarantined: 2, quarantineLogOnly: 0}' ||
+    UPGRADE_RECEIVER_APP_ID="x another" retry
+    equal "retried" "$retried" "2 quarantined, 3 stored"
+    retry --any-app
+    equal "retried" "$retried" "2 stored"
+    wait_for 3 status_is '.upgrades.fail == 1 and .totals.notifications == 3 and .quarantine.held == 0' ||
         fail "status: $(<"$T/state/status.json")"
     agrees
-    wait_for "$PATIENCE" has_taken 1
+    wait_for "$PATIENCE" has_taken 3
     receiver_stop
 }
 
@@ -218,7 +225,7 @@ refuse_ten() {
 retry_each() {
     local id
     for ((id = $1; id < $1 + 10; id++)); do
-        operator quarantine retry --json "$id" || true
+        operator quarantine retry --json --any-app "$id" || true
     done
 }
 
@@ -230,7 +237,7 @@ retry_each() {
     app_start "$RECORDER_BIN"
     send_body "$T/stranger.json"
     answered 200 stored
-    retry 1
+    retry 1 --any-app
     equal "retried" "$retried" "1 repeated"
     equal "deliveries" "$(sql 'SELECT seq, deliveries FROM notifications')" "1|2"
     agrees
@@ -247,7 +254,7 @@ retry_each() {
     receiver_start
     send appId=stranger curVersion=1.5
     answered 200 stored
-    retry 1
+    retry 1 --any-app
     equal "retried" "$retried" "1 stored"
     equal "upgrade" "$(sql 'SELECT state, errorCode, contradictory FROM upgrades')" "SUCCESS|***|0"
     equal "operation" "$(sql 'SELECT success, fail, firstAt <= lastAt FROM operations')" "1|0|1"
@@ -285,8 +292,10 @@ full_was_said() {
     done
     equal "reported" "$(full_was_said)" 1
     wait_for_status '.quarantine.held == 3 and .totals.quarantined == 5 and .totals.quarantineLogOnly == 2'
+    operator | grep -qE '; 3 in quarantine, full since 2[0-9-]+T[0-9:.]+Z, 2 more went to the log alone$' ||
+        fail "overview: $(operator)"
     agrees
-    retry 2
+    retry 2 --any-app
     refuse_app subOperationId=6
     equal "number" "$quarantine_id" 4
     log_only "$T/over"
@@ -298,8 +307,8 @@ full_was_said() {
 }
 
 @test "the bound on bytes holds, whatever the number of bodies" {
-    # With --quarantine-bytes 1000: bodies are held until the next one would pass it; a smaller one still fits; retry gives the bytes back.
-    receiver_start --quarantine-bytes 1000 --app-id ours
+    # With --quarantine-bytes 2000, half of it for known types: other bodies are held until the next one would pass it; a smaller one still fits; retry gives the bytes back.
+    receiver_start --quarantine-bytes 2000 --app-id ours
     head -c 400 /dev/zero | tr '\0' a >"$T/400"
     head -c 200 /dev/zero | tr '\0' b >"$T/200"
     head -c 1 /dev/zero | tr '\0' c >"$T/1"
@@ -309,14 +318,51 @@ full_was_said() {
     kept_aside "$T/200"
     equal "number" "$quarantine_id" 3
     log_only "$T/1"
-    wait_for_status '.quarantine == {held: 3, bytes: 1000} and .totals.quarantineLogOnly == 2'
+    wait_for_status '.quarantine.held == 3 and .quarantine.bytes == 1000 and .quarantine.unknownFullSince and .totals.quarantineLogOnly == 2'
     agrees
     (($(full_was_said) >= 1)) || fail "not reported"
+    operator | grep -qE '; 3 in quarantine, full for unknown notifyTypes since 2.*, 2 more went to the log alone$' ||
+        fail "overview: $(operator)"
+    refuse_app # noise has not used up its room
+    retry 4 --any-app
+    wait_for_status '.quarantine == {held: 3, bytes: 1000, fullSince: null, unknownFullSince: null} and .seq == 1'
+    # drop says how many it took out, the counters stay true, and there is room again
+    equal "dropped" "$(operator quarantine drop 2)" "Dropped from quarantine: 1."
+    operator_fails 6 quarantine drop 2
+    kept_aside "$T/400"
+    equal "dropped" "$(operator quarantine drop --before 1d --json)" '{"dropped":0}'
+    equal "dropped" "$(operator quarantine drop --reason 'not JSON' --before "$(date -u -d tomorrow +%F)" --json)" '{"dropped":3}'
+    agrees
+    operator check >"$T/out" || fail "check: $(<"$T/out")"
     receiver_stop
-    receiver_start --quarantine-bytes 2000 --app-id ours
-    refuse_app
-    retry 4
-    wait_for_status '.quarantine == {held: 3, bytes: 1000} and .seq == 1'
+}
+
+@test "what can be kept nowhere is answered 503, body by body, and everything else is kept as ever" {
+    # Quarantine is full and stdout is /dev/null: a real result with a null description and noise are answered 503, steadily, and count for nothing; notifications are stored; with the log in a file they are answered 200.
+    local null='"description":null' i
+    RECEIVER_STDOUT=/dev/null receiver_start --quarantine-max 2
+    notification >"$T/good"
+    sed 's/"description": *"[^"]*"/'"$null"'/' "$T/good" >"$T/result"
+    grep -q "$null" "$T/result"
+    printf 'noise' >"$T/noise"
+    kept_aside "$T/noise"
+    kept_aside "$T/result"
+    for i in 1 2 3; do
+        send_body "$T/result"
+        answered 503
+        [[ $retry_after =~ ^[0-9]+$ ]] || fail "503 without Retry-After"
+        send_body "$T/noise"
+        answered 503
+        send "subOperationId=$i"
+        answered 200 stored
+    done
+    equal "kept" "$(sql 'SELECT (SELECT count(*) FROM quarantine), (SELECT count(*) FROM notifications)')" "2|3"
+    wait_for_status '.totals.quarantined == 2 and .totals.quarantineLogOnly == 0 and .seq == 3
+        and .process.quarantine_refused == 6 and .process.refused_in_a_row == 0 and .quarantine.fullSince'
+    receiver_stop
+    receiver_start --quarantine-max 2
+    log_only "$T/result"
+    receiver_stop
 }
 
 # --- the command line -------------------------------------------------------------------------------------
@@ -335,13 +381,16 @@ quarantine show
 quarantine show 1 2
 quarantine list 1
 quarantine empty
+quarantine drop
+quarantine drop 1 --reason x
+quarantine drop --before never
 list
 quarantine list --state
 --nonsense quarantine list
 USAGE
     operator_fails 6 quarantine show 1
     operator_fails 6 quarantine retry 1
-    equal "list" "$(operator quarantine list --json)" '{"held":0,"bytes":0,"bodies":[],"next":null}'
+    equal "list" "$(operator quarantine list --json)" '{"held":0,"bytes":0,"fullSince":null,"unknownFullSince":null,"bodies":[],"next":null}'
     operator quarantine retry | cmp - /dev/null
     operator --help | grep -q 'quarantine retry'
     equal "environment" "$(UPGRADE_RECEIVER_STATE=$T/state "$STATUS_BIN" quarantine list)" \
@@ -382,6 +431,7 @@ operator_fails_in() {
         operator_fails 2 quarantine show "$id"
         operator_fails 2 quarantine retry "$id"
         operator_fails 2 quarantine retry 1 "$id"
+        operator_fails 2 quarantine drop 1 "$id"
     done
     operator_fails 6 quarantine show 9223372036854775807
     operator_fails 6 quarantine retry 3

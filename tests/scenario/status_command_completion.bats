@@ -29,7 +29,7 @@ completes() {
     equal "commands" "$(completes '')" "$words"
     equal "behind help" "$(completes 'help ')" "$words"
     equal "qu" "$(completes qu)" "quarantine "
-    equal "quarantine" "$(completes 'quarantine ')" "list retry show "
+    equal "quarantine" "$(completes 'quarantine ')" "drop list retry show "
     equal "help quarantine r" "$(completes 'help quarantine r')" "retry "
     local command options
     while read -r command; do

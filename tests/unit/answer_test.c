@@ -101,6 +101,18 @@ static void quarantined_tells_id_reason_and_pointer(void **state)
                 "{\"result\":\"quarantined\",\"id\":null,\"reason\":\"empty body\"}\n");
 }
 
+static void what_is_kept_nowhere_is_503_whatever_else_is_asked_for(void **state)
+{
+    static const char answer[] =
+        "Status: 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+        "Content-Length: 124\r\nRetry-After: 5\r\n\r\n{\"type\":\"about:blank\",\"title\":"
+        "\"Service Unavailable\",\"status\":503,\"detail\":\"quarantine is full, and the log "
+        "reaches nobody\"}\n";
+    struct record record = {.meaning = RECORD_QUARANTINE, .outcome = RECORD_REFUSED};
+    expect_kept(&record, false, 503, answer);
+    expect_kept(&record, true, 503, answer);
+}
+
 static void invalid_bodies_are_refused_where_that_is_asked_for(void **state)
 {
     struct record record = {.meaning = RECORD_QUARANTINE,
@@ -177,6 +189,7 @@ int answer_tests(void)
         cmocka_unit_test(each_problem_has_its_title_and_headers),
         cmocka_unit_test(stored_and_repeated_tell_the_number),
         cmocka_unit_test(quarantined_tells_id_reason_and_pointer),
+        cmocka_unit_test(what_is_kept_nowhere_is_503_whatever_else_is_asked_for),
         cmocka_unit_test(invalid_bodies_are_refused_where_that_is_asked_for),
         cmocka_unit_test(hostile_text_stays_text),
         cmocka_unit_test(a_failed_text_stays_failed),

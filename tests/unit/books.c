@@ -148,13 +148,16 @@ void books_assert_recount(const struct books *books)
                  " (SELECT coalesce(sum(deliveries - 1), 0) FROM notification) - repeats,"
                  " (SELECT count(*) FROM quarantined) - quarantine_held,"
                  " (SELECT coalesce(sum(length(body)), 0) FROM quarantined) - quarantine_bytes,"
+                 " (SELECT count(*) FROM quarantined WHERE known = 0) - quarantine_unknown_held,"
+                 " (SELECT coalesce(sum(length(body)), 0) FROM quarantined WHERE known = 0)"
+                 "  - quarantine_unknown_bytes,"
                  " quarantine_held + quarantine_log_only - quarantined,"
                  " (SELECT count(*) FROM upgrade WHERE state = 0) - in_progress,"
                  " (SELECT count(*) FROM upgrade WHERE state = 1) - success,"
                  " (SELECT count(*) FROM upgrade WHERE state = 2) - fail,"
                  " (SELECT coalesce(sum(contradictory), 0) FROM upgrade) - contradictory"
                  " FROM totals",
-                 "0|0|0|0|0|0|0|0|0|0");
+                 "0|0|0|0|0|0|0|0|0|0|0|0");
     books_assert(books,
                  "SELECT o.app_id, o.operation_id, 'counters' FROM operation o WHERE"
                  " (SELECT count(*) FROM upgrade u WHERE u.operation = o.id AND state = 0)"

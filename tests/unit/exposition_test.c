@@ -72,8 +72,8 @@ static void the_books_and_the_process_are_told(void **state)
     struct books *books = *state;
     struct metrics *metrics = metrics_new();
     fill(books);
-    metrics_count_answer(metrics, 200);
-    metrics_count_answer(metrics, 503);
+    metrics_count_answer(metrics, 200, true);
+    metrics_count_answer(metrics, 503, true);
     metrics_add(metrics, METRIC_log_lines_dropped, UINT64_C(5000000000));
     metrics_observe(metrics, METRIC_HISTOGRAM_commit_batch_records, 3);
     metrics_observe(metrics, METRIC_HISTOGRAM_commit_batch_records, 300);
@@ -113,6 +113,8 @@ static void the_books_and_the_process_are_told(void **state)
         "upgrade_receiver_quarantine_log_only_total 0",
         "upgrade_receiver_quarantine_held 1",
         "upgrade_receiver_quarantine_bytes 7",
+        "upgrade_receiver_quarantine_full{notify_type=\"known\"} 0",
+        "upgrade_receiver_quarantine_full{notify_type=\"unknown\"} 0",
         "upgrade_receiver_upgrades{state=\"IN_PROGRESS\"} 1",
         "upgrade_receiver_upgrades{state=\"SUCCESS\"} 1",
         "upgrade_receiver_upgrades{state=\"FAIL\"} 1",

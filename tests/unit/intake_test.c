@@ -6,6 +6,7 @@
 #include "intake.h"
 #include "monitor.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,9 +216,129 @@ static void invalid_bodies_are_refused_and_kept_where_that_is_asked_for(void **s
     books_assert(desk->books, "SELECT count(*) FROM quarantine", "2");
 }
 
+/* Only what does not depend on the sender tells how the platform fares. */
+static void notifications_weigh_and_noise_does_not(void **state)
+{
+    static const char stranger[] =
+        "{\"notifyType\":\"deviceAdded\",\"deviceId\":\"d\",\"appId\":\"x\"}";
+    struct desk *desk = *state;
+    desk->options.app_ids = (struct options_list){.items = {"a"}, .length = 1};
+    start(desk, NULL);
+    const char *const bodies[] = {RESULT("d"),
+                                  "{\"notifyType\":\"deviceAdded\",\"deviceId\":\"d\"}", "no JSON",
+                                  "{\"notifyType\":\"deviceAdded\"}", stranger};
+    for (size_t i = 0; i < LENGTH(bodies); i++) {
+        take(desk, i, bodies[i]);
+        wait_replies(desk, i + 1);
+        assert_int_equal(desk->tickets[i].weighs, i < 2);
+        assert_int_equal(desk->told[i].status, 200);
+    }
+    desk->tickets[9] = (struct ticket){.record = {.body = "x", .body_length = 1}, .weighs = true};
+    intake_take(desk->intake, &desk->tickets[9]); /* signed */
+    wait_replies(desk, LENGTH(bodies) + 1);
+    assert_true(desk->tickets[9].weighs);
+}
+
 #define UNAVAILABLE(detail)                                                       \
     "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503," \
     "\"detail\":\"" detail "\"}\n"
+
+static void set_log_path(struct desk *desk, const char *path)
+{
+    free(desk->log_path);
+    desk->log_path = strdup(path);
+}
+
+#define NOWHERE UNAVAILABLE("quarantine is full, and the log reaches nobody")
+
+/* Fills quarantine and takes bodies that belong there: each is answered 503, and the receiver goes
+ * on. The next ticket is number 4. */
+static void take_with_full_quarantine(struct desk *desk)
+{
+    take(desk, 0, "1");
+    wait_replies(desk, 1);
+    assert_int_equal(desk->told[0].status, 200);
+    take(desk, 1, "2");
+    take(desk, 2, "{\"notifyType\":\"swUpgradeResultNotify\",\"description\":null}");
+    take(desk, 3, RESULT("d"));
+    wait_replies(desk, 4);
+    expect(desk, 1, 503, NOWHERE);
+    expect(desk, 2, 503, NOWHERE);
+    expect(desk, 3, 200, "{\"result\":\"stored\",\"seq\":1}\n");
+    books_assert(desk->books, "SELECT quarantined, quarantine_log_only FROM totals", "1|0");
+    assert_int_equal(metrics_read(desk->metrics, METRIC_quarantine_refused), 2);
+}
+
+static void what_no_file_holds_is_answered_503(void **state)
+{
+    struct desk *desk = *state;
+    desk->books->config.quarantine_max = 1;
+    books_reopen(desk->books);
+    set_log_path(desk, "/dev/null");
+    start(desk, NULL);
+    take_with_full_quarantine(desk);
+    take(desk, 4, "3"); /* steadily */
+    wait_replies(desk, 5);
+    expect(desk, 4, 503, NOWHERE);
+}
+
+static void a_log_that_nobody_reads_keeps_nothing(void **state)
+{
+    struct desk *desk = *state;
+    desk->books->config.quarantine_max = 1;
+    books_reopen(desk->books);
+    assert_int_equal(mkfifo(desk->log_path, 0600), 0);
+    int reader = open(desk->log_path, O_RDONLY | O_NONBLOCK);
+    start(desk, NULL);
+    close(reader);
+    take_with_full_quarantine(desk);
+    reader = open(desk->log_path, O_RDONLY | O_NONBLOCK);
+    take(desk, 4, "3"); /* it is read again; the log may find that out later */
+    wait_replies(desk, 5);
+    int tries = 5;
+    while (desk->told[tries - 1].status == 503 && tries < 60) {
+        support_sleep_ms(100);
+        take(desk, (size_t)tries, "3");
+        wait_replies(desk, (size_t)++tries);
+    }
+    assert_int_equal(desk->told[tries - 1].status, 200);
+    books_assert(desk->books, "SELECT quarantine_log_only FROM totals", "1");
+    close(reader);
+}
+
+/* A stalled reader has left no room in what may wait. */
+static void a_log_that_is_full_keeps_nothing(void **state)
+{
+    struct desk *desk = *state;
+    struct text line = {0};
+    desk->books->config.quarantine_max = 1;
+    books_reopen(desk->books);
+    assert_int_equal(mkfifo(desk->log_path, 0600), 0);
+    int reader = open(desk->log_path, O_RDONLY | O_NONBLOCK);
+    start(desk, NULL);
+    text_addf(&line, "%0*d\n", (1 << 20) - 1, 0);
+    while (log_lines(desk->log, &line, 1))
+        continue;
+    text_release(&line);
+    take_with_full_quarantine(desk);
+    close(reader);
+}
+
+static void what_the_log_alone_has_is_answered_200(void **state)
+{
+    struct desk *desk = *state;
+    desk->books->config.quarantine_max = 0;
+    books_reopen(desk->books);
+    start(desk, NULL);
+    take(desk, 0, "1");
+    wait_replies(desk, 1);
+    assert_int_equal(desk->told[0].status, 200);
+    books_assert(desk->books, "SELECT quarantined, quarantine_log_only FROM totals", "1|1");
+    stop(desk);
+    char *log = support_read_file(desk->log_path);
+    support_assert_has(log, "\"id\":null,\"reason\":\"not a JSON object\",\"body\":\"1\"");
+    free(log);
+}
 
 /* Holds the store, as another process would, while a test fills the queue. */
 static FILE *hold_store(const struct desk *desk)
@@ -389,6 +510,11 @@ int intake_tests(void)
     const struct CMUnitTest tests[] = {
         FRESH(a_body_is_kept_then_logged_and_answered),
         FRESH(invalid_bodies_are_refused_and_kept_where_that_is_asked_for),
+        FRESH(notifications_weigh_and_noise_does_not),
+        FRESH(what_no_file_holds_is_answered_503),
+        FRESH(a_log_that_nobody_reads_keeps_nothing),
+        FRESH(a_log_that_is_full_keeps_nothing),
+        FRESH(what_the_log_alone_has_is_answered_200),
         FRESH(answers_and_log_lines_come_in_the_order_of_the_numbers),
         FRESH(a_full_queue_is_answered_503_at_once),
         FRESH(a_store_that_fails_is_answered_503_until_it_works),

@@ -25,7 +25,7 @@ static void counters_begin_at_zero_and_count_apart(void **state)
 static void a_test_that_does_not_count_may_pass_null(void **state)
 {
     metrics_add(NULL, METRIC_requests, 1);
-    metrics_count_answer(NULL, 503);
+    metrics_count_answer(NULL, 503, true);
     metrics_observe(NULL, METRIC_HISTOGRAM_commit_seconds, 1);
     assert_int_equal(metrics_read_gauge(NULL, METRIC_GAUGE_refused_in_a_row), 0);
     assert_int_equal(metrics_read(NULL, METRIC_requests), 0);
@@ -51,7 +51,7 @@ static void answers_count_by_status_and_refusals_in_a_row(void **state)
     struct metrics *metrics = metrics_new();
     static const int statuses[] = {200, 503, 400, 404, 401, 405, 405, 413, 422, 503};
     for (size_t i = 0; i < LENGTH(statuses); i++)
-        metrics_count_answer(metrics, statuses[i]);
+        metrics_count_answer(metrics, statuses[i], statuses[i] == 503);
     assert_int_equal(metrics_read(metrics, METRIC_answers_200), 1);
     assert_int_equal(metrics_read(metrics, METRIC_answers_503), 2);
     uint64_t answers = 0;
@@ -59,11 +59,13 @@ static void answers_count_by_status_and_refusals_in_a_row(void **state)
         if (metrics_answer((enum metric)metric) != 0)
             answers += metrics_read(metrics, (enum metric)metric);
     assert_int_equal(answers, LENGTH(statuses));
-    /* 404 is the answer on no callback path */
-    assert_int_equal(metrics_read_gauge(metrics, METRIC_GAUGE_refused_in_a_row), 8);
-    metrics_count_answer(metrics, 200);
+    /* what does not weigh neither raises it nor ends it */
+    assert_int_equal(metrics_read_gauge(metrics, METRIC_GAUGE_refused_in_a_row), 2);
+    metrics_count_answer(metrics, 200, false);
+    assert_int_equal(metrics_read_gauge(metrics, METRIC_GAUGE_refused_in_a_row), 2);
+    metrics_count_answer(metrics, 200, true);
     assert_int_equal(metrics_read_gauge(metrics, METRIC_GAUGE_refused_in_a_row), 0);
-    metrics_count_answer(metrics, 503);
+    metrics_count_answer(metrics, 422, true);
     assert_int_equal(metrics_read_gauge(metrics, METRIC_GAUGE_refused_in_a_row), 1);
     metrics_free(metrics);
 }

@@ -75,7 +75,8 @@ static void an_empty_store_has_a_status(void **state)
                 "{'time':'1970-01-01T00:00:00.001Z','seq':0,'store':{'ok':true,'fault':null},"
                 "'log':{'linesDropped':0,'warning':null},'totals':{'notifications':0,'repeats':0,"
                 "'quarantined':0,'quarantineLogOnly':0},'upgrades':{'inProgress':0,'success':0,"
-                "'fail':0,'contradictory':0},'quarantine':{'held':0,'bytes':0},'applications':[],"
+                "'fail':0,'contradictory':0},'quarantine':{'held':0,'bytes':0,"
+                "'fullSince':null,'unknownFullSince':null},'applications':[],"
                 "'operations':[],'records':[]}");
     json_decref(json);
     free(snapshot);
@@ -94,7 +95,8 @@ static void all_of_a_snapshot_is_shown(void **state)
                                              .fail = 108,
                                              .contradictory = 109,
                                              .quarantine_held = 110,
-                                             .quarantine_bytes = 111};
+                                             .quarantine_bytes = 111,
+                                             .quarantine_full_ms = 112};
     snapshot->operations_length = 2;
     snapshot->operations[0] = (struct store_operation){
         .app_id = "a",
@@ -123,7 +125,8 @@ static void all_of_a_snapshot_is_shown(void **state)
         "'store':{'ok':false,'fault':'disk \\'full\\'\\n'},'log':{'linesDropped':0,'warning':null},"
         "'totals':{'notifications':102,'repeats':103,'quarantined':104,'quarantineLogOnly':105},"
         "'upgrades':{'inProgress':106,'success':107,'fail':108,'contradictory':109},"
-        "'quarantine':{'held':110,'bytes':111},'applications':[],"
+        "'quarantine':{'held':110,'bytes':111,'fullSince':'1970-01-01T00:00:00.112Z',"
+        "'unknownFullSince':null},'applications':[],"
         "'operations':[{'appId':'a','operationId':'o','inProgress':1,'success':2,'fail':3,"
         "'contradictory':4,'firstAt':'1970-01-01T00:00:00.005Z',"
         "'lastAt':'1970-01-01T00:00:00.006Z','failures':[{'errorCode':'4','count':2,"

@@ -198,7 +198,9 @@ static void expect_quarantined(struct model *model, const struct drawn *drawn,
                                const struct record *record)
 {
     model->quarantined++;
-    if (model->held >= QUARANTINE_MAX || model->bytes + (int64_t)drawn->length > QUARANTINE_BYTES) {
+    if (model->held >= QUARANTINE_MAX - QUARANTINE_MAX / STORE_QUARANTINE_KNOWN_SHARE ||
+        model->bytes + (int64_t)drawn->length >
+            QUARANTINE_BYTES - QUARANTINE_BYTES / STORE_QUARANTINE_KNOWN_SHARE) {
         model->log_only++;
         assert_int_equal(record->outcome, RECORD_LOG_ONLY);
         return;

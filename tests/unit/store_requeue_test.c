@@ -64,6 +64,7 @@ static int64_t quarantine(struct shelf *shelf, const char *body)
 {
     struct record *record = support_bytes(body, strlen(body));
     record->meaning = RECORD_QUARANTINE;
+    record->known = true;
     snprintf(record->verdict.reason, sizeof record->verdict.reason, "notifyType unknown");
     keep_all(shelf, &record, 1);
     int64_t id = record->outcome == RECORD_QUARANTINED ? record->id : 0;

@@ -285,6 +285,46 @@ static void an_upgrade_began_when_the_first_of_its_bodies_was_received(void **st
     support_record_free(held);
 }
 
+/* What was received earlier does not override what was received later, whatever ended in between.
+ */
+static void a_step_from_quarantine_counts_from_when_it_was_received(void **state)
+{
+    struct books *books = *state;
+    static const int64_t times[] = {7000, 3000, 5500, 4999, 6000};
+    static const char *const steps[] = {"late", "b", "c", "b", "d"};
+    struct record *held[LENGTH(times)];
+    for (size_t i = 0; i < LENGTH(held); i++) {
+        held[i] = support_bytes("held", 4);
+        held[i]->meaning = RECORD_QUARANTINE;
+        books_keep_one(books, held[i]);
+    }
+    struct support_result what = {.received_ms = 2000};
+    books_add_progress(books, &what, "a");
+    what.received_ms = 4000;
+    books_add_result(books, &what);
+    what.received_ms = 5000;
+    books_add_progress(books, &what, "b"); /* late: its result is there */
+    /* in the order in which they are retried: the step after each */
+    static const size_t order[] = {1, 3, 2, 4, 0};
+    static const char *const after[] = {"b", "b", "c", "d", "late"};
+    for (size_t i = 0; i < LENGTH(after); i++) {
+        what.received_ms = times[order[i]];
+        char step[16];
+        snprintf(step, sizeof step, "%s-%zu", steps[order[i]], order[i]);
+        struct record *record = support_progress(&what, step);
+        record->requeue_id = held[order[i]]->id;
+        record->received_ms = times[order[i]];
+        books_keep_one(books, record);
+        assert_int_equal(record->outcome, RECORD_STORED);
+        support_record_free(record);
+        char *is = books_query(books, "SELECT step FROM upgrades");
+        assert_int_equal(strncmp(is, after[i], strlen(after[i])), 0);
+        free(is);
+    }
+    for (size_t i = 0; i < LENGTH(held); i++)
+        support_record_free(held[i]);
+}
+
 /* --- one device --- */
 
 static char *list_device(struct store_reader *reader, const char *device, size_t most)
@@ -502,6 +542,7 @@ int store_upgrades_tests(void)
         TEST(a_callback_ends_a_page_of_upgrades),
         TEST(upgrades_in_progress_come_by_their_beginning_whatever_the_clock_said),
         TEST(an_upgrade_began_when_the_first_of_its_bodies_was_received),
+        TEST(a_step_from_quarantine_counts_from_when_it_was_received),
         TEST(a_device_has_a_history_over_all_operations),
         TEST(devices_with_the_same_hash_stay_apart),
         TEST(notifications_of_a_device_come_the_latest_first),

@@ -153,7 +153,7 @@ static void the_overview_has_what_it_must(void **state)
                    " next");
     assert_members(get(overview, "totals"), "notifications repeats quarantined quarantineLogOnly");
     assert_members(get(overview, "upgrades"), "inProgress success fail contradictory");
-    assert_members(get(overview, "quarantine"), "held bytes");
+    assert_members(get(overview, "quarantine"), "held bytes fullSince unknownFullSince");
     assert_int_equal(get_number(overview, "seq"), 7);
     assert_string_equal(get_text(overview, "lastAt"), "2025-11-24T16:00:06.000Z");
     assert_int_equal(get_number(get(overview, "upgrades"), "inProgress"), 3);
@@ -603,7 +603,8 @@ static void quarantine_is_told_without_the_bodies(void **state)
     books_keep_one(shown->books, record);
     support_record_free(record);
     char *text = show(shown, "quarantine.json", &(struct view_query){.limit = 0}, NULL);
-    assert_string_equal(text, "{\"held\":1,\"bytes\":18,\"bodies\":[{\"id\":1,\"receivedAt\":"
+    assert_string_equal(text, "{\"held\":1,\"bytes\":18,\"fullSince\":null,\"unknownFullSince\":"
+                              "null,\"bodies\":[{\"id\":1,\"receivedAt\":"
                               "\"2025-11-24T16:00:00.000Z\",\"reason\":\"notifyType unknown\","
                               "\"pointer\":\"/notifyType\",\"bytes\":18}],\"next\":null}\n");
     free(text);
