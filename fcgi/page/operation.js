@@ -58,7 +58,7 @@ export function operationView() {
       ? h(
           'p',
           { class: 'notice' },
-          'Pruned: its notifications and devices are gone from the store, the counters stay.',
+          'Pruned: its notifications and upgrades are gone from the store, the counters stay.',
         )
       : null,
     stackedBar(operation, 'large'),
@@ -75,7 +75,7 @@ export function operationView() {
       panel('failures', 'Failures by error code', failuresOf(operation)),
       panel('versions', 'Versions', versionsOf(operation)),
     ),
-    panel('devices', 'Devices', devicesOf(operation)),
+    panel('devices', 'Upgrades', devicesOf(operation)),
   ];
 }
 
@@ -85,7 +85,7 @@ function figuresOf(operation) {
   return h(
     'dl',
     { class: 'figures' },
-    figure('Finished', share(success + fail, all), `${number(success + fail)} of ${counted(all, 'device')}`),
+    figure('Finished', share(success + fail, all), `${number(success + fail)} of ${counted(all, 'upgrade')}`),
     figure('Success', [mark('SUCCESS'), number(success)], share(success, all)),
     figure('Fail', [mark('FAIL'), number(fail)], share(fail, all)),
     figure('In progress', [mark('IN_PROGRESS'), number(inProgress)], share(inProgress, all)),
@@ -141,10 +141,10 @@ function failuresOf(operation) {
   const rows = isAll ? operation.failures : operation.failures.slice(0, CODES_FIRST);
   return [
     table(
-      'Failures by error code, the most frequent first; a code opens the list of its devices',
+      'Failures by error code, the most frequent first; a code opens the list of its upgrades',
       [
         ['Code', 'name'],
-        ['Devices', 'progress'],
+        ['Upgrades', 'progress'],
         ['Of failures', 'n'],
         ['Last', 'n'],
         ['For example', 'text'],
@@ -182,7 +182,7 @@ function failuresOf(operation) {
       ? h(
           'p',
           { key: 'more', class: 'quiet' },
-          'There are more codes than these; the CSV file has all devices.',
+          'There are more codes than these; the CSV file has all of them.',
         )
       : null,
   ];
@@ -250,7 +250,7 @@ function stuckOf({ stuck }) {
     stuck.longerThan !== seconds
       ? h('p', { key: 'reading', class: 'waiting' }, 'Reading…')
       : stuck.count === 0
-        ? h('p', { key: 'none', class: 'quiet' }, 'No device is.')
+        ? h('p', { key: 'none', class: 'quiet' }, 'No upgrade is.')
         : [
             h(
               'p',
@@ -259,7 +259,7 @@ function stuckOf({ stuck }) {
               h(
                 'span',
                 null,
-                stuck.more ? `more than ${number(stuck.count)} devices` : counted(stuck.count, 'device'),
+                stuck.more ? `more than ${number(stuck.count)} upgrades` : counted(stuck.count, 'upgrade'),
                 ' ',
                 h('a', { href: listLink('stuck') }, 'List all'),
               ),
@@ -303,7 +303,7 @@ function devicesOf(operation) {
       { class: 'bar-of-lists' },
       h(
         'nav',
-        { 'aria-label': 'Lists of devices' },
+        { 'aria-label': 'Lists of upgrades' },
         h(
           'ul',
           { class: 'tabs' },
@@ -337,7 +337,7 @@ function devicesOf(operation) {
     upgrades === undefined || refusalOf('list') !== undefined
       ? instead('list', 'list')
       : devicesTable(upgrades.upgrades),
-    upgrades === undefined ? null : pager(upgrades.next, place, 'Pages of devices'),
+    upgrades === undefined ? null : pager(upgrades.next, place, 'Pages of upgrades'),
   ];
 }
 
@@ -357,10 +357,10 @@ function csvLink({ operationId, appId }) {
 }
 
 function devicesTable(upgrades) {
-  if (upgrades.length === 0) return h('p', { key: 'none', class: 'quiet' }, 'No device is in this list.');
+  if (upgrades.length === 0) return h('p', { key: 'none', class: 'quiet' }, 'No upgrade is in this list.');
   const seconds = longerThan(place);
   return table(
-    'Devices',
+    'Upgrades',
     [
       ['Device', 'name'],
       ['State', 'state-column'],

@@ -94,7 +94,7 @@ function operationsOf({ operations }) {
     'Operations, the latest changed first',
     [
       ['Operation', 'name'],
-      ['Devices', 'progress'],
+      ['Upgrades', 'progress'],
       ['Failure share', 'n'],
       ['Last change', 'n'],
     ],

@@ -36,7 +36,7 @@ export const odd = text => h('span', { class: 'badge odd', title: ODD }, mark('o
 export const isStuck = (upgrade, seconds) =>
   upgrade.state === 'IN_PROGRESS' && Date.parse(upgrade.beganAt) < serverNow() - 1000 * seconds;
 
-/* How many devices an operation, or a point of its progress, has. */
+/* How many upgrades an operation, or a point of its progress, has. */
 export const totalOf = ({ inProgress, success, fail }) => inProgress + success + fail;
 
 /* [name, share] of each part of a bar that is not empty: a part that is there can be seen. */

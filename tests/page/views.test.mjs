@@ -143,7 +143,7 @@ test('an operation shows its counts, codes, versions and stuck devices as a plai
   assert.equal(figures['Failure share'], `${+((100 * fail) / (success + fail)).toFixed(1)} %`);
   assert.ok(
     (await text(page.locator('main'))).includes(
-      `${number(success + fail)} of ${number(one.upgrades.length)} devices`,
+      `${number(success + fail)} of ${number(one.upgrades.length)} upgrades`,
     ),
   );
 
@@ -178,11 +178,11 @@ test('an operation shows its counts, codes, versions and stuck devices as a plai
       one.upgrades,
       upgrade => upgrade.state === 'IN_PROGRESS' && upgrade.began_ms < now() - 1000 * seconds,
     );
-  assert.match(await text(page.locator('section.stuck .verdict')), new RegExp(`^${stuck(3600)} devices`));
+  assert.match(await text(page.locator('section.stuck .verdict')), new RegExp(`^${stuck(3600)} upgrades`));
   await page.getByLabel('In progress for longer than').selectOption('900');
   await until('another choice', async () =>
     (await text(page.locator('section.stuck .verdict'))).startsWith(
-      stuck(900) > 100 ? 'more than 100 devices' : `${stuck(900)} devices`,
+      stuck(900) > 100 ? 'more than 100 upgrades' : `${stuck(900)} upgrades`,
     ),
   );
   assert.match(page.url(), /longerThan=900/);
@@ -220,7 +220,7 @@ test('lists of devices: by state, stuck and contradictory, in pages', async t =>
   const [one] = mock.books.operations;
   const page = await open(mock.url + place('operation', { operationId: one.operationId, appId: one.appId }));
   await page.locator('.devices-table').waitFor();
-  const tab = name => page.getByRole('navigation', { name: 'Lists of devices' }).getByRole('link', { name });
+  const tab = name => page.getByRole('navigation', { name: 'Lists of upgrades' }).getByRole('link', { name });
   const listed = name =>
     until(
       `the list ${name}`,
@@ -272,7 +272,7 @@ test('lists of devices: by state, stuck and contradictory, in pages', async t =>
     const ids = (await rowsOf(page.locator('.devices-table'))).map(([id]) => id);
     seen.push(...ids);
     const next = page
-      .getByRole('navigation', { name: 'Pages of devices' })
+      .getByRole('navigation', { name: 'Pages of upgrades' })
       .getByRole('link', { name: 'Next page' });
     if ((await next.count()) === 0) break;
     await next.click();

@@ -221,6 +221,11 @@ TEXT
         '{"appId":"app-1","operationId":"one","expected":6,"success":2,"fail":1,"inProgress":1,"missing":2,"unexpected":8,"unexpectedMore":false,"missingDevices":["d-98","d-99"],"inProgressDevices":["d-1"]}'
     printf 'd-2\nd-3\nd-4\n' | ends_with 0 expect one - --app app-1
     equal "summary" "$(head -n 1 "$T/out")" "Of 3 devices 3 have finished (2 SUCCESS, 1 FAIL), 0 are in progress, 0 have not reported."
+    # a retry under another sub-operation succeeds, and the list begins with a byte order mark
+    send deviceId=d-4 operationId=one subOperationId=again curVersion=1.5
+    answered 200 stored
+    printf '\xef\xbb\xbfd-4\n' | ends_with 0 expect one - --app app-1
+    equal "summary" "$(head -n 1 "$T/out")" "Of 1 devices 1 have finished (1 SUCCESS, 0 FAIL), 0 are in progress, 0 have not reported."
     head -c 100000 /dev/zero | tr '\0' x >"$T/long"
     ends_with 2 expect one "$T/long"
     ends_with 2 expect one /
