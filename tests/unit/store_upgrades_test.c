@@ -291,7 +291,7 @@ static void a_step_from_quarantine_counts_from_when_it_was_received(void **state
 {
     struct books *books = *state;
     static const int64_t times[] = {7000, 3000, 5500, 4999, 6000};
-    static const char *const steps[] = {"late", "b", "c", "b", "d"};
+    static const char *const steps[] = {"late", "x", "c", "y", "d"};
     struct record *held[LENGTH(times)];
     for (size_t i = 0; i < LENGTH(held); i++) {
         held[i] = support_bytes("held", 4);
