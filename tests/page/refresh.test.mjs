@@ -52,7 +52,7 @@ test('what changes is changed in place: scroll, focus, selection and what is ope
   });
   const selection = () => page.evaluate(() => getSelection().toString().replace(/\s+/g, ' ').trim());
   const selected = await selection();
-  assert.match(selected, /^Latest .* (\d+ s ago|just now)$/);
+  assert.match(selected, /^Latest .* (\d+ (s|min) ago|just now)$/);
   const scroll = await page.evaluate(() => window.scrollY);
   const words = () =>
     page.evaluate(() => [...document.querySelectorAll('time[data-words]')].map(one => one.innerText).join());
@@ -72,7 +72,7 @@ test('what changes is changed in place: scroll, focus, selection and what is ope
     })),
     { focused: true, bar: true, chart: true, open: true },
   );
-  assert.match(await selection(), /^Latest .* (\d+ s ago|just now)$/);
+  assert.match(await selection(), /^Latest .* (\d+ (s|min) ago|just now)$/);
   assert.equal(await page.evaluate(() => window.scrollY), scroll);
   await done(page);
 });

@@ -216,7 +216,7 @@ static void the_size_is_that_of_the_files(void **state)
     struct fault fault = FAULT_NONE;
     int64_t before, after, emptied;
     lists_must(store_read_size(reader, &before, &fault), &fault);
-    books_meddle(books, "INSERT INTO quarantined VALUES (1, 1, '', '', zeroblob(1000000))");
+    books_meddle(books, "INSERT INTO quarantined VALUES (1, 1, '', '', 0, 0, zeroblob(1000000))");
     lists_must(store_read_size(reader, &after, &fault), &fault);
     assert_true(after > before + 1000000);
     lists_must(store_checkpoint(reader, true, NULL, &fault), &fault);
