@@ -5,29 +5,22 @@
 
 #include "moment.h"
 #include "monitor.h"
-#include "patience.h"
 #include "progress.h"
 
 #include <stdlib.h>
 
-/* Bodies of so many bytes wait for no others: to write them takes longer than the sync. */
-#define ENOUGH_BYTES ((size_t)1 << 20)
-
 struct commit {
     struct store *store;
-    struct commit_bounds bounds;
+    size_t queue_max;
     struct commit_listener listener;
     struct metrics *metrics;
     pthread_t thread;
-    struct progress progress; /* the writer's, as is what follows */
-    struct patience patience;
+    struct progress progress; /* the writer's */
 
     struct monitor monitor;       /* guards what follows */
     struct ticket *first, **last; /* the queue */
     size_t waiting;               /* tickets in it */
     size_t waiting_bytes;         /* of their bodies */
-    bool gathering;               /* the writer lets them wait for others */
-    int64_t newest_us;            /* while it does: when the last of them came */
     struct store_cursor cursor;   /* to be moved there, where MOVE says so */
     bool move;
     uint64_t refused;   /* tickets turned away since the store failed */
@@ -156,30 +149,6 @@ static void probe(struct commit *commit)
     monitor_enter(&commit->monitor);
 }
 
-/* Whether what waits for others need wait no longer: it is much, or no more could come, or somebody
- * waits for the writer. Called with the lock held. */
-static bool is_enough(const struct commit *commit)
-{
-    return commit->waiting >= PATIENCE_ENOUGH || commit->waiting >= commit->bounds.queue_max ||
-           commit->waiting_bytes >= ENOUGH_BYTES || commit->stop || commit->asked;
-}
-
-/* Lets what waits wait for others where that pays. Called and returns with the lock held. */
-static void await_others(struct commit *commit)
-{
-    int64_t now_us = moment_monotonic_us();
-    int64_t until_us = now_us + patience_ask(&commit->patience, now_us);
-    commit->newest_us = now_us;
-    commit->gathering = until_us > now_us;
-    while (!is_enough(commit) && now_us < until_us) {
-        monitor_wait_until(&commit->monitor, (until_us + 999) / 1000);
-        now_us = moment_monotonic_us();
-    }
-    commit->gathering = false;
-    size_t count = commit->waiting < COMMIT_BATCH_MAX ? commit->waiting : COMMIT_BATCH_MAX;
-    patience_learn(&commit->patience, count, now_us - commit->newest_us, now_us);
-}
-
 /* Waits for something to do. Called and returns with the lock held. */
 static void rest(struct commit *commit)
 {
@@ -194,8 +163,6 @@ static void *write_batches(void *argument)
     monitor_enter(&commit->monitor);
     for (;;) {
         progress_step(&commit->progress);
-        if (commit->first != NULL && !commit->fault.set)
-            await_others(commit);
         if (commit->first != NULL || (commit->move && !commit->fault.set))
             write_batch(commit);
         else if (commit->stop)
@@ -212,19 +179,18 @@ static void *write_batches(void *argument)
 }
 
 int commit_start(struct commit **gives, struct store *store, const struct fault *open_fault,
-                 const struct commit_bounds *bounds, const struct commit_listener *listener,
-                 struct metrics *metrics, struct fault *fault)
+                 size_t queue_max, const struct commit_listener *listener, struct metrics *metrics,
+                 struct fault *fault)
 {
     struct commit *commit = calloc(1, sizeof *commit);
     if (commit == NULL)
         return fault_set(fault, "commit: out of memory");
     commit->store = store;
-    commit->bounds = *bounds;
+    commit->queue_max = queue_max;
     commit->listener = *listener;
     commit->metrics = metrics;
     commit->last = &commit->first;
     commit->proved_ms = -COMMIT_PROOF_MS;
-    patience_begin(&commit->patience, bounds->delay_ms * 1000, moment_monotonic_us());
     if (open_fault != NULL)
         commit->fault = *open_fault;
     monitor_init(&commit->monitor);
@@ -245,7 +211,7 @@ int commit_submit(struct commit *commit, struct ticket *ticket, struct fault *fa
     if (commit->fault.set) {
         commit->refused++;
         fault_set(fault, "the store cannot be written now");
-    } else if (commit->waiting >= commit->bounds.queue_max ||
+    } else if (commit->waiting >= commit->queue_max ||
                commit->waiting_bytes + ticket->record.body_length > COMMIT_WAITING_BYTES_MAX) {
         fault_set(fault, "too many notifications wait for the disk");
     } else {
@@ -255,11 +221,7 @@ int commit_submit(struct commit *commit, struct ticket *ticket, struct fault *fa
         commit->waiting++;
         commit->waiting_bytes += ticket->record.body_length;
         progress_begin(&commit->progress);
-        if (commit->gathering)
-            commit->newest_us = moment_monotonic_us();
-        /* what waits for others is not to be looked at for each of them */
-        if (!commit->gathering || is_enough(commit))
-            monitor_wake(&commit->monitor);
+        monitor_wake(&commit->monitor);
         result = 0;
     }
     monitor_leave(&commit->monitor);

@@ -47,18 +47,12 @@ struct commit_listener {
 
 struct commit;
 
-/* Bounds of what waits: so many tickets, and so long for others to be synced with them, where that
- * slows nobody down (patience.h; 0: not at all). */
-struct commit_bounds {
-    size_t queue_max;
-    int64_t delay_ms;
-};
-
-/* Starts the writer on STORE, which is its alone until commit_stop. OPEN_FAULT is why the store
- * could not be opened, or NULL when it is open. STORE and METRICS are lent. Gives *COMMIT. */
+/* Starts the writer on STORE, which is its alone until commit_stop; QUEUE_MAX tickets may wait.
+ * OPEN_FAULT is why the store could not be opened, or NULL when it is open. STORE and METRICS are
+ * lent. Gives *COMMIT. */
 int commit_start(struct commit **commit, struct store *store, const struct fault *open_fault,
-                 const struct commit_bounds *bounds, const struct commit_listener *listener,
-                 struct metrics *metrics, struct fault *fault);
+                 size_t queue_max, const struct commit_listener *listener, struct metrics *metrics,
+                 struct fault *fault);
 
 /* Takes the ticket, to be given back through the listener; or returns -1 and leaves it: the queue
  * is full, or the store does not work now. Thread-safe. */

@@ -162,9 +162,8 @@ int intake_start(struct intake **gives, const struct options *options, const str
         intake->failing = true;
         log_event(log, "fault", "fault", open_fault->text);
     }
-    const struct commit_bounds bounds = {.queue_max = options->queue,
-                                         .delay_ms = (int64_t)options->commit_delay_ms};
-    if (commit_start(&intake->commit, store, open_fault, &bounds, &listener, metrics, fault) != 0) {
+    if (commit_start(&intake->commit, store, open_fault, options->queue, &listener, metrics,
+                     fault) != 0) {
         free(intake);
         return -1;
     }

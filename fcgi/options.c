@@ -17,7 +17,6 @@
 #define QUEUE_MAX 1000000
 
 /* A sender waits for its answer meanwhile. */
-#define COMMIT_DELAY_MAX_MS 1000
 
 /* A week: news older than that is no repeat by any account of the platform. */
 #define REPEAT_WINDOW_MAX_S (7 * 24 * 3600)
@@ -132,9 +131,6 @@ static const struct option_entry entries[] = {
      MEMBER(max_body), 1, MAX_BODY_MAX},
     {"queue", "N", "requests that may wait for the disk, more are answered 503 (1024)", take_size,
      MEMBER(queue), 1, QUEUE_MAX},
-    {"commit-delay", "MS",
-     "longest wait for others to be synced with, where that slows no sender down (20; 0: none)",
-     take_size, MEMBER(commit_delay_ms), 0, COMMIT_DELAY_MAX_MS},
     {"repeat-window", "SECONDS",
      "how long the same news (not of an upgrade) counts as a repeat (600)", take_size,
      MEMBER(repeat_window_s), 0, REPEAT_WINDOW_MAX_S},
@@ -169,7 +165,6 @@ static void set_defaults(struct options *options)
                                               : (size_t)processors,
         .max_body = (size_t)1 << 20,
         .queue = 1024,
-        .commit_delay_ms = 20,
         .repeat_window_s = 600,
         .quarantine_max = 10000,
         .quarantine_bytes = (uint64_t)64 << 20,

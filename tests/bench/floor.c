@@ -179,8 +179,7 @@ static int start_keeping(struct metrics *metrics, size_t queue, const char *path
         return fault_set_errno(fault, errno, "%s", path);
     if (intake.kind == FLOOR_REWRITE)
         write_ahead(&intake, (off_t)AHEAD);
-    const struct commit_bounds bounds = {.queue_max = queue};
-    return commit_start(&intake.commit, NULL, NULL, &bounds, &listener, metrics, fault);
+    return commit_start(&intake.commit, NULL, NULL, queue, &listener, metrics, fault);
 }
 
 /* Ends the file where its lines do. */

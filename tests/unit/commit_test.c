@@ -81,9 +81,8 @@ static void start(struct group *group, size_t queue_max, const struct fault *ope
     const struct commit_listener listener = {
         .owner = group, .kept = on_kept, .failed = on_failed, .recovered = on_recovered};
     struct fault fault = FAULT_NONE;
-    const struct commit_bounds bounds = {.queue_max = queue_max};
     assert_int_equal(commit_start(&group->commit, fake_store_as_store(group->fake), open_fault,
-                                  &bounds, &listener, group->metrics, &fault),
+                                  queue_max, &listener, group->metrics, &fault),
                      0);
 }
 

@@ -172,8 +172,7 @@ static int open_stage(struct stage *stage, struct fault *fault)
         store_new(&stage->store, &stage->config, fault) != 0)
         return -1;
     store_open(stage->store, &open_fault);
-    const struct commit_bounds bounds = {.queue_max = 2000};
-    return commit_start(&stage->commit, stage->store, open_fault.set ? &open_fault : NULL, &bounds,
+    return commit_start(&stage->commit, stage->store, open_fault.set ? &open_fault : NULL, 2000,
                         &listener, NULL, fault);
 }
 

@@ -77,7 +77,6 @@ static void there_are_defaults(void **state)
     assert_int_equal(options.workers, processors < 2 ? 2 : processors > 256 ? 256 : processors);
     assert_int_equal(options.max_body, 1048576);
     assert_int_equal(options.queue, 1024);
-    assert_int_equal(options.commit_delay_ms, 20);
     assert_int_equal(options.quarantine_max, 10000);
     assert_int_equal(options.quarantine_bytes, 67108864);
     assert_int_equal(options.repeat_window_s, 600);
@@ -99,7 +98,6 @@ static void expect_all(const struct options *options)
     assert_int_equal(options->quarantine_max, 6);
     assert_int_equal(options->quarantine_bytes, 7);
     assert_int_equal(options->repeat_window_s, 8);
-    assert_int_equal(options->commit_delay_ms, 9);
     assert_int_equal(options->app_ids.length, 1);
     assert_string_equal(options->app_ids.items[0], "a");
     assert_string_equal(options->token_file, "/t");
@@ -109,18 +107,16 @@ static void expect_all(const struct options *options)
 
 static void every_option_is_taken_from_the_command_line(void **state)
 {
-    struct options options = read_right(
-        WORDS("--state", "/s", "--callback", "/c", "--workers", "3", "--max-body", "4", "--queue",
-              "5", "--quarantine-max", "6", "--quarantine-bytes", "7", "--repeat-window", "8",
-              "--commit-delay", "9", "--app-id", "a", "--token-file", "/t", "--log", "/l",
-              "--refuse-invalid", "--check", "--version", "--help"));
+    struct options options = read_right(WORDS(
+        "--state", "/s", "--callback", "/c", "--workers", "3", "--max-body", "4", "--queue", "5",
+        "--quarantine-max", "6", "--quarantine-bytes", "7", "--repeat-window", "8", "--app-id", "a",
+        "--token-file", "/t", "--log", "/l", "--refuse-invalid", "--check", "--version", "--help"));
     expect_all(&options);
     options_release(&options);
     options = read_right(WORDS("--state=/s", "--callback=/c", "--workers=3", "--max-body=4",
                                "--queue=5", "--quarantine-max=6", "--quarantine-bytes=7",
-                               "--repeat-window=8", "--commit-delay=9", "--app-id=a",
-                               "--token-file=/t", "--log=/l", "--refuse-invalid", "--check",
-                               "--version", "--help"));
+                               "--repeat-window=8", "--app-id=a", "--token-file=/t", "--log=/l",
+                               "--refuse-invalid", "--check", "--version", "--help"));
     expect_all(&options);
     options_release(&options);
 }
@@ -140,7 +136,6 @@ static void set_all(void)
     set("UPGRADE_RECEIVER_QUARANTINE_MAX", "6");
     set("UPGRADE_RECEIVER_QUARANTINE_BYTES", "7");
     set("UPGRADE_RECEIVER_REPEAT_WINDOW", "8");
-    set("UPGRADE_RECEIVER_COMMIT_DELAY", "9");
     set("UPGRADE_RECEIVER_APP_ID", "a");
     set("UPGRADE_RECEIVER_TOKEN_FILE", "/t");
     set("UPGRADE_RECEIVER_LOG", "/l");
@@ -164,8 +159,8 @@ static void the_command_line_wins_over_the_environment(void **state)
     struct options options = read_right(
         WORDS("--state", "/S", "--callback", "/C", "--callback", "/D", "--workers", "13",
               "--max-body", "14", "--queue", "15", "--quarantine-max", "16", "--quarantine-bytes",
-              "17", "--repeat-window", "18", "--commit-delay", "19", "--app-id", "A", "--app-id",
-              "B", "--token-file", "/T", "--log", "/L"));
+              "17", "--repeat-window", "18", "--app-id", "A", "--app-id", "B", "--token-file", "/T",
+              "--log", "/L"));
     assert_string_equal(options.state, "/S");
     assert_int_equal(options.callbacks.length, 2);
     assert_string_equal(options.callbacks.items[0], "/C");
@@ -176,7 +171,6 @@ static void the_command_line_wins_over_the_environment(void **state)
     assert_int_equal(options.quarantine_max, 16);
     assert_int_equal(options.quarantine_bytes, 17);
     assert_int_equal(options.repeat_window_s, 18);
-    assert_int_equal(options.commit_delay_ms, 19);
     assert_int_equal(options.app_ids.length, 2);
     assert_string_equal(options.app_ids.items[0], "A");
     assert_string_equal(options.app_ids.items[1], "B");
@@ -290,7 +284,6 @@ static void a_number_is_a_whole_number_within_its_bounds(void **state)
         {"--max-body", "1", "0", "67108864", "67108865"},
         {"--queue", "1", "0", "1000000", "1000001"},
         {"--repeat-window", "0", NULL, "604800", "604801"},
-        {"--commit-delay", "0", NULL, "1000", "1001"},
         {"--quarantine-max", "0", NULL, "9223372036854775807", "9223372036854775808"},
         {"--quarantine-bytes", "0", NULL, "9223372036854775807", "9223372036854775808"},
     };
@@ -342,7 +335,6 @@ static void the_help_names_every_option(void **state)
                                         "  --workers N ",
                                         "  --max-body BYTES ",
                                         "  --queue N ",
-                                        "  --commit-delay MS ",
                                         "  --repeat-window SECONDS ",
                                         "  --quarantine-max N ",
                                         "  --quarantine-bytes BYTES",

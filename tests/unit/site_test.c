@@ -49,9 +49,8 @@ static void start(struct place *place, const char *open_fault)
     struct fault fault = FAULT_NONE, open = FAULT_NONE;
     if (open_fault != NULL)
         fault_set(&open, "%s", open_fault);
-    const struct commit_bounds bounds = {.queue_max = 10};
     assert_int_equal(commit_start(&place->site.commit, place->books->store, open.set ? &open : NULL,
-                                  &bounds, &deaf_listener, place->metrics, &fault),
+                                  10, &deaf_listener, place->metrics, &fault),
                      0);
 }
 

@@ -70,9 +70,8 @@ static void man(struct desk *desk, const struct fault *open_fault)
     desk->metrics = metrics_new();
     desk->log_path = strdup(support_path(desk->books.folder, "log"));
     assert_int_equal(log_start(&desk->log, desk->log_path, desk->metrics, &fault), 0);
-    const struct commit_bounds bounds = {.queue_max = 10};
-    assert_int_equal(commit_start(&desk->commit, desk->books.store, open_fault, &bounds,
-                                  &deaf_listener, desk->metrics, &fault),
+    assert_int_equal(commit_start(&desk->commit, desk->books.store, open_fault, 10, &deaf_listener,
+                                  desk->metrics, &fault),
                      0);
     assert_int_equal(upkeep_start(&desk->upkeep, desk->books.folder, desk->commit, &desk->backlog,
                                   desk->log, desk->metrics, &fault),

@@ -91,7 +91,6 @@ static int setup(void **state)
 {
     struct hall *hall = calloc(1, sizeof *hall);
     struct fault fault = FAULT_NONE;
-    static const struct commit_bounds bounds = {.queue_max = 10};
     void *books;
     assert_non_null(hall);
     books_setup(&books);
@@ -100,7 +99,7 @@ static int setup(void **state)
     hall->metrics = metrics_new();
     hall->options.state = hall->books->folder;
     assert_int_equal(request_file_open(&hall->file, &fault), 0);
-    assert_int_equal(commit_start(&hall->commit, hall->books->store, NULL, &bounds, &deaf_listener,
+    assert_int_equal(commit_start(&hall->commit, hall->books->store, NULL, 10, &deaf_listener,
                                   hall->metrics, &fault),
                      0);
     assert_int_equal(
