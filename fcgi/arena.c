@@ -24,7 +24,10 @@ static struct arena_chunk *add_chunk(struct arena *arena, size_t size)
         wanted = CHUNK_MIN;
     if (wanted < size)
         wanted = size;
-    if (wanted > SIZE_MAX / 4)
+    if (arena->most != 0 && wanted > arena->most - arena->size)
+        wanted = arena->most - arena->size;
+    arena->full = wanted < size;
+    if (arena->full || wanted > SIZE_MAX / 4)
         return NULL;
     struct arena_chunk *chunk = malloc(sizeof *chunk + wanted);
     if (chunk == NULL)
@@ -33,6 +36,7 @@ static struct arena_chunk *add_chunk(struct arena *arena, size_t size)
     chunk->size = wanted;
     chunk->used = 0;
     arena->chunks = chunk;
+    arena->size += wanted;
     return chunk;
 }
 
@@ -51,17 +55,6 @@ void *arena_take(struct arena *arena, size_t size)
     return memory;
 }
 
-bool arena_holds(const struct arena *arena, const void *memory)
-{
-    uintptr_t address = (uintptr_t)memory;
-    for (const struct arena_chunk *chunk = arena->chunks; chunk != NULL; chunk = chunk->next) {
-        uintptr_t first = (uintptr_t)chunk->bytes;
-        if (address >= first && address - first < chunk->size)
-            return true;
-    }
-    return false;
-}
-
 void arena_release(struct arena *arena)
 {
     while (arena->chunks != NULL) {
@@ -69,4 +62,5 @@ void arena_release(struct arena *arena)
         arena->chunks = chunk->next;
         free(chunk);
     }
+    arena->size = 0;
 }

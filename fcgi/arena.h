@@ -14,13 +14,14 @@ struct arena_chunk;
 struct arena {
     struct arena_chunk *chunks; /* the one in use first */
     size_t expected;            /* bytes: what the first chunk should hold; 0: not known */
+    size_t most;                /* bytes that all chunks may hold; 0: any */
+    size_t size;                /* bytes that they hold now */
+    bool full;                  /* what was asked for last would have been more */
 };
 
-/* SIZE bytes, aligned for anything, which last until arena_release; NULL when memory is short. */
+/* SIZE bytes, aligned for anything, which last until arena_release; NULL when memory is short, or
+ * ARENA is full. */
 void *arena_take(struct arena *arena, size_t size);
-
-/* Whether MEMORY came from ARENA. */
-bool arena_holds(const struct arena *arena, const void *memory);
 
 /* Frees all that was taken. ARENA is empty then, and can be used again. */
 void arena_release(struct arena *arena);

@@ -1,40 +1,50 @@
-/* content: what a body says, whatever the order of its members and its white space. */
+/* content: a body parsed by jansson, within bounds. */
 #include "config.h"
 
 #include "content.h"
 
-#include "reserve.h"
 #include "text.h"
 
-#include <sodium.h>
+#include <setjmp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-
-_Static_assert(CONTENT_KEY_SIZE == crypto_shorthash_KEYBYTES, "the key is a SipHash key");
 
 /* Bytes that jansson takes for a byte of a notification as they come; an estimate, not a bound. */
 #define EXPECTED_PER_BYTE 8
 
-#define PARSE_FLAGS (JSON_REJECT_DUPLICATES | JSON_DECODE_ANY)
+#define PARSE_FLAGS (JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL)
 
-static bool nests_within(const json_t *json, int depth)
+/* Where jansson's memory comes from in this thread while it parses. jansson (as of 2.14) does not
+ * look whether it got memory for the next byte of a token, and the byte is left out. So a parse
+ * that gets none never goes on: it is left by a jump, which loses nothing, since all that jansson
+ * has taken is in the arena. */
+struct parse {
+    struct arena *memory;
+    jmp_buf no_memory;
+};
+static _Thread_local struct parse *running;
+
+static void *take(size_t size)
 {
-    if (!json_is_object(json) && !json_is_array(json))
-        return true;
-    if (depth == 0)
-        return false;
-    size_t index;
-    json_t *item;
-    json_array_foreach(json, index, item)
-    {
-        if (!nests_within(item, depth - 1))
-            return false;
-    }
-    for (void *iter = json_object_iter((json_t *)json); iter != NULL;
-         iter = json_object_iter_next((json_t *)json, iter))
-        if (!nests_within(json_object_iter_value(iter), depth - 1))
-            return false;
-    return true;
+    if (running == NULL)
+        return malloc(size);
+    void *memory = arena_take(running->memory, size);
+    if (memory == NULL)
+        longjmp(running->no_memory, 1);
+    return memory;
+}
+
+/* Within a parse nothing is freed by itself. */
+static void give_back(void *memory)
+{
+    if (running == NULL)
+        free(memory);
+}
+
+void content_init(void)
+{
+    json_set_alloc_funcs(take, give_back);
 }
 
 static enum content_result refuse(struct schema_verdict *verdict, const char *reason)
@@ -60,52 +70,72 @@ static void make_text(char *reason)
     }
 }
 
+/* POSITION is not told where it is negative. */
 static enum content_result refuse_byte(struct schema_verdict *verdict, const char *what,
                                        ptrdiff_t position)
 {
     *verdict = (struct schema_verdict){.reason = ""};
-    snprintf(verdict->reason, sizeof verdict->reason, "not JSON: %s, at byte %td", what, position);
+    int length = snprintf(verdict->reason, sizeof verdict->reason, "not JSON: %s", what);
+    if (position >= 0 && (size_t)length < sizeof verdict->reason)
+        snprintf(verdict->reason + length, sizeof verdict->reason - (size_t)length, ", at byte %td",
+                 position);
     make_text(verdict->reason);
     return CONTENT_INVALID;
 }
 
-static enum content_result refuse_parse(const json_error_t *error, struct schema_verdict *verdict)
-{
-    switch (json_error_code(error)) {
-    case json_error_out_of_memory:
-        return CONTENT_NO_MEMORY;
-    case json_error_stack_overflow:
-        return refuse(verdict, "nested too deep");
-    default:
-        return refuse_byte(verdict, error->text, error->position);
-    }
-}
-
-void content_init(void)
-{
-    reserve_init();
-    json_set_alloc_funcs(reserve_malloc, reserve_free);
-}
-
-/* json_loadb, which tells where memory was short: with the error out_of_memory. From MEMORY, which
- * is empty, comes what is parsed, unless it is NULL. */
+/* json_loadb into MEMORY, which is empty, and is empty again when there is no JSON. */
 static json_t *load(const char *body, size_t length, struct arena *memory, json_error_t *error)
 {
-    json_t *json = NULL;
-    *error = (json_error_t){0};
-    if (memory != NULL)
-        memory->expected = EXPECTED_PER_BYTE * length;
-    bool taken = reserve_take(length, memory);
-    if (taken)
-        json = json_loadb(body, length, PARSE_FLAGS, error);
-    if (taken && !reserve_was_used()) {
-        reserve_release();
-        return json;
+    struct parse parse = {.memory = memory};
+    *error = (json_error_t){.position = 0};
+    if (setjmp(parse.no_memory) != 0) {
+        running = NULL;
+        arena_release(memory);
+        error->text[JSON_ERROR_TEXT_LENGTH - 1] = json_error_out_of_memory;
+        return NULL;
     }
-    json_decref(json); /* where it is in the reserve it goes with that, so this comes first */
-    reserve_release();
-    error->text[JSON_ERROR_TEXT_LENGTH - 1] = json_error_out_of_memory;
-    return NULL;
+    running = &parse;
+    json_t *json = json_loadb(body, length, PARSE_FLAGS, error);
+    running = NULL;
+    if (json == NULL)
+        arena_release(memory);
+    return json;
+}
+
+/* The same, in a spelling that jansson can read where it is not able to hold what the body says. */
+static json_t *load_softened(const char *body, size_t length, struct arena *memory,
+                             json_error_t *error)
+{
+    struct text soft = {0};
+    json_t *json = NULL;
+    content_soften(body, length, &soft);
+    if (soft.failed)
+        error->text[JSON_ERROR_TEXT_LENGTH - 1] = json_error_out_of_memory;
+    else
+        json = load(soft.bytes, soft.length, memory, error);
+    error->position = -1; /* of another text */
+    text_release(&soft);
+    return json;
+}
+
+static bool nests_within(const json_t *json, int depth)
+{
+    if (!json_is_object(json) && !json_is_array(json))
+        return true;
+    if (depth == 0)
+        return false;
+    size_t index;
+    json_t *item;
+    json_array_foreach(json, index, item)
+    {
+        if (!nests_within(item, depth - 1))
+            return false;
+    }
+    for (void *iter = json_object_iter((json_t *)json); iter != NULL;
+         iter = json_object_iter_next((json_t *)json, iter))
+        if (!nests_within(json_object_iter_value(iter), depth - 1))
+            return false;
+    return true;
 }
 
 /* Whether what jansson made of LENGTH bytes is one of our objects. */
@@ -123,16 +153,36 @@ static enum content_result judge(const json_t *json, const char *body, size_t le
     return CONTENT_OBJECT;
 }
 
-/* Both ways to parse a body: into MEMORY, or where that is NULL piece by piece. */
-static enum content_result parse(const char *body, size_t length, struct arena *memory,
-                                 json_t **gives, struct schema_verdict *verdict)
+static enum content_result refuse_parse(const json_error_t *error, const struct arena *memory,
+                                        struct schema_verdict *verdict)
+{
+    switch (json_error_code(error)) {
+    case json_error_out_of_memory:
+        return memory->full ? refuse(verdict, "too costly to parse") : CONTENT_NO_MEMORY;
+    case json_error_stack_overflow:
+        return refuse(verdict, "nested too deep");
+    default:
+        return refuse_byte(verdict, error->text, error->position);
+    }
+}
+
+enum content_result content_read(const char *body, size_t length, struct arena *memory,
+                                 const json_t **gives, struct schema_verdict *verdict)
 {
     if (length == 0)
         return refuse(verdict, "empty body");
+    memory->expected = EXPECTED_PER_BYTE * length;
+    memory->most = CONTENT_MEMORY_PER_BYTE * length;
+    if (memory->most < CONTENT_MEMORY_MAX)
+        memory->most = CONTENT_MEMORY_MAX;
     json_error_t error;
     json_t *json = load(body, length, memory, &error);
-    enum content_result result = json == NULL ? refuse_parse(&error, verdict)
-                                              : judge(json, body, length, verdict);
+    if (json == NULL && (json_error_code(&error) == json_error_numeric_overflow ||
+                         json_error_code(&error) == json_error_null_byte_in_key))
+        json = load_softened(body, length, memory, &error);
+    if (json == NULL)
+        return refuse_parse(&error, memory, verdict);
+    enum content_result result = judge(json, body, length, verdict);
     if (result == CONTENT_OBJECT)
         *gives = json;
     else
@@ -140,149 +190,10 @@ static enum content_result parse(const char *body, size_t length, struct arena *
     return result;
 }
 
-enum content_result content_parse(const char *body, size_t length, json_t **gives,
-                                  struct schema_verdict *verdict)
-{
-    return parse(body, length, NULL, gives, verdict);
-}
-
-enum content_result content_read(const char *body, size_t length, struct arena *memory,
-                                 const json_t **gives, struct schema_verdict *verdict)
-{
-    json_t *json = NULL;
-    enum content_result result = parse(body, length, memory, &json, verdict);
-    if (result == CONTENT_OBJECT)
-        *gives = json;
-    return result;
-}
-
 void content_release(struct arena *memory, const json_t *json)
 {
     /* Where content_init's functions are not jansson's any more, nothing came from the arena. */
-    if (memory == NULL || memory->chunks == NULL)
+    if (memory->chunks == NULL)
         json_decref((json_t *)json);
-    if (memory != NULL)
-        arena_release(memory);
-}
-
-bool content_has_escaped_name(const char *body, size_t length)
-{
-    if (memchr(body, '\\', length) == NULL)
-        return false;
-    bool within = false;  /* a string */
-    bool escaped = false; /* by a backslash in the last string */
-    for (size_t i = 0; i < length; i++) {
-        if (within && body[i] == '\\') {
-            escaped = true;
-            i++;
-        } else if (body[i] == '"') {
-            escaped = escaped && within;
-            within = !within;
-        } else if (!within && body[i] == ':' && escaped) {
-            return true;
-        }
-    }
-    return false;
-}
-
-char *content_render(const json_t *json, size_t length)
-{
-    /* What is written anew may be longer than what was read, but takes no tree. */
-    if (!reserve_take(length, NULL))
-        return NULL;
-    char *text = json_dumps(json, JSON_COMPACT);
-    if (reserve_was_used()) {
-        reserve_free(text);
-        text = NULL;
-    }
-    reserve_release();
-    return text;
-}
-
-static uint64_t hash_bytes(const void *bytes, size_t length,
-                           const unsigned char key[CONTENT_KEY_SIZE])
-{
-    unsigned char out[crypto_shorthash_BYTES];
-    uint64_t hash;
-    crypto_shorthash(out, bytes, length, key);
-    memcpy(&hash, out, sizeof hash);
-    return hash;
-}
-
-static uint64_t hash_pair(uint64_t first, uint64_t second,
-                          const unsigned char key[CONTENT_KEY_SIZE])
-{
-    uint64_t pair[2] = {first, second};
-    return hash_bytes(pair, sizeof pair, key);
-}
-
-static uint64_t hash_object(const json_t *json, const unsigned char key[CONTENT_KEY_SIZE])
-{
-    uint64_t sum = 0; /* a sum does not see the order of the members */
-    for (void *iter = json_object_iter((json_t *)json); iter != NULL;
-         iter = json_object_iter_next((json_t *)json, iter)) {
-        const char *name = json_object_iter_key(iter);
-        sum += hash_pair(hash_bytes(name, strlen(name), key),
-                         content_hash(json_object_iter_value(iter), key), key);
-    }
-    return sum;
-}
-
-static uint64_t hash_array(const json_t *json, const unsigned char key[CONTENT_KEY_SIZE])
-{
-    uint64_t chain = json_array_size(json);
-    size_t index;
-    json_t *item;
-    json_array_foreach(json, index, item)
-    {
-        chain = hash_pair(chain, content_hash(item, key), key);
-    }
-    return chain;
-}
-
-uint64_t content_hash(const json_t *json, const unsigned char key[CONTENT_KEY_SIZE])
-{
-    uint64_t value = 0;
-    switch (json_typeof(json)) {
-    case JSON_STRING:
-        return hash_bytes(json_string_value(json), json_string_length(json), key);
-    case JSON_OBJECT:
-        value = hash_object(json, key);
-        break;
-    case JSON_ARRAY:
-        value = hash_array(json, key);
-        break;
-    case JSON_INTEGER:
-        value = (uint64_t)json_integer_value(json);
-        break;
-    case JSON_REAL: {
-        double real = json_real_value(json);
-        if (real == 0)
-            real = 0; /* -0.0 equals 0.0 */
-        memcpy(&value, &real, sizeof value);
-        break;
-    }
-    default:
-        break;
-    }
-    return hash_pair((uint64_t)json_typeof(json), value, key);
-}
-
-uint64_t content_hash_string(const char *string, const unsigned char key[CONTENT_KEY_SIZE])
-{
-    return hash_bytes(string, strlen(string), key);
-}
-
-int content_equals(const json_t *json, const char *body, size_t length)
-{
-    json_error_t error;
-    struct arena memory = {0};
-    const json_t *kept = load(body, length, &memory, &error);
-    int equal = 0;
-    if (kept != NULL)
-        equal = json_equal(json, kept);
-    else if (json_error_code(&error) == json_error_out_of_memory)
-        equal = -1;
-    content_release(&memory, kept);
-    return equal;
+    arena_release(memory);
 }

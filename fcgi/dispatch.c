@@ -55,6 +55,25 @@ void dispatch_quarantine(struct record *record, const char *reason, const char *
     quarantine(record);
 }
 
+static bool holds_nul(const json_t *string)
+{
+    return json_is_string(string) &&
+           memchr(json_string_value(string), '\0', json_string_length(string)) != NULL;
+}
+
+/* The place of an id that holds a NUL, which no table, file name or command line could show; NULL:
+ * there is none. Other texts may hold one. */
+static const char *find_nul(const json_t *body)
+{
+    static const char *const ids[] = {"/deviceId", "/appId", "/operationId", "/subOperationId"};
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
+        if (holds_nul(json_object_get(body, ids[i] + 1)))
+            return ids[i];
+    return holds_nul(json_object_get(json_object_get(body, "header"), "deviceId"))
+               ? "/header/deviceId"
+               : NULL;
+}
+
 /* The schema that BODY must keep; NULL with the reason why there is none. */
 static const struct schema *find_schema(const json_t *body, const char **reason)
 {
@@ -68,7 +87,8 @@ static const struct schema *find_schema(const json_t *body, const char **reason)
         *reason = "notifyType is not a string";
     } else {
         *reason = "notifyType unknown";
-        schema = schema_find(json_string_value(type));
+        if (!holds_nul(type))
+            schema = schema_find(json_string_value(type));
     }
     return schema;
 }
@@ -79,7 +99,7 @@ static int render(struct record *record)
 {
     if (!content_has_escaped_name(record->body, record->body_length))
         return 0;
-    record->rendered = content_render(record->json, record->body_length);
+    record->rendered = content_respell(record->body, record->body_length);
     return record->rendered != NULL ? 0 : -1;
 }
 
@@ -103,7 +123,11 @@ enum dispatch_result dispatch_read(struct record *record)
     record->known = true;
     if (!schema_check(schema, record->json, &record->verdict))
         return quarantine(record);
-
+    const char *nul = find_nul(record->json);
+    if (nul != NULL) {
+        dispatch_quarantine(record, "holds a NUL", nul);
+        return DISPATCH_QUARANTINE;
+    }
     if (render(record) != 0) {
         record_release(record);
         return DISPATCH_NO_MEMORY;

@@ -5,7 +5,17 @@
 
 #include "log.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+/* Whether two members are one text, which may hold a NUL. One that is missing, or no text, is "".
+ */
+static bool is_same(const json_t *one, const json_t *other)
+{
+    size_t length = json_string_length(one);
+    return length == json_string_length(other) &&
+           (length == 0 || memcmp(json_string_value(one), json_string_value(other), length) == 0);
+}
 
 static const char *member(const json_t *json, const char *name)
 {
@@ -33,12 +43,38 @@ void notification_read_result(struct record *record,
     bool success = strcmp(result, "SUCCESS") == 0;
     record->source_version = member(record->json, "sourceVersion");
     record->target_version = member(record->json, "targetVersion");
-    bool arrived = strcmp(member(record->json, "curVersion"), record->target_version) == 0;
+    bool arrived = is_same(json_object_get(record->json, "curVersion"),
+                           json_object_get(record->json, "targetVersion"));
     record->state = success ? RECORD_SUCCESS : RECORD_FAIL;
     record->contradictory = success != arrived;
     record->description = member(record->json, members->description);
     record->error_code = members->error_code == NULL ? ""
                                                      : member(record->json, members->error_code);
+}
+
+int notification_settle(struct record *record)
+{
+    const char **const texts[] = {
+        &record->notify_type,    &record->app_id,      &record->device_id,
+        &record->operation_id,   &record->error_code,  &record->sub_operation_id,
+        &record->source_version, &record->description, &record->target_version,
+    };
+    const size_t count = sizeof texts / sizeof texts[0];
+    size_t sizes[sizeof texts / sizeof texts[0]], size = 0;
+    for (size_t i = 0; i < count; i++) {
+        sizes[i] = *texts[i] == NULL ? 0 : strlen(*texts[i]) + 1;
+        size += sizes[i];
+    }
+    char *at = malloc(size);
+    if (at == NULL)
+        return -1;
+    record->texts = at;
+    for (size_t i = 0; i < count; at += sizes[i++])
+        if (*texts[i] != NULL)
+            *texts[i] = memcpy(at, *texts[i], sizes[i]);
+    content_release(&record->memory, record->json);
+    record->json = NULL;
+    return 0;
 }
 
 static void add_quarantined(const struct record *record, struct text *text)

@@ -20,6 +20,11 @@ void notification_read_ids(struct record *record);
 void notification_read_result(struct record *record,
                               const struct notification_result_members *members);
 
+/* Copies the texts that RECORD, a notification, has of its parsed body, and frees that, which takes
+ * many times the memory: for a record that waits. -1 when memory is short, and nothing is changed.
+ * Thread-safe. */
+int notification_settle(struct record *record);
+
 /* Appends the log line of a record that the store has kept. Thread-safe. */
 void notification_add_log_line(const struct record *record, struct text *text);
 

@@ -182,8 +182,9 @@ int push_deliver(const void *argument, const struct store_kept *kept)
 {
     const struct push_message_receiver *receiver = argument;
     struct schema_verdict verdict;
-    json_t *json = NULL;
-    if (content_parse(kept->body, kept->body_length, &json, &verdict) != CONTENT_OBJECT)
+    struct arena memory = {0};
+    const json_t *json = NULL;
+    if (content_read(kept->body, kept->body_length, &memory, &json, &verdict) != CONTENT_OBJECT)
         return -1; /* it was a notification when it was kept: memory is short */
     const char *notify_type = json_string_value(json_object_get(json, "notifyType"));
     const struct push_notification notification = {
@@ -195,6 +196,6 @@ int push_deliver(const void *argument, const struct store_kept *kept)
         .json = json,
     };
     int result = deliver(receiver, &notification);
-    json_decref(json);
+    content_release(&memory, json);
     return result;
 }

@@ -49,7 +49,8 @@ struct record {
 
     /* of a notification: its parsed body and what points into it, "" where it has none */
     struct arena memory;
-    const json_t *json; /* in MEMORY */
+    const json_t *json; /* in MEMORY; NULL once notification_settle has let go of it */
+    char *texts;        /* where what points into it is then */
     const char *notify_type;
     const char *app_id;
     const char *device_id;
@@ -90,6 +91,8 @@ static inline void record_release(struct record *record)
     record->json = NULL;
     free(record->rendered);
     record->rendered = NULL;
+    free(record->texts);
+    record->texts = NULL;
 }
 
 /* The word for a state, as tables, logs and pages show it. */

@@ -110,10 +110,12 @@ static size_t count_characters(const json_t *string)
     return characters;
 }
 
-static bool is_among(const char *string, const char *const *values)
+/* A text may hold a NUL, and is then none of the values. */
+static bool is_among(const json_t *string, const char *const *values)
 {
     for (; *values != NULL; values++)
-        if (strcmp(string, *values) == 0)
+        if (json_string_length(string) == strlen(*values) &&
+            strcmp(json_string_value(string), *values) == 0)
             return true;
     return false;
 }
@@ -144,7 +146,7 @@ static bool check_string(const struct schema_node *node, const json_t *string,
                  node->min_length);
         return false;
     }
-    if (node->values != NULL && !is_among(json_string_value(string), node->values)) {
+    if (node->values != NULL && !is_among(string, node->values)) {
         describe_values(node->values, verdict->reason);
         return false;
     }

@@ -179,9 +179,11 @@ static bool is_of_upgrade(const struct record *record)
 static int find_place(struct store *store, const struct record *record, struct place *place,
                       struct fault *fault)
 {
+    size_t length;
+    const char *body = record_text(record, &length);
     *place = (struct place){
         .entry.device = store_low32(content_hash_string(record->device_id, store->hash_key)),
-        .entry.content = store_low32(content_hash(record->json, store->hash_key)),
+        .entry.content = store_low32(content_hash(body, length, store->hash_key)),
     };
     if (!is_of_upgrade(record))
         return 0;
@@ -214,13 +216,13 @@ static int find_same(struct store *store, struct record *record, const struct pl
     store_entry_bind(find, &place->entry);
     int found = 0, step;
     while (found == 0 && (step = sqlite3_step(find)) == SQLITE_ROW) {
+        size_t length;
+        const char *text = record_text(record, &length);
         const char *body = (const char *)sqlite3_column_text(find, 2);
-        int equal = body == NULL
-                        ? -1
-                        : content_equals(record->json, body, (size_t)sqlite3_column_bytes(find, 2));
-        if (equal < 0)
+        if (body == NULL)
             found = fault_set(fault, "cannot look at a notification: out of memory");
-        if (equal <= 0)
+        if (body == NULL || !content_equals(text, length, body,
+                                            (size_t)sqlite3_column_bytes(find, 2), store->hash_key))
             continue;
         if (!is_of_upgrade(record) &&
             !is_within(store->config.repeat_window_ms, record->received_ms,

@@ -109,7 +109,8 @@ static const char *const recounts[] = {
         "n.body") "  WHEN 'SUCCESS' THEN 1 WHEN 'FAIL' THEN 2 ELSE 0 END"
                   " OR (u.state > 0 AND u.contradictory <> ((u.state = 1) <>"
                   "  (json_extract(n.body, '$.curVersion') = json_extract(n.body, "
-                  "'$.targetVersion'))))",
+                  "'$.targetVersion')))"
+                  "  AND instr(n.body, '\\u0000') = 0)", /* SQLite may end a text there */
 
     "SELECT 'lookup: an entry of notification ' || l.seq || ', which is gone or another'"
     " FROM lookup l LEFT JOIN notification n ON n.seq = l.seq WHERE n.seq IS NULL"

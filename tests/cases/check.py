@@ -57,7 +57,7 @@ MEANINGS = {
     "swUpgradeStateChangeNotify": {"result": False, "members": ["swUpgradeState"]},
     "fwUpgradeStateChangeNotify": {"result": False, "members": ["step"]},
 }
-NO_OBJECT = ("empty body", "not JSON", "not a JSON object", "nested too deep")
+NO_OBJECT = ("empty body", "not JSON", "not a JSON object", "nested too deep", "too costly to parse")
 CALLBACK = "/v1.0.0/messageReceiver"
 PATIENCE_S = 20 * int(os.environ.get("SLOWER", "1"))
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -84,6 +84,11 @@ def shorten(value):
 def text(value):
     """A column's value, where the sender may have said null or a number as well."""
     return value.decode() if isinstance(value, bytes) else value
+
+
+def shown(value):
+    """What a column shows of a member's value: a text ends at a NUL."""
+    return value.split("\0")[0] if isinstance(value, str) else value
 
 
 def chunks(body, size=1000):
@@ -372,7 +377,7 @@ class Run:
         for name in ("appId", "deviceId", "operationId", "subOperationId", "curVersion",
                      "targetVersion", "sourceVersion", "resultDesc", "errorCode", "description"):
             if name in said:
-                same(f"{name} of the upgrade", text(row[name]), said[name])
+                same(f"{name} of the upgrade", text(row[name]), shown(said[name]))
         found = next(said[name] for name in meaning["members"] if name in said)
         if meaning["result"]:
             same("state", row["state"].decode(), found)

@@ -3,6 +3,7 @@
 
 #include "fuzz.h"
 
+#include "content.h"
 #include "support.h"
 
 #include <signal.h>
@@ -130,7 +131,10 @@ static void respell_real(struct text *text, double real, uint64_t *seed)
     char number[64];
     if (real == 0 && support_random_below(seed, 2) == 0)
         real = -real; /* 0.0 and -0.0 are equal */
-    snprintf(number, sizeof number, "%.17g", real);
+    int digits = 1;   /* as few as tell the number from others */
+    do
+        snprintf(number, sizeof number, "%.*g", digits, real);
+    while (strtod(number, NULL) != real && ++digits <= 17);
     text_add_string(text, number);
     if (strpbrk(number, ".e") == NULL)
         text_add_string(text, ".0");
@@ -231,8 +235,14 @@ static json_t *read_json(const struct text *text, bool lines)
         at += length;
     }
     json_error_t error;
-    json_t *json = json_loadb(text->bytes, text->length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL,
-                              &error);
+    const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL;
+    json_t *json = json_loadb(text->bytes, text->length, flags, &error);
+    if (json == NULL) {
+        struct text soft = {0};
+        content_soften(text->bytes, text->length, &soft);
+        json = json_loadb(soft.bytes, soft.length, flags, &error);
+        text_release(&soft);
+    }
     fuzz_demand(json != NULL, "JSON: %s at %d of %.*s", error.text, error.position,
                 (int)text->length, text->bytes);
     return json;

@@ -78,7 +78,7 @@ static void take_record(struct fuzz_input *input, struct store_kept *record)
                                   .received_ms = take_number(input),
                                   .deliveries = take_number(input),
                                   .body_length = bytes.left};
-    if (content_parse((const char *)bytes.bytes, bytes.left, &json, &verdict) == CONTENT_OBJECT) {
+    if (support_parse((const char *)bytes.bytes, bytes.left, &json, &verdict) == CONTENT_OBJECT) {
         record->body = fuzz_copy(bytes.bytes, bytes.left);
         json_decref(json);
     } else if (fuzz_byte(input) % 2 == 0) {

@@ -32,14 +32,17 @@ static uint64_t hash_mask;
 
 /* --- hashes that collide: the linker puts these in the place of the real ones --- */
 
-uint64_t __real_content_hash(const json_t *json, const unsigned char key[CONTENT_KEY_SIZE]);
-uint64_t __wrap_content_hash(const json_t *json, const unsigned char key[CONTENT_KEY_SIZE]);
+uint64_t __real_content_hash(const char *body, size_t length,
+                             const unsigned char key[CONTENT_KEY_SIZE]);
+uint64_t __wrap_content_hash(const char *body, size_t length,
+                             const unsigned char key[CONTENT_KEY_SIZE]);
 uint64_t __real_content_hash_string(const char *string, const unsigned char key[CONTENT_KEY_SIZE]);
 uint64_t __wrap_content_hash_string(const char *string, const unsigned char key[CONTENT_KEY_SIZE]);
 
-uint64_t __wrap_content_hash(const json_t *json, const unsigned char key[CONTENT_KEY_SIZE])
+uint64_t __wrap_content_hash(const char *body, size_t length,
+                             const unsigned char key[CONTENT_KEY_SIZE])
 {
-    return __real_content_hash(json, key) & hash_mask;
+    return __real_content_hash(body, length, key) & hash_mask;
 }
 
 uint64_t __wrap_content_hash_string(const char *string, const unsigned char key[CONTENT_KEY_SIZE])

@@ -42,19 +42,19 @@ static void pieces_are_aligned_and_apart(void **state)
     arena_release(&arena);
 }
 
-static void it_knows_what_is_its_own(void **state)
+static void it_holds_no_more_than_it_may(void **state)
 {
-    struct arena arena = {0};
-    char elsewhere = 0;
-    assert_false(arena_holds(&arena, &elsewhere));
-    char *first = arena_take(&arena, 10), *large = arena_take(&arena, 100000),
-         *last = arena_take(&arena, 10);
-    assert_true(arena_holds(&arena, first) && arena_holds(&arena, last));
-    assert_true(arena_holds(&arena, large) && arena_holds(&arena, large + 99999));
-    assert_false(arena_holds(&arena, &elsewhere));
-    assert_false(arena_holds(&arena, NULL));
+    struct arena arena = {.expected = 8192, .most = 4096};
+    assert_non_null(arena_take(&arena, 3000));
+    assert_int_equal(arena.size, 4096);
+    assert_null(arena_take(&arena, 2000));
+    assert_true(arena.full);
+    assert_non_null(arena_take(&arena, 1000));
     arena_release(&arena);
-    assert_false(arena_holds(&arena, first));
+    assert_int_equal(arena.size, 0);
+    fails = true;
+    assert_null(arena_take(&arena, 3000));
+    assert_false(arena.full); /* memory was short, that is another thing */
 }
 
 static void what_is_expected_takes_one_allocation(void **state)
@@ -100,7 +100,7 @@ int arena_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(pieces_are_aligned_and_apart, begin),
-        cmocka_unit_test_setup(it_knows_what_is_its_own, begin),
+        cmocka_unit_test_setup(it_holds_no_more_than_it_may, begin),
         cmocka_unit_test_setup(what_is_expected_takes_one_allocation, begin),
         cmocka_unit_test_setup(more_than_expected_takes_few, begin),
         cmocka_unit_test_setup(without_memory_it_says_so_and_keeps_what_it_has, begin),

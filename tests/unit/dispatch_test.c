@@ -81,7 +81,7 @@ static void a_body_whose_names_have_escapes_is_spelled_anew(void **state)
     assert_ptr_equal(text, record->rendered);
     json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
     assert_true(json_equal(json, record->json));
-    support_assert_has(text, "\"deviceId\":\"d\303\251\"");
+    support_assert_has(text, "\"deviceId\":\"d\\u00e9\"");
     support_assert_has(text, "\"notifyType\":");
     support_assert_has(text, "\"errorCode\":");
     assert_string_equal(record->body, spelled); /* as received */
@@ -116,6 +116,9 @@ static void what_is_no_notification_goes_to_quarantine_with_its_verdict(void **s
         {"{\"notifyType\":\"\"}", "notifyType unknown", "/notifyType"},
         {"{\"notifyType\":\"swUpgradeResultNotify \"}", "notifyType unknown", "/notifyType"},
         {"{\"notifyType\":\"noSuchNotify\"}", "notifyType unknown", "/notifyType"},
+        {"{\"notifyType\":\"swUpgradeResultNotify\\u0000\"}", "notifyType unknown", "/notifyType"},
+        {RESULT(TYPE, "\"FAIL\\u0000\"", "\"1\"", "\"2\""), "value not allowed",
+         "/swUpgradeResult"},
         {"{\"notifyType\":" TYPE "}", "missing", "/deviceId"},
         {RESULT(TYPE, "null", "\"1\"", "\"2\""), "null", "/swUpgradeResult"},
         {RESULT(TYPE, "\"fail\"", "\"1\"", "\"2\""), "value not allowed", "/swUpgradeResult"},

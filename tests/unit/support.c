@@ -188,6 +188,19 @@ struct record *support_result(const struct support_result *what)
     return record;
 }
 
+enum content_result support_parse(const char *body, size_t length, json_t **gives,
+                                  struct schema_verdict *verdict)
+{
+    struct arena memory = {0};
+    const json_t *json = NULL;
+    enum content_result result = content_read(body, length, &memory, &json, verdict);
+    if (result != CONTENT_OBJECT)
+        return result;
+    *gives = json_deep_copy(json);
+    content_release(&memory, json);
+    return *gives == NULL ? CONTENT_NO_MEMORY : CONTENT_OBJECT;
+}
+
 struct record *support_meant(const char *body, enum record_meaning meaning)
 {
     struct record *record = support_bytes(body, strlen(body));

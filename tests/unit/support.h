@@ -72,6 +72,10 @@ struct record *support_record(const char *body);
 struct record *support_result(const struct support_result *what);
 
 /* Any JSON object with whatever ids it holds, as if its notifyType meant MEANING. */
+/* content_read, to be freed with json_decref. */
+enum content_result support_parse(const char *body, size_t length, json_t **json,
+                                  struct schema_verdict *verdict);
+
 struct record *support_meant(const char *body, enum record_meaning meaning);
 
 /* A state change of that upgrade, with STEP; only the ids and the time of WHAT are used. */
