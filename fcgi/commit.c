@@ -20,7 +20,6 @@ struct commit {
     struct monitor monitor;       /* guards what follows */
     struct ticket *first, **last; /* the queue */
     size_t waiting;               /* tickets in it */
-    size_t waiting_bytes;         /* of their bodies */
     struct store_cursor cursor;   /* to be moved there, where MOVE says so */
     bool move;
     uint64_t refused;   /* tickets turned away since the store failed */
@@ -41,16 +40,16 @@ static void note_write(struct commit *commit, const struct fault *fault)
     commit->asked = false;
 }
 
-/* Takes up to COMMIT_BATCH_MAX tickets. Called with the lock held. */
+/* Takes the tickets of one transaction. Called with the lock held. */
 static size_t take_batch(struct commit *commit, struct ticket *batch[COMMIT_BATCH_MAX])
 {
-    size_t count = 0;
-    while (count < COMMIT_BATCH_MAX && commit->first != NULL) {
+    size_t count = 0, bytes = 0;
+    while (count < COMMIT_BATCH_MAX && bytes < COMMIT_BATCH_BYTES_MAX && commit->first != NULL) {
         struct ticket *ticket = commit->first;
         commit->first = ticket->next;
         ticket->next = NULL;
         commit->waiting--;
-        commit->waiting_bytes -= ticket->record.body_length;
+        bytes += ticket->record.body_length;
         batch[count++] = ticket;
     }
     if (commit->first == NULL)
@@ -211,15 +210,13 @@ int commit_submit(struct commit *commit, struct ticket *ticket, struct fault *fa
     if (commit->fault.set) {
         commit->refused++;
         fault_set(fault, "the store cannot be written now");
-    } else if (commit->waiting >= commit->queue_max ||
-               commit->waiting_bytes + ticket->record.body_length > COMMIT_WAITING_BYTES_MAX) {
+    } else if (commit->waiting >= commit->queue_max) {
         fault_set(fault, "too many notifications wait for the disk");
     } else {
         ticket->next = NULL;
         *commit->last = ticket;
         commit->last = &ticket->next;
         commit->waiting++;
-        commit->waiting_bytes += ticket->record.body_length;
         progress_begin(&commit->progress);
         monitor_wake(&commit->monitor);
         result = 0;

@@ -17,8 +17,9 @@
 /* Most records in one transaction: bounds how long the first one waits. */
 #define COMMIT_BATCH_MAX 256
 
-/* Bytes of bodies that may wait for the writer. */
-#define COMMIT_WAITING_BYTES_MAX ((size_t)64 << 20)
+/* Bytes of bodies in one transaction, and one body more: bounds that too, and its memory. How many
+ * may wait is bounded by who takes them in (worker.h). */
+#define COMMIT_BATCH_BYTES_MAX ((size_t)4 << 20)
 
 /* Pause between two probes of a store that failed. */
 #define COMMIT_PROBE_MS 1000

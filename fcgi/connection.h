@@ -27,8 +27,10 @@ struct connection {
     int fd;
     void *owner; /* the pool, for whoever gets the ticket or the visit back */
     struct gather gather;
-    struct text ahead; /* bytes that came behind a whole request */
-    size_t held;       /* bytes counted for it in the pool's total */
+    struct text ahead;               /* bytes that came behind a whole request */
+    size_t held;                     /* bytes counted for it in the pool's total */
+    size_t room;                     /* bytes that its body has of the pool's */
+    struct connection *next_waiting; /* for such room, behind it */
     struct request request;
     struct ticket ticket;              /* of a notification */
     struct visit visit;                /* of somebody who reads */

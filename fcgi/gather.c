@@ -84,15 +84,39 @@ static bool read_length(const struct text *params, size_t *at, size_t *length)
     return true;
 }
 
-/* Whether every name and value lies within the parameters. */
-static bool pairs_fit(const struct text *params)
+/* The bytes that a CONTENT_LENGTH of LENGTH digits tells, MOST at most, and also where it tells no
+ * number. */
+static size_t read_announced(const char *digits, size_t length, size_t most)
 {
+    size_t announced = 0;
+    for (size_t i = 0; i < length; i++) {
+        if (digits[i] < '0' || digits[i] > '9')
+            return most;
+        announced = announced * 10 + (size_t)(digits[i] - '0');
+        if (announced >= most)
+            return most;
+    }
+    return length == 0 ? most : announced;
+}
+
+/* Whether every name and value lies within the parameters; and what is announced there. */
+static bool read_pairs(struct gather *gather)
+{
+    static const char name_wanted[] = "CONTENT_LENGTH";
+    const struct text *params = &gather->params;
     size_t at = 0;
+    bool found = false; /* the first one, which is libfcgi's too */
+    gather->announced = gather->body_max;
     while (at < params->length) {
         size_t name, value;
         if (!read_length(params, &at, &name) || !read_length(params, &at, &value) ||
             name > params->length - at || value > params->length - at - name)
             return false;
+        const char *bytes = params->bytes + at;
+        if (!found && name == sizeof name_wanted - 1 && memcmp(bytes, name_wanted, name) == 0) {
+            gather->announced = read_announced(bytes + name, value, gather->body_max);
+            found = true;
+        }
         at += name + value;
     }
     return true;
@@ -131,10 +155,28 @@ static enum gather_result owe_reply(struct gather *gather)
 
 static enum gather_result end_params(struct gather *gather)
 {
-    if (!pairs_fit(&gather->params))
+    if (!read_pairs(gather))
         return broken(gather, "a parameter is longer than all parameters");
     gather->params_done = true;
     return GATHER_MORE;
+}
+
+/* A record of the body has begun. */
+static enum gather_result begin_body(struct gather *gather)
+{
+    if (gather->content_left == 0) {
+        gather->whole = true;
+        return GATHER_MORE;
+    }
+    uint64_t length = gather->body_length + gather->content_left;
+    gather->body_too_large = length > gather->body_max;
+    gather->body_excessive = length > gather->announced;
+    if (gather->body_excessive)
+        text_release(&gather->body);
+    if (gather->body_begun)
+        return GATHER_MORE;
+    gather->body_begun = true;
+    return GATHER_BODY;
 }
 
 /* A record's header has arrived whole. */
@@ -168,13 +210,7 @@ static enum gather_result begin_record(struct gather *gather)
     case STDIN:
         if (!gather->params_done)
             return broken(gather, "a body before the parameters");
-        if (gather->content_left == 0) {
-            gather->whole = true;
-        } else if (gather->content_left > gather->body_max - gather->body.length) {
-            gather->body_too_large = true;
-            text_release(&gather->body);
-        }
-        return GATHER_MORE;
+        return begin_body(gather);
     case ABORT_REQUEST:
         return broken(gather, "the web server gave the request up");
     default:
@@ -203,7 +239,9 @@ static enum gather_result take_content(struct gather *gather, const unsigned cha
         break;
     default:
         gather->body_length += length;
-        if (!gather->body_too_large)
+        if (!gather->body_excessive && gather->announced < gather->body_max)
+            text_reserve(&gather->body, gather->announced);
+        if (!gather->body_excessive)
             text_add(&gather->body, (const char *)bytes, length);
         break;
     }

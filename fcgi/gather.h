@@ -21,6 +21,7 @@
 
 enum gather_result {
     GATHER_MORE,   /* not whole yet */
+    GATHER_BODY,   /* a body begins: find room for what is ANNOUNCED, then go on feeding */
     GATHER_WHOLE,  /* a request is whole */
     GATHER_REPLY,  /* send REPLY, then go on feeding */
     GATHER_BROKEN, /* no FastCGI that this receiver takes: close the connection; see defect */
@@ -33,9 +34,13 @@ struct gather {
     uint16_t request_id; /* 0: no request has begun */
     bool keep;           /* the web server wants to use the connection again */
     bool params_done;
+    bool body_begun;
     bool whole;
     bool body_too_large;  /* the body was longer than body_max, and is not kept */
+    bool body_excessive;  /* it was longer than announced, and is not kept either */
     struct text params;   /* name-value pairs, as they came */
+    size_t announced;     /* bytes of body, BODY_MAX at most: by CONTENT_LENGTH, or where that is
+                             missing or no number BODY_MAX */
     struct text body;     /* standard input */
     uint64_t body_length; /* bytes of it that came, kept or not */
     const char *defect;   /* why it is broken: a constant string */
@@ -54,7 +59,8 @@ void gather_init(struct gather *gather, size_t body_max);
 void gather_reset(struct gather *gather);
 
 /* Takes bytes that arrived; *USED tells how many: fewer than LENGTH where the request became whole
- * (the rest is the next request's) or a reply is owed. Memory that runs out is a defect. */
+ * (the rest is the next request's), a body begins, or a reply is owed. No more of a body is
+ * kept than was announced. Memory that runs out is a defect. */
 enum gather_result gather_feed(struct gather *gather, const unsigned char *bytes, size_t length,
                                size_t *used);
 

@@ -7,6 +7,7 @@
 #include "dispatch.h"
 #include "fault_point.h"
 #include "moment.h"
+#include "monitor.h"
 #include "notification.h"
 
 #include <stdlib.h>
@@ -20,7 +21,8 @@ struct intake {
      * delivery's cursor. */
     struct delivery *_Atomic delivery;
     intake_reply *reply;
-    bool failing;       /* the writer's: the store's fault is logged already */
+    struct monitor large; /* held by whoever parses a large body */
+    bool failing;         /* the writer's: the store's fault is logged already */
     bool full[2];       /* the writer's: that quarantine is full is logged already, of bodies of no
                            known notifyType and of the others */
     struct text lines;  /* the writer's: log lines of one batch */
@@ -37,21 +39,33 @@ static void refuse(struct intake *intake, struct ticket *ticket, const char *det
     intake->reply(ticket, 503, answer);
 }
 
+/* What the body says, with nothing left of the parse that takes so much more memory. */
+static void read_body(struct intake *intake, struct record *record, struct fault *fault)
+{
+    enum dispatch_result what = dispatch_read(record);
+    if (what == DISPATCH_NOTIFICATION && record->app_id[0] != '\0' &&
+        !trust_accepts_app(intake->trust, record->app_id))
+        dispatch_quarantine(record, DISPATCH_APP_NOT_ACCEPTED, "/appId");
+    else if (what == DISPATCH_NO_MEMORY ||
+             (what == DISPATCH_NOTIFICATION && notification_settle(record) != 0))
+        fault_set(fault, "out of memory");
+}
+
 /* The beginning: what is it? Then to the writer, who keeps it or does not. */
 void intake_take(struct intake *intake, struct ticket *ticket)
 {
     struct fault fault = FAULT_NONE;
+    const bool large = ticket->record.body_length > INTAKE_SMALL_MAX;
     ticket->record.received_ms = moment_now_ms();
-    enum dispatch_result what = dispatch_read(&ticket->record);
-    if (what == DISPATCH_NO_MEMORY)
-        fault_set(&fault, "out of memory");
-    else if (what == DISPATCH_NOTIFICATION && ticket->record.app_id[0] != '\0' &&
-             !trust_accepts_app(intake->trust, ticket->record.app_id))
-        dispatch_quarantine(&ticket->record, DISPATCH_APP_NOT_ACCEPTED, "/appId");
-    if (what != DISPATCH_NO_MEMORY && ticket->record.meaning == RECORD_QUARANTINE)
+    if (large)
+        monitor_enter(&intake->large);
+    read_body(intake, &ticket->record, &fault);
+    if (large)
+        monitor_leave(&intake->large);
+    if (!fault.set && ticket->record.meaning == RECORD_QUARANTINE)
         ticket->record.log_gone = !log_reaches(intake->log);
     /* An accepted notification fares as the platform's do, whoever sent it. */
-    if (what == DISPATCH_NOTIFICATION && ticket->record.meaning != RECORD_QUARANTINE)
+    if (!fault.set && ticket->record.meaning != RECORD_QUARANTINE)
         ticket->weighs = true;
     ticket->record.any_app = intake->options->app_ids.length == 0;
     FAULT_POINT(parsed);
@@ -92,7 +106,10 @@ static bool log_batch(struct intake *intake, struct ticket **tickets, size_t cou
         notification_add_log_line(&tickets[i]->record, &intake->lines);
         lines++;
     }
-    return log_lines(intake->log, &intake->lines, lines);
+    bool logged = log_lines(intake->log, &intake->lines, lines);
+    if (intake->lines.capacity > INTAKE_LINES_KEPT_MAX)
+        text_release(&intake->lines);
+    return logged;
 }
 
 /* What is kept by the log alone is kept if the log has taken it and somebody has the log: asked
@@ -156,6 +173,7 @@ int intake_start(struct intake **gives, const struct options *options, const str
         return fault_set(fault, "intake: out of memory");
     *intake = (struct intake){
         .options = options, .trust = trust, .log = log, .metrics = metrics, .reply = reply};
+    monitor_init(&intake->large);
     const struct commit_listener listener = {
         .owner = intake, .kept = tell_kept, .failed = tell_failed, .recovered = tell_recovered};
     if (open_fault != NULL) {
@@ -164,6 +182,7 @@ int intake_start(struct intake **gives, const struct options *options, const str
     }
     if (commit_start(&intake->commit, store, open_fault, options->queue, &listener, metrics,
                      fault) != 0) {
+        monitor_release(&intake->large);
         free(intake);
         return -1;
     }
@@ -186,6 +205,7 @@ void intake_stop(struct intake *intake)
     if (intake == NULL)
         return;
     commit_stop(intake->commit);
+    monitor_release(&intake->large);
     text_release(&intake->lines);
     text_release(&intake->answer);
     free(intake);

@@ -16,6 +16,12 @@
  * intake_take. */
 typedef void intake_reply(struct ticket *ticket, int status, const struct text *answer);
 
+/* Longer bodies are parsed one at a time, since each may take CONTENT_MEMORY_MAX meanwhile. */
+#define INTAKE_SMALL_MAX ((size_t)16 << 10)
+
+/* Bytes kept for the log lines of the next batch. */
+#define INTAKE_LINES_KEPT_MAX ((size_t)1 << 20)
+
 struct intake;
 
 /* Starts the writer on STORE (see commit_start for OPEN_FAULT). All but OPEN_FAULT is lent for the

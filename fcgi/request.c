@@ -151,6 +151,8 @@ static enum request_body judge_body(const struct request *request, const struct 
         return REQUEST_BODY_INCOMPLETE;
     if (gather->body_too_large)
         return REQUEST_BODY_TOO_LARGE;
+    if (gather->body_excessive)
+        return REQUEST_BODY_INCOMPLETE;
     return known ||
                    may_be_whole(&gather->body, request_parameter(request, "HTTP_TRANSFER_ENCODING"))
                ? REQUEST_BODY_WHOLE

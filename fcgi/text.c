@@ -45,6 +45,19 @@ static bool reserve(struct text *text, size_t extra)
     return true;
 }
 
+void text_reserve(struct text *text, size_t length)
+{
+    if (text->failed || length <= text->capacity)
+        return;
+    char *bytes = realloc(text->bytes, length);
+    if (bytes == NULL) {
+        text->failed = true;
+        return;
+    }
+    text->bytes = bytes;
+    text->capacity = length;
+}
+
 void text_add(struct text *text, const char *bytes, size_t length)
 {
     if (length == 0 || !reserve(text, length))

@@ -21,6 +21,9 @@ void text_release(struct text *text);
 /* Makes TEXT empty, keeps its memory. */
 void text_clear(struct text *text);
 
+/* Makes room for LENGTH bytes in all, and no more, where there is less. */
+void text_reserve(struct text *text, size_t length);
+
 /* Appends LENGTH bytes. */
 void text_add(struct text *text, const char *bytes, size_t length);
 

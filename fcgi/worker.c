@@ -27,8 +27,10 @@
 /* Connections that a worker accepts at a time. */
 #define ACCEPT_MAX 16
 
-/* What a worker reads from a connection at a time. */
+/* What a worker reads from a connection at a time; and before a body, for which there may be no
+ * room. */
 #define READ_SIZE ((size_t)64 << 10)
+#define READ_HEAD_SIZE ((size_t)4 << 10)
 
 /* How often a drain looks for connections that have become idle. */
 #define DRAIN_LOOK_MS 50
@@ -56,7 +58,10 @@ struct worker_pool {
     struct progress ping;
     struct connection_list connections;
     size_t connections_max;
-    atomic_size_t gathered; /* bytes of requests that are not whole */
+    atomic_size_t gathered; /* bytes of connections, without those of bodies */
+    struct monitor room;    /* guards what follows */
+    size_t taken;           /* bytes that bodies may take now */
+    struct connection *first_waiting, **last_waiting; /* for room: owned by this line */
     atomic_bool draining;
     atomic_bool paused;        /* no descriptors: accepting waits for the next tick */
     atomic_bool short_of;      /* the same, and logged, until a connection is accepted again */
@@ -75,15 +80,97 @@ static void arm_listener(struct worker_pool *pool, int operation)
 
 static void count_held(struct worker_pool *pool, struct connection *connection)
 {
-    size_t held = gather_held(&connection->gather) + connection->ahead.capacity;
+    size_t held = connection->gather.params.capacity + connection->ahead.capacity;
     atomic_fetch_add_explicit(&pool->gathered, held - connection->held, memory_order_relaxed);
     connection->held = held;
+}
+
+/* Takes room for the body that begins; false where there is none. */
+static bool take_room(struct worker_pool *pool, struct connection *connection)
+{
+    size_t size = WORKER_BODY_FACTOR * connection->gather.announced;
+    bool fits = true;
+    monitor_enter(&pool->room);
+    if (connection->room == 0) {
+        fits = pool->first_waiting == NULL &&
+               (pool->taken == 0 || pool->taken + size <= WORKER_BODIES_MAX);
+        connection->room = fits ? size : 0;
+        pool->taken += connection->room;
+    }
+    monitor_leave(&pool->room);
+    return fits;
+}
+
+/* The first that waits for room and finds some, which it takes; NULL: there is none. */
+static struct connection *admit_one(struct worker_pool *pool)
+{
+    monitor_enter(&pool->room);
+    struct connection *first = pool->first_waiting;
+    size_t size = first == NULL ? 0 : WORKER_BODY_FACTOR * first->gather.announced;
+    if (first != NULL && (pool->taken == 0 || pool->taken + size <= WORKER_BODIES_MAX)) {
+        pool->first_waiting = first->next_waiting;
+        if (pool->first_waiting == NULL)
+            pool->last_waiting = &pool->first_waiting;
+        pool->taken += size;
+        first->room = size;
+    } else {
+        first = NULL;
+    }
+    monitor_leave(&pool->room);
+    return first;
+}
+
+static void await(struct worker_pool *pool, struct connection *connection, bool begun,
+                  int operation);
+
+static void admit(struct worker_pool *pool)
+{
+    struct connection *connection;
+    while ((connection = admit_one(pool)) != NULL)
+        await(pool, connection, true, EPOLL_CTL_MOD);
+}
+
+/* Gives back what the connection has of the room, but for SIZE bytes. */
+static void give_room(struct worker_pool *pool, struct connection *connection, size_t size)
+{
+    if (connection->room <= size)
+        return;
+    monitor_enter(&pool->room);
+    pool->taken -= connection->room - size;
+    connection->room = size;
+    bool waiting = pool->first_waiting != NULL;
+    monitor_leave(&pool->room);
+    if (waiting)
+        admit(pool);
 }
 
 static void drop(struct worker_pool *pool, struct connection *connection)
 {
     atomic_fetch_sub_explicit(&pool->gathered, connection->held, memory_order_relaxed);
+    gather_reset(&connection->gather);
+    give_room(pool, connection, 0);
     connection_close(&pool->connections, connection);
+}
+
+/* A request has begun to arrive: its time runs. */
+static void note_begun(struct connection *connection, int64_t now_ms)
+{
+    if (atomic_load_explicit(&connection->idle_since_ms, memory_order_relaxed) != 0)
+        atomic_store_explicit(&connection->deadline_ms, now_ms + WORKER_REQUEST_MS,
+                              memory_order_relaxed);
+    atomic_store_explicit(&connection->idle_since_ms, 0, memory_order_relaxed);
+}
+
+/* Puts the connection in the line for room, which owns it then: no event comes for it. */
+static void wait_for_room(struct worker_pool *pool, struct connection *connection)
+{
+    note_begun(connection, moment_monotonic_ms());
+    connection->next_waiting = NULL;
+    monitor_enter(&pool->room);
+    *pool->last_waiting = connection;
+    pool->last_waiting = &connection->next_waiting;
+    monitor_leave(&pool->room);
+    admit(pool); /* there may be room since it was looked for */
 }
 
 /* Gives the connection to the epoll set until bytes arrive. It may be another thread's, or freed,
@@ -93,14 +180,13 @@ static void await(struct worker_pool *pool, struct connection *connection, bool 
 {
     int64_t now_ms = moment_monotonic_ms();
     if (begun) {
-        if (atomic_load_explicit(&connection->idle_since_ms, memory_order_relaxed) != 0)
-            atomic_store_explicit(&connection->deadline_ms, now_ms + WORKER_REQUEST_MS,
+        note_begun(connection, now_ms);
+    } else {
+        if (operation == EPOLL_CTL_ADD)
+            atomic_store_explicit(&connection->deadline_ms, now_ms + WORKER_FIRST_BYTE_MS,
                                   memory_order_relaxed);
-    } else if (operation == EPOLL_CTL_ADD) {
-        atomic_store_explicit(&connection->deadline_ms, now_ms + WORKER_FIRST_BYTE_MS,
-                              memory_order_relaxed);
+        atomic_store_explicit(&connection->idle_since_ms, now_ms, memory_order_relaxed);
     }
-    atomic_store_explicit(&connection->idle_since_ms, begun ? 0 : now_ms, memory_order_relaxed);
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT,
                                 .data.ptr = connection};
     /* Bytes read ahead want a worker at once; the socket is writable, which is as good an event as
@@ -139,6 +225,7 @@ static void conclude(struct worker_pool *pool, struct connection *connection, bo
                 (!atomic_load(&pool->draining) || connection->ahead.length > 0);
     gather_reset(&connection->gather);
     count_held(pool, connection);
+    give_room(pool, connection, 0);
     if (keep)
         await(pool, connection, false, EPOLL_CTL_MOD);
     else
@@ -266,6 +353,7 @@ static void handle(struct worker *worker, struct connection *connection)
 {
     struct fault fault = FAULT_NONE;
     atomic_store_explicit(&connection->deadline_ms, 0, memory_order_relaxed);
+    give_room(worker->pool, connection, WORKER_BODY_FACTOR * connection->gather.body.length);
     connection->ticket = (struct ticket){.next = NULL};
     if (request_read(&connection->request, &worker->file, &connection->gather, &fault) != 0) {
         log_broken(worker->pool, fault.text);
@@ -277,7 +365,7 @@ static void handle(struct worker *worker, struct connection *connection)
 }
 
 /* What is to become of a connection after some of its bytes were taken. */
-enum step { STEP_AWAIT, STEP_HANDLE, STEP_DROP };
+enum step { STEP_AWAIT, STEP_WAIT_FOR_ROOM, STEP_HANDLE, STEP_DROP };
 
 /* Feeds LENGTH bytes that arrived; what comes behind a whole request is set aside. */
 static enum step feed(struct worker_pool *pool, struct connection *connection,
@@ -289,9 +377,13 @@ static enum step feed(struct worker_pool *pool, struct connection *connection,
         enum gather_result result = gather_feed(gather, bytes, length, &used);
         bytes += used;
         length -= used;
-        if (result == GATHER_WHOLE) {
+        bool room = result != GATHER_BODY || take_room(pool, connection);
+        if (result == GATHER_WHOLE || !room) {
             text_add(&connection->ahead, (const char *)bytes, length);
-            return connection->ahead.failed ? STEP_DROP : STEP_HANDLE;
+            if (connection->ahead.failed)
+                return STEP_DROP;
+            count_held(pool, connection);
+            return room ? STEP_HANDLE : STEP_WAIT_FOR_ROOM;
         }
         if (result == GATHER_REPLY && send(connection->fd, gather->reply, gather->reply_length,
                                            MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
@@ -302,8 +394,8 @@ static enum step feed(struct worker_pool *pool, struct connection *connection,
         }
     }
     count_held(pool, connection);
-    if (atomic_load_explicit(&pool->gathered, memory_order_relaxed) > WORKER_GATHERED_MAX) {
-        log_broken(pool, "too many bytes of unfinished requests");
+    if (atomic_load_explicit(&pool->gathered, memory_order_relaxed) > WORKER_HEADS_MAX) {
+        log_broken(pool, "too many bytes of parameters");
         return STEP_DROP;
     }
     return STEP_AWAIT;
@@ -338,13 +430,17 @@ static void serve(struct worker *worker, struct connection *connection)
     if (connection->ahead.length > 0) {
         step = feed_ahead(pool, connection);
     } else {
-        ssize_t received = recv(connection->fd, worker->bytes, READ_SIZE, MSG_DONTWAIT);
+        size_t most = connection->gather.body_begun ? READ_SIZE : READ_HEAD_SIZE;
+        ssize_t received = recv(connection->fd, worker->bytes, most, MSG_DONTWAIT);
         step = received > 0 ? feed(pool, connection, worker->bytes, (size_t)received)
                             : see_end(pool, connection, received);
     }
     switch (step) {
     case STEP_AWAIT:
         await(pool, connection, gather_has_begun(&connection->gather), EPOLL_CTL_MOD);
+        break;
+    case STEP_WAIT_FOR_ROOM:
+        wait_for_room(pool, connection);
         break;
     case STEP_HANDLE:
         handle(worker, connection);
@@ -470,6 +566,8 @@ int worker_new(struct worker_pool **gives, int listener, const struct options *o
     pool->metrics = metrics;
     pool->workers = workers;
     pool->connections_max = connections_limit();
+    pool->last_waiting = &pool->first_waiting;
+    monitor_init(&pool->room);
     connection_list_init(&pool->connections);
     pool->epoll = epoll_create1(EPOLL_CLOEXEC);
     pool->stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -542,10 +640,37 @@ bool worker_is_stuck(struct worker_pool *pool, int64_t limit_ms)
     return stuck;
 }
 
+/* The first in the line for room whose time has passed, taken out of it; NULL: there is none. */
+static struct connection *take_late(struct worker_pool *pool, int64_t now_ms)
+{
+    monitor_enter(&pool->room);
+    struct connection **at = &pool->first_waiting, *late;
+    while (*at != NULL && atomic_load_explicit(&(*at)->deadline_ms, memory_order_relaxed) > now_ms)
+        at = &(*at)->next_waiting;
+    late = *at;
+    if (late != NULL)
+        *at = late->next_waiting;
+    if (late != NULL && *at == NULL)
+        pool->last_waiting = at;
+    monitor_leave(&pool->room);
+    return late;
+}
+
+/* Closes those who have waited for room for too long. */
+static void drop_late(struct worker_pool *pool, int64_t now_ms)
+{
+    struct connection *late;
+    while ((late = take_late(pool, now_ms)) != NULL) {
+        log_broken(pool, "there was no room for its body in time");
+        drop(pool, late);
+    }
+}
+
 int worker_tick(struct worker_pool *pool, struct fault *fault)
 {
     int64_t now_ms = moment_monotonic_ms();
     connection_end_late(&pool->connections, now_ms);
+    drop_late(pool, now_ms);
     if (atomic_load(&pool->paused)) {
         connection_end_idle(&pool->connections, CONNECTION_EVICT_MAX,
                             now_ms - CONNECTION_EVICT_IDLE_MS);
@@ -567,6 +692,7 @@ void worker_drain(struct worker_pool *pool)
         connection_end_idle(&pool->connections, SIZE_MAX, now_ms - WORKER_LINGER_MS);
     } while (!connection_wait_none(&pool->connections, now_ms + DRAIN_LOOK_MS) &&
              now_ms < until_ms);
+    drop_late(pool, INT64_MAX);
     connection_end_all(&pool->connections);
     connection_wait_none(&pool->connections, until_ms + WORKER_TICK_MS);
     join(pool);
@@ -579,6 +705,7 @@ void worker_free(struct worker_pool *pool)
     while (pool->connections.first != NULL)
         connection_close(&pool->connections, pool->connections.first);
     connection_list_release(&pool->connections);
+    monitor_release(&pool->room);
     if (pool->epoll >= 0)
         close(pool->epoll);
     if (pool->stop_event >= 0)

@@ -20,8 +20,20 @@
 /* How often worker_tick wants to be called. */
 #define WORKER_TICK_MS 250
 
-/* Bytes of requests that are not whole yet, of all connections together. */
-#define WORKER_GATHERED_MAX ((size_t)256 << 20)
+/* Bytes of memory that bodies may take, from their first byte to their answer, of all connections
+ * together: a body that finds no room is not read until there is some, in the order in which they
+ * came. What has room needs no more of it, so all that have get on. One body alone may take more.
+ */
+#define WORKER_BODIES_MAX ((size_t)256 << 20)
+
+/* Bytes of that for a byte that CONTENT_LENGTH announces, or --max-body for a body without it: the
+ * body, which grows by doubling where its length is not known, its texts, and its other spelling.
+ */
+#define WORKER_BODY_FACTOR 4
+
+/* Bytes of what comes before bodies: the parameters of requests that are not answered yet. More is
+ * nothing that a web server sends: the connection that brings it is closed. */
+#define WORKER_HEADS_MAX ((size_t)64 << 20)
 
 /* A line about near misses of a callback path is written this often at most. */
 #define WORKER_NEAR_MISS_MS 60000

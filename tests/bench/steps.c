@@ -154,10 +154,12 @@ int steps_count(struct bench *bench, struct fault *fault);
 __attribute__((noinline)) int steps_read(struct bench *bench, struct visitor *visitor,
                                          struct fault *fault)
 {
-    size_t used;
+    size_t used, more;
     ssize_t received = recv(bench->socket, bench->bytes, READ_SIZE, MSG_DONTWAIT);
     if (received <= 0 ||
-        gather_feed(&visitor->gather, bench->bytes, (size_t)received, &used) != GATHER_WHOLE)
+        gather_feed(&visitor->gather, bench->bytes, (size_t)received, &used) != GATHER_BODY ||
+        gather_feed(&visitor->gather, bench->bytes + used, (size_t)received - used, &more) !=
+            GATHER_WHOLE)
         return fault_set(fault, "a request did not arrive whole");
     return request_read(&visitor->request, &bench->file, &visitor->gather, fault);
 }

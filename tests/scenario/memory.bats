@@ -223,3 +223,54 @@ sockets_are_few() {
     ((last < third + 8192)) || fail "from $third to $last KiB"
     equal kept "$(sql 'SELECT count(*) FROM notifications')" "$count"
 }
+
+peak_mib() {
+    awk '/^VmHWM/ { print int($2 / 1024) }' "/proc/$(receiver_pid)/status"
+}
+
+@test "bodies that are dear to parse, and many large ones at once, stay within a bound" {
+    # 24 bodies whose parse would take 70 MiB each are quarantined as too costly; then 80 bodies of 1 MiB, for which there is no room at once, are all kept, if need be when they come again; and the receiver has at no time held more than it may.
+    cat >"$T/large.py" <<'PYTHON'
+import collections
+import concurrent.futures
+import sys
+import time
+import fcgi_peer
+
+where, kind, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+until = time.monotonic() + 120
+
+
+def body():
+    if kind == "costly":
+        return b'{"notifyType":"deviceAdded","deviceId":"1","x":[{}' + 340000 * b",{}" + b"]}"
+    text = fcgi_peer.notification()
+    return text.replace(b'"description": ""', b'"description": "' + 1040000 * b"x" + b'"')
+
+
+def push(_):
+    data = fcgi_peer.request(body())
+    answer = fcgi_peer.Answer()
+    while answer.status != 200 and time.monotonic() < until:
+        peer = fcgi_peer.Peer(where, 60)
+        for at in range(0, len(data), 65536):
+            if not peer.send(data[at : at + 65536]):
+                break
+        answer = peer.read(wait=60)
+        peer.close()
+    return f"{answer.status} {'too costly to parse' in answer.body}"
+
+
+with concurrent.futures.ThreadPoolExecutor(count) as pool:
+    print(dict(collections.Counter(pool.map(push, range(count)))))
+PYTHON
+    receiver_start --workers 8
+    export PYTHONPATH=$TESTS/tool
+    equal "costly ones" "$("$PYTHON" "$T/large.py" "$T/socket" costly 24)" "{'200 True': 24}"
+    local peak
+    peak=$(peak_mib)
+    ((peak < 256)) || fail "24 costly bodies took $peak MiB"
+    equal "large ones" "$("$PYTHON" "$T/large.py" "$T/socket" large 80)" "{'200 False': 80}"
+    peak=$(peak_mib)
+    ((peak < 512)) || fail "80 large bodies took $peak MiB"
+}

@@ -220,20 +220,17 @@ static void a_full_queue_refuses_and_takes_again_when_it_is_not_full(void **stat
     assert_false(fault.set); /* to be full is no fault of the store */
 }
 
-static void bytes_that_wait_are_bounded_too(void **state)
+static void a_batch_is_bounded_in_bytes_too(void **state)
 {
     struct group *group = *state;
     start(group, 1000, NULL);
-    for (size_t i = 0; i < 4; i++)
-        group->tickets[i].record.body_length = COMMIT_WAITING_BYTES_MAX / 2;
-    group->tickets[4].record.body_length = 1;
+    for (size_t i = 1; i < 7; i++)
+        group->tickets[i].record.body_length = COMMIT_BATCH_BYTES_MAX / 2;
     hold_writer(group);
-    submit(group, 1, 3);
-    expect_refusal(group, 4, "too many notifications wait for the disk");
+    submit(group, 1, 7);
     fake_store_let_go(group->fake);
-    wait_told(group, 3);
-    submit(group, 3, 5); /* what was kept is not counted any more */
-    wait_told(group, 5);
+    wait_told(group, 7);
+    assert_int_equal(metrics_read(group->metrics, METRIC_batches), 1 + 3);
 }
 
 static void a_failing_store_fails_the_whole_batch_and_what_waits_behind_it(void **state)
@@ -582,7 +579,7 @@ int commit_tests(void)
         FRESH(what_waits_together_is_kept_together_and_told_in_order),
         FRESH(a_batch_is_bounded),
         FRESH(a_full_queue_refuses_and_takes_again_when_it_is_not_full),
-        FRESH(bytes_that_wait_are_bounded_too),
+        FRESH(a_batch_is_bounded_in_bytes_too),
         FRESH(a_failing_store_fails_the_whole_batch_and_what_waits_behind_it),
         FRESH(a_store_that_failed_is_refused_to_all_until_a_probe_works),
         FRESH(each_recovery_tells_what_was_refused_since_the_last),

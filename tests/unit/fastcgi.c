@@ -101,3 +101,15 @@ void fastcgi_read_answer(const char *bytes, size_t length, struct fastcgi_answer
         length -= whole;
     }
 }
+
+enum gather_result fastcgi_feed(struct gather *gather, const unsigned char *bytes, size_t length,
+                                size_t *used)
+{
+    size_t more = 0;
+    enum gather_result result = gather_feed(gather, bytes, length, used);
+    if (result == GATHER_BODY) {
+        result = gather_feed(gather, bytes + *used, length - *used, &more);
+        *used += more;
+    }
+    return result;
+}

@@ -2,6 +2,7 @@
 #ifndef FASTCGI_H
 #define FASTCGI_H
 
+#include "gather.h"
 #include "text.h"
 
 #include <stddef.h>
@@ -40,6 +41,10 @@ void fastcgi_add_param(struct text *params, const char *name, const char *value)
 
 /* A whole request: POST of BODY (CONTENT_LENGTH fits) to /path, not kept. */
 void fastcgi_add_post(struct text *stream, unsigned id, const char *body);
+
+/* gather_feed, for whoever has room for a body. */
+enum gather_result fastcgi_feed(struct gather *gather, const unsigned char *bytes, size_t length,
+                                size_t *used);
 
 /* What a web server was sent: standard output put together, and how the request ended. */
 struct fastcgi_answer {

@@ -23,6 +23,7 @@ static void note(struct gather *gather, enum gather_result result, struct text *
 {
     switch (result) {
     case GATHER_MORE:
+    case GATHER_BODY:
         break;
     case GATHER_REPLY:
         text_add_string(story, "reply ");
@@ -445,7 +446,7 @@ static void a_whole_request_leaves_the_next_ones_bytes(void **state)
     fastcgi_add_post(&stream, 2, "{}");
     gather_init(&gather, BODY_MAX);
     const unsigned char *bytes = (const unsigned char *)stream.bytes;
-    assert_int_equal(gather_feed(&gather, bytes, stream.length, &used), GATHER_WHOLE);
+    assert_int_equal(fastcgi_feed(&gather, bytes, stream.length, &used), GATHER_WHOLE);
     assert_int_equal(used, first);
     assert_true(gather_has_begun(&gather));
     assert_int_equal(gather_feed(&gather, bytes + used, 1, &used), GATHER_WHOLE);
@@ -454,12 +455,48 @@ static void a_whole_request_leaves_the_next_ones_bytes(void **state)
     assert_false(gather_has_begun(&gather));
     assert_int_equal(gather_held(&gather), 0);
     assert_int_equal(gather.body_max, BODY_MAX);
-    assert_int_equal(gather_feed(&gather, bytes + first, stream.length - first, &used),
+    assert_int_equal(fastcgi_feed(&gather, bytes + first, stream.length - first, &used),
                      GATHER_WHOLE);
     assert_int_equal(gather.request_id, 2);
     assert_int_equal(gather.body.length, 2);
     gather_reset(&gather);
     text_release(&stream);
+}
+
+static void a_body_is_announced_before_it_is_kept(void **state)
+{
+    static const struct {
+        const char *length; /* NULL: not told */
+        size_t announced, kept;
+    } cases[] = {{"7", 7, 7},         {"3", 3, 0},
+                 {"10", 10, 7},       {"0", 0, 0},
+                 {NULL, BODY_MAX, 7}, {"", BODY_MAX, 7},
+                 {"7x", BODY_MAX, 7}, {"99999999999999999999999", BODY_MAX, 7}};
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct gather gather;
+        struct text stream = {0}, params = {0}, body = {0};
+        size_t used, rest;
+        if (cases[i].length != NULL)
+            fastcgi_add_param(&params, "CONTENT_LENGTH", cases[i].length);
+        text_add_string(&body, "{\"a\":1}");
+        fastcgi_add_begin(&stream, 1, FASTCGI_RESPONDER, FASTCGI_KEEP);
+        fastcgi_add_stream(&stream, FASTCGI_PARAMS, 1, &params, 0xFFFF);
+        fastcgi_add_stream(&stream, FASTCGI_STDIN, 1, &body, 0xFFFF);
+        gather_init(&gather, BODY_MAX);
+        const unsigned char *bytes = (const unsigned char *)stream.bytes;
+        assert_int_equal(gather_feed(&gather, bytes, stream.length, &used), GATHER_BODY);
+        assert_int_equal(gather.announced, cases[i].announced);
+        assert_int_equal(gather.body.capacity, 0);
+        assert_int_equal(gather_feed(&gather, bytes + used, stream.length - used, &rest),
+                         GATHER_WHOLE);
+        assert_int_equal(used + rest, stream.length);
+        assert_int_equal(gather.body.length, cases[i].kept);
+        assert_int_equal(gather.body_length, 7);
+        gather_reset(&gather);
+        text_release(&stream);
+        text_release(&params);
+        text_release(&body);
+    }
 }
 
 static void feeding_nothing_changes_nothing(void **state)
@@ -513,6 +550,7 @@ int gather_tests(void)
         cmocka_unit_test(a_body_is_kept_up_to_its_limit_and_counted_beyond),
         cmocka_unit_test(a_body_that_is_too_large_is_not_held),
         cmocka_unit_test(a_whole_request_leaves_the_next_ones_bytes),
+        cmocka_unit_test(a_body_is_announced_before_it_is_kept),
         cmocka_unit_test(feeding_nothing_changes_nothing),
         cmocka_unit_test(noise_is_survived),
     };

@@ -72,7 +72,7 @@ static void read_request(struct peer *peer, struct text *params, const char *bod
     fastcgi_add_stream(&stream, FASTCGI_STDIN, 0x0102, &content, 0xFFFF);
     gather_reset(&peer->gather);
     assert_int_equal(
-        gather_feed(&peer->gather, (const unsigned char *)stream.bytes, stream.length, &used),
+        fastcgi_feed(&peer->gather, (const unsigned char *)stream.bytes, stream.length, &used),
         GATHER_WHOLE);
     if (request_read(&peer->request, &peer->file, &peer->gather, &fault) != 0)
         fail_msg("%s", fault.text);

@@ -150,7 +150,7 @@ static struct caller *call(struct hall *hall, const char *uri)
     fastcgi_add_stream(&stream, FASTCGI_PARAMS, 1, &params, 0xFFFF);
     fastcgi_add_stream(&stream, FASTCGI_STDIN, 1, &none, 0xFFFF);
     assert_int_equal(
-        gather_feed(&caller->gather, (const unsigned char *)stream.bytes, stream.length, &used),
+        fastcgi_feed(&caller->gather, (const unsigned char *)stream.bytes, stream.length, &used),
         GATHER_WHOLE);
     assert_int_equal(request_read(&caller->request, &hall->file, &caller->gather, &fault), 0);
     text_release(&params);
