@@ -219,10 +219,11 @@ static void log_unanswered(struct worker_pool *pool, const struct ticket *ticket
  * this returns. */
 static void conclude(struct worker_pool *pool, struct connection *connection, bool sent)
 {
-    /* While draining, an answer is the last one: a web server that reads the end behind it does not
-     * send another request into a connection that is about to be closed. */
-    bool keep = sent && connection->gather.keep &&
-                (!atomic_load(&pool->draining) || connection->ahead.length > 0);
+    bool keep = sent && connection->gather.keep;
+    /* While draining, an answer is the last one but for what has arrived already: from here on the
+     * web server cannot send, and tries elsewhere; what it has sent is read, then the end. */
+    if (keep && atomic_load(&pool->draining))
+        shutdown(connection->fd, SHUT_RD);
     gather_reset(&connection->gather);
     count_held(pool, connection);
     give_room(pool, connection, 0);

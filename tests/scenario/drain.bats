@@ -114,6 +114,50 @@ seq_reached() {
     equal kept "$(sql 'SELECT count(*) FROM notifications')" 21
 }
 
+@test "a request that came on a kept connection before the end is answered" {
+    # While requests wait for the disk, SIGTERM comes, and then another request on each of their connections: whatever the socket took is answered, and what is answered 200 is kept.
+    receiver_start
+    send deviceId=first
+    mkfifo "$T/go"
+    cat >"$T/late.py" <<'PYTHON'
+import pathlib
+import sys
+import fcgi_peer
+
+where, go, done = sys.argv[1:]
+peers = [fcgi_peer.Peer(where) for _ in range(20)]
+
+
+def send(number):
+    return [
+        peer.send(fcgi_peer.request(fcgi_peer.notification(), keep=True, request_id=number))
+        for peer in peers
+    ]
+
+
+first = send(1)
+open(go).read()
+more = send(2)
+pathlib.Path(done).touch()
+statuses = [peer.read(1).status for peer, sent in zip(peers, first) if sent]
+statuses += [peer.read(2).status for peer, sent in zip(peers, more) if sent]
+print(statuses.count(0), statuses.count(200))
+PYTHON
+    lock_store
+    PYTHONPATH=$TESTS/tool background late "$PYTHON" "$T/late.py" "$T/socket" "$T/go" "$T/done"
+    wait_for 10 sockets_reached 21
+    kill -s TERM "$(receiver_pid)"
+    : >"$T/go"
+    wait_for 10 test -e "$T/done"
+    unlock_store
+    wait_for 10 receiver_has_ended
+    equal "exit status" "$(<"$T/pid.exit")" 0
+    wait "$background_pid"
+    read -r unanswered kept <"$T/late.out"
+    equal "sent and not answered" "$unanswered" 0
+    equal kept "$(sql 'SELECT count(*) FROM notifications')" $((kept + 1))
+}
+
 @test "the status file is right after the stop" {
     # The last thing a stop does is to write a status file that says all that is in the store.
     receiver_start
