@@ -366,8 +366,8 @@ int store_files_require(const struct store_file files[STORE_FILES], struct fault
 /* What a lock in -shm is for: bytes that SQLite locks there. */
 #define STORE_SHM_WRITER 120
 #define STORE_SHM_WRITER_LENGTH 3 /* with those of checkpoints and of recovery */
-#define STORE_SHM_READERS 124
-#define STORE_SHM_READERS_LENGTH 4
+#define STORE_SHM_READERS 123
+#define STORE_SHM_READERS_LENGTH 5
 
 /* Another process that holds one of LENGTH such bytes from FIRST on; 0: none, or nobody can tell.
  */
