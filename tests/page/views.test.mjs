@@ -616,11 +616,11 @@ test('an operation that two applications have leads to the other one; without ap
   );
   const mock = await withMock(t, books);
   const page = await open(mock.url + place('operation', { operationId: 'same' }));
-  await until('the latest', async () => (await text(page.locator('main'))).includes('of 20 devices'));
+  await until('the latest', async () => (await text(page.locator('main'))).includes('of 20 upgrades'));
   assert.match(page.url(), /appId=two/);
   await until('its devices alone', async () => (await rowsOf(page.locator('.devices-table'))).length === 20);
   await page.getByRole('link', { name: 'one' }).click();
-  await until('the other', async () => (await text(page.locator('main'))).includes('of 10 devices'));
+  await until('the other', async () => (await text(page.locator('main'))).includes('of 10 upgrades'));
   await until('its devices', async () => (await rowsOf(page.locator('.devices-table'))).length === 10);
   await done(page);
 });
