@@ -5,10 +5,22 @@
 
 #include <string.h>
 
+/* A sign, digits, and one point with digits behind it: a spreadsheet takes it for a number. */
+static bool is_number(const char *value)
+{
+    static const char digits[] = "0123456789";
+    value += *value == '+' || *value == '-';
+    size_t whole = strspn(value, digits);
+    value += whole;
+    if (*value == '.')
+        value += 1 + strspn(value + 1, digits);
+    return whole > 0 && *value == '\0';
+}
+
 /* What a formula begins with, or what a spreadsheet skips before looking for one. */
 static bool is_formula(const char *value)
 {
-    return value[0] != '\0' && strchr("=+-@\t\r\n", value[0]) != NULL;
+    return value[0] != '\0' && strchr("=+-@\t\r\n", value[0]) != NULL && !is_number(value);
 }
 
 void csv_add_field(struct text *text, const char *value, bool first)

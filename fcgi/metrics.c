@@ -3,6 +3,8 @@
 
 #include "metrics.h"
 
+#include "moment.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -12,6 +14,7 @@ struct histogram {
 };
 
 struct metrics {
+    int64_t start_ms;
     atomic_uint_fast64_t counters[METRIC_COUNT];
     atomic_uint_fast64_t gauges[METRIC_GAUGE_COUNT];
     struct histogram histograms[METRIC_HISTOGRAM_COUNT];
@@ -58,7 +61,15 @@ static const struct {
 
 struct metrics *metrics_new(void)
 {
-    return calloc(1, sizeof(struct metrics));
+    struct metrics *metrics = calloc(1, sizeof *metrics);
+    if (metrics != NULL)
+        metrics->start_ms = moment_now_ms();
+    return metrics;
+}
+
+int64_t metrics_start_ms(const struct metrics *metrics)
+{
+    return metrics != NULL ? metrics->start_ms : 0;
 }
 
 void metrics_free(struct metrics *metrics)

@@ -81,6 +81,9 @@ struct metrics; /* one for the process, made in main */
 struct metrics *metrics_new(void);
 void metrics_free(struct metrics *metrics);
 
+/* When it was made, in ms since 1970: when the process started. */
+int64_t metrics_start_ms(const struct metrics *metrics);
+
 /* Adds AMOUNT to a counter. */
 void metrics_add(struct metrics *metrics, enum metric metric, uint64_t amount);
 

@@ -10,6 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What an option's variable begins with, and room for the name of any. */
+#define PREFIX "UPGRADE_RECEIVER_"
+#define VARIABLE_SIZE 64
+
 #define STATE_DEFAULT "/var/lib/upgrade-receiver"
 #define WORKERS_MIN 2
 #define WORKERS_MAX 256
@@ -147,7 +151,7 @@ static const struct option_entry entries[] = {
      MEMBER(log), 0, 0},
     {"refuse-invalid", NULL, "answer 400 or 422, not 200, to what goes to quarantine", take_switch,
      MEMBER(refuse_invalid), 0, 0},
-    {"check", NULL, "see whether options, schemas and store are usable, then exit", take_switch,
+    {"check", NULL, "see whether a start would work, write nothing, exit", take_switch,
      MEMBER(check), 0, 0},
     {"version", NULL, "print the version, then exit", take_switch, MEMBER(version), 0, 0},
     {"help", NULL, "print this text, then exit", take_switch, MEMBER(help), 0, 0},
@@ -192,17 +196,56 @@ static int take_list(struct options *options, const struct option_entry *entry, 
     return 0;
 }
 
+/* An option that makes the program do something else: of the command line alone. */
+static bool is_mode(const struct option_entry *entry)
+{
+    return entry->offset == MEMBER(check) || entry->offset == MEMBER(version) ||
+           entry->offset == MEMBER(help);
+}
+
+/* Gives NAME what ENTRY is called in the environment. */
+static void name_variable(const struct option_entry *entry, char name[VARIABLE_SIZE])
+{
+    size_t used = sizeof PREFIX - 1;
+    memcpy(name, PREFIX, used);
+    for (const char *c = entry->word; *c != '\0'; c++)
+        name[used++] = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+    name[used] = '\0';
+}
+
+static bool is_variable(const char *word, size_t length)
+{
+    char name[VARIABLE_SIZE];
+    for (size_t i = 0; i < ENTRIES; i++) {
+        name_variable(&entries[i], name);
+        if (!is_mode(&entries[i]) && strlen(name) == length && memcmp(name, word, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool options_next_unknown(const char *const **at, struct text *name)
+{
+    for (; **at != NULL; ++*at) {
+        size_t length = strcspn(**at, "=");
+        if (strncmp(**at, PREFIX, sizeof PREFIX - 1) != 0 || is_variable(**at, length))
+            continue;
+        text_clear(name);
+        text_add(name, **at, length);
+        ++*at;
+        return true;
+    }
+    return false;
+}
+
 static int read_environment(struct options *options, struct fault *fault)
 {
     for (size_t i = 0; i < ENTRIES; i++) {
         const struct option_entry *entry = &entries[i];
-        char name[64] = "UPGRADE_RECEIVER_";
-        size_t used = strlen(name);
-        for (const char *c = entry->word; *c != '\0'; c++)
-            name[used++] = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
-        name[used] = '\0';
+        char name[VARIABLE_SIZE];
+        name_variable(entry, name);
         const char *value = getenv(name);
-        if (value == NULL)
+        if (value == NULL || is_mode(entry))
             continue;
         int error = is_list(entry) ? take_list(options, entry, value, fault)
                                    : entry->take(options, entry, value, fault);
@@ -297,10 +340,9 @@ void options_print_help(const char *program, FILE *out)
                  entries[i].value ? entries[i].value : "");
         fprintf(out, "  %-26s %s\n", usage, entries[i].help);
     }
-    fputs(
-        "\nEach option is also an environment variable: --max-body is UPGRADE_RECEIVER_MAX_BODY.\n"
-        "A switch is set there by 1; the values of an option that may be repeated are separated "
-        "by\n"
-        "white space.\n",
-        out);
+    fputs("\nEach option but the last three is also an environment variable: --max-body is\n"
+          "UPGRADE_RECEIVER_MAX_BODY. "
+          "A switch is set there by 1; the values of an option that may be\n"
+          "repeated are separated by white space.\n",
+          out);
 }

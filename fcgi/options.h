@@ -4,6 +4,7 @@
 
 #include "fault.h"
 #include "store.h"
+#include "text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,6 +43,10 @@ struct options {
  * then points into argv and the environment, both of which must outlive it. Fails with the
  * name of the option at fault. */
 int options_read(struct options *options, int argc, char **argv, struct fault *fault);
+
+/* The next variable from *AT on (environ at first) whose name begins as those of options do, though
+ * no option has it: its name goes into NAME, *AT behind it. False when there are no more. */
+bool options_next_unknown(const char *const **at, struct text *name);
 
 /* Frees what options_read copied. Safe on a zeroed struct. */
 void options_release(struct options *options);

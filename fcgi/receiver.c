@@ -6,6 +6,7 @@
 #include "answer.h"
 #include "backlog.h"
 #include "cgi.h"
+#include "check.h"
 #include "content.h"
 #include "delivery.h"
 #include "intake.h"
@@ -125,16 +126,11 @@ static int new_store(const struct options *options, int64_t wait_ms, struct back
 static int check(const struct options *options)
 {
     struct fault fault = FAULT_NONE;
-    struct store *store = NULL;
-    struct trust *trust = NULL;
-    if (trust_new(&trust, options, &fault) == 0 && store_make_folder(options->state, &fault) == 0 &&
-        new_store(options, 0, NULL, &store, &fault) == 0 && store_open(store, &fault) == 0 &&
-        store_probe(store, &fault) == 0)
-        printf("%s: %zu schemas, store %s/upgrades.db version %d: usable\n",
-               program_invocation_short_name, schema_count(), options->state, STORE_VERSION);
-    store_free(store);
-    trust_free(trust);
-    return fault.set ? complain(EXIT_UNUSABLE, &fault) : 0;
+    if (check_options(options, &fault) != 0)
+        return complain(EXIT_UNUSABLE, &fault);
+    printf("%s: %zu schemas, state folder %s: usable\n", program_invocation_short_name,
+           schema_count(), options->state);
+    return 0;
 }
 
 static void log_start_line(const struct receiver *receiver)
@@ -147,6 +143,19 @@ static void log_start_line(const struct receiver *receiver)
     log_end(&line);
     log_lines(receiver->log, &line, 1);
     text_release(&line);
+}
+
+/* A name with a slip in it sets nothing, and nobody would notice. */
+static void log_unknown_variables(const struct receiver *receiver)
+{
+    const char *const *at = (const char *const *)environ;
+    struct text name = {0};
+    while (options_next_unknown(&at, &name)) {
+        text_add(&name, "", 1);
+        if (!name.failed)
+            log_event(receiver->log, "unknownVariable", "name", name.bytes);
+    }
+    text_release(&name);
 }
 
 /* Waits for a signal that ends the receiver and returns it; 0 when the socket went wrong. */
@@ -279,6 +288,7 @@ static int run(const struct push_message_receiver *application, const struct opt
     const char *reason = NULL;
     if (!fault.set && start(&receiver, &fault) == 0) {
         log_start_line(&receiver);
+        log_unknown_variables(&receiver);
         int number = serve(&receiver, &signals, &fault);
         reason = number == 0 ? fault.text : number == SIGTERM ? "SIGTERM" : "SIGINT";
     }

@@ -28,14 +28,27 @@ static void add_totals(const struct store_totals *totals, struct text *text)
     text_add_string(text, "},\n");
 }
 
+static void add_time_or_null(struct text *text, const char *name, int64_t time_ms)
+{
+    if (time_ms != 0)
+        document_time(text, name, time_ms);
+    else
+        document_null(text, name);
+}
+
 static void add_process(const struct status_process *process, struct text *text)
 {
-    text_addf(text, "  \"version\": \"%s\",\n  \"pid\": %ld,\n", PACKAGE_VERSION, (long)getpid());
+    text_addf(text, "  \"version\": \"%s\",\n  \"pid\": %ld,\n  ", PACKAGE_VERSION, (long)getpid());
+    document_time(text, "startedAt", process->start_ms);
+    text_add_string(text, ",\n  ");
+    add_time_or_null(text, "nextBefore", process->next_ms);
+    text_add_string(text, ",\n");
     text_addf(text, "  \"store\": {\"ok\":%s,\"fault\":", process->store_fault ? "false" : "true");
     if (process->store_fault != NULL)
         text_add_json_string(text, process->store_fault, strlen(process->store_fault));
     else
         text_add_string(text, "null");
+    add_time_or_null(text, "since", process->store_fault != NULL ? process->fault_ms : 0);
     text_addf(text, "},\n  \"log\": {\"linesDropped\":%llu,\"warning\":",
               (unsigned long long)metrics_read(process->metrics, METRIC_log_lines_dropped));
     if (process->log_warning != NULL)

@@ -10,7 +10,10 @@
 /* What the process itself has to say beside the books. */
 struct status_process {
     int64_t time_ms;               /* since 1970 */
+    int64_t start_ms;              /* when the process started */
+    int64_t next_ms;               /* when the file is replaced at the latest; 0: never, it ends */
     const char *store_fault;       /* why the store cannot keep records now; NULL: it can */
+    int64_t fault_ms;              /* since when */
     const char *log_warning;       /* why nobody reads the log; NULL: somebody may */
     const struct metrics *metrics; /* of this process; NULL: none */
 };

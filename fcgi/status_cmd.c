@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@
 
 static int complain(int code, const struct fault *fault)
 {
-    fprintf(stderr, STATUS_PROGRAM ": %s\n", fault->text);
+    term_complain(STATUS_PROGRAM, fault->text);
     return code;
 }
 
@@ -243,6 +244,7 @@ int main(int argc, char **argv)
 {
     (void)argc;
     umask(0027);
+    setlocale(LC_CTYPE, "");
     content_init();
     store_library_init();
     fill_descriptors();

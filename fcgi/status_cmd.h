@@ -18,7 +18,7 @@
 #define STATUS_PROGRAM "upgrade-status"
 
 /* Options of one command, and words behind one. */
-#define STATUS_OPTIONS_MAX 4
+#define STATUS_OPTIONS_MAX 5
 #define STATUS_WORDS_MAX 1000
 
 /* Exit codes. What each means stands in the table that --help prints. */
@@ -44,7 +44,7 @@ struct status_call {
 
     /* what options said; NULL: not given */
     bool json, no_pager, help, version;
-    bool csv, force, any_app;
+    bool csv, bom, raw, force, any_app;
     const char *state, *colour;
     const char *app_id, *longer_than, *fail_above, *min_finished;
     const char *operation_id, *error_code;
@@ -136,6 +136,9 @@ const char *status_time(const struct status_call *call, const char *time,
                         char text[STATUS_TIME_SIZE]);
 const char *status_ago(const struct status_call *call, const char *time,
                        char text[STATUS_TIME_SIZE]);
+
+/* status_health.c: appends the line that says how the receiver is. */
+void status_add_receiver(const struct status_call *call, struct text *out);
 
 /* A store to be written to, opened; it is not made where there is none. */
 int status_open_store(struct status_call *call, struct store **store, struct fault *fault);

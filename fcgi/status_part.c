@@ -3,6 +3,7 @@
 
 #include "measure.h"
 #include "moment.h"
+#include "owner.h"
 #include "status_cmd.h"
 
 #include <stdio.h>
@@ -67,7 +68,8 @@ int status_open_store(struct status_call *call, struct store **store, struct fau
     int64_t version;
     options_store_config(call->options, &config);
     /* A store is not made where there is none: the folder is a wrong one. */
-    if (store_read_version(call->reader, &version, fault) != 0 ||
+    if (owner_become(call->options->state, fault) != 0 ||
+        store_read_version(call->reader, &version, fault) != 0 ||
         store_new(store, &config, fault) != 0)
         return -1;
     if (store_open(*store, fault) == 0)

@@ -117,7 +117,12 @@ static int print_body(void *owner, const struct store_quarantined *body, struct 
 {
     struct status_call *call = owner;
     struct text bytes = {0};
-    text_add(&bytes, body->body, body->body_length);
+    if (call->term->is_terminal && !call->raw) {
+        term_add_safe_bytes(call->term, &bytes, body->body, body->body_length, 0);
+        text_add_string(&bytes, "\n");
+    } else {
+        text_add(&bytes, body->body, body->body_length);
+    }
     int result = term_print(call->term, &bytes, fault);
     text_release(&bytes);
     return result;

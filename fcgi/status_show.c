@@ -179,6 +179,7 @@ static int add_operations(void *owner, json_t *page, bool first, struct fault *f
     if (first) {
         /* In a pipe there is one form whatever stands in it. */
         listing->many_apps = !listing->call->term->is_terminal || has_many_apps(operations);
+        status_add_receiver(listing->call, &out);
         add_totals(listing->call, page, &out);
         text_add_string(&out, json_array_size(operations) > 0 ? "\n" : "No operations yet.\n");
     }
@@ -261,6 +262,22 @@ int status_show_failures(struct status_call *call, struct fault *fault)
         fault_set(fault, "--csv and --json exclude each other");
         return STATUS_USAGE;
     }
+    if (call->bom && !call->csv) {
+        fault_set(fault, "--bom: only with --csv");
+        return STATUS_USAGE;
+    }
+    /* What devices say stands in it as it came. */
+    if (call->csv && call->term->is_terminal) {
+        fault_set(fault, "--csv is for a file or a pipe, not for a terminal");
+        return STATUS_USAGE;
+    }
+    struct text bom = {0};
+    if (call->bom)
+        text_add_string(&bom, "\357\273\277");
+    int printed = term_print(call->term, &bom, fault);
+    text_release(&bom);
+    if (printed != 0)
+        return status_failed(call);
     columns_init(&listing.table, call->term, failure_columns,
                  sizeof failure_columns / sizeof failure_columns[0]);
     int code = status_show_document(call, call->csv ? "failures.csv" : "failures.json", "failures",

@@ -193,9 +193,10 @@ static struct shown show(const struct term *term, const char *bytes, size_t size
     return shown;
 }
 
-size_t term_add_safe(const struct term *term, struct text *text, const char *string, size_t width)
+size_t term_add_safe_bytes(const struct term *term, struct text *text, const char *string,
+                           size_t length, size_t width)
 {
-    size_t left = strlen(string), taken = 0;
+    size_t left = length, taken = 0;
     size_t cut_length = text->length, cut_width = 0; /* where the mark would stand */
     while (left > 0) {
         size_t size = text_utf8_length(string, left);
@@ -215,6 +216,24 @@ size_t term_add_safe(const struct term *term, struct text *text, const char *str
         left -= size > 0 ? size : 1;
     }
     return taken;
+}
+
+size_t term_add_safe(const struct term *term, struct text *text, const char *string, size_t width)
+{
+    return term_add_safe_bytes(term, text, string, strlen(string), width);
+}
+
+void term_complain(const char *program, const char *string)
+{
+    const struct term term = {.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0};
+    struct text line = {0};
+    if (isatty(STDERR_FILENO) == 1)
+        term_add_safe(&term, &line, string, 0);
+    else
+        text_add_string(&line, string);
+    text_add(&line, "", 1);
+    fprintf(stderr, "%s: %s\n", program, line.failed ? "out of memory" : line.bytes);
+    text_release(&line);
 }
 
 /* Columns of a bar for its parts: each has its share, one at least where it is not 0. */

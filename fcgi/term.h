@@ -68,6 +68,14 @@ void term_end_tone(const struct term *term, struct text *text, enum term_tone to
  * escapes. Returns the columns taken. */
 size_t term_add_safe(const struct term *term, struct text *text, const char *string, size_t width);
 
+/* The same for LENGTH bytes, among which there may be NULs. */
+size_t term_add_safe_bytes(const struct term *term, struct text *text, const char *bytes,
+                           size_t length, size_t width);
+
+/* Prints "PROGRAM: STRING" on stderr: with escapes where that is a terminal, for an error may quote
+ * what a stranger wrote. */
+void term_complain(const char *program, const char *string);
+
 /* One part of a bar. */
 struct term_bar {
     int64_t success, fail, in_progress;

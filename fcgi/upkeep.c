@@ -4,12 +4,14 @@
 #include "upkeep.h"
 
 #include "moment.h"
+#include "running.h"
 #include "status.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Pause of the last status file between two tries. */
 #define FINISH_AGAIN_US 5000
@@ -43,6 +45,9 @@ struct upkeep {
     char last_fault[FAULT_TEXT_MAX]; /* of the upkeep, logged already; "" none */
     struct seen shown;               /* by the status file, once it is */
     bool written;
+    int64_t fault_ms; /* since when the store is at fault; 0: it is not */
+    int64_t due_ms;   /* when the status file is written, whatever happens; monotonic */
+    int running;      /* tells that this process runs; -1: not told yet */
     pthread_t thread;
 };
 
@@ -56,7 +61,10 @@ static int write_status(struct upkeep *upkeep, const struct fault *store_fault, 
     log_warning(upkeep->log, &warning);
     const struct status_process process = {
         .time_ms = moment_now_ms(),
+        .start_ms = metrics_start_ms(upkeep->metrics),
+        .next_ms = upkeep->running >= 0 ? moment_now_ms() + UPKEEP_STATUS_VALID_MS : 0,
         .store_fault = store_fault->set ? store_fault->text : NULL,
+        .fault_ms = upkeep->fault_ms,
         .log_warning = warning.set ? warning.text : NULL,
         .metrics = upkeep->metrics,
     };
@@ -137,10 +145,18 @@ static void keep_up(struct upkeep *upkeep)
     struct seen now = {0};
     struct fault fault = FAULT_NONE, store_fault;
     look(upkeep, &now, &store_fault, &fault);
+    upkeep->running = running_keep(upkeep->running, upkeep->folder);
+    if (!store_fault.set)
+        upkeep->fault_ms = 0;
+    else if (upkeep->fault_ms == 0)
+        upkeep->fault_ms = moment_now_ms();
     if (now.version != upkeep->shown.version)
         catch_up(upkeep, &fault);
-    if (!upkeep->written || memcmp(&now, &upkeep->shown, sizeof now) != 0) {
+    int64_t now_ms = moment_monotonic_ms();
+    if (!upkeep->written || now_ms >= upkeep->due_ms ||
+        memcmp(&now, &upkeep->shown, sizeof now) != 0) {
         upkeep->written = write_status(upkeep, &store_fault, &fault) == 0;
+        upkeep->due_ms = now_ms + UPKEEP_STATUS_MS;
         if (upkeep->written)
             upkeep->shown = now;
     }
@@ -173,6 +189,8 @@ static void *run(void *argument)
 
 static void free_upkeep(struct upkeep *upkeep)
 {
+    if (upkeep->running >= 0)
+        close(upkeep->running);
     store_reader_free(upkeep->reader);
     text_release(&upkeep->text);
     free(upkeep);
@@ -188,6 +206,7 @@ static struct upkeep *new_upkeep(const char *folder, struct log *log, const stru
         return NULL;
     }
     upkeep->folder = folder;
+    upkeep->running = -1;
     upkeep->log = log;
     upkeep->metrics = metrics;
     return upkeep;

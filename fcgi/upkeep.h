@@ -9,8 +9,13 @@
 #include "metrics.h"
 #include "store.h"
 
-/* The status file is written this often at most, and only after something changed. */
+/* The status file is written this often at most, after something changed. */
 #define UPKEEP_MS 1000
+
+/* It is written this often though nothing changed, and says that it will be within so long: a file
+ * whose time has passed is one of a receiver that has gone, or cannot write it. */
+#define UPKEEP_STATUS_MS 30000
+#define UPKEEP_STATUS_VALID_MS 60000
 
 /* How long the last status file waits for another process that is writing its own. */
 #define UPKEEP_FINISH_MS 1000

@@ -274,6 +274,53 @@ TEXT
     done
 }
 
+@test "on a terminal nothing that a stranger wrote is obeyed, whatever shows it" {
+    # Every C0 and C1 control, DEL, bidirectional marks, separators and bytes that are no UTF-8, in every member and in quarantine: on a terminal no command prints one; in a pipe, and with --raw, a body is as it came.
+    RECEIVER_STDOUT=/dev/null receiver_start
+    local evil words
+    evil=$("$PYTHON" -c '
+points = [*range(1, 32), 0x7f, *range(0x80, 0xa0), 0x61c, 0x200e, 0x200f, *range(0x2028, 0x202f), *range(0x2066, 0x206a), 0xfeff]
+print("x" + "".join(map(chr, points)) + "\x1b]0;t\x07z", end="")')
+    {
+        notification deviceId="$evil" operationId="$evil" appId="$evil" subOperationId="$evil" errorCode="$evil" \
+            description="$evil" resultDesc="$evil" swUpgradeResult=FAIL sourceVersion="$evil" targetVersion="$evil"
+        notification deviceId="$evil" operationId="$evil" appId="$evil" subOperationId=two \
+            notifyType=swUpgradeStateChangeNotify swUpgradeState="$evil"
+        printf '{"notifyType":"deviceDeleted","deviceId":"d","gatewayId":null,"%s":1}\n' 'a\u001b[2J'
+        printf '%s\xff\xfe\x80\x00\xc2\n' "${evil//$'\n'/}"
+    } >"$T/evil"
+    post_lines "$T/evil"
+    printf 'other\n' >"$T/list"
+    obeys_nothing() {
+        on_terminal 200 "$@" --color never || true
+        sed 's/\x1b\[K//g' "$T/shown" >"$T/seen" # of the progress line
+        [[ -s $T/seen ]] || fail "'$*' shows nothing"
+        iconv -f UTF-8 -t UTF-8 "$T/seen" >"$T/iconv" || fail "'$*' is no UTF-8: $(cat -A "$T/seen")"
+        if LC_ALL=C.UTF-8 grep -nP '[\x00-\x09\x0b-\x1f\x7f-\x9f\x{61c}\x{200e}\x{200f}\x{2028}-\x{202e}\x{2066}-\x{2069}\x{feff}]' "$T/seen"; then
+            fail "'$*' prints it: $(cat -A "$T/seen")"
+        fi
+    }
+    for words in '' --json failures 'failures --json' log 'quarantine list' 'quarantine list --json' \
+        'quarantine show 1' 'quarantine show 2' check 'failures --csv' 'complete -- device '; do
+        # shellcheck disable=SC2086
+        obeys_nothing $words
+    done
+    for words in operation device; do
+        obeys_nothing "$words" "$evil"
+        obeys_nothing "$words" "$evil" --json
+        obeys_nothing "$words" "no$evil"
+    done
+    obeys_nothing operation "$evil" --longer-than 0s --app "$evil"
+    obeys_nothing failures --operation "$evil" --code "no$evil"
+    obeys_nothing expect "$evil" "$T/list"
+    obeys_nothing "$evil"
+    tail -n 1 "$T/evil" | head -c -1 >"$T/body"
+    words=$(sql 'SELECT max(id) FROM quarantine')
+    operator quarantine show "$words" | cmp - "$T/body"
+    "$PYTHON" "$TESTS/tool/on_terminal.py" 80 "$STATUS_BIN" --state "$T/state" quarantine show "$words" --raw >"$T/raw"
+    grep -qa $'\x1b]0;t' "$T/raw" || fail "--raw: $(cat -A "$T/raw")"
+}
+
 # --- output that cannot be written ------------------------------------------------------------------------
 
 @test "a reader that goes away ends the command quietly, a full disk does not" {
@@ -398,4 +445,51 @@ store_rests() {
     before=$(sha256sum "$T/state"/upgrades.db*)
     sleep 1.2
     [[ $before == "$(sha256sum "$T/state"/upgrades.db*)" ]]
+}
+
+# --- how the receiver is ----------------------------------------------------------------------------------
+
+# receiver_line PATTERN: what the first line of all operations says.
+receiver_line() {
+    operator | head -n 1 | grep -qE "^receiver: $1"
+}
+
+@test "the first line says how the receiver is, and an old status file is told from a new one" {
+    # Running since, keeping; the log into nowhere; 503 and why; a status file that is not written any more; killed; stopped: the file says so as well.
+    RECEIVER_STDOUT=/dev/null receiver_start
+    local pid
+    pid=$(receiver_pid)
+    wait_for 10 receiver_line "running since .*, pid $pid: keeping notifications; stdout is /dev/null"
+    status_is '.nextBefore > (now | todate) and .startedAt <= .time'
+    lock_store
+    send deviceId=a
+    answered 503
+    wait_for 10 receiver_line "running since .*, pid $pid: answers 503 since .*Z: "
+    unlock_store
+    wait_for 10 receiver_line "running since .*, pid $pid: keeping"
+    kill -s STOP "$pid"
+    jq '.nextBefore = "2026-01-01T00:00:00.000Z"' "$T/state/status.json" >"$T/old"
+    cp "$T/old" "$T/state/status.json"
+    receiver_line "running since .*, pid $pid: does not write its status file, the last is from " || fail "$(operator)"
+    kill -s CONT "$pid"
+    receiver_kill
+    receiver_line "not running, its last status file is from " || fail "$(operator)"
+    receiver_restart
+    wait_for 10 receiver_line "running since .*, pid $(receiver_pid): keeping"
+    receiver_stop
+    receiver_line "not running, its last status file is from " || fail "$(operator)"
+    status_is '.nextBefore == null'
+}
+
+@test "a byte order mark for spreadsheets is there when it is asked for" {
+    # --csv --bom begins with one, --csv with none; --bom without --csv is a mistake; numbers with a sign stay numbers.
+    receiver_start
+    notification swUpgradeResult=FAIL curVersion=1.0 errorCode=-1 description=-x >"$T/one"
+    post_lines "$T/one"
+    operator failures --csv >"$T/plain"
+    operator failures --csv --bom >"$T/marked"
+    { printf '\xef\xbb\xbf' && cat "$T/plain"; } | cmp - "$T/marked"
+    grep -q '"-1"' "$T/plain"
+    grep -q "\"'-x\"" "$T/plain"
+    ends_with 2 failures --bom
 }

@@ -102,7 +102,7 @@ static void expect_all(const struct options *options)
     assert_string_equal(options->app_ids.items[0], "a");
     assert_string_equal(options->token_file, "/t");
     assert_string_equal(options->log, "/l");
-    assert_true(options->refuse_invalid && options->check && options->version && options->help);
+    assert_true(options->refuse_invalid);
 }
 
 static void every_option_is_taken_from_the_command_line(void **state)
@@ -112,6 +112,7 @@ static void every_option_is_taken_from_the_command_line(void **state)
         "--quarantine-max", "6", "--quarantine-bytes", "7", "--repeat-window", "8", "--app-id", "a",
         "--token-file", "/t", "--log", "/l", "--refuse-invalid", "--check", "--version", "--help"));
     expect_all(&options);
+    assert_true(options.check && options.version && options.help);
     options_release(&options);
     options = read_right(WORDS("--state=/s", "--callback=/c", "--workers=3", "--max-body=4",
                                "--queue=5", "--quarantine-max=6", "--quarantine-bytes=7",
@@ -140,9 +141,6 @@ static void set_all(void)
     set("UPGRADE_RECEIVER_TOKEN_FILE", "/t");
     set("UPGRADE_RECEIVER_LOG", "/l");
     set("UPGRADE_RECEIVER_REFUSE_INVALID", "1");
-    set("UPGRADE_RECEIVER_CHECK", "1");
-    set("UPGRADE_RECEIVER_VERSION", "1");
-    set("UPGRADE_RECEIVER_HELP", "1");
 }
 
 static void every_option_is_taken_from_the_environment(void **state)
@@ -151,6 +149,40 @@ static void every_option_is_taken_from_the_environment(void **state)
     struct options options = read_right(NO_WORDS);
     expect_all(&options);
     options_release(&options);
+}
+
+/* Or a service would print something and end, for ever. */
+static void a_mode_is_not_taken_from_the_environment(void **state)
+{
+    set("UPGRADE_RECEIVER_CHECK", "1");
+    set("UPGRADE_RECEIVER_VERSION", "1");
+    set("UPGRADE_RECEIVER_HELP", "no");
+    struct options options = read_right(NO_WORDS);
+    assert_false(options.check || options.version || options.help);
+    options_release(&options);
+}
+
+static void variables_that_set_nothing_are_found(void **state)
+{
+    static const char *const variables[] = {"PATH=/bin",
+                                            "UPGRADE_RECEIVER_STATE=/s",
+                                            "UPGRADE_RECEIVER_STAT=/s",
+                                            "UPGRADE_RECEIVER_MAX_BODY=1",
+                                            "UPGRADE_RECEIVER_VERSION=1",
+                                            "UPGRADE_RECEIVER_max_body=1",
+                                            "UPGRADE_RECEIVER_",
+                                            NULL};
+    static const char *const found[] = {"UPGRADE_RECEIVER_STAT", "UPGRADE_RECEIVER_VERSION",
+                                        "UPGRADE_RECEIVER_max_body", "UPGRADE_RECEIVER_"};
+    const char *const *at = variables;
+    struct text name = {0};
+    for (size_t i = 0; i < LENGTH(found); i++) {
+        assert_true(options_next_unknown(&at, &name));
+        assert_int_equal(name.length, strlen(found[i]));
+        assert_memory_equal(name.bytes, found[i], name.length);
+    }
+    assert_false(options_next_unknown(&at, &name));
+    text_release(&name);
 }
 
 static void the_command_line_wins_over_the_environment(void **state)
@@ -208,12 +240,14 @@ static void the_last_of_several_wins(void **state)
 
 static void switches_of_the_environment_are_1_or_0(void **state)
 {
-    set("UPGRADE_RECEIVER_REFUSE_INVALID", "0");
-    set("UPGRADE_RECEIVER_CHECK", "");
-    struct options options = read_right(NO_WORDS);
-    assert_false(options.refuse_invalid);
-    assert_false(options.check);
-    options_release(&options);
+    static const char *const off[] = {"0", ""};
+    struct options options;
+    for (size_t i = 0; i < LENGTH(off); i++) {
+        set("UPGRADE_RECEIVER_REFUSE_INVALID", off[i]);
+        options = read_right(NO_WORDS);
+        assert_false(options.refuse_invalid);
+        options_release(&options);
+    }
     options = read_right(WORDS("--refuse-invalid"));
     assert_true(options.refuse_invalid);
     options_release(&options);
@@ -386,6 +420,8 @@ int options_tests(void)
         CLEAN(there_are_defaults),
         CLEAN(every_option_is_taken_from_the_command_line),
         CLEAN(every_option_is_taken_from_the_environment),
+        CLEAN(a_mode_is_not_taken_from_the_environment),
+        CLEAN(variables_that_set_nothing_are_found),
         CLEAN(the_command_line_wins_over_the_environment),
         CLEAN(lists_win_each_for_itself),
         CLEAN(the_last_of_several_wins),

@@ -48,6 +48,8 @@ static void expect_json(json_t *json, const char *expected)
     json_object_del(json, "version");
     json_object_del(json, "pid");
     json_object_del(json, "process");
+    json_object_del(json, "startedAt");
+    json_object_del(json, "nextBefore");
     char *found = json_dumps(json, 0);
     if (!json_equal(json, wanted))
         fail_msg("is %s, not %s", found, text);
@@ -68,16 +70,18 @@ static void an_empty_store_has_a_status(void **state)
     struct store_snapshot *snapshot = new_snapshot();
     const struct status_process process = {.time_ms = 1};
     json_t *json = format(snapshot, &process);
+    assert_true(json_is_null(json_object_get(json, "nextBefore")));
     assert_string_equal(json_string_value(json_object_get(json, "version")), PACKAGE_VERSION);
     assert_int_equal(json_integer_value(json_object_get(json, "pid")), getpid());
     assert_true(json_is_object(json_object_get(json, "process")));
-    expect_json(json,
-                "{'time':'1970-01-01T00:00:00.001Z','seq':0,'store':{'ok':true,'fault':null},"
-                "'log':{'linesDropped':0,'warning':null},'totals':{'notifications':0,'repeats':0,"
-                "'quarantined':0,'quarantineLogOnly':0},'upgrades':{'inProgress':0,'success':0,"
-                "'fail':0,'contradictory':0},'quarantine':{'held':0,'bytes':0,"
-                "'fullSince':null,'unknownFullSince':null},'applications':[],"
-                "'operations':[],'records':[]}");
+    expect_json(
+        json,
+        "{'time':'1970-01-01T00:00:00.001Z','seq':0,'store':{'ok':true,'fault':null,'since':null},"
+        "'log':{'linesDropped':0,'warning':null},'totals':{'notifications':0,'repeats':0,"
+        "'quarantined':0,'quarantineLogOnly':0},'upgrades':{'inProgress':0,'success':0,"
+        "'fail':0,'contradictory':0},'quarantine':{'held':0,'bytes':0,"
+        "'fullSince':null,'unknownFullSince':null},'applications':[],"
+        "'operations':[],'records':[]}");
     json_decref(json);
     free(snapshot);
 }
@@ -118,11 +122,19 @@ static void all_of_a_snapshot_is_shown(void **state)
                                                .body = strdup("{\"a\":\n1.0}"),
                                                .body_length = 10};
     snapshot->records[1] = (struct store_kept){.seq = 1, .deliveries = 1, .body_length = 20000};
-    json_t *json = format(snapshot, &(struct status_process){.store_fault = "disk \"full\"\n"});
+    json_t *json = format(snapshot, &(struct status_process){.store_fault = "disk \"full\"\n",
+                                                             .fault_ms = 9,
+                                                             .start_ms = 8,
+                                                             .next_ms = 60000});
+    assert_string_equal(json_string_value(json_object_get(json, "startedAt")),
+                        "1970-01-01T00:00:00.008Z");
+    assert_string_equal(json_string_value(json_object_get(json, "nextBefore")),
+                        "1970-01-01T00:01:00.000Z");
     expect_json(
         json,
         "{'time':'1970-01-01T00:00:00.000Z','seq':101,"
-        "'store':{'ok':false,'fault':'disk \\'full\\'\\n'},'log':{'linesDropped':0,'warning':null},"
+        "'store':{'ok':false,'fault':'disk \\'full\\'\\n','since':'1970-01-01T00:00:00.009Z'},"
+        "'log':{'linesDropped':0,'warning':null},"
         "'totals':{'notifications':102,'repeats':103,'quarantined':104,'quarantineLogOnly':105},"
         "'upgrades':{'inProgress':106,'success':107,'fail':108,'contradictory':109},"
         "'quarantine':{'held':110,'bytes':111,'fullSince':'1970-01-01T00:00:00.112Z',"

@@ -46,6 +46,15 @@ static void what_could_move_the_cursor_is_escaped(void **state)
     expect_safe(&utf8, "\363\260\200\200", 0, "\363\260\200\200", 1);
 }
 
+static void bytes_with_a_nul_are_shown_to_their_end(void **state)
+{
+    struct text text = {0};
+    term_add_safe_bytes(&utf8, &text, "a\0b\x1B", 4, 0);
+    text_add(&text, "", 1);
+    assert_string_equal(text.bytes, "a\\u0000b\\u001b");
+    text_release(&text);
+}
+
 static void an_escape_cannot_be_pretended(void **state)
 {
     expect_safe(&utf8, "\\u001b", 0, "\\\\u001b", 7);
@@ -149,6 +158,7 @@ int term_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_could_move_the_cursor_is_escaped),
+        cmocka_unit_test(bytes_with_a_nul_are_shown_to_their_end),
         cmocka_unit_test(an_escape_cannot_be_pretended),
         cmocka_unit_test(what_the_locale_cannot_show_is_escaped),
         cmocka_unit_test(what_is_too_long_is_cut_with_a_mark),
