@@ -79,13 +79,14 @@ static int check_folder(const char *folder, struct fault *fault)
 {
     struct stat status;
     struct statvfs disk;
+    bool exists;
     if (stat(folder, &status) != 0)
         return errno == ENOENT ? check_parent(folder, fault)
                                : fault_set_errno(fault, errno, "%s", folder);
     if (!S_ISDIR(status.st_mode))
         return fault_set_errno(fault, ENOTDIR, "%s", folder);
     if (may(folder, W_OK | X_OK, fault) != 0 || check_files(folder, fault) != 0 ||
-        store_peek(folder, fault) != 0)
+        store_examine(folder, &exists, fault) != 0)
         return -1;
     if (statvfs(folder, &disk) == 0 && (uint64_t)disk.f_bavail * disk.f_frsize < CHECK_ROOM)
         return fault_set_errno(fault, ENOSPC, "%s", folder);

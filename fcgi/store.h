@@ -79,10 +79,6 @@ int store_examine(const char *folder, bool *exists, struct fault *fault);
  * away by itself: no store of ours, or one that a newer version made. */
 int store_open(struct store *store, struct fault *fault);
 
-/* Sees whether FOLDER's store is one that store_open would take, without writing, making or locking
- * a file. One that is not there is no fault. */
-int store_peek(const char *folder, struct fault *fault);
-
 /* How far an application has been told, under its name. */
 struct store_cursor {
     char name[STORE_CURSOR_NAME_MAX];
