@@ -187,7 +187,7 @@ static void whoever_reads_for_long_makes_nobody_copy_in_vain(void **state)
     int batches = keep_pages(desk, 3 * BACKLOG_ASK);
     int seconds = (int)((moment_monotonic_ms() - began_ms) / 1000) + 1;
     assert_true(log_length(desk) > 3 * BACKLOG_ASK);
-    assert_in_range(beside, 1, seconds + 20);
+    assert_in_range(beside, 1, 2 * seconds + 20); /* a look at a long log is a copy, too */
     assert_int_equal(by_writer, 0);
     assert_true(batches > 100);
     store_reader_free(reader);
