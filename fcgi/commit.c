@@ -8,6 +8,7 @@
 #include "progress.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct commit {
     struct store *store;
@@ -96,7 +97,8 @@ static void write_batch(struct commit *commit)
     note_write(commit, &fault);
     if (fault.set)
         commit->refused += count;
-    else if (move && commit->cursor.seq == cursor.seq && commit->cursor.store == cursor.store)
+    else if (move && commit->cursor.at.seq == cursor.at.seq &&
+             strcmp(commit->cursor.at.life, cursor.at.life) == 0)
         commit->move = false;
     monitor_leave(&commit->monitor);
 

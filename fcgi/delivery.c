@@ -6,13 +6,11 @@
 #include "fault_point.h"
 #include "moment.h"
 #include "monitor.h"
+#include "store_query.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 /* Notifications read, and handed over before the cursor is moved, at a time. */
@@ -24,8 +22,7 @@ struct delivery {
     struct log *log;
     struct delivery_target target;
     struct store_reader *reader;
-    int lock_fd;    /* held while this process is the one that delivers; -1: it is not */
-    int64_t opened; /* which opening of the store the cursor was read from */
+    int lock_fd; /* held while this process is the one that delivers; -1: it is not */
     struct store_cursor cursor; /* at the last notification handed over */
     bool faulty;                /* its fault is logged already */
     pthread_t thread;
@@ -107,41 +104,45 @@ static void log_fault(struct delivery *delivery, const struct fault *fault)
     text_release(&line);
 }
 
-/* Becomes the process that delivers under this name, and finds out how far the last one got: 0, or
- * 1 where another process delivers now, or -1. */
-static int take_over(struct delivery *delivery, struct fault *fault)
-{
-    char name[STORE_CURSOR_NAME_MAX + sizeof "delivery-.lock"];
-    snprintf(name, sizeof name, "delivery-%s.lock", delivery->target.name);
-    int fd = store_lock_file(delivery->folder, name, fault);
-    if (fd < 0)
-        return fault_add(fault, "delivery");
-    int result = 1;
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-        result = store_read_cursor(delivery->reader, &delivery->cursor, fault);
-    if (result != 0) {
-        close(fd);
-        return result;
-    }
-    delivery->lock_fd = fd;
-    delivery->opened = store_reader_opened(delivery->reader);
-    move_cursor(delivery); /* to where it stands: from now on the status file knows it */
-    return 0;
-}
-
-/* Whether the store is another one than the cursor was read from: replaced beneath the receiver,
- * with numbers and cursors of its own. */
-static bool is_replaced(struct delivery *delivery, struct fault *fault)
-{
-    int64_t version;
-    return store_read_version(delivery->reader, &version, fault) == 0 &&
-           store_reader_opened(delivery->reader) != delivery->opened;
-}
-
 static void let_go(struct delivery *delivery)
 {
     close(delivery->lock_fd);
     delivery->lock_fd = -1;
+}
+
+/* Reads how far the last process got. A cursor that the store does not hold says nothing about
+ * which notifications of this store the application has: somebody must decide. */
+static int read_cursor(struct delivery *delivery, struct fault *fault)
+{
+    struct store_standing standing;
+    if (store_read_cursor(delivery->reader, &delivery->cursor, fault) != 0 ||
+        store_read_standing(delivery->reader, &delivery->cursor.at, &standing, fault) != 0)
+        return -1;
+    if (standing.holds)
+        return 0;
+    char hint[160];
+    snprintf(hint, sizeof hint,
+             "to deliver all that it has, from the first on: upgrade-status forget %s",
+             delivery->cursor.name);
+    store_refuse_token(&delivery->cursor.at, &standing, hint, fault);
+    return fault_add(fault, "application %s gets nothing", delivery->cursor.name);
+}
+
+/* Becomes the process that delivers under this name, and finds out how far the last one got: 0, or
+ * 1 if another process delivers now, or -1. */
+static int take_over(struct delivery *delivery, struct fault *fault)
+{
+    int fd;
+    int result = store_lock_delivery(delivery->folder, delivery->target.name, &fd, fault);
+    if (result != 0)
+        return result < 0 ? fault_add(fault, "delivery") : 1;
+    if (read_cursor(delivery, fault) != 0) {
+        close(fd);
+        return -1;
+    }
+    delivery->lock_fd = fd;
+    move_cursor(delivery); /* to where it is: from now on the status file knows it */
+    return 0;
 }
 
 /* Hands one notification over until the application takes it; false when delivery is stopped first.
@@ -160,17 +161,39 @@ static bool hand_over(struct delivery *delivery, const struct store_kept *kept)
     return false;
 }
 
+/* Reads what is kept beyond the cursor, a chunk at most. *HOLDS is whether the store holds the
+ * cursor: it may have been replaced beneath the receiver, with numbers and cursors of its own. */
+static int read_chunk(struct delivery *delivery, struct store_kept kept[CHUNK_MAX], size_t *count,
+                      bool *holds, struct fault *fault)
+{
+    struct store_standing standing;
+    const struct token *at = &delivery->cursor.at;
+    *count = 0;
+    if (store_read_begin(delivery->reader, 0, fault) != 0)
+        return -1;
+    int result = store_read_standing(delivery->reader, at, &standing, fault);
+    *holds = result == 0 && standing.holds;
+    if (*holds)
+        result = store_read_after(delivery->reader, at->seq, kept, CHUNK_MAX, count, fault);
+    store_read_end(delivery->reader);
+    return result;
+}
+
 /* Hands over what is kept beyond the cursor, a chunk at most, and moves the cursor: how many, or
  * -1. */
 static int deliver_chunk(struct delivery *delivery, struct fault *fault)
 {
     struct store_kept kept[CHUNK_MAX];
     size_t count, done = 0;
-    if (store_read_after(delivery->reader, delivery->cursor.seq, kept, CHUNK_MAX, &count, fault) !=
-        0)
+    bool holds;
+    if (read_chunk(delivery, kept, &count, &holds, fault) != 0)
         return -1;
-    while (done < count && hand_over(delivery, &kept[done]))
-        delivery->cursor.seq = kept[done++].seq;
+    if (!holds)
+        let_go(delivery); /* and take over at the cursor of the store that is there now */
+    while (done < count && hand_over(delivery, &kept[done])) {
+        store_kept_token(&kept[done], &delivery->cursor.at);
+        done++;
+    }
     store_kept_release(kept, count);
     FAULT_POINT(delivered);
     if (done > 0)
@@ -183,8 +206,6 @@ static void *deliver(void *argument)
     struct delivery *delivery = argument;
     while (!is_stopped(delivery)) {
         struct fault fault = FAULT_NONE;
-        if (delivery->lock_fd >= 0 && is_replaced(delivery, &fault))
-            let_go(delivery);
         int result = delivery->lock_fd < 0 ? take_over(delivery, &fault) : 0;
         int delivered = result == 0 ? deliver_chunk(delivery, &fault) : 0;
         if (fault.set && !delivery->faulty)

@@ -259,7 +259,7 @@ static void put_overview(struct text *out, const struct store_overview *overview
         put_family(out, &backlog);
     for (size_t i = 0; i < overview->cursors_length; i++)
         put(out, &backlog, LABELS("application", overview->cursors[i].name),
-            totals->seq - overview->cursors[i].seq);
+            totals->seq - overview->cursors[i].at.seq);
     if (totals->last_ms != 0) {
         /* A clock that was set back is no reason to tell an age below 0. */
         int64_t age_ms = now_ms - totals->last_ms;

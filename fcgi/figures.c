@@ -38,14 +38,29 @@ void figures_upgrades(struct text *out, int64_t in_progress, int64_t success, in
     document_number(out, "contradictory", contradictory);
 }
 
+static void add_token(struct text *out, const struct token *token)
+{
+    char text[TOKEN_TEXT_SIZE];
+    document_string(out, "token", token_write(token, text));
+}
+
+void figures_token(struct text *out, const struct store_totals *totals)
+{
+    struct token token;
+    store_totals_token(totals, &token);
+    add_token(out, &token);
+}
+
 void figures_applications(struct text *out, const struct store_cursor cursors[], size_t length,
                           int64_t seq)
 {
     for (size_t i = 0; i < length; i++) {
         document_open(out, NULL, '{');
         document_string(out, "name", cursors[i].name);
-        document_number(out, "cursor", cursors[i].seq);
-        document_number(out, "backlog", seq - cursors[i].seq);
+        document_number(out, "cursor", cursors[i].at.seq);
+        add_token(out, &cursors[i].at);
+        document_bool(out, "lost", cursors[i].lost);
+        document_number(out, "backlog", seq - cursors[i].at.seq);
         document_close(out, '}');
     }
 }

@@ -17,7 +17,10 @@ void figures_quarantine(struct text *out, const struct store_totals *totals);
 void figures_upgrades(struct text *out, int64_t in_progress, int64_t success, int64_t fail,
                       int64_t contradictory);
 
-/* Elements of an array that is open: the applications, and what waits for each where the last
+/* The token of the last notification, from which a reader can go on. */
+void figures_token(struct text *out, const struct store_totals *totals);
+
+/* Elements of an array that is open: the applications, and what waits for each if the last
  * notification is SEQ. */
 void figures_applications(struct text *out, const struct store_cursor cursors[], size_t length,
                           int64_t seq);

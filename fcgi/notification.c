@@ -101,6 +101,15 @@ static void add_quarantined(const struct record *record, struct text *text)
     log_end(text);
 }
 
+static void add_token(struct text *text, const char *life, int64_t seq)
+{
+    text_add_string(text, ",\"token\":\"");
+    text_add_string(text, life);
+    text_add_string(text, ":");
+    text_add_number(text, seq);
+    text_add_string(text, "\"");
+}
+
 void notification_add_log_line(const struct record *record, struct text *text)
 {
     if (record->meaning == RECORD_QUARANTINE) {
@@ -117,17 +126,23 @@ void notification_add_log_line(const struct record *record, struct text *text)
     if (repeat) {
         text_add_string(text, ",\"deliveries\":");
         text_add_number(text, record->deliveries);
+    } else {
+        add_token(text, record->life, record->seq);
     }
     text_add_string(text, ",\"body\":");
     text_add_json_line(text, body, length);
     log_end(text);
 }
 
-void notification_add_kept_line(int64_t seq, int64_t received_ms, const char *body, size_t length,
-                                struct text *text)
+void notification_add_kept_line(const struct token *token, int64_t received_ms, const char *body,
+                                size_t length, struct text *text)
 {
     log_begin_at(text, received_ms, "notification");
-    text_addf(text, ",\"seq\":%lld,\"repeat\":false,\"body\":", (long long)seq);
+    text_add_string(text, ",\"seq\":");
+    text_add_number(text, token->seq);
+    text_add_string(text, ",\"repeat\":false");
+    add_token(text, token->life, token->seq);
+    text_add_string(text, ",\"body\":");
     text_add_json_line(text, body, length);
     log_end(text);
 }

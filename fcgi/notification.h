@@ -4,6 +4,7 @@
 
 #include "record.h"
 #include "text.h"
+#include "token.h"
 
 /* The members in which a kind of result says how the upgrade ended. */
 struct notification_result_members {
@@ -28,9 +29,9 @@ int notification_settle(struct record *record);
 /* Appends the log line of a record that the store has kept. Thread-safe. */
 void notification_add_log_line(const struct record *record, struct text *text);
 
-/* Appends the log line of a notification that the store has kept as SEQ, with the time when it was
- * received. Thread-safe. */
-void notification_add_kept_line(int64_t seq, int64_t received_ms, const char *body, size_t length,
-                                struct text *text);
+/* Appends the log line of a notification that the store has kept, whose token this is, with the
+ * time when it was received. Thread-safe. */
+void notification_add_kept_line(const struct token *token, int64_t received_ms, const char *body,
+                                size_t length, struct text *text);
 
 #endif

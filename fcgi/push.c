@@ -187,8 +187,12 @@ int push_deliver(const void *argument, const struct store_kept *kept)
     if (content_read(kept->body, kept->body_length, &memory, &json, &verdict) != CONTENT_OBJECT)
         return -1; /* it was a notification when it was kept: memory is short */
     const char *notify_type = json_string_value(json_object_get(json, "notifyType"));
+    char text[TOKEN_TEXT_SIZE];
+    struct token token;
+    store_kept_token(kept, &token);
     const struct push_notification notification = {
         .seq = kept->seq,
+        .token = token_write(&token, text),
         .received_ms = kept->received_ms,
         .notify_type = notify_type == NULL ? "" : notify_type,
         .body = kept->body,

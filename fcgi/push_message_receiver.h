@@ -9,8 +9,12 @@
  * it returns 0, a cursor in the store moves on; when it returns anything else, it is called again
  * with growing pauses, and what comes behind it waits. Neither delays or fails the answer to the
  * platform. After a crash, delivery goes on at the cursor, so the last notifications may come
- * again: use seq to tell. A repeat by the platform is not delivered. The status file shows the
- * backlog. */
+ * again: use token to tell. A repeat by the platform is not delivered. The status file shows the
+ * backlog.
+ *
+ * An application that keeps how far it is keeps the token, not the seq. When an older copy of the
+ * store is put back, delivery goes on at the cursor in that copy, and a seq that was delivered
+ * before comes again with another notification; a token never does. */
 #ifndef PUSH_MESSAGE_RECEIVER_H
 #define PUSH_MESSAGE_RECEIVER_H
 
@@ -24,8 +28,9 @@ extern "C" {
 
 /* One notification as it is kept. Valid, with all it points to, until the callback returns. */
 struct push_notification {
-    int64_t seq;             /* its number, in commit order */
-    int64_t received_ms;     /* when it was received, in milliseconds since 1970 */
+    int64_t seq;         /* its number, in commit order; see token */
+    const char *token;   /* LIFE:SEQ, 36 characters at most: no other notification ever has it */
+    int64_t received_ms; /* when it was received, in milliseconds since 1970 */
     const char *notify_type; /* notifyType; "" where the body has none */
     const char *body;        /* the JSON text, terminated by a NUL */
     size_t body_length;      /* bytes of it, without the NUL */

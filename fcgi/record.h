@@ -6,6 +6,7 @@
 #define RECORD_H
 
 #include "content.h"
+#include "token.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -72,9 +73,10 @@ struct record {
 
     /* set by the store */
     enum record_outcome outcome;
-    int64_t seq;        /* of a notification */
-    int64_t deliveries; /* of that notification, so far */
-    int64_t id;         /* in quarantine */
+    int64_t seq;                /* of a notification */
+    char life[TOKEN_LIFE_SIZE]; /* of that, if it is a notification of its own */
+    int64_t deliveries;         /* of that notification, so far */
+    int64_t id;                 /* in quarantine */
 };
 
 /* The notification's text as it is kept and logged, and its LENGTH in bytes. */

@@ -108,7 +108,9 @@ void status_format(const struct store_snapshot *snapshot, const struct status_pr
 {
     text_add_string(text, "{\n  ");
     document_time(text, "time", process->time_ms);
-    text_addf(text, ",\n  \"seq\": %lld,\n", (long long)snapshot->totals.seq);
+    text_addf(text, ",\n  \"seq\": %lld,\n  ", (long long)snapshot->totals.seq);
+    figures_token(text, &snapshot->totals);
+    text_add_string(text, ",\n");
     add_process(process, text);
     add_totals(&snapshot->totals, text);
     add_cursors(snapshot, text);

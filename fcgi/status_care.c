@@ -1,4 +1,5 @@
-/* status_care: upgrade-status's commands on the store itself: check and prune. */
+/* status_care: upgrade-status's commands on the store itself: check, prune and forget.
+ */
 #include "config.h"
 
 #include "measure.h"
@@ -97,9 +98,14 @@ static void add_pruned(const struct status_call *call, const struct store_pruned
     if (call->json) {
         text_addf(out,
                   "{\"before\":\"%s\",\"notifications\":%lld,\"upgrades\":%lld,"
-                  "\"operations\":%lld,\"undelivered\":%lld}\n",
+                  "\"operations\":%lld,\"undelivered\":%lld,\"behind\":",
                   time, (long long)pruned->notifications, (long long)pruned->upgrades,
                   (long long)pruned->operations, (long long)pruned->undelivered);
+        if (pruned->behind[0] != '\0')
+            text_add_json_string(out, pruned->behind, strlen(pruned->behind));
+        else
+            text_add_string(out, "null");
+        text_add_string(out, "}\n");
         return;
     }
     text_addf(out,
@@ -107,9 +113,16 @@ static void add_pruned(const struct status_call *call, const struct store_pruned
               "Their counters stay.\n",
               time, (long long)pruned->notifications, (long long)pruned->upgrades,
               (long long)pruned->operations);
-    if (pruned->undelivered > 0)
-        text_addf(out, "Left: %lld operations of which an application has not been told all yet.\n",
-                  (long long)pruned->undelivered);
+    if (pruned->behind[0] == '\0')
+        return;
+    text_add_string(out, "Left: what application ");
+    term_add_safe(call->term, out, pruned->behind, 0);
+    text_addf(out,
+              " has not got yet, %lld operations among it. If that application is gone:\n"
+              "  " STATUS_PROGRAM " forget ",
+              (long long)pruned->undelivered);
+    term_add_safe(call->term, out, pruned->behind, 0);
+    text_add_string(out, "\n");
 }
 
 int status_prune(struct status_call *call, struct fault *fault)
@@ -133,4 +146,20 @@ int status_prune(struct status_call *call, struct fault *fault)
     result = term_print(call->term, &out, fault);
     text_release(&out);
     return result == 0 ? STATUS_DONE : status_failed(call);
+}
+
+/* --- forget
+ * ------------------------------------------------------------------------------------------ */
+
+int status_forget(struct status_call *call, struct fault *fault)
+{
+    struct store *store = NULL;
+    bool found = false;
+    if (status_open_store(call, &store, fault) != 0)
+        return STATUS_UNUSABLE;
+    int result = store_forget(store, call->words[0], &found, fault);
+    store_free(store);
+    if (result == 0 && !found)
+        fault_set(fault, "%s: there is no such application", call->words[0]);
+    return result != 0 ? STATUS_UNUSABLE : found ? STATUS_DONE : STATUS_NOT_THERE;
 }

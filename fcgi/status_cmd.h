@@ -30,6 +30,7 @@ enum status_code {
     STATUS_MISSING = 4,
     STATUS_FLAWS = 5,
     STATUS_NOT_THERE = 6,
+    STATUS_REFUSED = 7,
 };
 
 /* One call: a command with its words and options. Everything is lent for its time. */
@@ -48,7 +49,7 @@ struct status_call {
     const char *state, *colour;
     const char *app_id, *longer_than, *fail_above, *min_finished;
     const char *operation_id, *error_code;
-    const char *since, *until, *before, *cursor, *reason;
+    const char *since, *until, *before, *reason;
 };
 
 /* What a word behind a command is, for the completion. */
@@ -57,6 +58,7 @@ enum status_word {
     STATUS_WORD_OPERATION,
     STATUS_WORD_DEVICE,
     STATUS_WORD_QUARANTINED,
+    STATUS_WORD_APPLICATION,
     STATUS_WORD_COMMAND,
     STATUS_WORD_FILE,
     STATUS_WORD_WHEN, /* auto, always or never */
@@ -115,6 +117,7 @@ int status_quarantine_drop(struct status_call *call, struct fault *fault);
 int status_expect(struct status_call *call, struct fault *fault);
 int status_check(struct status_call *call, struct fault *fault);
 int status_prune(struct status_call *call, struct fault *fault);
+int status_forget(struct status_call *call, struct fault *fault);
 int status_help(struct status_call *call, struct fault *fault);
 int status_complete(struct status_call *call, struct fault *fault);
 

@@ -104,6 +104,15 @@ static int offer_operation(void *owner, const struct store_operation_row *row)
     return 0;
 }
 
+static void offer_applications(struct completion *completion, struct store_reader *reader)
+{
+    struct store_overview overview;
+    if (store_read_overview(reader, &overview, NULL) != 0)
+        return;
+    for (size_t i = 0; i < overview.cursors_length; i++)
+        offer(completion, overview.cursors[i].name);
+}
+
 /* The devices that were heard of last: no list of all is kept by name. */
 static void offer_devices(struct completion *completion, struct store_reader *reader)
 {
@@ -145,6 +154,9 @@ static void offer_word(struct completion *completion, struct status_call *call,
         break;
     case STATUS_WORD_DEVICE:
         offer_devices(completion, call->reader);
+        break;
+    case STATUS_WORD_APPLICATION:
+        offer_applications(completion, call->reader);
         break;
     case STATUS_WORD_QUARANTINED:
         store_list_quarantined(call->reader, &beginning, OFFERED_MAX, offer_quarantined, completion,

@@ -165,9 +165,13 @@ static void add_totals(const struct status_call *call, const json_t *page, struc
     {
         text_add_string(out, "application ");
         term_add_safe(call->term, out, whole_text(application, "name"), 0);
-        text_addf(out, ": told up to %lld, %lld wait for it\n",
-                  (long long)whole_number(application, "cursor"),
-                  (long long)whole_number(application, "backlog"));
+        if (json_is_true(json_object_get(application, "lost")))
+            text_add_string(out, ": gets nothing, since the store does not have what it was told"
+                                 " last; " STATUS_PROGRAM " help forget\n");
+        else
+            text_addf(out, ": told up to %lld, %lld wait for it\n",
+                      (long long)whole_number(application, "cursor"),
+                      (long long)whole_number(application, "backlog"));
     }
 }
 

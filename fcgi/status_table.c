@@ -38,17 +38,16 @@ static const struct status_option options[] = {
      STATUS_WORD_NONE, false, MEMBER(bom)},
     {"raw", NULL, "also on a terminal, which then obeys what a stranger wrote", STATUS_WORD_NONE,
      false, MEMBER(raw)},
-    {"since", "WHEN", "follow: a seq, what is above it; log: a TIME, what came from it on",
+    {"since", "WHEN", "follow: behind a token, or start; log: a TIME, what came from it on",
      STATUS_WORD_NONE, false, MEMBER(since)},
     {"until", "TIME", "what came before that", STATUS_WORD_NONE, false, MEMBER(until)},
-    {"cursor", "FILE", "go on where FILE says, and keep it up to date", STATUS_WORD_FILE, false,
-     MEMBER(cursor)},
     {"before", "TIME", "what is older than that", STATUS_WORD_NONE, false, MEMBER(before)},
     {"reason", "TEXT", "bodies whose reason begins with that", STATUS_WORD_NONE, false,
      MEMBER(reason)},
     {"any-app", NULL, "of whatever appId, also those that the receiver does not accept",
      STATUS_WORD_NONE, false, MEMBER(any_app)},
-    {"force", NULL, "even what is younger than two days", STATUS_WORD_NONE, false, MEMBER(force)},
+    {"force", NULL, "prune what is younger than two days; follow although some was pruned",
+     STATUS_WORD_NONE, false, MEMBER(force)},
 };
 
 #define OPTIONS (sizeof options / sizeof options[0])
@@ -90,10 +89,12 @@ static const struct status_command commands[] = {
      .more =
          "Lines as in the receiver's log, but from the store: none is dropped, whatever happens "
          "to\n"
-         "the log. With --cursor each line comes at least once, also when this command or its\n"
-         "reader was killed: FILE moves when the reader has taken a line out of the pipe. Where\n"
-         "FILE is not there yet, it begins with the first notification, or above --since.\n",
-     .options = {"since", "cursor"},
+         "the log. Each has a token. A reader that keeps the token of the last line it is done\n"
+         "with, and gives it to --since when it starts again, gets each line at least once;\n"
+         "--since start begins with the first. A token that this store does not have is refused\n"
+         "(an older copy was put back, or it is another store), and one behind which\n"
+         "notifications were pruned, unless --force is given; the complaint says how to go on.\n",
+     .options = {"since", "force"},
      .run = status_follow},
     {.words = {"log", ""},
      .arguments = "",
@@ -170,6 +171,17 @@ static const struct status_command commands[] = {
          "again.\n",
      .options = {"before", "force"},
      .run = status_prune},
+    {.words = {"forget", ""},
+     .arguments = "APPLICATION",
+     .help = "forget an application that is gone, which holds up prune",
+     .more =
+         "The store keeps what each application has not got yet. One that is forgotten and comes\n"
+         "again gets everything that the store has, from the first notification on. While a\n"
+         "receiver delivers to it, it is not forgotten.\n",
+     .least = 1,
+     .most = 1,
+     .completes = {STATUS_WORD_APPLICATION},
+     .run = status_forget},
     {.words = {"complete", ""},
      .arguments = "-- WORD...",
      .help = "what the last WORD may become, for a shell's completion",
@@ -200,7 +212,8 @@ static const struct {
     {STATUS_ABOVE, "operation --fail-above: a larger share has failed"},
     {STATUS_MISSING, "expect: some have not reported, or not finished"},
     {STATUS_FLAWS, "check: the store is not sound"},
-    {STATUS_NOT_THERE, "there is no such operation, device or body in quarantine"},
+    {STATUS_NOT_THERE, "there is no such operation, device, application or body in quarantine"},
+    {STATUS_REFUSED, "follow: the store does not have the token, or not all behind it"},
 };
 
 const struct status_command *status_command_at(size_t index)

@@ -9,10 +9,12 @@
 
 #include "fault.h"
 #include "record.h"
+#include "token.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Longest wait for another process that holds the store, before a batch fails. */
 #define STORE_WAIT_MS 1000
@@ -79,15 +81,37 @@ int store_examine(const char *folder, bool *exists, struct fault *fault);
  * away by itself: no store of ours, or one that a newer version made. */
 int store_open(struct store *store, struct fault *fault);
 
+/* --- lives and tokens
+ *
+ * A seq alone does not say how far a reader of a store has come: after an older copy of the store
+ * was put back, the same numbers are given out once more. So a reader keeps a token, LIFE:SEQ. It
+ * says: "I have everything up to SEQ, of a store whose notification SEQ is of this LIFE."
+ *
+ * Each opening of a store for writing has a life of its own, a random name, which begins with the
+ * first notification that it keeps and is written down with it, in one transaction. A notification
+ * is of the life that began last, whichever process keeps it: if two receivers write to one store,
+ * both add to the life of the one that kept its first notification later. So the lives of a store
+ * lie one behind the other, each ends where the next one begins, and the last ends with the last
+ * notification.
+ *
+ * A store holds a token if it has a notification SEQ and that is of LIFE. Then its notifications up
+ * to SEQ are those that the reader has, whatever became of the store in between: a copy of a store,
+ * put back or used beside it, has to be opened before anything is added to it, and what is added
+ * then is of a life that no other copy has. So no token is ever given to two notifications. A store
+ * whose content is replaced while it is open is opened anew (the writer looks whether the store
+ * holds what it saw last), but a process that has not looked in between cannot tell: stop the
+ * receivers to put a copy back. */
+
 /* How far an application has been told, under its name. */
 struct store_cursor {
     char name[STORE_CURSOR_NAME_MAX];
-    int64_t seq;    /* of the last notification it was told */
-    uint64_t store; /* whose numbers these are: each store has another */
+    struct token at; /* the last notification it was told */
+    bool lost;       /* the store does not hold AT; set by reads of all cursors */
 };
 
 /* Keeps COUNT records in one transaction, synced to disk when this returns 0, and sets each one's
- * outcome; moves CURSOR, unless that is NULL or of another store, forward in the same transaction.
+ * outcome; moves CURSOR, unless that is NULL or the store does not hold it, forward in the same
+ * transaction.
  * On failure nothing is kept, no outcome is set, and the store stays usable. */
 int store_keep(struct store *store, struct record **records, size_t count,
                const struct store_cursor *cursor, struct fault *fault);
@@ -110,8 +134,16 @@ struct store_totals {
     /* since when quarantine has no room for what comes: for bodies of a known notifyType, and for
      * the others; 0: it has */
     int64_t quarantine_full_ms, quarantine_unknown_full_ms;
-    int64_t last_ms; /* when a notification or a repeat was last received; 0: never */
+    int64_t last_ms;            /* when a notification or a repeat was last received; 0: never */
+    char life[TOKEN_LIFE_SIZE]; /* of the last notification; "" if there is none */
 };
+
+/* Sets TOKEN to that of the last notification. */
+static inline void store_totals_token(const struct store_totals *totals, struct token *token)
+{
+    *token = (struct token){.seq = totals->seq};
+    memcpy(token->life, totals->life, sizeof token->life);
+}
 
 struct store_failure {
     char error_code[STORE_SNAPSHOT_TEXT_MAX];
@@ -131,9 +163,17 @@ struct store_operation {
 /* A notification as it is kept. */
 struct store_kept {
     int64_t seq, received_ms, deliveries;
+    char life[TOKEN_LIFE_SIZE]; /* of SEQ; "" in lists, which do not look for it */
     char *body; /* NUL-terminated; in a snapshot NULL where longer than STORE_SNAPSHOT_BODY_MAX */
     size_t body_length;
 };
+
+/* Sets TOKEN to that of a notification whose life was read. */
+static inline void store_kept_token(const struct store_kept *kept, struct token *token)
+{
+    *token = (struct token){.seq = kept->seq};
+    memcpy(token->life, kept->life, sizeof token->life);
+}
 
 /* A body in quarantine. */
 struct store_quarantined {
@@ -187,9 +227,33 @@ int64_t store_reader_opened(const struct store_reader *reader);
 /* Sets *VERSION to a number that is another one after any process has committed to the store. */
 int store_read_version(struct store_reader *reader, int64_t *version, struct fault *fault);
 
-/* Sets CURSOR, of which the name is given, to where it stands: seq 0 where there is none yet. */
+/* Sets CURSOR, of which the name is given, to where it is: at the beginning if there is none yet.
+ */
 int store_read_cursor(struct store_reader *reader, struct store_cursor *cursor,
                       struct fault *fault);
+
+/* Takes the right to deliver to the application NAME, which one process has at a time and keeps
+ * with *FD open: 0; or 1 if another one has it; or -1. */
+int store_lock_delivery(const char *folder, const char *name, int *fd, struct fault *fault);
+
+/* Sets TOKEN to that of notification SEQ, which the store has or has had, or to the beginning. */
+int store_read_token(struct store_reader *reader, int64_t seq, struct token *token,
+                     struct fault *fault);
+
+/* What a store has of what a token names. */
+struct store_standing {
+    bool holds;       /* the token; any store holds the beginning */
+    struct token end; /* if it does not: the last of that life that it has; seq 0: it has none */
+    struct token last;
+    int64_t pruned_seq; /* pruning took out notifications up to this one, not all; 0: none */
+};
+int store_read_standing(struct store_reader *reader, const struct token *token,
+                        struct store_standing *standing, struct fault *fault);
+
+/* Says in FAULT that the store does not hold TOKEN, what it has, and HINT: what to do. Returns -1.
+ */
+int store_refuse_token(const struct token *token, const struct store_standing *standing,
+                       const char *hint, struct fault *fault);
 
 /* Reads notifications numbered above AFTER, in seq order, MOST at most; their bodies together may
  * pass STORE_READ_BYTES by one body. Gives what KEPT points to, to be freed with

@@ -35,6 +35,7 @@ static ssize_t take_kept(sqlite3_stmt *read, void *rows, size_t index)
         .received_ms = sqlite3_column_int64(read, 1),
         .deliveries = sqlite3_column_int64(read, 2),
     };
+    store_life_copy(read, 4, kept->life);
     kept->body = copy_bytes(read, 3, &kept->body_length);
     return kept->body == NULL ? -1 : (ssize_t)kept->body_length;
 }
@@ -96,8 +97,8 @@ int store_read_after(struct store_reader *reader, int64_t after, struct store_ke
 {
     const int64_t numbers[] = {after, (int64_t)most};
     return read_kept(reader,
-                     "SELECT seq, received_at, deliveries, body FROM notification"
-                     " WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+                     "SELECT seq, received_at, deliveries, body, " STORE_LIFE_OF(
+                         "seq") " FROM notification WHERE seq > ?1 ORDER BY seq LIMIT ?2",
                      numbers, 2, kept, count, fault);
 }
 
@@ -107,12 +108,12 @@ int store_read_between(struct store_reader *reader, int64_t since_ms, int64_t un
 {
     const int64_t numbers[] = {since_ms, until_ms, after, (int64_t)most, STORE_SPAN_BITS};
     return read_kept(reader,
-                     "SELECT n.seq, n.received_at, n.deliveries, n.body"
-                     " FROM span s CROSS JOIN notification n"
-                     " ON n.seq >= s.id << ?5 AND n.seq < (s.id + 1) << ?5"
-                     " WHERE s.id >= ?3 >> ?5 AND s.last_at >= ?1 AND s.first_at < ?2"
-                     " AND n.seq > ?3 AND n.received_at >= ?1 AND n.received_at < ?2"
-                     " ORDER BY s.id, n.seq LIMIT ?4",
+                     "SELECT n.seq, n.received_at, n.deliveries, n.body, " STORE_LIFE_OF(
+                         "n.seq") " FROM span s CROSS JOIN notification n"
+                                  " ON n.seq >= s.id << ?5 AND n.seq < (s.id + 1) << ?5"
+                                  " WHERE s.id >= ?3 >> ?5 AND s.last_at >= ?1 AND s.first_at < ?2"
+                                  " AND n.seq > ?3 AND n.received_at >= ?1 AND n.received_at < ?2"
+                                  " ORDER BY s.id, n.seq LIMIT ?4",
                      numbers, 5, kept, count, fault);
 }
 

@@ -30,6 +30,7 @@ void store_ledger_read(sqlite3_stmt *statement, struct store_ledger *ledger)
 #define X(name, member) ledger->member = sqlite3_column_int64(statement, column++);
     STORE_TOTALS(X)
 #undef X
+    store_life_copy(statement, column, ledger->totals.life);
 }
 
 void store_ledger_bind(sqlite3_stmt *statement, const struct store_ledger *ledger)
@@ -54,7 +55,7 @@ int store_books_begin(struct store *store, struct fault *fault)
 {
     store_tally_forget(&store->batch);
     store->batch.kinds_length = 0;
-    store->batch.span_open = false;
+    store->batch.span_open = store->batch.begins_life = false;
     sqlite3_stmt *read = store_statement(store, STORE_read_totals);
     int step = sqlite3_step(read);
     if (step == SQLITE_ROW)
@@ -62,7 +63,7 @@ int store_books_begin(struct store *store, struct fault *fault)
     else
         store_fault(store->db, fault, "cannot read the totals");
     sqlite3_reset(read);
-    return step == SQLITE_ROW ? 0 : -1;
+    return step == SQLITE_ROW ? store_life_check(store, fault) : -1;
 }
 
 /* Writes between which times the notifications of the batch's last span were received. */
@@ -299,6 +300,8 @@ static int add_notification(struct store *store, struct record *record, const st
     struct store_totals *totals = &store->ledger.totals;
     size_t length;
     const char *body = record_text(record, &length);
+    if (store_life_begin(store, fault) != 0)
+        return -1;
     sqlite3_stmt *add = store_statement(store, STORE_add_notification);
     sqlite3_bind_int64(add, 1, totals->seq + 1);
     sqlite3_bind_int64(add, 2, record->received_ms);
@@ -309,6 +312,7 @@ static int add_notification(struct store *store, struct record *record, const st
     if (store_run(store, add, "cannot add a notification", fault) != 0)
         return -1;
     record->seq = ++totals->seq;
+    memcpy(record->life, totals->life, sizeof record->life);
     record->deliveries = 1;
     record->outcome = RECORD_STORED;
     totals->notifications++;
@@ -382,11 +386,15 @@ int store_books_put(struct store *store, struct record *record, struct fault *fa
 int store_books_move_cursor(struct store *store, const struct store_cursor *cursor,
                             struct fault *fault)
 {
-    if (cursor->store != store_number(store->hash_key))
+    bool holds;
+    if (store_life_holds(store, &cursor->at, &holds, fault) != 0)
+        return -1;
+    if (!holds)
         return 0;
     sqlite3_stmt *move = store_statement(store, STORE_move_cursor);
     bind_text(move, 1, cursor->name);
-    sqlite3_bind_int64(move, 2, cursor->seq);
+    bind_text(move, 2, cursor->at.life);
+    sqlite3_bind_int64(move, 3, cursor->at.seq);
     int result = store_run(store, move, "cannot move a cursor", fault);
     FAULT_POINT(cursor_moved);
     return result;

@@ -30,7 +30,8 @@ int store_check(struct store_reader *reader, const struct store_progress *progre
 /* What pruning took out, and what it left because an application has not been told it yet. */
 struct store_pruned {
     int64_t notifications, upgrades, operations;
-    int64_t undelivered; /* operations left */
+    int64_t undelivered;                /* operations left */
+    char behind[STORE_CURSOR_NAME_MAX]; /* the application because of which; "": nothing was left */
 };
 
 /* Takes out of an open store the notifications and upgrades of operations in which nothing has come
@@ -46,5 +47,10 @@ int store_prune(struct store *store, int64_t before_ms, const struct store_progr
  * many were there. Runs in small transactions like store_prune. */
 int store_drop_quarantined(struct store *store, const int64_t ids[], size_t count, int64_t *dropped,
                            struct fault *fault);
+
+/* Forgets how far the application NAME is: it holds up pruning no more, and when it comes again it
+ * gets everything from the first notification on. *FOUND is whether there was one. Fails while a
+ * process delivers to it. */
+int store_forget(struct store *store, const char *name, bool *found, struct fault *fault);
 
 #endif

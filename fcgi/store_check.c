@@ -150,6 +150,20 @@ static const char *const recounts[] = {
     "SELECT 'application ' || name || ' was told ' || cursor.seq || ' of ' || totals.seq"
     " || ' notifications' FROM cursor, totals WHERE cursor.seq > totals.seq",
 
+    "SELECT 'application ' || name || ' was told a notification ' || cursor.seq || ' of another "
+    "life'"
+    " FROM cursor, totals WHERE cursor.seq BETWEEN 1 AND totals.seq"
+    " AND life IS NOT " STORE_LIFE_OF("cursor.seq"),
+
+    "SELECT 'life: none for notification ' || min(seq) FROM notification"
+    " WHERE seq < (SELECT coalesce(min(first_seq), 9223372036854775807) FROM life)"
+    " HAVING min(seq) IS NOT NULL",
+
+    "SELECT 'life: ' || id || ' has no notification' FROM life, totals WHERE first_seq > "
+    "totals.seq",
+
+    "SELECT 'life: more than one has the same id' FROM life GROUP BY id HAVING count(*) > 1",
+
     "SELECT 'notification ' || n.seq || ' was not received when its span says' FROM notification n"
     " LEFT JOIN span s ON s.id = n.seq >> 10"
     " WHERE s.id IS NULL OR n.received_at NOT BETWEEN s.first_at AND s.last_at",

@@ -124,10 +124,15 @@ static const char layout[] =
     /* since when there is no room, for known notifyTypes and for others; 0: there is */
     " quarantine_full_at INTEGER NOT NULL, quarantine_unknown_full_at INTEGER NOT NULL,"
     " last_at INTEGER NOT NULL,"
-    " pruned_notifications INTEGER NOT NULL, pruned_repeats INTEGER NOT NULL);"
-    "INSERT INTO totals VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);"
+    " pruned_notifications INTEGER NOT NULL, pruned_repeats INTEGER NOT NULL,"
+    " pruned_seq INTEGER NOT NULL);"
+    "INSERT INTO totals VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);"
 
-    "CREATE TABLE cursor (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE life ("             /* see store.h */
+    " first_seq INTEGER PRIMARY KEY," /* of its first notification */
+    " id TEXT NOT NULL);"             /* random, 16 hexadecimal digits */
+    "CREATE TABLE cursor (name TEXT PRIMARY KEY, life TEXT NOT NULL, seq INTEGER NOT NULL)"
+    " WITHOUT ROWID;"
     "CREATE TABLE secret (hash_key BLOB NOT NULL);"
     "CREATE TABLE probe (id INTEGER PRIMARY KEY, pad BLOB NOT NULL);"
 
@@ -307,9 +312,4 @@ int store_read_secret(sqlite3 *db, unsigned char key[CONTENT_KEY_SIZE], struct f
     }
     sqlite3_finalize(read);
     return result;
-}
-
-uint64_t store_number(const unsigned char key[CONTENT_KEY_SIZE])
-{
-    return content_hash_string("store", key);
 }

@@ -9,6 +9,7 @@
 #include "store_sqlite.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* Rows of one transaction, and bytes of their bodies, which it may pass by one body: so many take
  * some milliseconds, for which a receiver may have to wait. */
@@ -116,8 +117,11 @@ static int remove_notifications(struct store *store, const struct going all[], s
         sqlite3_finalize(removes[i]);
     if (result != 0)
         return -1;
-    for (size_t i = 0; i < length; i++)
+    for (size_t i = 0; i < length; i++) {
         store->ledger.pruned_repeats += all[i].deliveries - 1;
+        if (all[i].seq > store->ledger.pruned_seq)
+            store->ledger.pruned_seq = all[i].seq;
+    }
     store->ledger.pruned_notifications += (int64_t)length;
     pruning->changed += (int64_t)length;
     pruning->pruned->notifications += (int64_t)length;
@@ -275,14 +279,50 @@ static int prune_all_news(struct store *store, struct pruning *pruning,
     }
 }
 
+/* Finds out up to where every application has been told, and which one is the last. */
+static int find_slowest(struct store *store, struct pruning *pruning,
+                        char name[STORE_CURSOR_NAME_MAX], struct fault *fault)
+{
+    sqlite3_stmt *read = NULL;
+    if (sqlite3_prepare_v2(store->db, "SELECT name, seq FROM cursor ORDER BY seq LIMIT 1", -1,
+                           &read, NULL) != SQLITE_OK)
+        return store_fault(store->db, fault, "cannot prune");
+    int step = sqlite3_step(read);
+    pruning->deliverable = step == SQLITE_ROW ? sqlite3_column_int64(read, 1) : INT64_MAX;
+    snprintf(name, STORE_CURSOR_NAME_MAX, "%s",
+             step == SQLITE_ROW ? store_column_text(read, 0) : "");
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        store_fault(store->db, fault, "cannot prune");
+    sqlite3_finalize(read);
+    return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : -1;
+}
+
+/* Whether there is something to prune that belongs to no operation, but was not delivered. */
+static int is_news_left(struct store *store, const struct pruning *pruning, bool *left,
+                        struct fault *fault)
+{
+    const int64_t numbers[] = {pruning->before_ms, pruning->deliverable, STORE_SPAN_BITS};
+    int64_t found = 0;
+    if (run(store,
+            "SELECT EXISTS (SELECT 1 FROM span s CROSS JOIN notification n"
+            " ON n.seq >= s.id << ?3 AND n.seq < (s.id + 1) << ?3"
+            " WHERE s.id >= ?2 >> ?3 AND s.first_at < ?1 AND n.seq > ?2 AND n.operation = 0"
+            " AND n.received_at < ?1)",
+            numbers, 3, &found, 1, fault) != 0)
+        return -1;
+    *left = found != 0;
+    return 0;
+}
+
 int store_prune(struct store *store, int64_t before_ms, const struct store_progress *progress,
                 struct store_pruned *pruned, struct fault *fault)
 {
     *pruned = (struct store_pruned){.operations = 0};
     struct pruning pruning = {.before_ms = before_ms, .pruned = pruned};
+    char slowest[STORE_CURSOR_NAME_MAX];
     int64_t of = 0;
-    if (run(store, "SELECT coalesce(min(seq), 9223372036854775807) FROM cursor", NULL, 0,
-            &pruning.deliverable, 1, fault) != 0 ||
+    bool left;
+    if (find_slowest(store, &pruning, slowest, fault) != 0 ||
         run(store,
             "SELECT (SELECT count(*) FROM operation o CROSS JOIN lookup l"
             "  ON l.operation = o.id WHERE o.last_at < ?1) + (SELECT count(*) FROM lookup l"
@@ -294,8 +334,11 @@ int store_prune(struct store *store, int64_t before_ms, const struct store_progr
     if (prune_operations(store, &pruning, progress, of, fault) != 0)
         return -1;
     if (prune_all_news(store, &pruning, progress, of, fault) != 0 ||
-        store_transact(store, prune_spans, &pruning, fault) != 0)
+        store_transact(store, prune_spans, &pruning, fault) != 0 ||
+        is_news_left(store, &pruning, &left, fault) != 0)
         return -1;
+    if (left || pruned->undelivered > 0)
+        memcpy(pruned->behind, slowest, sizeof slowest);
     report(progress, &pruning, pruned->notifications); /* what stays is no part of it */
     return 0;
 }

@@ -130,7 +130,10 @@ static int read_cursors(struct store_reader *reader,
                         struct fault *fault)
 {
     sqlite3_stmt *read = store_reader_prepare(
-        reader, "SELECT name, seq FROM cursor ORDER BY name LIMIT ?1", fault);
+        reader,
+        "SELECT name, seq, life, seq > 0 AND (seq > (SELECT seq FROM totals)"
+        " OR life IS NOT " STORE_LIFE_OF("cursor.seq") ") FROM cursor ORDER BY name LIMIT ?1",
+        fault);
     if (read == NULL)
         return -1;
     sqlite3_bind_int(read, 1, STORE_SNAPSHOT_CURSORS);
@@ -139,7 +142,9 @@ static int read_cursors(struct store_reader *reader,
         struct store_cursor *cursor = &cursors[(*length)++];
         snprintf(cursor->name, sizeof cursor->name, "%s",
                  (const char *)sqlite3_column_text(read, 0));
-        cursor->seq = sqlite3_column_int64(read, 1);
+        cursor->at.seq = sqlite3_column_int64(read, 1);
+        store_life_copy(read, 2, cursor->at.life);
+        cursor->lost = sqlite3_column_int(read, 3) != 0;
     }
     return store_reader_finish(reader, read, step, fault);
 }

@@ -148,18 +148,15 @@ void store_read_end(struct store_reader *reader)
     sqlite3_exec(reader->db, "COMMIT", NULL, NULL, NULL);
 }
 
-/* Reads the one number that SQL gives, with one TEXT bound where that is not NULL; left alone where
- * there is no row. */
-static int read_number(struct store_reader *reader, const char *sql, const char *text,
-                       int64_t *number, struct fault *fault)
+/* Reads the one number that SQL gives; left alone where there is no row. */
+static int read_number(struct store_reader *reader, const char *sql, int64_t *number,
+                       struct fault *fault)
 {
     if (store_reader_open(reader, fault) != 0)
         return -1;
     sqlite3_stmt *read = store_reader_prepare(reader, sql, fault);
     if (read == NULL)
         return -1;
-    if (text != NULL)
-        sqlite3_bind_text(read, 1, text, -1, SQLITE_STATIC);
     int64_t found = *number;
     int step;
     while ((step = sqlite3_step(read)) == SQLITE_ROW)
@@ -173,22 +170,9 @@ static int read_number(struct store_reader *reader, const char *sql, const char 
 int store_read_version(struct store_reader *reader, int64_t *version, struct fault *fault)
 {
     int64_t number = 0;
-    if (read_number(reader, "PRAGMA data_version", NULL, &number, fault) != 0)
+    if (read_number(reader, "PRAGMA data_version", &number, fault) != 0)
         return -1;
     *version = reader->opened << 32 | number;
-    return 0;
-}
-
-int store_read_cursor(struct store_reader *reader, struct store_cursor *cursor, struct fault *fault)
-{
-    unsigned char key[CONTENT_KEY_SIZE];
-    int64_t seq = 0;
-    if (read_number(reader, "SELECT seq FROM cursor WHERE name = ?1", cursor->name, &seq, fault) !=
-            0 ||
-        store_read_secret(reader->db, key, fault) != 0)
-        return -1;
-    cursor->seq = seq;
-    cursor->store = store_number(key);
     return 0;
 }
 

@@ -89,7 +89,8 @@ static void close_files(struct store *store)
     }
     sqlite3_close(store->db);
     store->db = NULL;
-    store->copies = false;
+    store->copies = store->alive = store->replaced = false;
+    store->seen = (struct token){.seq = 0};
     store_lock_close(store);
 }
 
@@ -346,8 +347,11 @@ static int run_transaction(struct store *store, store_work *work, void *argument
     if (result == 0)
         result = store_run(store, store->statements[STORE_commit], "cannot commit", fault);
     FAULT_POINT(after_commit);
-    if (result == 0)
+    if (result == 0) {
+        store->alive = store->alive || store->batch.begins_life;
+        store_totals_token(&store->ledger.totals, &store->seen);
         return store_files_check(store->files, fault);
+    }
     rollback(store);
     return -1;
 }
@@ -412,6 +416,8 @@ int store_transact(struct store *store, store_work *work, void *argument, struct
     if (result == 0)
         result = run_transaction(store, work, argument, fault);
     store_lock_release(store);
+    if (store->replaced)
+        close_files(store); /* the next probe opens what is there now */
     return result == 0 ? 0 : fault_add(fault, "%s", store->files[STORE_DB].path);
 }
 

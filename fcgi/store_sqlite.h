@@ -32,10 +32,16 @@
     X(last_at, totals.last_ms)                                       \
     X(quarantine_id, quarantine_id)                                  \
     X(pruned_notifications, pruned_notifications)                    \
-    X(pruned_repeats, pruned_repeats)
+    X(pruned_repeats, pruned_repeats)                                \
+    X(pruned_seq, pruned_seq)
+
+/* SQL: the life of SEQ. */
+#define STORE_LIFE_OF(seq) \
+    "(SELECT id FROM life WHERE first_seq <= " seq " ORDER BY first_seq DESC LIMIT 1)"
 
 #define STORE_TOTALS_READ_ONE(column, member) ", " #column
-#define STORE_TOTALS_READ "SELECT seq" STORE_TOTALS(STORE_TOTALS_READ_ONE) " FROM totals"
+#define STORE_TOTALS_READ \
+    "SELECT seq" STORE_TOTALS(STORE_TOTALS_READ_ONE) ", " STORE_LIFE_OF("seq") " FROM totals"
 #define STORE_TOTALS_WRITE_ONE(column, member) ", " #column " = ?"
 #define STORE_TOTALS_WRITE "UPDATE totals SET seq = ?" STORE_TOTALS(STORE_TOTALS_WRITE_ONE)
 
@@ -131,8 +137,12 @@
       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                                                      \
     X(size_quarantined, "SELECT length(body), known FROM quarantined WHERE id = ?1")               \
     X(remove_quarantined, "DELETE FROM quarantined WHERE id = ?1")                                 \
-    X(move_cursor, "INSERT INTO cursor (name, seq) VALUES (?1, ?2)"                                \
-                   " ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)")                      \
+    X(begin_life, "INSERT INTO life (first_seq, id) VALUES (?1, ?2)")                              \
+    X(find_life, "SELECT " STORE_LIFE_OF("?1"))                                                    \
+    X(move_cursor, "INSERT INTO cursor (name, life, seq) VALUES (?1, ?2, ?3)"                      \
+                   " ON CONFLICT DO UPDATE SET life = excluded.life, seq = excluded.seq"           \
+                   " WHERE excluded.seq > seq")                                                    \
+    X(forget_cursor, "DELETE FROM cursor WHERE name = ?1")                                         \
     X(probe, "INSERT OR REPLACE INTO probe (id, pad) VALUES (1, zeroblob(?1))")
 
 enum store_statement {
@@ -147,6 +157,7 @@ struct store_ledger {
     struct store_totals totals;
     int64_t quarantine_id; /* the last one given out */
     int64_t pruned_notifications, pruned_repeats;
+    int64_t pruned_seq; /* the highest that was pruned; 0: none */
 };
 
 /* How often a batch says that devices were to move from one version to another. */
@@ -180,6 +191,7 @@ struct store_batch {
     size_t tallies_length, tallies_capacity;
     struct store_kind *kinds;
     size_t kinds_length, kinds_capacity;
+    bool begins_life;
     int64_t span; /* of the last notification; 0 with SPAN_OPEN false: none yet */
     int64_t span_first_ms, span_last_ms;
     bool span_open;
@@ -218,6 +230,9 @@ struct store {
     bool copies; /* what is left of the log, before the next transaction */
     struct store_ledger ledger;
     struct store_batch batch;
+    bool alive;        /* this opening has its life */
+    bool replaced;     /* what was seen last is not in the store any more */
+    struct token seen; /* the store's last notification, after the last transaction */
 };
 
 struct store_reader {
@@ -327,10 +342,17 @@ void store_bind_key(sqlite3_stmt *statement, int index, const char *text);
 /* Room for one element more behind LENGTH of SIZE bytes each: the array, moved or not, or NULL. */
 void *store_grow(void *array, size_t length, size_t *capacity, size_t size, struct fault *fault);
 
-/* store_layout.c: the store's secret, and the number made of it that tells one store from another,
- * which an inode that is used again does not. */
+/* store_layout.c: the store's secret. */
 int store_read_secret(sqlite3 *db, unsigned char key[CONTENT_KEY_SIZE], struct fault *fault);
-uint64_t store_number(const unsigned char key[CONTENT_KEY_SIZE]);
+
+/* store_life.c: a column's life, "" for NULL. Within a transaction whose ledger was read: whether
+ * the store holds TOKEN; a fault, with STORE->replaced set, if it does not hold what this opening
+ * saw last; and the life of this opening, unless it has one, before its first notification. */
+void store_life_copy(sqlite3_stmt *statement, int column, char life[TOKEN_LIFE_SIZE]);
+int store_life_holds(struct store *store, const struct token *token, bool *holds,
+                     struct fault *fault);
+int store_life_check(struct store *store, struct fault *fault);
+int store_life_begin(struct store *store, struct fault *fault);
 
 /* Runs WORK in a transaction of an open store, in turn with other processes, synced to disk when
  * this returns 0. The ledger is read before WORK, and written behind it with all that the batch

@@ -170,6 +170,7 @@ int64_t view_stuck_before(const struct view_query *query)
 static void add_totals(struct text *out, const struct store_totals *totals)
 {
     document_number(out, "seq", totals->seq);
+    figures_token(out, totals);
     if (totals->last_ms != 0)
         document_time(out, "lastAt", totals->last_ms);
     else

@@ -83,6 +83,17 @@ export function troubles() {
     );
   }
   for (const application of applications) {
+    if (application.lost) {
+      add(
+        `backlog ${application.name}`,
+        'critical',
+        ['Application ', foreign(application.name), ' gets nothing:'],
+        ' the store does not have what it was told last. ',
+        h('code', null, 'upgrade-status forget'),
+        ' makes delivery begin with the first notification.',
+      );
+      continue;
+    }
     const state = backlogOf(application);
     if (state === 'fine') continue;
     add(

@@ -100,7 +100,7 @@ static void take_snapshot(struct fuzz_input *input)
     snapshot.cursors_length = fuzz_below(input, STORE_SNAPSHOT_CURSORS + 1);
     for (size_t i = 0; i < snapshot.cursors_length; i++) {
         take_text(input, snapshot.cursors[i].name, sizeof snapshot.cursors[i].name);
-        snapshot.cursors[i].seq = take_number(input) & (INT64_MAX >> 1);
+        snapshot.cursors[i].at.seq = take_number(input) & (INT64_MAX >> 1);
     }
     snapshot.operations_length = fuzz_below(input, STORE_SNAPSHOT_OPERATIONS + 1);
     for (size_t i = 0; i < snapshot.operations_length; i++)
@@ -183,8 +183,8 @@ static void check_document(const json_t *json, const char *fault)
     for (size_t i = 0; i < snapshot.cursors_length; i++) {
         const json_t *cursor = json_array_get(cursors, i);
         fuzz_demand_string(cursor, "name", snapshot.cursors[i].name);
-        demand_number(cursor, "cursor", snapshot.cursors[i].seq);
-        demand_number(cursor, "backlog", snapshot.totals.seq - snapshot.cursors[i].seq);
+        demand_number(cursor, "cursor", snapshot.cursors[i].at.seq);
+        demand_number(cursor, "backlog", snapshot.totals.seq - snapshot.cursors[i].at.seq);
     }
     for (size_t i = 0; i < snapshot.operations_length; i++)
         check_operation(json_array_get(operations, i), &snapshot.operations[i]);

@@ -200,6 +200,9 @@ test('an application falls behind, or takes nothing', async t => {
   application.backlog = 0;
   await pass(page, 3000, 1000);
   assert.equal(await page.locator('.alarm').count(), 0, 'it caught up');
+  application.lost = true;
+  await pass(page, 3000, 1000);
+  assert.match(await text(banner(page, 'backlog failures')), /failures gets nothing: .*upgrade-status forget/);
   await done(page);
 });
 

@@ -59,7 +59,6 @@ completes() {
     equal "quarantine retry" "$(completes 'quarantine retry 1 ')" "1 "
     touch "$T/fleet.txt" "$T/fleet.csv"
     equal "files" "$(completes 'expect one fl')" "fleet.csv fleet.txt "
-    equal "cursor" "$(completes 'follow --cursor fleet.c')" "fleet.csv "
     mkdir "$T/empty"
     equal "another store" "$(completes "--state $T/empty operation ")" " "
     equal "another store" "$(completes "--state = $T/empty operation ")" " "

@@ -204,3 +204,23 @@ void books_assert_recount(const struct books *books)
                  " WHERE s.id IS NULL OR n.received_at NOT BETWEEN s.first_at AND s.last_at",
                  "");
 }
+
+void books_copy(const char *from, const char *to)
+{
+    sqlite3 *source, *target;
+    assert_int_equal(sqlite3_open(from, &source), SQLITE_OK);
+    assert_int_equal(sqlite3_open(to, &target), SQLITE_OK);
+    sqlite3_backup *backup = sqlite3_backup_init(target, "main", source, "main");
+    assert_non_null(backup);
+    int step;
+    for (int patience = 0; patience < 1000; patience++) {
+        step = sqlite3_backup_step(backup, -1);
+        if (step != SQLITE_BUSY && step != SQLITE_LOCKED)
+            break;
+        support_sleep_ms(10);
+    }
+    assert_int_equal(step, SQLITE_DONE);
+    assert_int_equal(sqlite3_backup_finish(backup), SQLITE_OK);
+    sqlite3_close(target);
+    sqlite3_close(source);
+}

@@ -41,6 +41,10 @@ int64_t books_number(const struct books *books, const char *sql);
 /* Runs SQL from outside, as somebody with a shell could. */
 void books_meddle(const struct books *books, const char *sql);
 
+/* Copies the store in file FROM into file TO, as `.backup` of the sqlite3 shell does. Either may be
+ * open. */
+void books_copy(const char *from, const char *to);
+
 /* Fails the test where a counter that the store keeps is not what its rows add up to. */
 void books_assert_recount(const struct books *books);
 

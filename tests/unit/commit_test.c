@@ -394,7 +394,7 @@ static void a_batch_is_measured_and_what_waits_is_counted(void **state)
     fake_store_let_go(group->fake);
     wait_told(group, 101);
     assert_int_equal(commit_waiting(group->commit), 0);
-    commit_move_cursor(group->commit, &(struct store_cursor){.name = "a", .seq = 1});
+    commit_move_cursor(group->commit, &(struct store_cursor){.name = "a", .at.seq = 1});
     commit_stop(group->commit);
     group->commit = NULL;
     metrics_read_histogram(group->metrics, METRIC_HISTOGRAM_commit_batch_records, &sizes);

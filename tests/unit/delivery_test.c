@@ -1,11 +1,13 @@
 /* Delivery: what is kept is handed over in order, at least once, whatever the application does. */
 #include "config.h"
 
+#include "books.h"
 #include "campaign.h"
 #include "commit.h"
 #include "delivery.h"
 #include "moment.h"
 #include "monitor.h"
+#include "store_care.h"
 
 #include <limits.h>
 #include <signal.h>
@@ -305,12 +307,12 @@ static int64_t cursor_at(const struct stage *stage, const char *name)
 {
     struct store_reader *reader;
     struct fault fault = FAULT_NONE;
-    struct store_cursor cursor = {.seq = -1};
+    struct store_cursor cursor = {.at.seq = -1};
     snprintf(cursor.name, sizeof cursor.name, "%s", name);
     if (store_reader_new(&reader, stage->folder, &fault) == 0)
         store_read_cursor(reader, &cursor, &fault);
     store_reader_free(reader);
-    return cursor.seq;
+    return cursor.at.seq;
 }
 
 /* How often PART stands in the log, which is complete once it is stopped. */
@@ -823,6 +825,71 @@ static void a_notification_of_the_old_store_moves_nothing_in_the_new_one(void **
     assert_told_anew(stage);
 }
 
+/* A copy is put back into the file while it is open: its cursor says what the application has of
+ * it. */
+static void a_store_that_is_put_back_beneath_is_delivered_from_its_own_cursor(void **state)
+{
+    struct stage *stage = *state;
+    struct audience *audience = &stage->audience;
+    const char *store = support_path(stage->folder, "upgrades.db");
+    const char *copy = support_path(stage->parent, "copy.db");
+    start(stage);
+    keep(stage, 5);
+    wait_for(audience, 5);
+    assert_true(support_wait_until(is_cursor_at_five, stage));
+    books_copy(store, copy);
+    keep(stage, 5);
+    delivery_wake(stage->delivery);
+    wait_for(audience, 10);
+    books_copy(copy, store);
+    for (int patience = 0; patience < 1000; patience++) { /* the writer opens it anew */
+        if (keep_body(stage, "{\"notifyType\":\"deviceDeleted\",\"deviceId\":\"again\"}"))
+            break;
+        support_sleep_ms(10);
+    }
+    keep(stage, 7);
+    delivery_wake(stage->delivery);
+    wait_for(audience, 18);
+    stop(stage);
+    assert_int_equal(audience->length, 18);
+    for (size_t i = 0; i < 8; i++)
+        assert_int_equal(audience->told[10 + i], 6 + i);
+}
+
+static void meddle(const struct stage *stage, const char *sql)
+{
+    const struct books books = {.folder = stage->folder};
+    books_meddle(&books, sql);
+}
+
+static void a_cursor_that_the_store_does_not_hold_is_told_and_forgotten(void **state)
+{
+    struct stage *stage = *state;
+    struct fault fault = FAULT_NONE;
+    bool found;
+    start(stage);
+    keep(stage, 5);
+    wait_for(&stage->audience, 5);
+    assert_true(support_wait_until(is_cursor_at_five, stage));
+    stop(stage);
+    stage->audience.length = 0;
+    meddle(stage, "UPDATE cursor SET life = '0123456789abcdef'");
+    start(stage);
+    support_sleep_ms(2 * DELIVERY_POLL_MS + DELIVERY_POLL_MS / 2);
+    assert_int_equal(times_told(&stage->audience), 0);
+    struct store *operator_store;
+    if (store_new(&operator_store, &stage->config, &fault) != 0 ||
+        store_open(operator_store, &fault) != 0 ||
+        store_forget(operator_store, "application", &found, &fault) != 0)
+        fail_msg("%s", fault.text);
+    store_free(operator_store);
+    assert_true(found);
+    wait_for(&stage->audience, 5);
+    stop(stage);
+    assert_told(&stage->audience, 1, 5);
+    assert_int_equal(count_in_log(stage, "upgrade-status forget application"), 1);
+}
+
 static void nothing_at_all_is_safe(void **state)
 {
     struct stage *stage = *state;
@@ -861,6 +928,8 @@ int delivery_tests(void)
         STAGE(a_store_that_is_replaced_is_delivered_from_its_beginning),
         STAGE(a_move_that_waits_for_the_old_store_is_not_made_in_the_new_one),
         STAGE(a_notification_of_the_old_store_moves_nothing_in_the_new_one),
+        STAGE(a_store_that_is_put_back_beneath_is_delivered_from_its_own_cursor),
+        STAGE(a_cursor_that_the_store_does_not_hold_is_told_and_forgotten),
         STAGE(nothing_at_all_is_safe),
     };
     return cmocka_run_group_tests(tests, support_begin, NULL);

@@ -61,9 +61,8 @@ static void fill(struct books *books)
     struct store_reader *reader;
     struct fault fault = FAULT_NONE;
     assert_int_equal(store_reader_new(&reader, books->folder, &fault), 0);
-    assert_int_equal(store_read_cursor(reader, &cursor, &fault), 0);
+    assert_int_equal(store_read_token(reader, 1, &cursor.at, &fault), 0);
     store_reader_free(reader);
-    cursor.seq = 1;
     assert_int_equal(store_keep(books->store, NULL, 0, &cursor, &fault), 0);
 }
 

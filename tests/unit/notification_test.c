@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LIFE "0123456789abcdef"
+
 static void members_that_are_missing_or_no_strings_are_empty(void **state)
 {
     struct record *record = support_meant(
@@ -63,8 +65,10 @@ static void a_stored_notification_shows_every_member_as_it_came(void **state)
                                           RECORD_NEWS);
     record->outcome = RECORD_STORED;
     record->seq = 12;
+    memcpy(record->life, LIFE, sizeof LIFE);
     record->deliveries = 1;
-    expect_line(record, "\"event\":\"notification\",\"seq\":12,\"repeat\":false,\"body\":"
+    expect_line(record, "\"event\":\"notification\",\"seq\":12,\"repeat\":false,"
+                        "\"token\":\"" LIFE ":12\",\"body\":"
                         "{ \"b\":1.50,\"a\":\"\\u00e9\303\251\\u007f\" }}\n");
 }
 
@@ -74,8 +78,9 @@ static void a_notification_kept_in_another_spelling_shows_that(void **state)
     record->rendered = strdup("{\"a\":1}");
     record->outcome = RECORD_STORED;
     record->seq = 12;
-    expect_line(record,
-                "\"event\":\"notification\",\"seq\":12,\"repeat\":false,\"body\":{\"a\":1}}\n");
+    memcpy(record->life, LIFE, sizeof LIFE);
+    expect_line(record, "\"event\":\"notification\",\"seq\":12,\"repeat\":false,"
+                        "\"token\":\"" LIFE ":12\",\"body\":{\"a\":1}}\n");
 }
 
 static void a_repeat_shows_the_number_it_repeats_and_its_deliveries(void **state)
@@ -129,10 +134,12 @@ static void a_line_out_of_the_store_is_the_line_of_the_log(void **state)
 {
     static const char body[] = "{ \"b\":1.50,\r\n\"a\":\"\x7F\" }";
     struct text line = {0};
-    notification_add_kept_line(12, INT64_C(1767323045678), body, sizeof body - 1, &line);
+    const struct token token = {LIFE, 12};
+    notification_add_kept_line(&token, INT64_C(1767323045678), body, sizeof body - 1, &line);
     text_add(&line, "", 1);
     assert_string_equal(line.bytes, "{\"time\":\"2026-01-02T03:04:05.678Z\",\"event\":"
-                                    "\"notification\",\"seq\":12,\"repeat\":false,\"body\":"
+                                    "\"notification\",\"seq\":12,\"repeat\":false,"
+                                    "\"token\":\"" LIFE ":12\",\"body\":"
                                     "{ \"b\":1.50,\"a\":\"\\u007f\" }}\n");
     text_release(&line);
 }

@@ -58,6 +58,8 @@ static void expect_json(json_t *json, const char *expected)
     json_decref(wanted);
 }
 
+#define LIFE "0123456789abcdef"
+
 static struct store_snapshot *new_snapshot(void)
 {
     struct store_snapshot *snapshot = calloc(1, sizeof *snapshot);
@@ -74,14 +76,14 @@ static void an_empty_store_has_a_status(void **state)
     assert_string_equal(json_string_value(json_object_get(json, "version")), PACKAGE_VERSION);
     assert_int_equal(json_integer_value(json_object_get(json, "pid")), getpid());
     assert_true(json_is_object(json_object_get(json, "process")));
-    expect_json(
-        json,
-        "{'time':'1970-01-01T00:00:00.001Z','seq':0,'store':{'ok':true,'fault':null,'since':null},"
-        "'log':{'linesDropped':0,'warning':null},'totals':{'notifications':0,'repeats':0,"
-        "'quarantined':0,'quarantineLogOnly':0},'upgrades':{'inProgress':0,'success':0,"
-        "'fail':0,'contradictory':0},'quarantine':{'held':0,'bytes':0,"
-        "'fullSince':null,'unknownFullSince':null},'applications':[],"
-        "'operations':[],'records':[]}");
+    expect_json(json,
+                "{'time':'1970-01-01T00:00:00.001Z','seq':0,'token':'start','store':{'ok':true,'"
+                "fault':null,'since':null},"
+                "'log':{'linesDropped':0,'warning':null},'totals':{'notifications':0,'repeats':0,"
+                "'quarantined':0,'quarantineLogOnly':0},'upgrades':{'inProgress':0,'success':0,"
+                "'fail':0,'contradictory':0},'quarantine':{'held':0,'bytes':0,"
+                "'fullSince':null,'unknownFullSince':null},'applications':[],"
+                "'operations':[],'records':[]}");
     json_decref(json);
     free(snapshot);
 }
@@ -90,6 +92,7 @@ static void all_of_a_snapshot_is_shown(void **state)
 {
     struct store_snapshot *snapshot = new_snapshot();
     snapshot->totals = (struct store_totals){.seq = 101,
+                                             .life = LIFE,
                                              .notifications = 102,
                                              .repeats = 103,
                                              .quarantined = 104,
@@ -132,7 +135,7 @@ static void all_of_a_snapshot_is_shown(void **state)
                         "1970-01-01T00:01:00.000Z");
     expect_json(
         json,
-        "{'time':'1970-01-01T00:00:00.000Z','seq':101,"
+        "{'time':'1970-01-01T00:00:00.000Z','seq':101,'token':'" LIFE ":101',"
         "'store':{'ok':false,'fault':'disk \\'full\\'\\n','since':'1970-01-01T00:00:00.009Z'},"
         "'log':{'linesDropped':0,'warning':null},"
         "'totals':{'notifications':102,'repeats':103,'quarantined':104,'quarantineLogOnly':105},"

@@ -279,8 +279,14 @@ static const struct {
     {"UPDATE span SET first_at = first_at + 1", "was not received when its span says"},
     {"UPDATE span SET last_at = last_at - 1", "was not received when its span says"},
     {"DELETE FROM span", "notification 1 was not received when its span says"},
-    {"INSERT INTO cursor VALUES ('failures', 81)",
+    {"INSERT INTO cursor SELECT 'failures', id, 81 FROM life",
      "application failures was told 81 of 80 notifications"},
+    {"INSERT INTO cursor VALUES ('failures', '0123456789abcdef', 80)",
+     "application failures was told a notification 80 of another life"},
+    {"UPDATE life SET first_seq = 81", "life: none for notification 1"},
+    {"INSERT INTO life VALUES (81, '0123456789abcdef')",
+     "life: 0123456789abcdef has no notification"},
+    {"INSERT INTO life SELECT 80, id FROM life", "life: more than one has the same id"},
 };
 
 static void each_damage_is_found_and_named(void **state)

@@ -290,8 +290,8 @@ static void quarantine_stays(void **state)
 static void tell_application(struct books *books, const char *name, int64_t seq)
 {
     char sql[128];
-    snprintf(sql, sizeof sql, "INSERT OR REPLACE INTO cursor VALUES ('%s', %lld)", name,
-             (long long)seq);
+    snprintf(sql, sizeof sql, "INSERT OR REPLACE INTO cursor SELECT '%s', min(id), %lld FROM life",
+             name, (long long)seq);
     books_meddle(books, sql);
 }
 

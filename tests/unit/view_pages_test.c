@@ -146,10 +146,12 @@ static void the_overview_has_what_it_must(void **state)
 {
     struct shown *shown = *state;
     fill(shown->books);
-    books_meddle(shown->books, "INSERT INTO cursor VALUES ('failures', 3), ('a', 0)");
+    books_meddle(
+        shown->books,
+        "INSERT INTO cursor SELECT 'failures', id, 3 FROM life UNION ALL VALUES ('a', '', 0)");
     json_t *overview = read(shown, "overview.json", &(struct view_query){.limit = 0});
     assert_members(overview,
-                   "seq lastAt totals upgrades quarantine applications receiver operations"
+                   "seq token lastAt totals upgrades quarantine applications receiver operations"
                    " next");
     assert_members(get(overview, "totals"), "notifications repeats quarantined quarantineLogOnly");
     assert_members(get(overview, "upgrades"), "inProgress success fail contradictory");
@@ -159,7 +161,7 @@ static void the_overview_has_what_it_must(void **state)
     assert_int_equal(get_number(get(overview, "upgrades"), "inProgress"), 3);
     assert_int_equal(get_number(get(overview, "upgrades"), "contradictory"), 1);
     const json_t *application = json_array_get(get(overview, "applications"), 1);
-    assert_members(application, "name cursor backlog");
+    assert_members(application, "name cursor token lost backlog");
     assert_string_equal(get_text(application, "name"), "failures");
     assert_int_equal(get_number(application, "backlog"), 4);
     assert_true(json_is_null(get(overview, "receiver")));
