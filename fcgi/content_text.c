@@ -25,6 +25,9 @@ _Static_assert(CONTENT_KEY_SIZE == crypto_shorthash_KEYBYTES &&
 /* The quote that ends the string whose first byte AT is. */
 static const char *string_end(const char *at, const char *end)
 {
+    const char *quote = memchr(at, '"', (size_t)(end - at));
+    if (quote != NULL && memchr(at, '\\', (size_t)(quote - at)) == NULL)
+        return quote;
     while (at < end && *at != '"')
         at += *at == '\\' && end - at > 1 ? 2 : 1;
     return at;
@@ -313,6 +316,14 @@ static void sink_add(struct sink *sink, const char *bytes, size_t length)
     }
 }
 
+static void sink_add_byte(struct sink *sink, char byte)
+{
+    if (sink->used < BLOCK_SIZE)
+        sink->block[sizeof(struct digest) + sink->used++] = byte;
+    else
+        sink_add(sink, &byte, 1);
+}
+
 static void sink_begin(struct sink *sink, const unsigned char *key)
 {
     sink->key = key;
@@ -321,27 +332,19 @@ static void sink_begin(struct sink *sink, const unsigned char *key)
 }
 
 /* The characters of a string between its quotes. */
-static void hash_string(const char *at, const char *end, const unsigned char *key,
-                        struct digest *digest)
+static void add_string(struct sink *sink, const char *at, const char *end)
 {
-    if (end - at <= BLOCK_SIZE && memchr(at, '\\', (size_t)(end - at)) == NULL) {
-        hash(digest, at, (size_t)(end - at), key);
-        return;
-    }
-    struct sink sink;
-    sink_begin(&sink, key);
     while (at < end) {
         const char *escape = memchr(at, '\\', (size_t)(end - at));
         if (escape == NULL)
             escape = end;
-        sink_add(&sink, at, (size_t)(escape - at));
+        sink_add(sink, at, (size_t)(escape - at));
         at = escape;
         if (at < end) {
             char bytes[4];
-            sink_add(&sink, bytes, write_utf8(read_escape(&at, end), bytes));
+            sink_add(sink, bytes, write_utf8(read_escape(&at, end), bytes));
         }
     }
-    sink_end(&sink, digest);
 }
 
 /* The digits of a number from the first to the last that is not 0. Gives how many 0 follow them;
@@ -358,46 +361,43 @@ static bool add_digits(struct sink *sink, const struct number *number, int64_t *
             continue;
         }
         if (!any && number->negative)
-            sink_add(sink, "-", 1);
+            sink_add_byte(sink, '-');
         for (; any && *zeros > 0; --*zeros)
-            sink_add(sink, "0", 1);
+            sink_add_byte(sink, '0');
         *zeros = 0;
-        sink_add(sink, digit, 1);
+        sink_add_byte(sink, *digit);
         any = true;
     }
     return any;
 }
 
 /* A number by its value: its digits without zeros at either end, and the power of ten. */
-static void hash_number(const char *at, const char *end, const unsigned char *key,
-                        struct digest *digest)
+static void add_number(struct sink *sink, const char *at, const char *end)
 {
-    struct sink sink;
     struct number number;
     int64_t power = 0;
-    sink_begin(&sink, key);
     if (!read_number(at, end, &number)) {
-        sink_add(&sink, at, (size_t)(end - at));
-    } else if (add_digits(&sink, &number, &power)) {
-        power -= (int64_t)number.fraction_length;
-        while (number.exponent_length > 0 && *number.exponent == '0') {
-            number.exponent++;
-            number.exponent_length--;
-        }
-        if (number.exponent_length <= 15) {
-            int64_t exponent = 0;
-            for (size_t i = 0; i < number.exponent_length; i++)
-                exponent = exponent * 10 + (number.exponent[i] - '0');
-            power += number.exponent_negative ? -exponent : exponent;
-        } else { /* no program reckons with it: it is as it is spelled */
-            sink_add(&sink, number.exponent_negative ? "E-" : "E",
-                     number.exponent_negative ? 2 : 1);
-            sink_add(&sink, number.exponent, number.exponent_length);
-        }
-        sink_add(&sink, "e", 1);
-        sink_add(&sink, (const char *)&power, sizeof power);
+        sink_add(sink, at, (size_t)(end - at));
+        return;
     }
-    sink_end(&sink, digest);
+    if (!add_digits(sink, &number, &power))
+        return;
+    power -= (int64_t)number.fraction_length;
+    while (number.exponent_length > 0 && *number.exponent == '0') {
+        number.exponent++;
+        number.exponent_length--;
+    }
+    if (number.exponent_length <= 15) {
+        int64_t exponent = 0;
+        for (size_t i = 0; i < number.exponent_length; i++)
+            exponent = exponent * 10 + (number.exponent[i] - '0');
+        power += number.exponent_negative ? -exponent : exponent;
+    } else { /* no program reckons with it: it is as it is spelled */
+        sink_add(sink, number.exponent_negative ? "E-" : "E", number.exponent_negative ? 2 : 1);
+        sink_add(sink, number.exponent, number.exponent_length);
+    }
+    sink_add_byte(sink, 'e');
+    sink_add(sink, (const char *)&power, sizeof power);
 }
 
 struct scan {
@@ -415,73 +415,75 @@ static char next(struct scan *scan)
 }
 
 /* A string, whose opening quote is next. */
-static void scan_string(struct scan *scan, struct digest *digest)
+static void scan_string(struct scan *scan, struct sink *sink)
 {
     const char *from = scan->at + 1;
     scan->at = string_end(from, scan->end);
-    hash_string(from, scan->at, scan->key, digest);
+    add_string(sink, from, scan->at);
     scan->at += scan->at < scan->end;
 }
 
-/* What a member or an element adds to that which it is in. */
-struct entry {
-    struct digest before; /* its name, or all elements before it */
-    struct digest value;
-    uint64_t kind;
-};
+static void scan_value(struct scan *scan, int depth, struct sink *sink);
 
-static void scan_value(struct scan *scan, int depth, struct entry *entry);
-
-/* A sum does not see the order of the members. */
-static void scan_object(struct scan *scan, int depth, struct digest *sum)
+/* The sum over the members, which does not see their order: each is a name, a byte that is in no
+ * UTF-8, and a value. */
+static struct digest scan_object(struct scan *scan, int depth)
 {
+    struct digest sum = {{0, 0}}, member;
     scan->at++;
     while (next(scan) == '"') {
-        struct entry entry;
-        struct digest member;
-        scan_string(scan, &entry.before);
+        struct sink sink;
+        sink_begin(&sink, scan->key);
+        scan_string(scan, &sink);
+        sink_add_byte(&sink, '\xFF');
         if (next(scan) == ':')
             scan->at++;
-        scan_value(scan, depth, &entry);
-        hash(&member, &entry, sizeof entry, scan->key);
-        sum->half[0] += member.half[0];
-        sum->half[1] += member.half[1];
+        scan_value(scan, depth, &sink);
+        sink_end(&sink, &member);
+        sum.half[0] += member.half[0];
+        sum.half[1] += member.half[1];
         if (next(scan) == ',')
             scan->at++;
     }
     scan->at += next(scan) == '}';
+    return sum;
 }
 
-static void scan_array(struct scan *scan, int depth, struct digest *chain)
+/* A chain over the elements. */
+static struct digest scan_array(struct scan *scan, int depth)
 {
+    struct digest chain = {{0, 0}};
     scan->at++;
     while (next(scan) != ']' && scan->at < scan->end) {
-        struct entry entry = {.before = *chain};
-        scan_value(scan, depth, &entry);
-        hash(chain, &entry, sizeof entry, scan->key);
+        struct sink sink;
+        sink_begin(&sink, scan->key);
+        sink_add(&sink, (const char *)&chain, sizeof chain);
+        scan_value(scan, depth, &sink);
+        sink_end(&sink, &chain);
         if (next(scan) == ',')
             scan->at++;
     }
     scan->at += scan->at < scan->end;
+    return chain;
 }
 
-/* Fills the entry's value and kind. */
-static void scan_value(struct scan *scan, int depth, struct entry *entry)
+/* A byte for the kind of value, and the value. */
+static void scan_value(struct scan *scan, int depth, struct sink *sink)
 {
     const char first = next(scan), *from = scan->at;
-    entry->value = (struct digest){{0, 0}};
-    entry->kind = (unsigned char)first;
-    if (depth > CONTENT_DEPTH_MAX)
+    const bool number = first == '-' || (first >= '0' && first <= '9');
+    struct digest inner;
+    sink_add_byte(sink, number ? '0' : first);
+    if (depth > CONTENT_DEPTH_MAX) {
         scan->at = scan->end;
-    else if (first == '"')
-        scan_string(scan, &entry->value);
-    else if (first == '{')
-        scan_object(scan, depth + 1, &entry->value);
-    else if (first == '[')
-        scan_array(scan, depth + 1, &entry->value);
-    else if ((scan->at = skip(scan->at, scan->end, NUMBERS)) > from) {
-        entry->kind = '0';
-        hash_number(from, scan->at, scan->key, &entry->value);
+    } else if (first == '"') {
+        scan_string(scan, sink);
+    } else if (first == '{' || first == '[') {
+        inner = first == '{' ? scan_object(scan, depth + 1) : scan_array(scan, depth + 1);
+        sink_add(sink, (const char *)&inner, sizeof inner);
+    } else if (number) {
+        scan->at = skip(scan->at, scan->end, NUMBERS);
+        add_number(sink, from, scan->at);
     } else {
         while (scan->at < scan->end && *scan->at >= 'a' && *scan->at <= 'z')
             scan->at++;
@@ -492,9 +494,12 @@ static void scan_value(struct scan *scan, int depth, struct entry *entry)
 static struct digest digest_of(const char *body, size_t length, const unsigned char *key)
 {
     struct scan scan = {.at = body, .end = body + length, .key = key};
-    struct entry entry;
-    scan_value(&scan, 0, &entry);
-    return entry.value;
+    struct digest digest;
+    struct sink sink;
+    sink_begin(&sink, key);
+    scan_value(&scan, 0, &sink);
+    sink_end(&sink, &digest);
+    return digest;
 }
 
 uint64_t content_hash(const char *body, size_t length, const unsigned char key[CONTENT_KEY_SIZE])

@@ -63,9 +63,12 @@ static bool holds_nul(const json_t *string)
 
 /* The place of an id that holds a NUL, which no table, file name or command line could show; NULL:
  * there is none. Other texts may hold one. */
-static const char *find_nul(const json_t *body)
+static const char *find_nul(const struct record *record)
 {
+    const json_t *body = record->json;
     static const char *const ids[] = {"/deviceId", "/appId", "/operationId", "/subOperationId"};
+    if (memchr(record->body, '\\', record->body_length) == NULL)
+        return NULL; /* it would be an escape */
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
         if (holds_nul(json_object_get(body, ids[i] + 1)))
             return ids[i];
@@ -123,7 +126,7 @@ enum dispatch_result dispatch_read(struct record *record)
     record->known = true;
     if (!schema_check(schema, record->json, &record->verdict))
         return quarantine(record);
-    const char *nul = find_nul(record->json);
+    const char *nul = find_nul(record);
     if (nul != NULL) {
         dispatch_quarantine(record, "holds a NUL", nul);
         return DISPATCH_QUARANTINE;
