@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -307,6 +308,13 @@ static void a_log_that_nobody_reads_keeps_nothing(void **state)
 }
 
 /* A stalled reader has left no room in what may wait. */
+/* The log's thread has taken a line that is longer than the pipe, and can write no more of it. */
+static bool is_in_the_pipe(void *reader)
+{
+    int bytes = 0;
+    return ioctl(*(int *)reader, FIONREAD, &bytes) == 0 && bytes > 32 << 10;
+}
+
 static void a_log_that_is_full_keeps_nothing(void **state)
 {
     struct desk *desk = *state;
@@ -317,6 +325,8 @@ static void a_log_that_is_full_keeps_nothing(void **state)
     int reader = open(desk->log_path, O_RDONLY | O_NONBLOCK);
     start(desk, NULL);
     text_addf(&line, "%0*d\n", (1 << 20) - 1, 0);
+    assert_true(log_lines(desk->log, &line, 1));
+    assert_true(support_wait_until(is_in_the_pipe, &reader));
     while (log_lines(desk->log, &line, 1))
         continue;
     text_release(&line);
