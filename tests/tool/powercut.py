@@ -20,6 +20,7 @@ import os
 import random
 import re
 import shutil
+import socket
 import sqlite3
 import struct
 import subprocess
@@ -214,13 +215,31 @@ def read_store(path):
     return kept, bodies
 
 
+def start_and_stop(folder, receiver):
+    """What a receiver that starts in FOLDER, and is stopped at once, complains of; "": nothing."""
+    path = folder + ".socket"
+    if os.path.exists(path):
+        os.unlink(path)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        with subprocess.Popen(
+            [receiver, "--state", folder], stdin=listener, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            began = process.stdout.readline()
+            process.terminate()
+            said, complaints = process.communicate()
+    faults = [line for line in (began + said).splitlines() if '"event":"fault"' in line]
+    if process.returncode != 0:
+        faults.append(f"exit code {process.returncode} {complaints.strip()}")
+    return " ".join(faults)
+
+
 def judge(folder, answers, final, receiver, books):
     """What is not as promised in FOLDER."""
-    opened = subprocess.run(
-        [receiver, "--check", "--state", folder], capture_output=True, text=True, check=False
-    )
-    if opened.returncode != 0:
-        yield f"the store does not open: {opened.stderr.strip()}"
+    complaints = start_and_stop(folder, receiver)
+    if complaints:
+        yield f"the store does not open: {complaints}"
         return
     try:
         kept, bodies = read_store(os.path.join(folder, "upgrades.db"))
