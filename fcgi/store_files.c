@@ -150,19 +150,18 @@ void store_give_to_owner(int fd, const char *folder)
         return; /* its owner will say that it cannot be used */
 }
 
-/* Reads what the file says it is without a write to any file: what is in the log counts if it can
- * be read beside those who use it, and that is so if -shm is there. */
+/* Reads what the main file says it is. "immutable" is the one way in which SQLite makes no file,
+ * takes no lock and, if root asks, gives no file to anybody. It does not look into the log, so a
+ * store that has just been made may seem empty: it is usable all the same. */
 static int examine_layout(const struct store_file files[STORE_FILES], struct fault *fault)
 {
     sqlite3 *db = NULL;
     char uri[4096];
-    bool is_used = access(files[STORE_SHM].path, F_OK) == 0;
     size_t length = (size_t)snprintf(uri, sizeof uri, "file:");
     for (const char *c = files[STORE_DB].path; *c != '\0' && length + 40 < sizeof uri; c++)
         length += (size_t)snprintf(uri + length, sizeof uri - length,
                                    strchr("%?#", *c) != NULL ? "%%%02X" : "%c", (unsigned char)*c);
-    snprintf(uri + length, sizeof uri - length, "?mode=ro&%s",
-             is_used ? "readonly_shm=1" : "immutable=1");
+    snprintf(uri + length, sizeof uri - length, "?mode=ro&immutable=1");
     int result = -1;
     if (sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) != SQLITE_OK)
         store_fault(db, fault, "cannot open the store");
