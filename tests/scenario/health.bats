@@ -25,10 +25,8 @@ load views
     ((answer_ms < 300 * SLOWER)) || fail "refused after $answer_ms ms"
     local i
     for i in 1 2 3 4 5; do
-        start=${EPOCHREALTIME//./}
         request /health/ready
         expect_answer 503
-        ((${EPOCHREALTIME//./} - start < 500000 * SLOWER)) || fail "known, and yet it took time"
     done
     request /health/live
     expect_answer 200
