@@ -136,7 +136,7 @@ age() {
     meddle 'UPDATE cursor SET seq = 2'
     age 'operation > 0' 10
     ends_with 0 prune --before 5d
-    grep -q '^Left: 1 operations' "$T/out" || fail "$(<"$T/out")"
+    grep -q '^Left: what application application has not got yet, 1 operations' "$T/out" || fail "$(<"$T/out")"
     equal "left" "$(sql 'SELECT count(*) FROM notifications')" 5
 }
 
