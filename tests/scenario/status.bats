@@ -157,7 +157,7 @@ PYTHON
 }
 
 only_known_files() {
-    [[ $(cd "$T/state" && ls) =~ ^(status.json|status.lock|turn.lock|upgrades.db|upgrades.db-shm|upgrades.db-wal|writer.lock|[[:space:]])*$ ]]
+    [[ $(cd "$T/state" && ls) =~ ^(status.json|status.lock|running.lock|turn.lock|upgrades.db|upgrades.db-shm|upgrades.db-wal|writer.lock|[[:space:]])*$ ]]
 }
 
 @test "the status file tells a fault of the store, and its end" {
