@@ -58,7 +58,7 @@ if len(lines) < 3:
     local long wide width words
     long=$(head -c 300 /dev/zero | tr '\0' o)
     wide=漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字
-    notification deviceId="$long" operationId="$long" errorCode="$long" swUpgradeResult=FAIL curVersion=1.0 >"$T/long"
+    notification deviceId="$long" operationId="$long" errorCode="${long:0:250}" swUpgradeResult=FAIL curVersion=1.0 >"$T/long"
     notification deviceId="$wide" operationId="$wide" swUpgradeResult=FAIL curVersion=1.0 >>"$T/long"
     post_lines "$T/long"
     for width in 60 80 100 200; do
@@ -71,7 +71,7 @@ if len(lines) < 3:
     COLUMNS=70 on_terminal 200 failures --color=never
     fits 70 || fail "COLUMNS does not count"
     operator failures >"$T/out"
-    grep -q "^$long  $long  $long " "$T/out" || fail "cut in a pipe"
+    grep -q "^$long  $long  ${long:0:250} " "$T/out" || fail "cut in a pipe"
 }
 
 @test "long output goes through the pager on a terminal, and only there" {
