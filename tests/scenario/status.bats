@@ -107,7 +107,7 @@ base = {"notifyType": "swUpgradeResultNotify", "curVersion": "1", "targetVersion
 for i in range(300):
     long = ["x" * 20000, "\u2028\x01" * 6000, "\u00e9" * 9000, "\U0001f600" * 5000, "\"\\" * 8000][i % 5]
     body = dict(base, deviceId=f"{i}{long}", appId=f"a{i % 40}{long}", operationId=f"{i % 60}{long}",
-                subOperationId=f"{i}", errorCode=f"{i}{long[:200]}", description=long)
+                subOperationId=f"{i}", errorCode=f"{i}{long[:60]}", description=long)
     with open(f"{sys.argv[1]}/large-{i}.json", "w", encoding="utf-8") as out:
         json.dump(body, out, ensure_ascii=i % 2 == 0)
 PYTHON
