@@ -254,6 +254,7 @@ export class Books {
     const [page, next] = paged(this.latest(), query);
     return {
       seq: this.totals.notifications,
+      token: `0123456789abcdef:${this.totals.notifications}`,
       lastAt: this.operations.length === 0 ? null : iso(Math.max(...this.operations.map(one => one.last_ms))),
       totals: this.totals,
       upgrades: tally(all),
