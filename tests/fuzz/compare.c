@@ -331,10 +331,11 @@ static void compare_snapshot_operation(const struct model *model,
                 "each failure has one error code");
 }
 
-/* Sums in SQL and in C meet: the totals, member by member. */
+/* Sums in SQL and in C meet: the totals, member by member, but for the life, which is random
+ * and comes last. */
 static void compare_totals(const struct store_totals *expected, const struct store_totals *found)
 {
-    fuzz_demand(memcmp(expected, found, sizeof *found) == 0,
+    fuzz_demand(memcmp(expected, found, offsetof(struct store_totals, life)) == 0,
                 "the totals: %lld notifications, %lld repeats, %lld + %lld + %lld upgrades, %lld"
                 " contradictory, %lld quarantined, %lld of them held, %lld bytes",
                 (long long)found->notifications, (long long)found->repeats,

@@ -10,6 +10,12 @@
 
 /* --- quarantine --- */
 
+/* Since when there has been no room for bodies like RECORD's. */
+static int64_t *full_since(struct store_totals *totals, const struct record *record)
+{
+    return record->known ? &totals->quarantine_full_ms : &totals->quarantine_unknown_full_ms;
+}
+
 static void take_quarantined(struct model *model, const struct record *record)
 {
     struct store_totals *totals = &model->totals;
@@ -22,9 +28,13 @@ static void take_quarantined(struct model *model, const struct record *record)
                             (uint64_t)totals->quarantine_unknown_bytes + record->body_length >
                                 bytes - bytes / STORE_QUARANTINE_KNOWN_SHARE))) {
         totals->quarantine_log_only++;
+        int64_t *full_ms = full_since(totals, record);
+        if (*full_ms == 0)
+            *full_ms = record->received_ms;
         fuzz_demand(record->outcome == RECORD_LOG_ONLY, "quarantine is full");
         return;
     }
+    *full_since(totals, record) = 0;
     totals->quarantine_held++;
     totals->quarantine_bytes += (int64_t)record->body_length;
     totals->quarantine_unknown_held += record->known ? 0 : 1;
@@ -50,6 +60,7 @@ static bool leave_quarantine(struct model *model, const struct record *record)
         if (quarantined->id != record->requeue_id)
             continue;
         model->totals.quarantine_held--;
+        model->totals.quarantine_full_ms = model->totals.quarantine_unknown_full_ms = 0;
         model->totals.quarantine_bytes -= (int64_t)quarantined->length;
         model->totals.quarantine_unknown_held -= quarantined->known ? 0 : 1;
         model->totals.quarantine_unknown_bytes -= quarantined->known ? 0
