@@ -236,8 +236,8 @@ static int start(struct receiver *receiver, struct fault *fault)
                      open_fault.set ? &open_fault : NULL, receiver->log, metrics, worker_reply,
                      fault) != 0)
         return -1;
-    if (viewer_start(&receiver->viewer, options, intake_commit(receiver->intake), metrics,
-                     worker_seen_off, fault) != 0 ||
+    if (viewer_start(&receiver->viewer, options, &VIEWER_LIMITS, intake_commit(receiver->intake),
+                     metrics, worker_seen_off, fault) != 0 ||
         (receiver->listener >= 0 && start_lasting(receiver, fault) != 0))
         return -1;
     receiver->started = worker_start(receiver->pool, receiver->intake, receiver->viewer, fault) ==

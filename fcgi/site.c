@@ -135,7 +135,7 @@ static void show_view(const struct site *site, const struct site_request *reques
     if (part->begun)
         query.after = part->next.text;
     if (asked)
-        result = view_write(view, reader, &query, SITE_READ_MS, &reply->body, &next, &fault);
+        result = view_write(view, reader, &query, site->read_ms, &reply->body, &next, &fault);
     part->more = result == VIEW_DONE && whole && next.text[0] != '\0';
     if (part->more)
         text_add_string(&reply->headers, "Cache-Control: no-store\r\n");
@@ -182,7 +182,7 @@ static void show_metrics(const struct site *site, const struct site_request *req
     };
     reply->type = EXPOSITION_TYPE;
     text_add_string(&reply->headers, "Cache-Control: no-store\r\n");
-    exposition_write(&process, reader, SITE_READ_MS, &reply->body);
+    exposition_write(&process, reader, site->read_ms, &reply->body);
 }
 
 /* Health as monitors know it (the Internet draft "Health Check Response Format for HTTP APIs"). */

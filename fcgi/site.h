@@ -14,9 +14,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* How long the store may be read for one answer. */
-#define SITE_READ_MS 1000
-
 /* How long, from its arrival, a request for readiness may wait for the writer's proof. */
 #define SITE_READY_MS 2000
 
@@ -29,13 +26,14 @@ struct site {
     struct commit *commit;
     const struct metrics *metrics;
     int64_t start_ms;    /* of the process, since 1970 */
+    int read_ms;         /* how long the store may be read for one answer */
     atomic_bool leaving; /* the process ends: not ready any more */
 };
 
 /* What an answer takes, and so in whose thread it can be made. */
 enum site_pace {
     SITE_AT_ONCE, /* nothing: in any */
-    SITE_READS,   /* the store, for SITE_READ_MS at most */
+    SITE_READS,   /* the store, for read_ms at most */
     SITE_STREAMS, /* the same for each of its pieces, of which there may be any number */
     SITE_WAITS,   /* the writer, for SITE_READY_MS at most */
 };

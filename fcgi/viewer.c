@@ -33,6 +33,7 @@ struct desk {
 
 struct viewer {
     struct site site;
+    struct viewer_limits limits;
     struct metrics *metrics;
     viewer_done *done;
     struct lane reads, tables, waits;
@@ -73,7 +74,7 @@ static void send_answer(struct viewer *viewer, struct visit *visit, const struct
         request_drop(visit->request);
     else if (patient)
         sent = request_answer_patiently(visit->request, visit->socket, answer->bytes,
-                                        answer->length, VIEWER_SEND_MS) == 0;
+                                        answer->length, viewer->limits.send_ms) == 0;
     else
         sent = request_answer(visit->request, visit->socket, answer->bytes, answer->length) == 0;
     viewer->done(visit, sent);
@@ -157,7 +158,7 @@ static void send_piece(struct desk *desk, struct visit *visit, const struct text
 {
     allow(visit);
     int result = request_send_patiently(visit->request, visit->socket, piece->bytes, piece->length,
-                                        VIEWER_SEND_MS);
+                                        desk->viewer->limits.send_ms);
     atomic_store_explicit(visit->deadline_ms, 0, memory_order_relaxed);
     if (result == 0)
         queue(desk->lane, visit);
@@ -172,7 +173,7 @@ static void serve(struct desk *desk, struct visit *visit)
     struct text answer = {0};
     if (visit->part.begun)
         allow(visit);
-    if (!visit->part.begun && moment_monotonic_ms() - visit->since_ms > VIEWER_WAIT_MS)
+    if (!visit->part.begun && moment_monotonic_ms() - visit->since_ms > viewer->limits.wait_ms)
         site_refuse(&request, "too many are reading now", &answer);
     else
         site_answer(&viewer->site, visit->place, &request, desk->reader, &visit->part, &answer);
@@ -225,8 +226,9 @@ static int start_desk(struct viewer *viewer, size_t number, struct fault *fault)
     return 0;
 }
 
-int viewer_start(struct viewer **gives, const struct options *options, struct commit *commit,
-                 struct metrics *metrics, viewer_done *done, struct fault *fault)
+int viewer_start(struct viewer **gives, const struct options *options,
+                 const struct viewer_limits *limits, struct commit *commit, struct metrics *metrics,
+                 viewer_done *done, struct fault *fault)
 {
     struct viewer *viewer = calloc(1, sizeof *viewer);
     if (viewer == NULL)
@@ -235,6 +237,8 @@ int viewer_start(struct viewer **gives, const struct options *options, struct co
     viewer->site.commit = commit;
     viewer->site.metrics = metrics;
     viewer->site.start_ms = moment_now_ms();
+    viewer->site.read_ms = limits->read_ms;
+    viewer->limits = *limits;
     viewer->metrics = metrics;
     viewer->done = done;
     init_lane(&viewer->reads, VIEWER_QUEUE_MAX);

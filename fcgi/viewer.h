@@ -22,15 +22,17 @@
 #define VIEWER_QUEUE_MAX 32
 
 /* Tables that may wait for their turn while a piece of another is sent; more are answered 503. If
- * all others take as long as VIEWER_SEND_MS allows, a web server still hears of each within ten
+ * all others take as long as send_ms allows, a web server still hears of each within ten
  * seconds. */
 #define VIEWER_TABLES_MAX 3
 
-/* One that has waited for this long is answered 503: whoever asked may have gone. */
-#define VIEWER_WAIT_MS 4000
-
-/* A peer that takes nothing of its answer for this long is given up. */
-#define VIEWER_SEND_MS 3000
+/* How long is waited for what, in milliseconds. */
+struct viewer_limits {
+    int wait_ms; /* by a request for its turn; then it is answered 503: its sender may have gone */
+    int send_ms; /* for a peer that takes nothing of its answer; then it is given up */
+    int read_ms; /* for the store, by one answer or by a piece of a table */
+};
+#define VIEWER_LIMITS ((struct viewer_limits){.wait_ms = 4000, .send_ms = 3000, .read_ms = 1000})
 
 /* So is one that has not taken all of it, or of a table's next piece, within this time; the site
  * file has nginx wait for 10 s. */
@@ -59,9 +61,10 @@ typedef void viewer_done(struct visit *visit, bool sent);
 
 struct viewer;
 
-/* Starts the threads. All is lent for the viewer's lifetime. Gives *VIEWER. */
-int viewer_start(struct viewer **viewer, const struct options *options, struct commit *commit,
-                 struct metrics *metrics, viewer_done *done, struct fault *fault);
+/* Starts the threads. All but LIMITS is lent for the viewer's lifetime. Gives *VIEWER. */
+int viewer_start(struct viewer **viewer, const struct options *options,
+                 const struct viewer_limits *limits, struct commit *commit, struct metrics *metrics,
+                 viewer_done *done, struct fault *fault);
 
 /* Takes a visit with request, socket, place and deadline set. Thread-safe; never waits. */
 void viewer_take(struct viewer *viewer, struct visit *visit);

@@ -90,16 +90,16 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     options.workers = 2;
     options.max_body = BODY_MAX;
     options.state = "/nowhere"; /* there is nothing to be read, and that is an answer too */
-    fuzz_demand(
-        log_start(&log, "/dev/null", NULL, &fault) == 0 &&
-            trust_new(&trust, &options, &fault) == 0 &&
-            worker_new(&pool, listen_somewhere(), &options, trust, log, NULL, &fault) == 0 &&
-            intake_start(&intake, &options, trust, (struct store *)&kept, NULL, log, NULL,
-                         worker_reply, &fault) == 0 &&
-            viewer_start(&viewer, &options, intake_commit(intake), NULL, worker_seen_off, &fault) ==
-                0 &&
-            worker_start(pool, intake, viewer, &fault) == 0,
-        "%s", fault.text);
+    fuzz_demand(log_start(&log, "/dev/null", NULL, &fault) == 0 &&
+                    trust_new(&trust, &options, &fault) == 0 &&
+                    worker_new(&pool, listen_somewhere(), &options, trust, log, NULL, &fault) ==
+                        0 &&
+                    intake_start(&intake, &options, trust, (struct store *)&kept, NULL, log, NULL,
+                                 worker_reply, &fault) == 0 &&
+                    viewer_start(&viewer, &options, &VIEWER_LIMITS, intake_commit(intake), NULL,
+                                 worker_seen_off, &fault) == 0 &&
+                    worker_start(pool, intake, viewer, &fault) == 0,
+                "%s", fault.text);
     return 0;
 }
 

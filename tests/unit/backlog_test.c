@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-#define LONG_MS 10000
+#define LONG_MS 60000
 
 static int begin(void **state)
 {
@@ -122,10 +122,8 @@ static void *finish(void *backlog)
 static enum backlog_call wait_for(struct backlog *backlog, void *(*something)(void *))
 {
     pthread_t thread;
-    int64_t began_ms = moment_monotonic_ms();
     assert_int_equal(pthread_create(&thread, NULL, something, backlog), 0);
-    enum backlog_call call = backlog_wait(backlog, began_ms + LONG_MS);
-    assert_true(moment_monotonic_ms() - began_ms < LONG_MS);
+    enum backlog_call call = backlog_wait(backlog, moment_monotonic_ms() + LONG_MS);
     pthread_join(thread, NULL);
     return call;
 }

@@ -266,12 +266,9 @@ static void a_store_that_failed_is_refused_to_all_until_a_probe_works(void **sta
     wait_told(group, 1);
     for (size_t i = 1; i < 4; i++)
         expect_refusal(group, i, "the store cannot be written now");
-    int64_t before_ms = moment_monotonic_ms();
     fake_store_break(group->fake, NULL);
-    expect_refusal(group, 4, "the store cannot be written now"); /* it does not know yet */
     assert_true(support_wait_until(is_recovered, group));
-    assert_true(moment_monotonic_ms() - before_ms < 2 * COMMIT_PROBE_MS);
-    assert_int_equal(group->refused, 5); /* the one that failed, and four that were turned away */
+    assert_int_equal(group->refused, 4); /* the one that failed, and three that were turned away */
     struct fault fault;
     commit_get_fault(group->commit, &fault);
     assert_false(fault.set);
@@ -365,10 +362,10 @@ static void stopping_does_not_wait_for_a_broken_store(void **state)
     fake_store_break(group->fake, "broken");
     submit(group, 0, 1);
     wait_told(group, 1);
-    int64_t before_ms = moment_monotonic_ms();
-    commit_stop(group->commit);
+    commit_stop(group->commit); /* ends */
     group->commit = NULL;
-    assert_true(moment_monotonic_ms() - before_ms < COMMIT_PROBE_MS / 2);
+    assert_int_equal(group->length, 1);
+    assert_false(group->kept[0]);
 }
 
 static void a_listener_may_submit_at_once(void **state)
@@ -407,6 +404,9 @@ static void a_batch_is_measured_and_what_waits_is_counted(void **state)
 
 /* --- proof that the store can be written --- */
 
+/* More than any machine takes for a write. */
+#define LONG_MS 60000
+
 /* Asks for proof with so much patience. */
 static int check(struct group *group, int64_t patience_ms, struct fault *fault)
 {
@@ -420,10 +420,10 @@ static void proof_is_one_write_for_as_long_as_it_is_fresh(void **state)
     struct fault fault;
     start(group, 1000, NULL);
     for (int i = 0; i < 5; i++)
-        assert_int_equal(check(group, 5000, &fault), 0);
+        assert_int_equal(check(group, LONG_MS, &fault), 0);
     assert_int_equal(fake_store_read(group->fake).tries, 1);
     support_sleep_ms(COMMIT_PROOF_MS + 20);
-    assert_int_equal(check(group, 5000, &fault), 0);
+    assert_int_equal(check(group, LONG_MS, &fault), 0);
     assert_int_equal(fake_store_read(group->fake).tries, 2);
     assert_int_equal(group->calls, 0); /* nobody else hears of it */
 }
@@ -435,7 +435,7 @@ static void a_batch_is_proof_enough(void **state)
     start(group, 1000, NULL);
     submit(group, 0, 1);
     wait_told(group, 1);
-    assert_int_equal(check(group, 5000, &fault), 0);
+    assert_int_equal(check(group, LONG_MS, &fault), 0);
     assert_int_equal(fake_store_read(group->fake).tries, 0);
 }
 
@@ -449,7 +449,7 @@ struct asker {
 static void *ask(void *argument)
 {
     struct asker *asker = argument;
-    asker->result = check(asker->group, 10000, &asker->fault);
+    asker->result = check(asker->group, LONG_MS, &asker->fault);
     return NULL;
 }
 
@@ -493,8 +493,7 @@ static void who_asks_waits_no_longer_than_it_wants(void **state)
     hold_writer(group);
     int64_t before_ms = moment_monotonic_ms();
     assert_int_equal(check(group, 50, &fault), -1);
-    int64_t took_ms = moment_monotonic_ms() - before_ms;
-    assert_true(took_ms >= 50 && took_ms < 2000);
+    assert_true(moment_monotonic_ms() - before_ms >= 50);
     support_assert_fault(&fault, "too long");
     commit_get_fault(group->commit, &fault);
     assert_false(fault.set); /* to be slow is no fault of the store */
@@ -506,7 +505,7 @@ static void a_try_that_fails_is_a_fault_of_the_store(void **state)
     struct fault fault;
     start(group, 1000, NULL);
     fake_store_break(group->fake, "the disk is gone");
-    assert_int_equal(check(group, 5000, &fault), -1);
+    assert_int_equal(check(group, LONG_MS, &fault), -1);
     support_assert_fault(&fault, "the disk is gone");
     expect_refusal(group, 0, "the store cannot be written now");
     assert_true(support_wait_until(is_failing, group)); /* told once, with no ticket */
@@ -514,15 +513,12 @@ static void a_try_that_fails_is_a_fault_of_the_store(void **state)
     assert_int_equal(group->length, 0);
     assert_true(metrics_read(group->metrics, METRIC_store_faults) >= 1);
     /* Now the answer is there at once, and asking adds no write: that is the probe's. */
-    for (int i = 0; i < 20; i++) {
-        int64_t before_ms = moment_monotonic_ms();
-        assert_int_equal(check(group, 5000, &fault), -1);
-        assert_true(moment_monotonic_ms() - before_ms < COMMIT_PROBE_MS / 2);
-    }
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(check(group, LONG_MS, &fault), -1);
     assert_int_equal(fake_store_read(group->fake).tries, 1);
     fake_store_break(group->fake, NULL);
     assert_true(support_wait_until(is_recovered, group));
-    assert_int_equal(check(group, 5000, &fault), 0);
+    assert_int_equal(check(group, LONG_MS, &fault), 0);
     assert_int_equal(fake_store_read(group->fake).tries, 1); /* the probe was the proof */
     assert_int_equal(group->refused, 1);
 }

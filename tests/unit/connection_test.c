@@ -167,7 +167,7 @@ static void waiting_gives_up_when_its_time_has_come(void **state)
     struct peers *peers = *state;
     int64_t before_ms = moment_monotonic_ms();
     assert_false(connection_wait_none(&peers->list, before_ms + 50));
-    assert_in_range(moment_monotonic_ms() - before_ms, 50, 5000);
+    assert_true(moment_monotonic_ms() - before_ms >= 50);
 }
 
 static void *close_all(void *argument)
@@ -188,7 +188,7 @@ static void waiting_ends_with_the_last_connection(void **state)
     assert_int_equal(pthread_create(&closer, NULL, close_all, peers), 0);
     assert_true(connection_wait_none(&peers->list, before_ms + 60000));
     pthread_join(closer, NULL);
-    assert_in_range(moment_monotonic_ms() - before_ms, 25, 10000);
+    assert_true(moment_monotonic_ms() - before_ms >= 25);
 }
 
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)

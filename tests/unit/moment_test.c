@@ -65,7 +65,7 @@ static void the_monotonic_clock_counts_milliseconds(void **state)
 {
     int64_t before = moment_monotonic_ms();
     support_sleep_ms(30);
-    assert_in_range(moment_monotonic_ms() - before, 29, 10000);
+    assert_true(moment_monotonic_ms() - before >= 29);
 }
 
 int moment_tests(void)

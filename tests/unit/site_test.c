@@ -38,6 +38,7 @@ static int setup(void **state)
     place->site.options = &place->options;
     place->site.metrics = place->metrics;
     place->site.start_ms = moment_now_ms();
+    place->site.read_ms = 60000;
     assert_int_equal(store_reader_new(&place->reader, place->books->folder, &fault), 0);
     *state = place;
     return 0;

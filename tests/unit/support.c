@@ -24,7 +24,7 @@
 #define PROGRAM_SECONDS_MAX 300
 
 /* How long support_wait_until is patient. */
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 60000
 
 /* How many times longer everything may take: tests/tool/under says. */
 static int times_slower(void)

@@ -92,7 +92,7 @@ uint64_t support_random(uint64_t *seed);
 /* One of 0 to BELOW - 1. */
 size_t support_random_below(uint64_t *seed, size_t below);
 
-/* Waits until TRUE_NOW(WHAT) holds; false when ten seconds were not enough. */
+/* Waits until TRUE_NOW(WHAT) holds; false when a minute was not enough. */
 bool support_wait_until(bool (*true_now)(void *what), void *what);
 
 void support_sleep_ms(int ms);

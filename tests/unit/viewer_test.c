@@ -6,7 +6,6 @@
 #include "books.h"
 #include "deaf_listener.h"
 #include "fastcgi.h"
-#include "moment.h"
 #include "monitor.h"
 #include "view.h"
 
@@ -87,7 +86,13 @@ static void fill(struct books *books)
     support_records_free(records, LARGE_ROWS);
 }
 
-static int setup(void **state)
+/* However busy the machine is, nobody is given up for being slow. */
+#define PATIENT (600 * 1000)
+static const struct viewer_limits patient = {PATIENT, PATIENT, PATIENT};
+static const struct viewer_limits waits_briefly = {10, PATIENT, PATIENT};
+static const struct viewer_limits sends_briefly = {PATIENT, 50, PATIENT};
+
+static int setup_limits(void **state, const struct viewer_limits *limits)
 {
     struct hall *hall = calloc(1, sizeof *hall);
     struct fault fault = FAULT_NONE;
@@ -102,11 +107,26 @@ static int setup(void **state)
     assert_int_equal(commit_start(&hall->commit, hall->books->store, NULL, 10, &deaf_listener,
                                   hall->metrics, &fault),
                      0);
-    assert_int_equal(
-        viewer_start(&hall->viewer, &hall->options, hall->commit, hall->metrics, see_off, &fault),
-        0);
+    assert_int_equal(viewer_start(&hall->viewer, &hall->options, limits, hall->commit,
+                                  hall->metrics, see_off, &fault),
+                     0);
     *state = hall;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return setup_limits(state, &patient);
+}
+
+static int setup_waits_briefly(void **state)
+{
+    return setup_limits(state, &waits_briefly);
+}
+
+static int setup_sends_briefly(void **state)
+{
+    return setup_limits(state, &sends_briefly);
 }
 
 static int teardown(void **state)
@@ -289,11 +309,9 @@ static void a_peer_that_is_shut_down_holds_nobody(void **state)
 static void a_peer_that_takes_nothing_is_given_up(void **state)
 {
     struct hall *hall = *state;
-    int64_t before_ms = moment_monotonic_ms();
     struct caller *caller = call(hall, LARGE);
     wait_done(hall, 1);
     assert_int_equal(caller->sent, 0);
-    assert_true(moment_monotonic_ms() - before_ms >= VIEWER_SEND_MS - 100);
 }
 
 /* Has every viewer wait for a peer that does not read. */
@@ -331,17 +349,10 @@ static void who_has_waited_too_long_is_refused(void **state)
     struct hall *hall = *state;
     occupy(hall);
     struct caller *late = call(hall, "/status/overview.json");
-    /* They take a little now and then: nobody gives them up. */
-    int64_t until_ms = moment_monotonic_ms() + VIEWER_WAIT_MS + 50;
-    struct text taken[VIEWER_THREADS] = {{0}};
-    while (moment_monotonic_ms() < until_ms) {
-        for (int i = 0; i < VIEWER_THREADS; i++)
-            take_some(&hall->callers[i], &taken[i]);
-        support_sleep_ms(500);
-    }
+    support_sleep_ms(waits_briefly.wait_ms + 5);
     for (int i = 0; i < VIEWER_THREADS; i++) {
         assert_false(is_done(&hall->callers[i]));
-        assert_int_equal(receive_rest(&hall->callers[i], &taken[i], NULL), 200);
+        assert_int_equal(receive(&hall->callers[i], NULL), 200);
     }
     assert_int_equal(receive(late, NULL), 503);
 }
@@ -363,8 +374,10 @@ static void tables_take_turns_and_hold_up_nobody_else(void **state)
         assert_int_equal(receive(call(hall, "/status/overview.json"), NULL), 200);
     hall->wanted = LENGTH(tables) + VIEWER_THREADS + 2;
     while (!are_done(hall))
-        for (size_t i = 0; i < LENGTH(tables); i++)
+        for (size_t i = 0; i < LENGTH(tables); i++) {
             take_some(tables[i], &taken[i]);
+            support_sleep_ms(1);
+        }
     for (size_t i = 0; i < LENGTH(tables); i++) {
         size_t length;
         assert_int_equal(receive_rest(tables[i], &taken[i], &length), 200);
@@ -381,10 +394,8 @@ static void stopping_ends_what_waits_without_an_answer(void **state)
     struct caller *waiting = call(hall, "/status/overview.json");
     for (int i = 0; i < VIEWER_THREADS; i++)
         shutdown(hall->callers[i].fd, SHUT_RDWR); /* as a drain does in the end */
-    int64_t before_ms = moment_monotonic_ms();
-    viewer_stop(hall->viewer);
+    viewer_stop(hall->viewer);                    /* long before PATIENT */
     hall->viewer = NULL;
-    assert_true(moment_monotonic_ms() - before_ms < 2 * SITE_READ_MS);
     assert_int_equal(waiting->done, 1);
 }
 
@@ -431,9 +442,11 @@ int viewer_tests(void)
         FRESH(what_takes_no_time_is_answered_by_who_brings_it),
         FRESH(a_large_answer_waits_for_its_peer),
         FRESH(a_peer_that_is_shut_down_holds_nobody),
-        FRESH(a_peer_that_takes_nothing_is_given_up),
+        cmocka_unit_test_setup_teardown(a_peer_that_takes_nothing_is_given_up, setup_sends_briefly,
+                                        teardown),
         FRESH(more_than_the_queue_takes_is_refused_at_once),
-        FRESH(who_has_waited_too_long_is_refused),
+        cmocka_unit_test_setup_teardown(who_has_waited_too_long_is_refused, setup_waits_briefly,
+                                        teardown),
         FRESH(tables_take_turns_and_hold_up_nobody_else),
         FRESH(stopping_ends_what_waits_without_an_answer),
         FRESH(who_leaves_is_not_ready),
