@@ -334,11 +334,11 @@ set_scale() {
     keep_many 3
     wait_for "$PATIENCE" grep -q '^refused' "$T/record"
     keep_some behind 3
-    ((answer_ms < 1000 * SLOWER)) || fail "answered after $answer_ms ms"
+    in_time "the answer" "$answer_ms" 1000
     began=${EPOCHREALTIME//./}
     receiver_stop
     ms=$(((${EPOCHREALTIME//./} - began) / 1000))
-    ((ms < 5000 * SLOWER)) || fail "the end took $ms ms"
+    in_time "the end" "$ms" 5000
     status_is '.seq == 6' || fail "the status file was not written: $(status_json .seq)"
     rm "$T/gate"
     app_start "$RECORDER_BIN"

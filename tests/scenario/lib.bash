@@ -14,16 +14,16 @@
 #
 # shellcheck shell=bash
 
-TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-SOURCE=$(dirname "$TESTS")
+TESTS=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
+SOURCE=${TESTS%/*}
 RECEIVER_BIN=${UPGRADE_RECEIVER_BIN:-$SOURCE/build/fcgi/upgrade-receiver}
 CALLBACK=/v1.0.0/messageReceiver
 
+# tests/run --full: the size of what is long, and whether times are compared (in_time).
+export TEST_FULL=${UPGRADE_RECEIVER_TEST_FULL:-${TEST_FULL:-}}
+
 # An option in the environment of whoever runs the tests must not reach the receiver.
-for name in $(compgen -e UPGRADE_RECEIVER_ || true); do
-    unset "$name"
-done
-unset name
+unset "${!UPGRADE_RECEIVER_@}"
 export UPGRADE_RECEIVER_BIN=$RECEIVER_BIN LC_ALL=C.UTF-8 TZ=UTC
 # How long the receiver waits at most for what should happen at once, in seconds: generous, because
 # it is only ever reached by a failure.
@@ -34,7 +34,7 @@ PATIENCE=${PATIENCE:-20}
 # by themselves; a scenario that compares a time says `ms < 300 * SLOWER`.
 UNDER=
 SLOWER=1
-UNDER_TREE=$(dirname "$(dirname "$RECEIVER_BIN")")
+UNDER_TREE=${RECEIVER_BIN%/*/*}
 if [[ -f $UNDER_TREE/under ]]; then read -r UNDER SLOWER <"$UNDER_TREE/under"; fi
 export SLOWER
 
@@ -42,17 +42,19 @@ export SLOWER
 
 scenario_setup() {
     # Not under bats' own folder: the path of a Unix socket has 107 bytes at most.
-    T=$(mktemp -d "${TMPDIR:-/tmp}/upgrade-receiver.XXXXXX")
-    chmod 0755 "$T"
-    mkdir "$T/state" "$T/background" "$T/reports"
+    until T=${TMPDIR:-/tmp}/upgrade-receiver.$BASHPID.$RANDOM && mkdir -m 0755 "$T"; do
+        [[ -e $T ]] || return
+    done
+    mkdir -m 0755 "$T/state" "$T/background"
     # Some of what is started runs as another user.
-    chmod 1777 "$T/reports"
+    mkdir -m 1777 "$T/reports"
     export UNDER_REPORTS=$T/reports
     LOG=$T/log
     POST_PATH=$CALLBACK
     RECEIVER_WRAP=()
     receiver_command=()
-    touch "$LOG" "$T/stderr"
+    : >"$LOG"
+    : >"$T/stderr"
 }
 
 scenario_teardown() {
@@ -118,17 +120,31 @@ equal() {
     [[ $2 == "$3" ]] || fail "$1: found '$2', expected '$3'"
 }
 
+# in_time WHAT MS MAX: fails if WHAT took MS milliseconds, and MAX are allowed. Anything takes long on a busy
+# machine, so times are compared by tests/run --full alone.
+in_time() {
+    [[ $TEST_FULL != 1 ]] || (($2 < $3 * SLOWER)) || fail "$1 took $2 ms"
+}
+
 # wait_for SECONDS COMMAND...: until COMMAND succeeds, or fails after SECONDS (times $SLOWER).
 wait_for() {
-    local end=$((${EPOCHREALTIME//./} + $1 * SLOWER * 1000000))
+    local begin=${EPOCHREALTIME//./} limit=$(($1 * SLOWER * 1000000)) waited
     shift
     until "$@" 2>/dev/null; do
-        if ((${EPOCHREALTIME//./} > end)); then
+        waited=$((${EPOCHREALTIME//./} - begin))
+        if ((waited > limit)); then
             fail "waited in vain for: $*"
             return
         fi
-        sleep 0.02
+        # The longer it takes, the less often is looked; each look may take processes.
+        if ((waited < 200000)); then pause 0.01; else pause 0.05; fi
     done
+}
+
+# pause SECONDS: like sleep, but takes no process. Nothing ever comes from there.
+pause() {
+    if [[ -z ${PAUSE_FD:-} ]]; then exec {PAUSE_FD}<>/dev/udp/127.0.0.1/9; fi
+    read -r -t "$1" -u "$PAUSE_FD" || true
 }
 
 # background NAME COMMAND...: runs COMMAND until it ends or the test does; $background_pid is its
@@ -179,7 +195,7 @@ receiver_start() {
     done
     receiver_command=("${RECEIVER_WRAP[@]}" "$RECEIVER_BIN" --state "$T/state" "$@")
     rm -f "$T/pid" "$T/pid.exit"
-    python3 "$TESTS/tool/hold.py" "$T/socket" "$T/pid" "${holder_options[@]}" -- \
+    python3 -S "$TESTS/tool/hold.py" "$T/socket" "$T/pid" "${holder_options[@]}" -- \
         "${receiver_command[@]}" >>"$stdout" 2>>"$T/stderr" 3>&- </dev/null &
     echo "$!" >"$T/holder"
     receiver_wait_ready
@@ -223,20 +239,28 @@ receiver_started_or_ended() {
 
 receiver_says_start_or_ended() {
     local pid
-    pid=$(receiver_pid)
-    [[ -z $pid ]] || log_lines ".event == \"start\" and .pid == $pid" | grep -q .
+    read_pid
+    [[ -z $pid ]] || grep -q "\"event\":\"start\".*\"pid\":$pid,.*}\$" "$LOG"
 }
 
 receiver_is_running() {
     local pid
-    pid=$(receiver_pid)
+    read_pid
     [[ -n $pid ]] && kill -0 "$pid" 2>/dev/null
 }
 
-# Its process id, or nothing while none runs: between a look at the file and its being read the
-# receiver may have ended.
+# Sets $pid to the receiver's process id, or to nothing while none runs: between a look at the file and
+# its being read the receiver may have ended.
+read_pid() {
+    pid=
+    { read -r pid <"$T/pid"; } 2>/dev/null || true
+}
+
+# receiver_pid: prints it.
 receiver_pid() {
-    cat "$T/pid" 2>/dev/null || true
+    local pid
+    read_pid
+    echo "$pid"
 }
 
 # receiver_stop: SIGTERM to the receiver, through its holder; fails unless it exits 0.
@@ -258,7 +282,9 @@ receiver_kill() {
 }
 
 receiver_has_changed() {
-    [[ $(receiver_pid) != "$1" ]]
+    local pid
+    read_pid
+    [[ $pid != "$1" ]]
 }
 
 # receiver_restart: starts it again on the same socket, with the same options. One that still runs
@@ -282,9 +308,11 @@ receiver_has_ended() {
 
 # --- nginx ------------------------------------------------------------------------------------
 
-# A free port of 127.0.0.1, for now: whoever binds it must be ready to lose it and ask again.
+# A port of 127.0.0.1 that is free now: whoever binds it must be ready to lose it and ask again.
 free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    local port
+    while port=$((10000 + RANDOM % 20000)) && (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
+    echo "$port"
 }
 
 # Makes $CERTIFICATE and $CERTIFICATE_KEY for localhost, once for all tests of a run.
@@ -416,10 +444,32 @@ expect_answer() {
     fi
 }
 
-# notification [NAME=TEXT | NAME:=JSON | NAME@FILE | -NAME]...: prints a body.
+# notification [NAME=TEXT | NAME:=JSON | NAME@FILE | -NAME]...: prints a body, as tests/cases/notification
+# does, and without a process if nothing needs to be escaped.
 notification() {
-    "$TESTS/cases/notification" "$@"
+    local word name body='' plain='^([A-Za-z]+)=([^"\[:cntrl:]]*)$' names=("${EXAMPLE_NAMES[@]}")
+    local -A values=()
+    for word; do
+        if [[ ! $word =~ $plain ]]; then
+            "$TESTS/cases/notification" "$@"
+            return
+        fi
+        name=${BASH_REMATCH[1]}
+        if [[ -z ${EXAMPLE[$name]+set} && -z ${values[$name]+set} ]]; then names+=("$name"); fi
+        values[$name]=${BASH_REMATCH[2]}
+    done
+    for name in "${names[@]}"; do
+        body+=",\"$name\":\"${values[$name]-${EXAMPLE[$name]}}\""
+    done
+    printf '{%s}\n' "${body:1}"
 }
+
+declare -gA EXAMPLE=([notifyType]=swUpgradeResultNotify [deviceId]=device-1 [appId]=app-1
+    [operationId]=operation-1 [subOperationId]=subOperation-1 [curVersion]=1.3 [targetVersion]=1.5
+    [sourceVersion]=1.0 [swUpgradeResult]=SUCCESS [upgradeTime]='***' [resultDesc]='***' [errorCode]='***'
+    [description]='***')
+EXAMPLE_NAMES=(notifyType deviceId appId operationId subOperationId curVersion targetVersion sourceVersion
+    swUpgradeResult upgradeTime resultDesc errorCode description)
 
 # --- what was kept and said --------------------------------------------------------------------
 
@@ -441,7 +491,7 @@ log_count() {
 
 # log_has FILTER [COUNT]: whether there are at least COUNT (1).
 log_has() {
-    (($(log_count "$1") >= ${2:-1}))
+    jq -eRs "[split(\"\\n\")[:-1][] | fromjson | select($1)] | length >= ${2:-1}" "$LOG" >/dev/null
 }
 
 # wait_for_log FILTER [COUNT]

@@ -151,7 +151,7 @@ def main():
     parser.add_argument("attack", choices=[*ATTACKS, *PLAIN])
     parser.add_argument("--peers", type=int, default=50)
     parser.add_argument("--goods", type=int, default=3)
-    parser.add_argument("--within", type=float, default=2.0)
+    parser.add_argument("--within", type=float, default=2 * fcgi_peer.GOOD_WITHIN_S)
     parser.add_argument("--stay", action="store_true")
     parser.add_argument("--source", default="127.0.0.1", help="where the peers come from")
     parser.add_argument("--wait", type=float, default=0.3, help="for an answer, at the end")
