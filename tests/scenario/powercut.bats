@@ -3,7 +3,7 @@
 # laying out what a disk would hold that loses whatever was not synced (tests/tool/disk.c, powercut.py).
 #
 # POWERCUT_CUTS is how many cuts, POWERCUT_SEED which. UPGRADE_RECEIVER_TEST_FULL=1 is 2,000; the
-# default 200.
+# default 40.
 
 # lib.bash clears the environment of the receiver's options, and of this with them.
 export TEST_FULL=${UPGRADE_RECEIVER_TEST_FULL:-${TEST_FULL:-}}
@@ -12,7 +12,7 @@ load faults
 
 setup() {
     scenario_setup
-    if [[ $TEST_FULL == 1 ]]; then cuts=${POWERCUT_CUTS:-2000}; else cuts=${POWERCUT_CUTS:-200}; fi
+    if [[ $TEST_FULL == 1 ]]; then cuts=${POWERCUT_CUTS:-2000}; else cuts=${POWERCUT_CUTS:-40}; fi
     seed=${POWERCUT_SEED:-$RANDOM}
 }
 
@@ -26,7 +26,7 @@ record_load() {
     nginx_start
     echo '{"notifyType":"unknown"}' >"$T/unknown.json"
     push --count "$third" --repeats $((third / 10)) --seed 1 --deadline 60
-    sleep 1.2 # the status file, and a checkpoint
+    pause 1.2 # the status file, and a checkpoint
     receiver_kill
     receiver_restart
     push --count "$third" --repeats $((third / 10)) --seed 2 --deadline 60
@@ -34,7 +34,7 @@ record_load() {
     answered 200 quarantined
     receiver_restart
     push_behind --count "$third" --repeats $((third / 10)) --seed 3 --deadline 60 --rate 400
-    sleep 0.5
+    pause 0.5
     push --count 200 --repeats 20 --seed 1 --deadline 60 # all repeats of the first ones
     push_end
     receiver_stop
@@ -46,10 +46,6 @@ cut_power() {
     "$PYTHON" "$TESTS/tool/powercut.py" cuts "$T/journal" "$T/cuts" --receiver "$RECEIVER_BIN" \
         --books "$TESTS/scenario/books.sql" --final "$T/state/upgrades.db" --seed "$seed" "$@" \
         >"$T/cuts.out" 2>"$T/cuts.err"
-}
-
-cuts_said() {
-    jq -r "$1" "$T/cuts.out"
 }
 
 # check_trace TRACE STATE: no answer of what is kept goes out while the store's log is not synced, or the
@@ -175,22 +171,28 @@ PYTHON
 }
 
 @test "a power cut at any moment loses nothing that was answered 200" {
-    # Hundreds of cuts under load, many just behind an answer, each dropping or tearing whatever was not synced: the store opens, all that was answered is there, the books add up, the status file is whole.
+    # Many cuts under load, half of them just behind an answer, each dropping or tearing whatever was not synced: the store opens, all that was answered is there, the books add up, the status file is whole.
     record_load 1500
     cut_power --count "$cuts" || fail "$(<"$T/cuts.out") $(<"$T/cuts.err")"
-    cat "$T/cuts.out"
-    equal "cuts" "$(cuts_said .cuts)" "$cuts"
-    (($(cuts_said .answered) >= 1700)) || fail "not under load: $(<"$T/cuts.out")"
-    (($(cuts_said .notSyncedAtCuts) > cuts)) || fail "nothing was there to lose: $(<"$T/cuts.out")"
+    # as many as were asked for, under load, and with something to lose
+    jq --argjson cuts "$cuts" -e '., .cuts == $cuts and .answered >= 1700 and .notSyncedAtCuts > $cuts' "$T/cuts.out"
 }
 
 @test "the simulation sees a sync that is left out" {
     # With a disk that forgets syncs of files, or of the folder, as if the receiver left them out, cuts do lose what was answered: the simulation can tell.
-    local what
+    local what count=10
+    if [[ $TEST_FULL == 1 ]]; then count=20; fi
     for what in data folder; do
         rm -rf "$T/state" "$T/journal" && mkdir "$T/state"
-        record_load 300 "DISK_FORGETS=$what"
-        if cut_power --count 20; then fail "$what: nothing lost: $(<"$T/cuts.out")"; fi
+        if [[ $TEST_FULL == 1 ]]; then
+            record_load 300 "DISK_FORGETS=$what"
+        else
+            preload disk "DISK_FOLDER=$T/state" "DISK_JOURNAL=$T/journal" "DISK_FORGETS=$what"
+            receiver_start
+            peer keep --requests 25 --peers 4 >"$T/keep.out"
+            receiver_stop
+        fi
+        if cut_power --count "$count"; then fail "$what: nothing lost: $(<"$T/cuts.out")"; fi
         grep -Eq 'is lost|does not open' "$T/cuts.err" || fail "$what: $(<"$T/cuts.err")"
     done
 }
@@ -200,25 +202,25 @@ PYTHON
     preload disk "DISK_FOLDER=$T/state" "DISK_JOURNAL=$T/journal" "DISK_CONTROL=$T/control"
     receiver_start
     nginx_start
-    push_behind --count 100000 --repeats 10000 --deadline 120 --rate 250
+    push_behind --count 100000 --repeats 10000 --deadline 120 --rate 120
     local i
     for i in 1 2 3; do
-        sleep 0.3
+        pause 0.3
         echo 'sync EIO once' >"$T/control"
-        wait_for 10 test ! -e "$T/control"
-        wait_for 10 log_has '.event == "recovered"' "$i"
+        wait_for "$PATIENCE" has_recovered "$i"
+        [[ ! -e $T/control ]]
     done
     # For longer, so that all let go of the store and take up from its log what was refused.
     for i in 4 5; do
         echo 'sync EIO' >"$T/control"
-        sleep 2.2
+        pause 2.2
         if ((i == 5)); then
             receiver_kill
             receiver_restart
         fi
         rm "$T/control"
-        wait_for 10 stores_one
-        sleep 0.5
+        wait_for "$PATIENCE" stores_one
+        pause 0.5
     done
     push_stop
     receiver_stop
@@ -226,4 +228,9 @@ PYTHON
     cut_power --count $((cuts / 2)) || fail "$(<"$T/cuts.out") $(<"$T/cuts.err")"
     cat "$T/cuts.out"
     books_add_up
+}
+
+# has_recovered COUNT: so many times, says the log.
+has_recovered() {
+    (($(grep -c '"event":"recovered"' "$LOG") >= $1))
 }
