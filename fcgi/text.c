@@ -207,7 +207,8 @@ static void add_safe(struct text *text, const char *bytes, size_t length, bool s
         i += size == 0 ? 1 : size;
         plain = i;
     }
-    text_add(text, bytes + plain, i - plain);
+    if (i > plain)
+        text_add(text, bytes + plain, i - plain);
 }
 
 void text_add_json_string(struct text *text, const char *bytes, size_t length)
