@@ -5,6 +5,7 @@
 
 #include "moment.h"
 #include "status.h"
+#include "store_sqlite.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -184,11 +185,12 @@ static void compare_operation(sqlite3_stmt *row, const struct model *model, size
 static void compare_failure(sqlite3_stmt *row, const struct model *model, size_t index)
 {
     const struct model_failure *failure = NULL;
+    struct store_key key;
     (void)index;
     for (size_t i = 0; i < model->failures_length && failure == NULL; i++)
         if (has_text(row, 0, model->failures[i].operation->app_id) &&
             has_text(row, 1, model->failures[i].operation->operation_id) &&
-            has_text(row, 2, model->failures[i].error_code))
+            has_text(row, 2, store_key(model->failures[i].error_code, &key)))
             failure = &model->failures[i];
     fuzz_demand(failure != NULL, "no other failure");
     demand_number(row, 3, failure->count);

@@ -233,11 +233,23 @@ static void check_command_line(const struct said *said, size_t count)
     text_release(&short_one);
 }
 
+/* Whether the option has the program do something else and end: no environment asks for that. */
+static bool is_mode(const struct word *word)
+{
+    static const char *const modes[] = {"check", "help", "version"};
+    bool is = false;
+    for (size_t i = 0; i < LENGTH(modes); i++)
+        is = is || strcmp(word->text, modes[i]) == 0;
+    return is;
+}
+
 /* The environment and the command line read one option alike; a list in the environment is cut at
  * white space, and may be empty. */
 static void check_environment(const struct said *said)
 {
     struct text here = {0}, there = {0};
+    if (is_mode(said->word))
+        return;
     if (said->word->is_list && (said->value[0] == '\0' || strpbrk(said->value, " \t\r\n") != NULL))
         return;
     bool taken = read_and_describe(said, 1, IN_TWO, &here);

@@ -241,7 +241,7 @@ static struct record *make_again(struct story *story)
     if (model.notes_length == 0)
         return NULL;
     size_t picked = fuzz_below(&story->input, model.notes_length);
-    return spelled(story, json_incref(model.notes[picked].json));
+    return spelled(story, json_deep_copy(model.notes[picked].json));
 }
 
 /* A body that was quarantined for its appId, which is accepted by now. */
