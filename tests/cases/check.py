@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Sends the bodies of tests/cases to a running receiver and checks answer, log line and store.
 
-Usage: check.py --url URL --certificate FILE --state DIR --log FILE [--refuse-invalid] [CASE...]
+Usage: check.py --url URL --certificate FILE --state DIR --log FILE --made DIR [--refuse-invalid] [CASE...]
 
 A case is a folder KIND/RULE; without CASE all of them run, one after the other. In the folder:
 
@@ -19,10 +19,12 @@ expect      JSON, what differs from the kind's expectation below:
 
 Whatever the kind: an answer names nothing that is not in the store, and nothing changes in the store
 that the answer does not name. With --refuse-invalid the receiver has been started with that option: the
-cases of `quarantined` alone are run, and are answered 400 or 422, but kept all the same. The output is a line "ok NAME" or "not ok NAME" for each case.
+cases of `quarantined` alone are run, and are answered 400 or 422, but kept all the same. DIR keeps what the
+programs made, for the next run. The output is a line "ok NAME" or "not ok NAME" for each case.
 """
 
 import argparse
+import hashlib
 import http.client
 import json
 import os
@@ -196,8 +198,9 @@ def strict_json(text):
 
 
 class Case:
-    def __init__(self, folder, words):
+    def __init__(self, folder, words, made):
         self.folder = folder
+        self.made = made
         self.kind = folder.parent.name
         self.words = words
         self.name = "/".join([self.kind, folder.name, *words])
@@ -224,8 +227,12 @@ class Case:
     def make(self, path):
         if path.suffix or not os.access(path, os.X_OK):
             return path.read_bytes()
+        name = "\0".join([self.kind, self.folder.name, path.name, *self.words])
+        kept = self.made / hashlib.sha256(name.encode()).hexdigest()
+        if kept.exists():
+            return kept.read_bytes()
         made = subprocess.run(
-            [path, *self.words],
+            ["bash", path, *self.words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             timeout=PATIENCE_S,
@@ -233,6 +240,7 @@ class Case:
             env={**os.environ, "PATH": f"{CASES}:{os.environ['PATH']}"},
         )
         demand(made.returncode == 0, f"{path.name} ended with status {made.returncode}")
+        kept.write_bytes(made.stdout)
         return made.stdout
 
     def body(self):
@@ -399,7 +407,7 @@ class Run:
             same("status in the log", line["status"], case.expect["status"])
 
 
-def read_cases(names):
+def read_cases(names, made):
     folders = [CASES / name for name in names] or sorted(
         folder for kind in KINDS for folder in (CASES / kind).iterdir()
     )
@@ -407,14 +415,14 @@ def read_cases(names):
         each = folder / "each"
         if each.exists():
             for line in each.read_text(encoding="utf-8").splitlines():
-                yield Case(folder, line.split())
+                yield Case(folder, line.split(), made)
         else:
-            yield Case(folder, [])
+            yield Case(folder, [], made)
 
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("url", "certificate", "state", "log"):
+    for name in ("url", "certificate", "state", "log", "made"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--refuse-invalid", action="store_true")
     parser.add_argument("cases", nargs="*")
@@ -425,7 +433,7 @@ def main():
         Client(options.url, options.certificate), Store(options.state), log, options.refuse_invalid
     )
     failed = 0
-    for case in read_cases(options.cases):
+    for case in read_cases(options.cases, pathlib.Path(options.made)):
         if options.refuse_invalid and case.kind != "quarantined":
             continue
         if options.refuse_invalid:

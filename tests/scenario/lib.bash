@@ -444,32 +444,9 @@ expect_answer() {
     fi
 }
 
-# notification [NAME=TEXT | NAME:=JSON | NAME@FILE | -NAME]...: prints a body, as tests/cases/notification
-# does, and without a process if nothing needs to be escaped.
-notification() {
-    local word name body='' plain='^([A-Za-z]+)=([^"\[:cntrl:]]*)$' names=("${EXAMPLE_NAMES[@]}")
-    local -A values=()
-    for word; do
-        if [[ ! $word =~ $plain ]]; then
-            "$TESTS/cases/notification" "$@"
-            return
-        fi
-        name=${BASH_REMATCH[1]}
-        if [[ -z ${EXAMPLE[$name]+set} && -z ${values[$name]+set} ]]; then names+=("$name"); fi
-        values[$name]=${BASH_REMATCH[2]}
-    done
-    for name in "${names[@]}"; do
-        body+=",\"$name\":\"${values[$name]-${EXAMPLE[$name]}}\""
-    done
-    printf '{%s}\n' "${body:1}"
-}
-
-declare -gA EXAMPLE=([notifyType]=swUpgradeResultNotify [deviceId]=device-1 [appId]=app-1
-    [operationId]=operation-1 [subOperationId]=subOperation-1 [curVersion]=1.3 [targetVersion]=1.5
-    [sourceVersion]=1.0 [swUpgradeResult]=SUCCESS [upgradeTime]='***' [resultDesc]='***' [errorCode]='***'
-    [description]='***')
-EXAMPLE_NAMES=(notifyType deviceId appId operationId subOperationId curVersion targetVersion sourceVersion
-    swUpgradeResult upgradeTime resultDesc errorCode description)
+# notification: see there.
+# shellcheck source=../cases/notification
+. "$TESTS/cases/notification"
 
 # --- what was kept and said --------------------------------------------------------------------
 
