@@ -1,7 +1,9 @@
-/* fault_point: ends the process at a named step. Only a build with --enable-fault-points has it. */
+/* fault_point: ends the process at a named step. Only a build with ENABLE_FAULT_POINTS has it. */
 #include "config.h"
 
 #include "fault_point.h"
+
+#ifdef ENABLE_FAULT_POINTS
 
 #include <signal.h>
 #include <stdio.h>
@@ -27,3 +29,5 @@ void fault_point_pass(enum fault_point point)
     for (;;)
         pause();
 }
+
+#endif

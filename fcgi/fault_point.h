@@ -1,5 +1,5 @@
-/* fault_point: named steps at which a test can have the process killed. In a build without
- * --enable-fault-points a step is nothing.
+/* fault_point: named steps at which a test can have the process killed. Only
+ * `make CPPFLAGS=-DENABLE_FAULT_POINTS` builds them in.
  *
  * FAULT_POINTS names a folder in the environment. The process that passes a step of which a file
  * stands there removes the file and kills itself with SIGKILL, so that its successor passes. */

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SIGKILL at each named step, by a build in which the process can be killed there (fcgi/fault_point.h).
 #
-# POINTS_BUILD is that build's folder: configure --enable-fault-points.
+# POINTS_BUILD is that build's folder: make CPPFLAGS=-DENABLE_FAULT_POINTS.
 
 load lib
 load faults
@@ -10,7 +10,7 @@ setup() {
     scenario_setup
     POINTS_BUILD=${POINTS_BUILD:-$SOURCE/build-points}
     RECEIVER_BIN=$POINTS_BUILD/fcgi/upgrade-receiver
-    if [[ ! -x $RECEIVER_BIN ]]; then skip "$POINTS_BUILD holds no build with --enable-fault-points"; fi
+    if [[ ! -x $RECEIVER_BIN ]]; then skip "$POINTS_BUILD holds no build with fault points"; fi
     export FAULT_POINTS=$T/points
     mkdir "$FAULT_POINTS"
 }

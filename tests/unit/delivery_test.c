@@ -868,7 +868,7 @@ static void a_cursor_that_the_store_does_not_hold_is_told_and_forgotten(void **s
 {
     struct stage *stage = *state;
     struct fault fault = FAULT_NONE;
-    bool found;
+    bool found = false;
     start(stage);
     keep(stage, 5);
     wait_for(&stage->audience, 5);
