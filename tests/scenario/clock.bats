@@ -16,26 +16,25 @@ YEAR=31556952
 
 # step_to SECONDS: how far the clock is off from now on.
 step_to() {
-    "$PYTHON" -c '
-import struct, sys
-with open(sys.argv[1], "r+b" if int(sys.argv[3]) else "wb") as out:
-    out.write(struct.pack("<q", int(sys.argv[2]) * 1000))
-' "$T/step" "$1" "$([[ -e $T/step ]] && echo 1 || echo 0)"
+    local ms=$(($1 * 1000)) byte bytes=
+    for byte in 0 8 16 24 32 40 48 56; do printf -v bytes '%s\\x%02x' "$bytes" $((ms >> byte & 255)); done
+    printf '%b' "$bytes" 1<>"$T/step"
 }
 
 # says_year OFFSET: the last notification in the log has the time of a clock that is off by so much.
 says_year() {
     local said expected
-    said=$(log_lines '.event == "notification"' | tail -n 1 | jq -r '.time[:4]')
-    expected=$(date -u -d "@$(($(date +%s) + $1))" +%Y)
-    equal year "$said" "$expected"
+    said=$(grep '"event":"notification".*}$' "$LOG" | tail -n 1)
+    printf -v expected '%(%Y)T' $((EPOCHSECONDS + $1))
+    [[ $said == '{"time":"'"$expected"-* ]] || fail "not of $expected: $said"
 }
 
 @test "steps of the clock change neither order nor books" {
-    # With steps of years back and forth under load, seq and log stay in the order of arrival, repeats of upgrades are repeats, the books add up, and the status file is right within its two seconds.
-    local off i=0
+    # With steps of years back and forth under load, seq and log stay in the order of arrival, repeats of upgrades are repeats, the books add up, and the status file is right soon.
+    local off i=0 count=1500 year
+    if [[ $TEST_FULL == 1 ]]; then count=3000; fi
     nginx_start
-    push_behind --count 3000 --repeats 300 --rate 400 --deadline 60 --ledger "$T/ledger"
+    push_behind --count "$count" --repeats $((count / 10)) --rate $((count / 8)) --deadline 60 --ledger "$T/ledger"
     for off in 0 -10 10 -1 30 -30 0; do
         i=$((i + 1))
         step_to $((off * YEAR))
@@ -43,13 +42,13 @@ says_year() {
         answered 200 stored
         equal "latest" "$(sql "SELECT json_extract(body, '\$.subOperationId') FROM notifications
             WHERE json_extract(body, '\$.subOperationId') LIKE 'step-%' ORDER BY seq DESC LIMIT 1")" "step-$i"
-        wait_for_log ".event == \"notification\" and .body.subOperationId == \"step-$i\""
+        wait_for "$PATIENCE" grep -q "\"event\":\"notification\".*\"subOperationId\":\"step-$i\"" "$LOG"
         # what was sent years ago, or will have been
         send "subOperationId=step-1"
         answered 200 repeated
         says_year $((off * YEAR))
-        wait_for 4 status_is ".seq >= $(sql 'SELECT max(seq) FROM notifications') - 2000 and
-            .time[:4] == \"$(date -u -d "@$(($(date +%s) + off * YEAR))" +%Y)\""
+        printf -v year '%(%Y)T' $((EPOCHSECONDS + off * YEAR))
+        wait_for_status ".seq >= $(sql 'SELECT max(seq) FROM notifications') - 2000 and .time[:4] == \"$year\""
     done
     push_end
     books_match_ledger "$T/ledger"
@@ -71,9 +70,9 @@ says_year() {
     step_to $((20 * YEAR))
     unlock_store
     serves_again "$pid"
-    sleep 1
+    pause 1
     (($(open_sockets "$pid") > 10)) || fail "requests were cut off at once"
-    wait_for 20 sockets_are_few
+    wait_for 40 sockets_are_few
     ((SECONDS - start >= 9)) || fail "requests were cut off after $((SECONDS - start)) s"
     for off in -20 20; do
         step_to $((off * YEAR))
@@ -85,7 +84,9 @@ says_year() {
 }
 
 sockets_are_few() {
-    (($(open_sockets "$pid") < 10))
+    local fd count=0
+    for fd in "/proc/$pid/fd"/*; do if [[ -S $fd ]]; then count=$((count + 1)); fi; done
+    ((count < 10))
 }
 
 @test "news repeated across a step of the clock costs no more than a record" {

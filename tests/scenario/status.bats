@@ -26,27 +26,36 @@ while time.monotonic() < end:
     last_seq = seq
     if not times or times[-1] != changed:
         times.append(changed)
-    time.sleep(0.002)
+    time.sleep(0.005)
 gaps = [(b - a) / 1e6 for a, b in zip(times, times[1:])]
 print(json.dumps({"reads": reads, "versions": len(times), "shortest": min(gaps, default=0),
                   "longest": max(gaps, default=0), "wrong": wrong[:3]}))
 PYTHON
 }
 
+# soon SECONDS FILTER: until the filter is true of the file; SECONDS is how long that may take on a machine that
+# is idle.
+soon() {
+    local limit=$PATIENCE
+    if [[ $TEST_FULL == 1 ]]; then limit=$1; fi
+    wait_for "$limit" status_is "$2"
+}
+
 @test "the status file is valid at any moment and written at most once a second" {
     # Read all the time under load, it is always whole JSON, never goes back, and is replaced about once a second, not more often.
+    local seconds=3
+    if [[ $TEST_FULL == 1 ]]; then seconds=5; fi
     receiver_start
     nginx_start
     wait_for_status '.seq == 0'
-    push_behind --count 100000 --rate 600 --connections 16 --deadline 60
-    watch_status 5 >"$T/watched"
-    kill -s TERM "$pusher_pid"
-    wait "$pusher_pid" || true
-    cat "$T/watched"
-    equal wrong "$(jq -c .wrong "$T/watched")" '[]'
-    # the clock of file times ticks every 4 ms or so
-    jq -e --argjson slower "$SLOWER" '.reads > 300 and .versions >= 4 and .versions <= 7
-        and .shortest > (if $slower == 1 then 950 else 500 end) and .longest < 2000 * $slower' "$T/watched"
+    push_behind --count 100000 --rate 300 --connections 16 --deadline 60
+    watch_status "$seconds" >"$T/watched"
+    push_stop
+    # The clock of file times ticks every 4 ms or so. How long it took at most is for a machine that is idle.
+    jq -e --argjson slower "$SLOWER" --argjson seconds "$seconds" --arg full "$TEST_FULL" '.,
+        .wrong == [] and .reads > 100 and .versions >= 2 and .versions <= $seconds + 2
+        and .shortest > (if $slower == 1 then 950 else 500 end)
+        and ($full != "1" or .reads > 300 and .versions >= $seconds - 1 and .longest < 2000 * $slower)' "$T/watched"
     status_matches_books
 }
 
@@ -55,16 +64,16 @@ PYTHON
     receiver_start
     local changed
     send deviceId=a
-    wait_for 2 status_is '.totals.notifications == 1 and .seq == 1 and .records[0].seq == 1'
+    soon 2 '.totals.notifications == 1 and .seq == 1 and .records[0].seq == 1'
     send deviceId=a
-    wait_for 2 status_is '.totals.repeats == 1 and .records[0].deliveries == 2'
+    soon 2 '.totals.repeats == 1 and .records[0].deliveries == 2'
     send swUpgradeResult=FAIL deviceId=b curVersion=1.0
-    wait_for 2 status_is '.upgrades.fail == 1 and .operations[0].failures[0].errorCode == "***"'
+    soon 2 '.upgrades.fail == 1 and .operations[0].failures[0].errorCode == "***"'
     send -deviceId
-    wait_for 2 status_is '.totals.quarantined == 1 and .quarantine.held == 1'
+    soon 2 '.totals.quarantined == 1 and .quarantine.held == 1'
     status_matches_books
     changed=$(stat -c %y "$T/state/status.json")
-    sleep 2.5
+    pause 2.5
     equal "the file of an idle receiver" "$(stat -c %y "$T/state/status.json")" "$changed"
 }
 
@@ -72,11 +81,11 @@ PYTHON
     # Killed before the file could tell the last notifications, the receiver corrects it after the restart without a new one.
     receiver_start
     local i
-    for i in 1 2 3; do
+    for i in 1 2; do
         peer burst --peers 20 >/dev/null
         receiver_kill
         receiver_restart
-        wait_for 2 status_is ".seq == $((i * 20)) and .pid == $(receiver_pid)"
+        soon 2 ".seq == $((i * 20)) and .pid == $(<"$T/pid")"
         status_matches_books
     done
 }
@@ -88,23 +97,25 @@ PYTHON
     wait_for_status '.seq == 1'
     rm "$T/state/status.json"
     send deviceId=b
-    wait_for 3 status_is '.seq == 2'
+    wait_for_status '.seq == 2'
     receiver_kill
     head -c 100 /dev/urandom >"$T/state/status.json"
     receiver_restart
-    wait_for 3 status_is '.seq == 2'
+    wait_for_status '.seq == 2'
 }
 
 @test "the status file is bounded, whatever the history" {
     # Many operations, error codes, long ids and large bodies: the file stays under 1 MiB, lists ten at most of each, and stays valid.
+    local count=150
+    if [[ $TEST_FULL == 1 ]]; then count=300; fi
     receiver_start
-    "$PYTHON" - "$T" <<'PYTHON'
+    "$PYTHON" -S - "$T" "$count" <<'PYTHON'
 import json, sys
 
 sys.path.insert(0, sys.argv[1])
 base = {"notifyType": "swUpgradeResultNotify", "curVersion": "1", "targetVersion": "2",
         "sourceVersion": "1", "swUpgradeResult": "FAIL", "upgradeTime": 1, "resultDesc": ""}
-for i in range(300):
+for i in range(int(sys.argv[2])):
     long = ["x" * 20000, "\u2028\x01" * 6000, "\u00e9" * 9000, "\U0001f600" * 5000, "\"\\" * 8000][i % 5]
     body = dict(base, deviceId=f"{i}{long}", appId=f"a{i % 40}{long}", operationId=f"{i % 60}{long}",
                 subOperationId=f"{i}", errorCode=f"{i}{long[:60]}", description=long)
@@ -112,17 +123,18 @@ for i in range(300):
         json.dump(body, out, ensure_ascii=i % 2 == 0)
 PYTHON
     local bodies=() i
-    for ((i = 0; i < 300; i++)); do bodies+=(--body "$T/large-$i.json"); done
-    for ((i = 0; i < 300; i += 50)); do
+    for ((i = 0; i < count; i++)); do bodies+=(--body "$T/large-$i.json"); done
+    for ((i = 0; i < count; i += 50)); do
         peer burst --peers 50 "${bodies[@]:2*i:100}" >"$T/burst.out"
         equal answers "$(jq -c .results "$T/burst.out")" '{"stored":50}'
     done
-    wait_for 3 status_is '.seq == 300'
-    (($(stat -c %s "$T/state/status.json") < 1048576)) ||
-        fail "status.json has $(stat -c %s "$T/state/status.json") bytes"
-    status_is '(.operations | length) == 10 and (.records | length) == 10'
-    status_is '[.operations[].failures | length] | max <= 10'
-    status_is '[.records[].seq] == [range(300; 290; -1)]'
+    wait_for_status ".seq == $count"
+    local size
+    size=$(stat -c %s "$T/state/status.json")
+    ((size < 1048576)) || fail "status.json has $size bytes"
+    status_is "(.operations | length) == 10 and (.records | length) == 10
+        and ([.operations[].failures | length] | max <= 10)
+        and [.records[].seq] == [range($count; $count - 10; -1)]"
     "$PYTHON" -c 'import json, sys; json.loads(open(sys.argv[1], encoding="utf-8").read())' \
         "$T/state/status.json"
     books_add_up
@@ -132,13 +144,13 @@ PYTHON
     # Killed in the middle of replacing the file, the receiver leaves nothing that the next one does not tidy up.
     receiver_start
     local i
-    for i in 1 2 3 4 5; do
+    for i in 1 2 3; do
         peer burst --peers 3 >/dev/null
         kill_within_replacement "$(receiver_pid)"
-        wait_for 5 receiver_has_ended
+        wait_for "$PATIENCE" receiver_has_ended
         receiver_restart
     done
-    wait_for 3 only_known_files || fail "left behind: $(ls "$T/state")"
+    wait_for "$PATIENCE" only_known_files || fail "left behind: $(ls "$T/state")"
     equal "files open to others" "$(find "$T/state" -type f -perm /0137)" ''
 }
 
@@ -167,8 +179,8 @@ only_known_files() {
     lock_store
     send deviceId=b
     answered 503
-    wait_for 2 status_is '.store.ok == false and (.store.fault | type) == "string"'
+    soon 2 '.store.ok == false and (.store.fault | type) == "string"'
     unlock_store
-    wait_for 4 status_is '.store.ok == true and .store.fault == null'
+    soon 4 '.store.ok == true and .store.fault == null'
     wait_for 5 stores_one
 }
