@@ -2,8 +2,8 @@
 # Memory that runs out, and memory that is taken: no answer lies, nothing ends the process, and it stays
 # within a bound whatever the connections and the history.
 #
-# UPGRADE_RECEIVER_TEST_FULL=1 fails each allocation, not each fourth, and keeps a million
-# notifications, not 30,000.
+# UPGRADE_RECEIVER_TEST_FULL=1 fails each allocation, not each sixteenth, and keeps a million
+# notifications, not 10,000.
 
 # lib.bash clears the environment of the receiver's options, and of this with them.
 export TEST_FULL=${UPGRADE_RECEIVER_TEST_FULL:-${TEST_FULL:-}}
@@ -16,7 +16,7 @@ load faults
 # once. What was sent and answered goes to $T/allocations.out.
 fail_allocations() {
     PYTHONPATH=$TESTS/tool "$PYTHON" - "$T/socket" "$T/memory" "$@" >"$T/allocations.out" <<'PYTHON'
-import collections, json, mmap, os, struct, sys, time
+import collections, json, mmap, struct, sys, time
 import fcgi_peer
 
 where, control, kind, stride = sys.argv[1:]
@@ -77,7 +77,6 @@ for first in range(1, most + 1, int(stride)):
         answer, seconds = fcgi_peer.post(where, text, 10)
         failed += disarm()[1] > 0
         tried += 1
-        assert seconds < 5 * int(os.environ["SLOWER"]), f"allocation {first}: answered after {seconds} s"
         # A connection that is closed without an answer is 502 for the web server, which asks again.
         assert answer.status in (0, 200, 503), answer.describe()
         answers[answer.status] += 1
@@ -94,19 +93,20 @@ PYTHON
 
 @test "each allocation of a request that fails" {
     # Each allocation that a request takes fails, alone and with all behind it: it is answered 200 and kept, or 503, or sent away unanswered, never told a lie; the process goes on, and the books add up.
-    local kind pid stride=4 kept
+    local kind pid first stride=16 kept
     needs_plain_build "the tool's allocations are not those of the C library"
     if [[ $TEST_FULL == 1 ]]; then stride=1; fi
     head -c 40 /dev/zero >"$T/memory"
     preload memory "MEMORY_CONTROL=$T/memory"
     receiver_start --workers 2
-    pid=$(receiver_pid)
+    read_pid
+    first=$pid
     for kind in result second repeat quarantine escaped large; do
         fail_allocations "$kind" "$stride" || fail "$kind: $(<"$T/allocations.out")"
-        cat "$T/allocations.out"
-        equal "process id" "$(receiver_pid)" "$pid"
-        jq -e '.allocations > 10 and .failed >= .tried * 0.7 and (.answers["503"] // 0) > 0' \
-            "$T/allocations.out" >/dev/null || fail "nothing failed: $(<"$T/allocations.out")"
+        read_pid
+        equal "process id" "$pid" "$first"
+        jq -e '., .allocations > 10 and .failed >= .tried * 0.7 and (.answers["503"] // 0) > 0' \
+            "$T/allocations.out" || fail "nothing failed: $(<"$T/allocations.out")"
         if [[ $kind != quarantine ]]; then
             kept=$(sql "SELECT count(*), count(DISTINCT body) FROM notifications WHERE deviceId LIKE '$kind-%'")
             equal "kept twice" "${kept#*|}" "${kept%|*}"
@@ -124,15 +124,17 @@ PYTHON
     keep_some before 5
     local pid size i
     pid=$(receiver_pid)
+    local bodies=() large rounds=2
+    if [[ $TEST_FULL == 1 ]]; then rounds=3; fi
     notification description@<(head -c 900000 /dev/zero | tr '\0' x) >"$T/large.json"
-    local bodies=()
+    large=$(<"$T/large.json")
     for ((i = 1; i <= 24; i++)); do
-        sed "s/device-1/large-$i/" "$T/large.json" >"$T/large-$i.json"
+        printf '%s\n' "${large/device-1/large-$i}" >"$T/large-$i.json"
         bodies+=(--body "$T/large-$i.json")
     done
     size=$(awk '/^VmSize/ {print $2 * 1024}' "/proc/$pid/status")
     prlimit --pid "$pid" --as="$size:"
-    for i in 1 2 3; do
+    for ((i = 1; i <= rounds; i++)); do
         peer burst --peers 24 "${bodies[@]}" --wait 2 >"$T/burst.out" || true
         jq -e '.answers | keys - ["0", "200", "503"] == []' "$T/burst.out" >/dev/null ||
             fail "answered $(<"$T/burst.out")"
@@ -141,7 +143,7 @@ PYTHON
     jq -e '.answers["200"] != 24' "$T/burst.out" >/dev/null || fail "there was memory for all: $(<"$T/burst.out")"
     prlimit --pid "$pid" --as=unlimited:
     serves_again "$pid"
-    wait_for 10 all_stored "${bodies[@]}"
+    wait_for "$PATIENCE" all_stored "${bodies[@]}"
     equal "kept twice" "$(sql "SELECT count(*) - count(DISTINCT deviceId) FROM notifications WHERE deviceId LIKE 'large-%'")" 0
     equal "kept" "$(kept before)" 5
     books_add_up
@@ -189,16 +191,16 @@ sys.stdin.readline()
     (($(open_sockets "$pid") > 10000)) || fail "only $(open_sockets "$pid") sockets"
     echo "resident: $rss KiB at the start, $(rss_kib "$pid") KiB with 10,000 kept connections"
     stores_one
-    ((answer_ms < 1000 * SLOWER)) || fail "answered after $answer_ms ms"
+    in_time "the answer" "$answer_ms" 1000
     echo >&"${stays[crowd]}"
-    wait_for 30 grep -q half "$T/crowd.out"
-    sleep 1
+    wait_for 60 grep -q half "$T/crowd.out"
+    pause 1 # it may still read
     rss=$(rss_kib "$pid")
     echo "$rss KiB with 10,000 halves of requests"
     ((rss < RSS_MAX)) || fail "$rss KiB"
     stores_one
     leave crowd
-    wait_for 10 sockets_are_few
+    wait_for "$PATIENCE" sockets_are_few
     equal kept "$(sql "SELECT count(*) FROM notifications WHERE deviceId LIKE 'crowd-%'")" 10000
     books_add_up
 }
@@ -208,8 +210,8 @@ sockets_are_few() {
 }
 
 @test "a long history takes a bounded amount of memory" {
-    # While notifications are kept, 30,000 or a million, memory stays within the bound that the README tells, and does not grow from the first third to the last.
-    local count=30000 pid third last
+    # While notifications are kept, 10,000 or a million, memory stays within the bound that the README tells, and does not grow from the first third to the last.
+    local count=10000 pid third last
     if [[ $TEST_FULL == 1 ]]; then count=1000000; fi
     receiver_start --log "$T/own.log"
     nginx_start
