@@ -32,6 +32,8 @@ export function restoreScroll() {
  * on, and in the list of its devices, too. */
 export function settlePlace() {
   if (place.view !== 'operation' || place.appId !== undefined) return;
+  /* A link that was followed just now has changed the address, and is heard of in a moment. */
+  if (JSON.stringify(readPlace(location.hash)) !== JSON.stringify(place)) return;
   const operation = documentOf('main');
   if (operation === undefined) return;
   const list = documentOf('list');

@@ -237,3 +237,32 @@ test('a large operation with many codes is drawn quickly', async t => {
   assert.ok(all - pointing < 2000, `${all - pointing} ms for a refresh`);
   await done(page);
 });
+
+test('a link that is followed while an answer arrives leads to its place', async t => {
+  const mock = await withMock(t, workingDay(now));
+  const [one] = mock.books.operations;
+  const { deviceId } = one.upgrades[0];
+  const page = await open(mock.url);
+  await page.locator('table.operations').waitFor();
+  /* The address changes when the last answer has come, just before it is told of. */
+  await page.evaluate(target => {
+    const textOf = Response.prototype.text;
+    Response.prototype.text = async function text() {
+      const whole = await textOf.call(this);
+      if (!this.url.includes('operation.json')) return whole;
+      await new Promise(resolve => {
+        setTimeout(resolve, 300);
+      });
+      Response.prototype.text = textOf;
+      location.hash = target;
+      return whole;
+    };
+  }, place('device', { deviceId }));
+  /* Without its application: the page names the one that the answer brings. */
+  await page.evaluate(target => {
+    location.hash = target;
+  }, place('operation', { operationId: one.operationId }));
+  await page.locator('.notes summary').first().waitFor();
+  assert.equal(await text(page.locator('h1')), `Device ${deviceId}`);
+  await done(page);
+});
