@@ -1,5 +1,5 @@
-/* report: a reporter for node --test that says of each test one line, "ok NAME" or "not ok NAME", and
- * behind the latter what went wrong. */
+/* report: a reporter for node --test that says of each test one line, "ok NAME in Nms" or "not ok NAME in
+ * Nms", and behind the latter what went wrong. */
 
 export default async function* report(events) {
   for await (const { type, data } of events) {
@@ -13,7 +13,9 @@ export default async function* report(events) {
       (data.name.endsWith('.mjs') && type === 'test:pass');
     if (isAround || error?.failureType === 'subtestsFailed') continue;
     const name = data.name.endsWith('.mjs') ? data.name.replace(/^.*\//, '') : data.name;
-    yield `${type === 'test:pass' ? 'ok' : 'not ok'} ${name}${data.skip === undefined ? '' : ` # skip ${data.skip}`}\n`;
+    const took = ` in ${Math.round(data.details?.duration_ms ?? 0)}ms`;
+    const skipped = data.skip === undefined ? '' : ` # skip ${data.skip}`;
+    yield `${type === 'test:pass' ? 'ok' : 'not ok'} ${name}${took}${skipped}\n`;
     if (type === 'test:fail')
       yield `${String(error?.cause?.stack ?? error?.cause ?? error)
         .split('\n')
