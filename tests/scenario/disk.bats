@@ -53,6 +53,7 @@ log_tells() {
 @test "a status file that cannot be written costs no answer" {
     # While the status file cannot be made, renamed or synced alone, notifications are answered 200; the fault is logged once, the status file is whole, and right again afterwards.
     receiver_start
+    wait_for_status '.seq == 0' # its lock file is there as well
     local how round=0
     for how in 'create ENOSPC' 'rename EIO'; do
         round=$((round + 1))
