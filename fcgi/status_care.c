@@ -45,14 +45,50 @@ static void report_check(void *owner, int64_t done, int64_t of)
     term_report(&checking->progress, done, of);
 }
 
+/* Sets TOKEN to the last notification that a receiver has written of into its status file. */
+static bool read_written(const struct status_call *call, struct token *token)
+{
+    struct fault fault = FAULT_NONE;
+    json_t *status = status_read_file(call);
+    const char *text = json_string_value(json_object_get(status, "token"));
+    bool is_there = text != NULL && token_read(text, token, &fault) == 0;
+    json_decref(status);
+    return is_there;
+}
+
+/* Whether the store has what a receiver wrote of: not if an older copy was put back. */
+static int check_written(struct status_call *call, const struct token *token,
+                         struct checking *checking, int64_t *flaws, struct fault *fault)
+{
+    struct store_standing standing;
+    char text[TOKEN_TEXT_SIZE];
+    struct text flaw = {0};
+    if (store_read_standing(call->reader, token, &standing, fault) != 0)
+        return -1;
+    if (standing.holds)
+        return 0;
+    text_addf(&flaw, "status.json was written when the store had %s, which it does not have",
+              token_write(token, text));
+    text_add(&flaw, "", 1);
+    tell_flaw(checking, flaw.failed ? "status.json" : flaw.bytes);
+    text_release(&flaw);
+    (*flaws)++;
+    return 0;
+}
+
 int status_check(struct status_call *call, struct fault *fault)
 {
+    struct token written;
+    /* Before the store: what a receiver keeps meanwhile is in the store and not yet in the file. */
+    bool is_written = read_written(call, &written);
     struct checking checking = {.call = call, .progress = {.what = "checking"}};
     const struct store_progress progress = {.owner = &checking, .report = report_check};
     int64_t flaws = 0;
     if (call->json)
         text_add_string(&checking.out, "{\"flaws\":[");
     int result = store_check(call->reader, &progress, tell_flaw, &checking, &flaws, fault);
+    if (result == 0 && is_written)
+        result = check_written(call, &written, &checking, &flaws, fault);
     term_report_end(&checking.progress);
     int code = result == 0 ? flaws == 0 ? STATUS_DONE : STATUS_FLAWS : STATUS_UNUSABLE;
     if (code != STATUS_UNUSABLE && call->json)

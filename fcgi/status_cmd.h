@@ -140,7 +140,11 @@ const char *status_time(const struct status_call *call, const char *time,
 const char *status_ago(const struct status_call *call, const char *time,
                        char text[STATUS_TIME_SIZE]);
 
-/* status_health.c: appends the line that says how the receiver is. */
+/* status_health.c: reads status.json, which is to be freed with json_decref; NULL if there is none.
+ */
+json_t *status_read_file(const struct status_call *call);
+
+/* Appends the line that says how the receiver is. */
 void status_add_receiver(const struct status_call *call, struct text *out);
 
 /* A store to be written to, opened; it is not made where there is none. */

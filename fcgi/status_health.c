@@ -20,7 +20,7 @@ static const char *text_of(const json_t *object, const char *name)
     return text != NULL ? text : "";
 }
 
-static json_t *read_status(const struct status_call *call)
+json_t *status_read_file(const struct status_call *call)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/status.json", call->options->state);
@@ -93,7 +93,7 @@ void status_add_receiver(const struct status_call *call, struct text *out)
     char time[STATUS_TIME_SIZE];
     int count = running_find(call->options->state, pids);
     int error = errno;
-    json_t *status = read_status(call);
+    json_t *status = status_read_file(call);
     text_add_string(out, "receiver: ");
     if (count < 0) {
         text_addf(out, "cannot tell whether it runs: running.lock: %s", strerror(error));

@@ -155,6 +155,13 @@ static const char *const recounts[] = {
     " FROM cursor, totals WHERE cursor.seq BETWEEN 1 AND totals.seq"
     " AND life IS NOT " STORE_LIFE_OF("cursor.seq"),
 
+    /* Numbers are given without a gap, and pruned from the front. */
+    "SELECT 'notification ' || first || ' is missing' FROM (SELECT min(s.seq) + 1 AS first"
+    "  FROM (SELECT pruned_seq AS seq FROM totals UNION ALL"
+    "   SELECT n.seq FROM notification n, totals t WHERE n.seq > t.pruned_seq) s, totals t"
+    "  WHERE s.seq < t.seq AND NOT EXISTS (SELECT 1 FROM notification m WHERE m.seq = s.seq + 1))"
+    " WHERE first IS NOT NULL",
+
     "SELECT 'life: none for notification ' || min(seq) FROM notification"
     " WHERE seq < (SELECT coalesce(min(first_seq), 9223372036854775807) FROM life)"
     " HAVING min(seq) IS NOT NULL",

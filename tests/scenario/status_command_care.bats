@@ -44,12 +44,25 @@ errorCode '2'|DELETE FROM failure WHERE error_code = '2'
 from 1.0 to 1.5|UPDATE move SET success = success + 1 WHERE operation = 1
 pace|DELETE FROM pace WHERE operation = 1
 gone|DELETE FROM notification WHERE seq = 3
+notification 3 is missing|DELETE FROM notification WHERE seq = 3
 its state|UPDATE upgrade SET state = 1 WHERE state = 2
 has no upgrade|DELETE FROM upgrade WHERE seq = 3
 span|UPDATE span SET first_at = last_at + 1
 totals|UPDATE kind SET count = count + 1 WHERE result = 'FAIL'
 DAMAGE
-    equal "damages" "$number" 16
+    equal "damages" "$number" 17
+    # an older copy put back: sound by itself, but the receiver has written of more
+    rm -rf "$T/state"
+    cp -r "$T/sound" "$T/state"
+    receiver_start
+    send deviceId=later
+    answered 200 stored
+    receiver_stop
+    ends_with 0 check
+    cp "$T/sound"/upgrades.db* "$T/state"
+    ends_with 5 check
+    equal "an older copy" "$(<"$T/out")" "status.json was written when the store had \
+$(status_json .token), which it does not have"
     # a page of the file overwritten
     rm -rf "$T/state"
     cp -r "$T/sound" "$T/state"
