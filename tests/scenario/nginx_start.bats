@@ -215,7 +215,6 @@ only_the_master_is_root() {
     start_ends 0
 }
 
-# bats test_tags=full
 @test "Ctrl-C before it serves is the regular end too" {
     # Told to stop while it prepares, nginx/start exits 0 and leaves nothing behind.
     mkdir "$T/bin" "$T/tmp"
@@ -665,7 +664,6 @@ handshake() {
     mv "$T/elsewhere" "$T/state"
 }
 
-# bats test_tags=full
 @test "a second receiver takes what the first cannot" {
     # With a second receiver chosen, notifications are answered 200 though the first one answers 503, or is gone.
     choose 'server unix'
