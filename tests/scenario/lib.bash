@@ -487,5 +487,15 @@ status_is() {
 
 # wait_for_status FILTER: until FILTER is true of the status file.
 wait_for_status() {
-    wait_for "$PATIENCE" status_is "$1"
+    local seen=
+    wait_for "$PATIENCE" status_is_now "$1"
+}
+
+# The same as status_is, of a status file that says something else than at the last look.
+status_is_now() {
+    local now=
+    IFS= read -r -d '' now <"$T/state/status.json" || true
+    [[ $now != "$seen" ]] || return
+    seen=$now
+    jq -e "$1" <<<"$now" >/dev/null
 }
