@@ -58,6 +58,7 @@ says_year() {
         jq -s 'map(.seq) | . == (sort | unique)')" true
 }
 
+# bats test_tags=full
 @test "steps of the clock hold up nothing that waits" {
     # While the clock runs years off, a request that never becomes whole is still cut off after its ten seconds and no earlier, a fault of the store ends with the next probe, and a stop takes no longer.
     local start=$SECONDS pid off

@@ -48,6 +48,7 @@ KINDS
     printf '%s %s\n' "$status_code" "$body"
 }
 
+# bats test_tags=full
 @test "the example application answers as the plain receiver does" {
     # The same requests over HTTPS: kept, repeated, quarantined, refused; the same answers, and the same books.
     receiver_start
@@ -277,6 +278,7 @@ set_scale() {
 
 # --- callbacks that do not do their work ------------------------------------------------------------
 
+# bats test_tags=full
 @test "a callback that always fails costs the platform nothing" {
     # Under load the answers are 200 and as fast as the plain receiver's (a third of its rate is the least that is taken); the status file shows the backlog, the log says undelivered once; and when the callback works again, all is delivered, in order.
     local plain count=1500

@@ -106,6 +106,7 @@ attack() {
     unharmed 65536
 }
 
+# bats test_tags=full
 @test "two thousand silent connections delay nobody" {
     # Two thousand connections that say nothing leave room for good requests, while they stay and when they go.
     peer trial silent --peers 2000
@@ -131,6 +132,7 @@ attack() {
     books_add_up
 }
 
+# bats test_tags=full
 @test "attackers do not wear out the receiver" {
     # After all of it the process has as few connections open as before, and is idle.
     local before ticks

@@ -30,6 +30,7 @@ is_repeated() {
     expect_answer 200 '.result == "repeated"'
 }
 
+# bats test_tags=full
 @test "lighttpd: a receiver killed under load costs nothing" {
     # Three times killed under load and started again on the held socket: whatever was answered 200 is kept once.
     receiver_start --restart

@@ -117,6 +117,7 @@ PYTHON
     receiver_stop
 }
 
+# bats test_tags=full
 @test "a limit on all memory under load" {
     # With the process held to the memory that it has, large notifications are answered 200, 503 or not at all; it goes on, serves again when the limit is lifted, and lost nothing.
     needs_plain_build "the tool takes address space of its own"

@@ -116,6 +116,7 @@ store_size_is_told() {
     wait_for_status '.process.answers_422 == 1 and .process.refused_in_a_row == 0'
 }
 
+# bats test_tags=full
 @test "a real Prometheus scrapes the receiver" {
     # Debian's Prometheus reads the metrics through nginx, and its answers to queries are the numbers of the books.
     receiver_start

@@ -90,6 +90,7 @@ seq_reached() {
     wait_for_status ".upgrades == $(expected '.upgrades | tojson')"
 }
 
+# bats test_tags=full
 @test "the same campaign once more is nothing new" {
     # Whatever was pushed before is a repeat, and changes no upgrade, operation or failure.
     receiver_start

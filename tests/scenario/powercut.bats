@@ -197,6 +197,7 @@ PYTHON
     done
 }
 
+# bats test_tags=full
 @test "a power cut after a sync that failed loses nothing that was answered 200" {
     # Syncs fail now and then, and have then lost what they were to write, as on Linux: what is answered 200 before and after survives a cut all the same.
     preload disk "DISK_FOLDER=$T/state" "DISK_JOURNAL=$T/journal" "DISK_CONTROL=$T/control"

@@ -94,6 +94,7 @@ PYTHON
     leave others
 }
 
+# bats test_tags=full
 @test "readers that were stuck are seen off in the end" {
     # Viewers whose peers take nothing are free again after a while, without a stop.
     receiver_start

@@ -112,6 +112,7 @@ another_runs() {
     equal "lines told twice" "$(grep -o '"seq":[0-9]*,"repeat":false' "$LOG" | sort | uniq -d)" ''
 }
 
+# bats test_tags=full
 @test "spawn-fcgi -F 4: a kill costs nothing, and a stop of all leaves a status file that is right" {
     # One of four processes is killed under load: the others serve on. Stopped together, they leave books and a status file that agree.
     needs_plain_build "of four that start at once each waits a second for the making of the store" valgrind

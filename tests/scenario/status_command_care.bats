@@ -153,6 +153,7 @@ age() {
     equal "left" "$(sql 'SELECT count(*) FROM notifications')" 5
 }
 
+# bats test_tags=full
 @test "prune beside a receiver under load loses nothing and delays nobody" {
     # 3,000 old notifications go while new ones come: all are answered 200, the old ones are gone, the new ones are all there, and the store is sound.
     receiver_start

@@ -53,11 +53,12 @@ one_has_read() {
 }
 
 @test "a receiver that dies after it has read the request costs nothing" {
-    # Ten times the receiver that has read a request and waits for the disk is killed: the other is sent the request, and the platform sees 200.
+    # Four times (--full: ten) the receiver that has read a request and waits for the disk is killed: the other is sent the request, and the platform sees 200.
     local -A before killed=()
-    local i
+    local i times=4
+    if [[ $TEST_FULL == 1 ]]; then times=10; fi
     start_all 2
-    for i in 1 2 3 4 5 6 7 8 9 10; do
+    for ((i = 1; i <= times; i++)); do
         notification "deviceId=upstream-$i" >"$T/body.json"
         before=([pid]=$(wakes "$(<"$T/pid")") [pid-2]=$(wakes "$(<"$T/pid-2")"))
         lock_store
@@ -70,8 +71,8 @@ one_has_read() {
         equal "answer $i" "$(<"$T/post.out")" '200 stored'
         wait_for "$PATIENCE" both_run
     done
-    equal "kept" "$(sql 'SELECT count(*), sum(deliveries) FROM notifications')" '10|10'
-    equal "receivers that were killed" "${#killed[@]}" 2
+    equal "kept" "$(sql 'SELECT count(*), sum(deliveries) FROM notifications')" "$times|$times"
+    if [[ $TEST_FULL == 1 ]]; then equal "receivers that were killed" "${#killed[@]}" 2; fi
     books_add_up
 }
 
@@ -134,6 +135,7 @@ has_started_again() {
     (($(grep -c '"event":"start"' "$1") > $2))
 }
 
+# bats test_tags=full
 @test "four receivers on one store are fair to each request, also on a slow disk" {
     # Each of four receivers has a quarter of the load, on a disk that takes 30 ms for each sync: of all requests none waits for a second because another receiver writes.
     preload slow_sync SLOW_SYNC_MS=30
@@ -141,7 +143,7 @@ has_started_again() {
     push --count "${FAIR_COUNT:-1500}" --repeats 150 --deadline 60 --ledger "$T/ledger"
     cat "$T/push.out"
     equal answers "$(pushed '.answers | keys | join(" ")')" 200
-    (($(pushed '.maxMs | floor') < 1000 * SLOWER)) || fail "a request waited for $(pushed .maxMs) ms"
+    in_time "a request" "$(pushed '.maxMs | floor')" 1000
     local log count
     for log in "$T/log" "$T"/other-*.out; do
         count=$(grep -c '"event":"notification"' "$log")
