@@ -295,6 +295,9 @@ print("x" + "".join(map(chr, points)) + "\x1b]0;t\x07z", end="")')
     printf 'other\n' >"$T/list"
     obeys_nothing() {
         on_terminal 200 "$@" --color never || true
+        is_harmless "$@"
+    }
+    is_harmless() {
         sed 's/\x1b\[K//g' "$T/shown" >"$T/seen" # of the progress line
         [[ -s $T/seen ]] || fail "'$*' shows nothing"
         iconv -f UTF-8 -t UTF-8 "$T/seen" >"$T/iconv" || fail "'$*' is no UTF-8: $(cat -A "$T/seen")"
@@ -316,11 +319,20 @@ print("x" + "".join(map(chr, points)) + "\x1b]0;t\x07z", end="")')
     obeys_nothing failures --operation "$evil" --code "no$evil"
     obeys_nothing expect "$evil" "$T/list"
     obeys_nothing "$evil"
+    background follow "$PYTHON" "$TESTS/tool/on_terminal.py" 200 "$STATUS_BIN" --state "$T/state" \
+        follow --since start --color never
+    wait_for "$PATIENCE" grep -qa deviceDeleted "$T/follow.out"
+    pkill -TERM -f -- "--state $T/state follow"
+    wait "$background_pid" || true
+    tr -d '\r' <"$T/follow.out" >"$T/shown"
+    is_harmless follow
     tail -n 1 "$T/evil" | head -c -1 >"$T/body"
     words=$(sql 'SELECT max(id) FROM quarantine')
     operator quarantine show "$words" | cmp - "$T/body"
     "$PYTHON" "$TESTS/tool/on_terminal.py" 80 "$STATUS_BIN" --state "$T/state" quarantine show "$words" --raw >"$T/raw"
     grep -qa $'\x1b]0;t' "$T/raw" || fail "--raw: $(cat -A "$T/raw")"
+    obeys_nothing quarantine retry
+    obeys_nothing prune --before 2020-01-01
 }
 
 # --- output that cannot be written ------------------------------------------------------------------------
