@@ -49,6 +49,9 @@ export function test(name, run) {
   if (new RegExp(process.env.TESTS ?? '').test(name)) tests.push([name, run]);
 }
 
+/* tests/run --full: what repeats others' promise in other sizes runs, too. */
+export const isFull = process.env.UPGRADE_RECEIVER_TEST_FULL === '1';
+
 export function runTests() {
   describe('page', { concurrency: Number(process.env.LANES ?? 4) }, () => {
     for (const [title, body] of tests) it(title, body);
