@@ -182,8 +182,9 @@ refuses_what_is_none() {
     head -c 1100000 /dev/zero | tr '\0' ' ' >"$T/huge"
     post "$T/huge"
     expect_answer 413 || return
+    # Who is told only while it sends may not hear it: lighttpd closes the connection on what is unread.
     post "$T/huge" -H 'Transfer-Encoding: chunked'
-    expect_answer 413 || return
+    grep -qE 'Send failure|Recv failure|SSL_write' "$T/answer.stderr" || expect_answer 413 || return
     request "$CALLBACK"
     expect_answer 405 || return
     grep -qi '^allow:.*POST' "$answer_headers" || fail "405 without Allow: $(<"$answer_headers")" || return

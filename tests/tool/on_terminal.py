@@ -29,7 +29,7 @@ def main(columns, command):
         if not written:
             break
         sys.stdout.buffer.write(written)
-    sys.stdout.buffer.flush()
+        sys.stdout.buffer.flush()
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
