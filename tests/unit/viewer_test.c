@@ -89,7 +89,7 @@ static void fill(struct books *books)
 /* However busy the machine is, nobody is given up for being slow. */
 #define PATIENT (600 * 1000)
 static const struct viewer_limits patient = {PATIENT, PATIENT, PATIENT};
-static const struct viewer_limits waits_briefly = {10, PATIENT, PATIENT};
+static const struct viewer_limits waits_briefly = {3000, PATIENT, PATIENT};
 static const struct viewer_limits sends_briefly = {PATIENT, 50, PATIENT};
 
 static int setup_limits(void **state, const struct viewer_limits *limits)
