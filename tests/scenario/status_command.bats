@@ -405,13 +405,13 @@ print("x" + "".join(map(chr, points)) + "\x1b]0;t\x07z", end="")')
             >"$T/out" 2>"$T/err" || status=$?
         equal "exit status of '${*:2}' as another user ($(<"$T/err"))" "$status" "$1"
     }
+    # All that is made in the folder has its group.
+    chgrp 54321 "$T/state"
+    chmod g+s "$T/state"
     receiver_start
     campaign
-    chgrp -R 54321 "$T/state"
-    chmod g+s "$T/state"
     for running in yes no; do
         if [[ $running == no ]]; then receiver_stop; fi
-        chgrp 54321 "$T/state"/*
         chmod 0750 "$T/state"
         as_other 0
         grep -q '^one ' "$T/out" || fail "$(<"$T/out")"
