@@ -209,13 +209,17 @@ static void counted_as(sqlite3_context *context, int count, sqlite3_value **valu
         sqlite3_result_error_nomem(context);
 }
 
+int store_add_counted_as(sqlite3 *db)
+{
+    return sqlite3_create_function(db, "counted_as", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL,
+                                   counted_as, NULL, NULL);
+}
+
 int store_check(struct store_reader *reader, const struct store_progress *progress,
                 store_each_flaw *each, void *owner, int64_t *flaws, struct fault *fault)
 {
     int result = store_reader_open(reader, fault);
-    if (result == 0 &&
-        sqlite3_create_function(reader->db, "counted_as", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC,
-                                NULL, counted_as, NULL, NULL) != SQLITE_OK)
+    if (result == 0 && store_add_counted_as(reader->db) != SQLITE_OK)
         result = store_fault(reader->db, fault, reader->files[STORE_DB].path);
     *flaws = 0;
     for (int64_t i = 0; i < RECOUNTS_LENGTH && result == 0; i++) {

@@ -339,6 +339,10 @@ struct store_key {
 const char *store_key(const char *text, struct store_key *key);
 void store_bind_key(sqlite3_stmt *statement, int index, const char *text);
 
+/* store_check.c: gives DB's SQL the function counted_as(TEXT), a text's key. Returns SQLite's code.
+ */
+int store_add_counted_as(sqlite3 *db);
+
 /* Room for one element more behind LENGTH of SIZE bytes each: the array, moved or not, or NULL. */
 void *store_grow(void *array, size_t length, size_t *capacity, size_t size, struct fault *fault);
 
