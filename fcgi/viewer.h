@@ -34,8 +34,8 @@ struct viewer_limits {
 };
 #define VIEWER_LIMITS ((struct viewer_limits){.wait_ms = 4000, .send_ms = 3000, .read_ms = 1000})
 
-/* So is one that has not taken all of it, or of a table's next piece, within this time; the site
- * file has nginx wait for 10 s. */
+/* A peer that has not taken all of its answer, or of a table's next piece, within this time is
+ * given up, too; the site file has nginx wait for 10 s. */
 #define VIEWER_TAKE_MS 8000
 
 /* How much lower than the others' their priority is (nice). */
