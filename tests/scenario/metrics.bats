@@ -27,6 +27,8 @@ metric_is() {
     send
     answered 503
     unlock_store
+    # Without this the probe may find no file, and begin a new store.
+    wait_for_log '.event == "recovered"'
     request /metrics
     quiet_promtool
     rm "$T/state/upgrades.db"*
