@@ -1,230 +1,163 @@
-/* commit: group commit. */
+/* commit: whose turn it is to write to the store, and how the store is. */
 #include "config.h"
 
 #include "commit.h"
 
 #include "moment.h"
 #include "monitor.h"
-#include "progress.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct commit {
     struct store *store;
-    size_t queue_max;
-    struct commit_listener listener;
+    struct log *log;
     struct metrics *metrics;
-    pthread_t thread;
-    struct progress progress; /* the writer's */
 
-    struct monitor monitor;       /* guards what follows */
-    struct ticket *first, **last; /* the queue */
-    size_t waiting;               /* tickets in it */
-    struct store_cursor cursor;   /* to be moved there, where MOVE says so */
+    struct monitor monitor;     /* guards what follows; woken when a turn ends */
+    bool taken;                 /* the turn */
+    int64_t taken_ms;           /* since when */
+    struct store_cursor cursor; /* to be moved there, if MOVE says so */
     bool move;
-    uint64_t refused;   /* tickets turned away since the store failed */
     struct fault fault; /* set: the store does not work */
-    int64_t proved_ms;  /* when the last write that worked ended */
-    bool asked;         /* for another one, by somebody who waits */
-    bool stop;
+    int64_t tried_ms;   /* when the last write ended, whether it worked or not */
+    uint64_t refused;   /* records turned away since the store failed */
+    bool asked;         /* for a write, by somebody who wants to know */
 };
 
-/* Notes that a write worked, or why it did not. Called with the lock held. */
-static void note_write(struct commit *commit, const struct fault *fault)
-{
-    commit->fault = *fault;
-    if (!fault->set)
-        commit->proved_ms = moment_monotonic_ms();
-    if (commit->asked)
-        monitor_wake(&commit->monitor);
-    commit->asked = false;
-}
-
-/* Takes the tickets of one transaction. Called with the lock held. */
-static size_t take_batch(struct commit *commit, struct ticket *batch[COMMIT_BATCH_MAX])
-{
-    size_t count = 0, bytes = 0;
-    while (count < COMMIT_BATCH_MAX && bytes < COMMIT_BATCH_BYTES_MAX && commit->first != NULL) {
-        struct ticket *ticket = commit->first;
-        commit->first = ticket->next;
-        ticket->next = NULL;
-        commit->waiting--;
-        bytes += ticket->record.body_length;
-        batch[count++] = ticket;
-    }
-    if (commit->first == NULL)
-        commit->last = &commit->first;
-    return count;
-}
-
-/* Runs one transaction, and measures it. */
-static void keep(struct commit *commit, struct record **records, size_t count,
-                 const struct store_cursor *cursor, struct fault *fault)
-{
-    int64_t began_us = moment_monotonic_us();
-    if (store_keep(commit->store, records, count, cursor, fault) != 0) {
-        metrics_add(commit->metrics, METRIC_store_faults, 1);
-        return;
-    }
-    metrics_add(commit->metrics, METRIC_batches, 1);
-    if (count == 0)
-        return; /* a cursor moved: no batch */
-    metrics_observe(commit->metrics, METRIC_HISTOGRAM_commit_batch_records, count);
-    metrics_observe(commit->metrics, METRIC_HISTOGRAM_commit_seconds,
-                    (uint64_t)(moment_monotonic_us() - began_us));
-}
-
-/* Keeps one batch. Called and returns with the lock held, which is free meanwhile. */
-static void write_batch(struct commit *commit)
-{
-    struct ticket *batch[COMMIT_BATCH_MAX];
-    struct record *records[COMMIT_BATCH_MAX];
-    size_t count = take_batch(commit, batch);
-    struct store_cursor cursor = commit->cursor;
-    bool move = commit->move;
-    struct fault fault = commit->fault;
-    monitor_leave(&commit->monitor);
-
-    for (size_t i = 0; i < count; i++)
-        records[i] = &batch[i]->record;
-    if (!fault.set)
-        keep(commit, records, count, move ? &cursor : NULL, &fault);
-
-    /* The listener may hand out the connections behind the tickets at once, so the state that new
-     * requests will meet is set first. */
-    monitor_enter(&commit->monitor);
-    note_write(commit, &fault);
-    if (fault.set)
-        commit->refused += count;
-    else if (move && commit->cursor.at.seq == cursor.at.seq &&
-             strcmp(commit->cursor.at.life, cursor.at.life) == 0)
-        commit->move = false;
-    monitor_leave(&commit->monitor);
-
-    const struct commit_listener *listener = &commit->listener;
-    if (fault.set)
-        listener->failed(listener->owner, batch, count, &fault);
-    else
-        listener->kept(listener->owner, batch, count);
-    monitor_enter(&commit->monitor);
-}
-
-/* Writes for those who ask whether that is possible. Called and returns with the lock held. */
-static void prove(struct commit *commit)
-{
-    monitor_leave(&commit->monitor);
-    struct fault fault = FAULT_NONE;
-    if (store_try(commit->store, &fault) != 0)
-        metrics_add(commit->metrics, METRIC_store_faults, 1);
-    monitor_enter(&commit->monitor);
-    note_write(commit, &fault);
-    if (!fault.set)
-        return;
-    monitor_leave(&commit->monitor);
-    commit->listener.failed(commit->listener.owner, NULL, 0, &fault);
-    monitor_enter(&commit->monitor);
-}
-
-/* Waits COMMIT_PROBE_MS, then tries the store. Called and returns with the lock held. */
-static void probe(struct commit *commit)
-{
-    int64_t until_ms = moment_monotonic_ms() + COMMIT_PROBE_MS;
-    while (!commit->stop && monitor_wait_until(&commit->monitor, until_ms))
-        continue;
-    if (commit->stop)
-        return;
-    monitor_leave(&commit->monitor);
-    struct fault fault = FAULT_NONE;
-    bool works = store_probe(commit->store, &fault) == 0;
-    if (!works)
-        metrics_add(commit->metrics, METRIC_store_faults, 1);
-    monitor_enter(&commit->monitor);
-    note_write(commit, &fault);
-    if (!works)
-        return;
-    uint64_t refused = commit->refused;
-    commit->refused = 0;
-    monitor_leave(&commit->monitor);
-    commit->listener.recovered(commit->listener.owner, refused);
-    monitor_enter(&commit->monitor);
-}
-
-/* Waits for something to do. Called and returns with the lock held. */
-static void rest(struct commit *commit)
-{
-    progress_rest(&commit->progress);
-    monitor_wait(&commit->monitor);
-}
-
-static void *write_batches(void *argument)
-{
-    struct commit *commit = argument;
-    pthread_setname_np(pthread_self(), "writer");
-    monitor_enter(&commit->monitor);
-    for (;;) {
-        progress_step(&commit->progress);
-        if (commit->first != NULL || (commit->move && !commit->fault.set))
-            write_batch(commit);
-        else if (commit->stop)
-            break;
-        else if (commit->fault.set)
-            probe(commit);
-        else if (commit->asked)
-            prove(commit);
-        else
-            rest(commit);
-    }
-    monitor_leave(&commit->monitor);
-    return NULL;
-}
-
-int commit_start(struct commit **gives, struct store *store, const struct fault *open_fault,
-                 size_t queue_max, const struct commit_listener *listener, struct metrics *metrics,
-                 struct fault *fault)
+int commit_new(struct commit **gives, struct store *store, const struct fault *open_fault,
+               struct log *log, struct metrics *metrics, struct fault *fault)
 {
     struct commit *commit = calloc(1, sizeof *commit);
     if (commit == NULL)
         return fault_set(fault, "commit: out of memory");
     commit->store = store;
-    commit->queue_max = queue_max;
-    commit->listener = *listener;
+    commit->log = log;
     commit->metrics = metrics;
-    commit->last = &commit->first;
-    commit->proved_ms = -COMMIT_PROOF_MS;
-    if (open_fault != NULL)
+    commit->asked = true; /* nothing is known yet */
+    if (open_fault != NULL) {
         commit->fault = *open_fault;
-    monitor_init(&commit->monitor);
-    int error = pthread_create(&commit->thread, NULL, write_batches, commit);
-    if (error != 0) {
-        monitor_release(&commit->monitor);
-        free(commit);
-        return fault_set_errno(fault, error, "commit: cannot start a thread");
+        log_event(log, "fault", "fault", open_fault->text);
     }
+    monitor_init(&commit->monitor);
     *gives = commit;
     return 0;
 }
 
-int commit_submit(struct commit *commit, struct ticket *ticket, struct fault *fault)
+void commit_free(struct commit *commit)
 {
-    int result = -1;
+    if (commit == NULL)
+        return;
+    monitor_release(&commit->monitor);
+    free(commit);
+}
+
+/* Waits for the turn; false if it does not come in time. Called with the lock held. */
+static bool take_turn(struct commit *commit)
+{
+    int64_t until_ms = moment_monotonic_ms() + COMMIT_TURN_MS;
+    while (commit->taken && monitor_wait_until(&commit->monitor, until_ms))
+        continue;
+    if (commit->taken)
+        return false;
+    commit->taken = true;
+    commit->taken_ms = moment_monotonic_ms();
+    return true;
+}
+
+void commit_leave(struct commit *commit)
+{
     monitor_enter(&commit->monitor);
-    if (commit->fault.set) {
-        commit->refused++;
+    commit->taken = false;
+    monitor_wake(&commit->monitor);
+    monitor_leave(&commit->monitor);
+}
+
+static void log_recovered(struct commit *commit, uint64_t refused)
+{
+    struct text line = {0};
+    log_begin(&line, "recovered");
+    text_addf(&line, ",\"refused\":%llu", (unsigned long long)refused);
+    log_end(&line);
+    log_lines(commit->log, &line, 1);
+    text_release(&line);
+}
+
+/* Notes how a write of COUNT records went, and says so if the store has failed or works again. For
+ * whoever has the turn. */
+static void note_write(struct commit *commit, size_t count, const struct fault *fault)
+{
+    monitor_enter(&commit->monitor);
+    bool failed = commit->fault.set;
+    commit->fault = *fault;
+    commit->tried_ms = moment_monotonic_ms();
+    commit->asked = false;
+    if (fault->set)
+        commit->refused += count;
+    uint64_t refused = commit->refused;
+    if (!fault->set)
+        commit->refused = 0;
+    monitor_leave(&commit->monitor);
+    if (fault->set)
+        metrics_add(commit->metrics, METRIC_store_faults, 1);
+    if (fault->set && !failed)
+        log_event(commit->log, "fault", "fault", fault->text);
+    if (failed && !fault->set)
+        log_recovered(commit, refused);
+}
+
+/* The cursor stands where it was to be moved to, unless another place was asked for meanwhile. */
+static void note_moved(struct commit *commit, const struct store_cursor *cursor)
+{
+    monitor_enter(&commit->monitor);
+    if (commit->cursor.at.seq == cursor->at.seq &&
+        strcmp(commit->cursor.at.life, cursor->at.life) == 0)
+        commit->move = false;
+    monitor_leave(&commit->monitor);
+}
+
+/* Runs one transaction. For whoever has the turn. */
+static int keep(struct commit *commit, struct record **records, size_t count,
+                const struct store_cursor *cursor, struct fault *fault)
+{
+    int64_t began_us = moment_monotonic_us();
+    int result = store_keep(commit->store, records, count, cursor, fault);
+    note_write(commit, count, fault);
+    if (result != 0)
+        return -1;
+    if (cursor != NULL)
+        note_moved(commit, cursor);
+    metrics_add(commit->metrics, METRIC_batches, 1);
+    if (count == 0)
+        return 0; /* a cursor moved: no batch */
+    metrics_observe(commit->metrics, METRIC_HISTOGRAM_commit_batch_records, count);
+    metrics_observe(commit->metrics, METRIC_HISTOGRAM_commit_seconds,
+                    (uint64_t)(moment_monotonic_us() - began_us));
+    return 0;
+}
+
+int commit_keep(struct commit *commit, struct record **records, size_t count, struct fault *fault)
+{
+    struct store_cursor cursor;
+    bool turn = false, move = false;
+    monitor_enter(&commit->monitor);
+    if (!commit->fault.set)
+        turn = take_turn(commit);
+    if (commit->fault.set) { /* it may have failed while we waited */
+        commit->refused += count;
         fault_set(fault, "the store cannot be written now");
-    } else if (commit->waiting >= commit->queue_max) {
-        fault_set(fault, "too many notifications wait for the disk");
+    } else if (!turn) {
+        fault_set(fault, "the store has been written to for too long");
     } else {
-        ticket->next = NULL;
-        *commit->last = ticket;
-        commit->last = &ticket->next;
-        commit->waiting++;
-        progress_begin(&commit->progress);
-        monitor_wake(&commit->monitor);
-        result = 0;
+        cursor = commit->cursor;
+        move = commit->move;
     }
     monitor_leave(&commit->monitor);
-    return result;
+    if (!fault->set && keep(commit, records, count, move ? &cursor : NULL, fault) == 0)
+        return 0;
+    if (turn)
+        commit_leave(commit);
+    return -1;
 }
 
 void commit_move_cursor(struct commit *commit, const struct store_cursor *cursor)
@@ -232,7 +165,6 @@ void commit_move_cursor(struct commit *commit, const struct store_cursor *cursor
     monitor_enter(&commit->monitor);
     commit->cursor = *cursor;
     commit->move = true;
-    monitor_wake(&commit->monitor);
     monitor_leave(&commit->monitor);
 }
 
@@ -243,47 +175,84 @@ void commit_get_fault(struct commit *commit, struct fault *fault)
     monitor_leave(&commit->monitor);
 }
 
-int commit_check(struct commit *commit, int64_t until_ms, struct fault *fault)
+int commit_is_ready(struct commit *commit, struct fault *fault)
 {
     monitor_enter(&commit->monitor);
-    int64_t recent_ms = moment_monotonic_ms() - COMMIT_PROOF_MS;
-    bool in_time = true;
-    if (!commit->fault.set && commit->proved_ms <= recent_ms) {
-        commit->asked = true;
-        monitor_wake(&commit->monitor);
-    }
-    while (in_time && !commit->fault.set && commit->proved_ms <= recent_ms)
-        in_time = monitor_wait_until(&commit->monitor, until_ms);
+    int64_t now_ms = moment_monotonic_ms();
     if (commit->fault.set)
         *fault = commit->fault;
-    else if (commit->proved_ms <= recent_ms)
-        fault_set(fault, "the store is being written to for too long");
+    else if (commit->tried_ms == 0)
+        fault_set(fault, "nothing has been written to the store yet");
+    else if (commit->taken && now_ms - commit->taken_ms > COMMIT_LONG_TURN_MS)
+        fault_set(fault, "the store has been written to for too long");
+    if (now_ms - commit->tried_ms > COMMIT_PROOF_MS)
+        commit->asked = true;
     monitor_leave(&commit->monitor);
     return fault->set ? -1 : 0;
 }
 
-size_t commit_waiting(struct commit *commit)
+/* What a turn of housekeeping's own is for. */
+enum errand { NOTHING, MOVE_CURSOR, TRY, PROBE };
+
+/* Called with the lock held. */
+static enum errand find_errand(const struct commit *commit, bool cursor_alone)
 {
+    if (commit->fault.set)
+        return !cursor_alone && moment_monotonic_ms() - commit->tried_ms >= COMMIT_PROBE_MS
+                   ? PROBE
+                   : NOTHING;
+    if (commit->move)
+        return MOVE_CURSOR;
+    return !cursor_alone && commit->asked ? TRY : NOTHING;
+}
+
+/* Takes a turn if there is something to do, also when the turn has come: what was waited for may
+ * have done it, or failed. */
+static enum errand take_own_turn(struct commit *commit, bool cursor_alone,
+                                 struct store_cursor *cursor)
+{
+    enum errand errand = NOTHING;
     monitor_enter(&commit->monitor);
-    size_t waiting = commit->waiting;
+    if (find_errand(commit, cursor_alone) != NOTHING && take_turn(commit)) {
+        errand = find_errand(commit, cursor_alone);
+        *cursor = commit->cursor;
+        commit->taken = errand != NOTHING;
+        if (!commit->taken)
+            monitor_wake(&commit->monitor);
+    }
     monitor_leave(&commit->monitor);
-    return waiting;
+    return errand;
 }
 
-bool commit_is_stuck(const struct commit *commit, int64_t limit_ms)
+static void run_errand(struct commit *commit, bool cursor_alone)
 {
-    return progress_is_stuck(&commit->progress, limit_ms);
-}
-
-void commit_stop(struct commit *commit)
-{
-    if (commit == NULL)
+    struct store_cursor cursor;
+    struct fault fault = FAULT_NONE;
+    enum errand errand = take_own_turn(commit, cursor_alone, &cursor);
+    switch (errand) {
+    case NOTHING:
         return;
-    monitor_enter(&commit->monitor);
-    commit->stop = true;
-    monitor_wake(&commit->monitor);
-    monitor_leave(&commit->monitor);
-    pthread_join(commit->thread, NULL);
-    monitor_release(&commit->monitor);
-    free(commit);
+    case MOVE_CURSOR:
+        keep(commit, NULL, 0, &cursor, &fault);
+        break;
+    case TRY:
+        store_try(commit->store, &fault);
+        note_write(commit, 0, &fault);
+        break;
+    case PROBE:
+        store_probe(commit->store, &fault);
+        note_write(commit, 0, &fault);
+        break;
+    }
+    commit_leave(commit);
+}
+
+void commit_flush_cursor(struct commit *commit)
+{
+    run_errand(commit, true);
+}
+
+void commit_tend(struct commit *commit)
+{
+    run_errand(commit, false);
 }

@@ -38,7 +38,7 @@ void delivery_wake(struct delivery *delivery);
 
 /* Ends delivery at the notification being handed over. Where the application does not return within
  * DELIVERY_STOP_MS, the thread is left behind, to end with the process, and -1 is returned. Call it
- * before commit_stop, so that the cursor's last move is kept. Safe on NULL. */
+ * before the last commit_flush_cursor, so that the cursor's last move is kept. Safe on NULL. */
 int delivery_stop(struct delivery *delivery);
 
 /* Frees a delivery that was stopped, unless its thread was left behind with it. Call it when nobody

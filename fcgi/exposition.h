@@ -16,7 +16,6 @@ struct exposition_process {
     const char *version;
     int64_t start_ms, now_ms; /* since 1970 */
     const struct metrics *metrics;
-    size_t queue_length; /* notifications that wait for the disk */
     bool store_writable; /* as the last write told */
     uint64_t quarantine_max, quarantine_bytes_max;
 };

@@ -10,7 +10,6 @@
 #define FAULT_POINT_TABLE(X)                                              \
     X(request_read, "a request is whole, and libfcgi has read it")        \
     X(parsed, "its body is checked")                                      \
-    X(queued, "it waits for the writer")                                  \
     X(begun, "a transaction has begun")                                   \
     X(put, "its records are in the tables")                               \
     X(before_commit, "its counters are as well")                          \

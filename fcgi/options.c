@@ -15,12 +15,8 @@
 #define VARIABLE_SIZE 64
 
 #define STATE_DEFAULT "/var/lib/upgrade-receiver"
-#define WORKERS_MIN 2
-#define WORKERS_MAX 256
+#define WORKERS_MAX 64
 #define MAX_BODY_MAX ((uint64_t)64 << 20)
-#define QUEUE_MAX 1000000
-
-/* A sender waits for its answer meanwhile. */
 
 /* A week: news older than that is no repeat by any account of the platform. */
 #define REPEAT_WINDOW_MAX_S (7 * 24 * 3600)
@@ -129,12 +125,10 @@ static const struct option_entry entries[] = {
     {"callback", "PATH",
      "a callback path, may be repeated (/v1.0.0/messageReceiver and the same with /cmd)",
      take_callback, MEMBER(callbacks), 0, 0},
-    {"workers", "N", "threads that read and check requests (the processors, at least 2)", take_size,
+    {"workers", "N", "threads that take requests, each with connections of its own (1)", take_size,
      MEMBER(workers), 1, WORKERS_MAX},
     {"max-body", "BYTES", "largest body taken, a larger one is answered 413 (1048576)", take_size,
      MEMBER(max_body), 1, MAX_BODY_MAX},
-    {"queue", "N", "requests that may wait for the disk, more are answered 503 (1024)", take_size,
-     MEMBER(queue), 1, QUEUE_MAX},
     {"repeat-window", "SECONDS",
      "how long the same news (not of an upgrade) counts as a repeat (600)", take_size,
      MEMBER(repeat_window_s), 0, REPEAT_WINDOW_MAX_S},
@@ -161,14 +155,10 @@ static const struct option_entry entries[] = {
 
 static void set_defaults(struct options *options)
 {
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
     *options = (struct options){
         .state = STATE_DEFAULT,
-        .workers = processors < WORKERS_MIN   ? WORKERS_MIN
-                   : processors > WORKERS_MAX ? WORKERS_MAX
-                                              : (size_t)processors,
+        .workers = 1,
         .max_body = (size_t)1 << 20,
-        .queue = 1024,
         .repeat_window_s = 600,
         .quarantine_max = 10000,
         .quarantine_bytes = (uint64_t)64 << 20,

@@ -26,7 +26,6 @@ struct options {
     struct options_list callbacks; /* paths, each begins with '/' */
     size_t workers;                /* threads that read and check requests */
     size_t max_body;               /* bytes of one body */
-    size_t queue;                  /* requests that may wait for the disk */
     size_t repeat_window_s;        /* how long equal news is a repeat */
     uint64_t quarantine_max;       /* bodies held in quarantine */
     uint64_t quarantine_bytes;     /* bytes of them */

@@ -7,8 +7,10 @@
 #include "backlog.h"
 #include "cgi.h"
 #include "check.h"
+#include "commit.h"
 #include "content.h"
 #include "delivery.h"
+#include "housekeeping.h"
 #include "intake.h"
 #include "log.h"
 #include "metrics.h"
@@ -17,7 +19,6 @@
 #include "schema.h"
 #include "store.h"
 #include "trust.h"
-#include "upkeep.h"
 #include "watch.h"
 #include "worker.h"
 
@@ -48,12 +49,13 @@ struct receiver {
     struct trust *trust;
     struct metrics *metrics;
     struct log *log;
-    struct backlog backlog; /* between store and upkeep */
+    struct backlog backlog; /* between store and housekeeping */
     struct store *store;
     struct worker_pool *pool;
-    struct intake *intake;
+    struct commit *commit;
     struct delivery *delivery;
-    struct upkeep *upkeep;
+    struct intake *intake;
+    struct housekeeping *housekeeping;
     struct viewer *viewer;
     struct watch *watch;
     bool started;
@@ -161,14 +163,14 @@ static void log_unknown_variables(const struct receiver *receiver)
 /* Waits for a signal that ends the receiver and returns it; 0 when the socket went wrong. */
 static int serve(const struct receiver *receiver, const sigset_t *signals, struct fault *fault)
 {
-    const struct timespec tick = {.tv_nsec = WORKER_TICK_MS * 1000000L};
+    const struct timespec tick = {.tv_nsec = WATCH_TICK_MS * 1000000L};
     for (;;) {
         int number = sigtimedwait(signals, NULL, &tick);
         if (number == SIGHUP)
             log_reopen(receiver->log);
         else if (number > 0)
             return number;
-        if (worker_tick(receiver->pool, fault) != 0)
+        if (worker_check(receiver->pool, fault) != 0)
             return 0;
         watch_tick(receiver->watch);
     }
@@ -203,22 +205,18 @@ static int start_delivery(struct receiver *receiver, struct fault *fault)
         strchr(target.name, '/') != NULL)
         return fault_set(fault, "an application's name has 1 to %d characters and no /",
                          STORE_CURSOR_NAME_MAX - 1);
-    if (delivery_start(&receiver->delivery, receiver->options->state,
-                       intake_commit(receiver->intake), receiver->log, &target, fault) != 0)
-        return -1;
-    intake_wake(receiver->intake, receiver->delivery);
-    return 0;
+    return delivery_start(&receiver->delivery, receiver->options->state, receiver->commit,
+                          receiver->log, &target, fault);
 }
 
 /* What a process has that stays, beside the requests. */
 static int start_lasting(struct receiver *receiver, struct fault *fault)
 {
-    struct commit *commit = intake_commit(receiver->intake);
     if (start_delivery(receiver, fault) != 0 ||
-        upkeep_start(&receiver->upkeep, receiver->options->state, commit, &receiver->backlog,
-                     receiver->log, receiver->metrics, fault) != 0)
+        housekeeping_start(&receiver->housekeeping, receiver->options->state, receiver->commit,
+                           &receiver->backlog, receiver->log, receiver->metrics, fault) != 0)
         return -1;
-    return watch_new(&receiver->watch, receiver->pool, commit, receiver->log, fault);
+    return watch_new(&receiver->watch, receiver->pool, receiver->commit, receiver->log, fault);
 }
 
 static int start(struct receiver *receiver, struct fault *fault)
@@ -230,22 +228,21 @@ static int start(struct receiver *receiver, struct fault *fault)
         open_store(receiver, &open_fault, fault) != 0 ||
         log_start(&receiver->log, options->log, metrics, fault) != 0 ||
         worker_new(&receiver->pool, receiver->listener, options, receiver->trust, receiver->log,
-                   metrics, fault) != 0)
-        return -1;
-    if (intake_start(&receiver->intake, options, receiver->trust, receiver->store,
-                     open_fault.set ? &open_fault : NULL, receiver->log, metrics, worker_reply,
-                     fault) != 0)
-        return -1;
-    if (viewer_start(&receiver->viewer, options, &VIEWER_LIMITS, intake_commit(receiver->intake),
-                     metrics, worker_seen_off, fault) != 0 ||
-        (receiver->listener >= 0 && start_lasting(receiver, fault) != 0))
+                   metrics, fault) != 0 ||
+        commit_new(&receiver->commit, receiver->store, open_fault.set ? &open_fault : NULL,
+                   receiver->log, metrics, fault) != 0 ||
+        viewer_start(&receiver->viewer, options, &VIEWER_LIMITS, receiver->commit, metrics,
+                     worker_seen_off, fault) != 0 ||
+        (receiver->listener >= 0 && start_lasting(receiver, fault) != 0) ||
+        intake_new(&receiver->intake, options, receiver->trust, receiver->commit,
+                   receiver->delivery, receiver->log, metrics, fault) != 0)
         return -1;
     receiver->started = worker_start(receiver->pool, receiver->intake, receiver->viewer, fault) ==
                         0;
     return receiver->started ? 0 : -1;
 }
 
-/* Ends in the order in which nothing is lost: no more requests, the last batch, the status file. */
+/* Ends in the order in which nothing is lost: no more requests, the cursor, the status file. */
 static void stop(struct receiver *receiver, const char *reason)
 {
     struct fault store_fault = FAULT_NONE;
@@ -254,16 +251,20 @@ static void stop(struct receiver *receiver, const char *reason)
         worker_drain(receiver->pool);
     viewer_stop(receiver->viewer);
     delivery_stop(receiver->delivery);
-    upkeep_stop(receiver->upkeep);
-    if (receiver->intake != NULL)
-        commit_get_fault(intake_commit(receiver->intake), &store_fault);
-    intake_stop(receiver->intake);
-    delivery_free(receiver->delivery);
+    housekeeping_stop(receiver->housekeeping);
+    if (receiver->commit != NULL) {
+        commit_flush_cursor(receiver->commit);
+        commit_get_fault(receiver->commit, &store_fault);
+    }
     worker_free(receiver->pool);
+    intake_free(receiver->intake);
+    delivery_free(receiver->delivery);
+    commit_free(receiver->commit);
     /* by CGI, a request that changed nothing leaves no trace */
     if (receiver->started &&
         (receiver->listener >= 0 || metrics_read(receiver->metrics, METRIC_batches) > 0))
-        upkeep_finish(receiver->options->state, &store_fault, receiver->log, receiver->metrics);
+        housekeeping_finish(receiver->options->state, &store_fault, receiver->log,
+                            receiver->metrics);
     store_free(receiver->store);
     backlog_release(&receiver->backlog);
     if (receiver->log != NULL && reason != NULL)

@@ -175,7 +175,6 @@ static void show_metrics(const struct site *site, const struct site_request *req
         .start_ms = site->start_ms,
         .now_ms = moment_now_ms(),
         .metrics = site->metrics,
-        .queue_length = commit_waiting(site->commit),
         .store_writable = !store_fault.set,
         .quarantine_max = site->options->quarantine_max,
         .quarantine_bytes_max = site->options->quarantine_bytes,
@@ -211,12 +210,13 @@ static void tell_live(const struct site *site, const struct site_request *reques
 static void tell_ready(const struct site *site, const struct site_request *request,
                        struct store_reader *reader, struct reply *reply)
 {
+    (void)request;
     (void)reader;
     struct fault fault = FAULT_NONE;
     if (atomic_load(&site->leaving))
         fault_set(&fault, "the receiver is stopping");
     else
-        commit_check(site->commit, request->since_ms + SITE_READY_MS, &fault);
+        commit_is_ready(site->commit, &fault);
     set_health(reply, fault.set ? fault.text : NULL);
 }
 
@@ -226,7 +226,7 @@ static const struct site_place places[] = {
     {"/status/", GET_ONLY, SITE_READS, show_status},
     {"/metrics", GET_ONLY, SITE_READS, show_metrics},
     {"/health/live", GET_ONLY, SITE_AT_ONCE, tell_live},
-    {"/health/ready", GET_ONLY, SITE_WAITS, tell_ready},
+    {"/health/ready", GET_ONLY, SITE_AT_ONCE, tell_ready},
 };
 
 /* --- the answer ---------------------------------------------------------------------------------

@@ -14,9 +14,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* How long, from its arrival, a request for readiness may wait for the writer's proof. */
-#define SITE_READY_MS 2000
-
 /* Seconds after which what was answered 503 may come again. */
 #define SITE_RETRY_AFTER "1"
 
@@ -35,7 +32,6 @@ enum site_pace {
     SITE_AT_ONCE, /* nothing: in any */
     SITE_READS,   /* the store, for read_ms at most */
     SITE_STREAMS, /* the same for each of its pieces, of which there may be any number */
-    SITE_WAITS,   /* the writer, for SITE_READY_MS at most */
 };
 
 struct site_place; /* a row of the table of paths */
@@ -46,7 +42,6 @@ struct site_request {
     size_t path_length;
     const char *query; /* behind the ?, not decoded */
     const char *if_none_match;
-    int64_t since_ms; /* when it arrived (monotonic) */
 };
 
 /* How far an answer in pieces has come. Zero-initialize it before the first. */
@@ -62,7 +57,7 @@ enum site_pace site_pace(const struct site_place *place);
 /* Appends the whole response, or for SITE_STREAMS its next piece (a page of the store, of no more
  * bytes than a document has, read from a snapshot of its own) and tells in PART whether another
  * follows. OUT is failed if an answer that has begun cannot go on: it must be cut off. READER, of
- * the calling thread, may be NULL for SITE_AT_ONCE and SITE_WAITS. Thread-safe. */
+ * the calling thread, may be NULL for SITE_AT_ONCE. Thread-safe. */
 void site_answer(const struct site *site, const struct site_place *place,
                  const struct site_request *request, struct store_reader *reader,
                  struct site_part *part, struct text *out);

@@ -11,9 +11,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Behind those that read the store for answers come the one that makes tables and the one that
- * waits for the writer. */
-#define THREADS (VIEWER_THREADS + 2)
+/* Behind those that read the store for answers comes the one that makes tables. */
+#define THREADS (VIEWER_THREADS + 1)
 
 /* Visits that wait for the threads of one pace. */
 struct lane {
@@ -26,7 +25,7 @@ struct lane {
 struct desk {
     struct viewer *viewer;
     struct lane *lane;
-    struct store_reader *reader; /* NULL: it reads no store */
+    struct store_reader *reader;
     pthread_t thread;
     bool started;
 };
@@ -36,7 +35,7 @@ struct viewer {
     struct viewer_limits limits;
     struct metrics *metrics;
     viewer_done *done;
-    struct lane reads, tables, waits;
+    struct lane reads, tables;
     struct desk desks[THREADS];
 };
 
@@ -53,7 +52,6 @@ static struct site_request request_of(const struct visit *visit)
         .path_length = request->path_length,
         .query = query,
         .if_none_match = request_parameter(request, "HTTP_IF_NONE_MATCH"),
-        .since_ms = visit->since_ms,
     };
 }
 
@@ -112,9 +110,7 @@ static bool queue(struct lane *lane, struct visit *visit)
 void viewer_take(struct viewer *viewer, struct visit *visit)
 {
     enum site_pace pace = site_pace(visit->place);
-    struct lane *lane = pace == SITE_READS     ? &viewer->reads
-                        : pace == SITE_STREAMS ? &viewer->tables
-                                               : &viewer->waits;
+    struct lane *lane = pace == SITE_STREAMS ? &viewer->tables : &viewer->reads;
     visit->since_ms = moment_monotonic_ms();
     visit->part = (struct site_part){.begun = false};
     allow(visit);
@@ -131,7 +127,7 @@ void viewer_take(struct viewer *viewer, struct visit *visit)
 static struct visit *next_visit(struct desk *desk)
 {
     struct lane *lane = desk->lane;
-    bool open = desk->reader != NULL;
+    bool open = true;
     monitor_enter(&lane->monitor);
     int64_t until_ms = moment_monotonic_ms() + VIEWER_KEEP_MS;
     while (lane->first == NULL && !lane->stop) {
@@ -180,7 +176,7 @@ static void serve(struct desk *desk, struct visit *visit)
     /* While the store fails, readers must not hold on to its files (store.h). */
     struct fault fault;
     commit_get_fault(viewer->site.commit, &fault);
-    if (fault.set && desk->reader != NULL)
+    if (fault.set)
         store_reader_close(desk->reader);
     if (visit->part.more && !answer.failed)
         send_piece(desk, visit, &answer);
@@ -213,11 +209,8 @@ static int start_desk(struct viewer *viewer, size_t number, struct fault *fault)
 {
     struct desk *desk = &viewer->desks[number];
     desk->viewer = viewer;
-    desk->lane = number < VIEWER_THREADS    ? &viewer->reads
-                 : number == VIEWER_THREADS ? &viewer->tables
-                                            : &viewer->waits;
-    if (desk->lane != &viewer->waits &&
-        store_reader_new(&desk->reader, viewer->site.options->state, fault) != 0)
+    desk->lane = number < VIEWER_THREADS ? &viewer->reads : &viewer->tables;
+    if (store_reader_new(&desk->reader, viewer->site.options->state, fault) != 0)
         return fault_add(fault, "viewer");
     int error = pthread_create(&desk->thread, NULL, attend, desk);
     if (error != 0)
@@ -243,7 +236,6 @@ int viewer_start(struct viewer **gives, const struct options *options,
     viewer->done = done;
     init_lane(&viewer->reads, VIEWER_QUEUE_MAX);
     init_lane(&viewer->tables, VIEWER_TABLES_MAX);
-    init_lane(&viewer->waits, VIEWER_QUEUE_MAX);
     for (size_t i = 0; i < THREADS; i++)
         if (start_desk(viewer, i, fault) != 0) {
             viewer_stop(viewer);
@@ -284,7 +276,6 @@ void viewer_stop(struct viewer *viewer)
         return;
     stop_lane(&viewer->reads);
     stop_lane(&viewer->tables);
-    stop_lane(&viewer->waits);
     for (size_t i = 0; i < THREADS; i++) {
         struct desk *desk = &viewer->desks[i];
         if (desk->started)
@@ -293,9 +284,7 @@ void viewer_stop(struct viewer *viewer)
     }
     drop_waiting(viewer, &viewer->reads);
     drop_waiting(viewer, &viewer->tables);
-    drop_waiting(viewer, &viewer->waits);
     monitor_release(&viewer->reads.monitor);
     monitor_release(&viewer->tables.monitor);
-    monitor_release(&viewer->waits.monitor);
     free(viewer);
 }

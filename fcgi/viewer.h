@@ -14,11 +14,10 @@
 #include <stdint.h>
 
 /* Threads that read the store for answers. One more makes long tables piece by piece, so that who
- * loads one keeps nobody from the rest; and one waits for the writer if readiness is asked for:
- * however busy the others are, that has its answer. */
+ * loads one keeps nobody from the rest. */
 #define VIEWER_THREADS 2
 
-/* Requests that may wait for them (and as many for readiness); more are answered 503. */
+/* Requests that may wait for them; more are answered 503. */
 #define VIEWER_QUEUE_MAX 32
 
 /* Tables that may wait for their turn while a piece of another is sent; more are answered 503. If

@@ -79,8 +79,6 @@ static void tell_status(struct watch *watch)
 static const char *find_stuck(const struct watch *watch)
 {
     int64_t limit_ms = watch->notify.watchdog_ms / STUCK_SHARE;
-    if (commit_is_stuck(watch->commit, limit_ms))
-        return "the writer does not get on: the supervisor's watchdog is not fed";
     if (worker_is_stuck(watch->pool, limit_ms))
         return "a worker does not get on: the supervisor's watchdog is not fed";
     return NULL;

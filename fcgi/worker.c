@@ -1,4 +1,4 @@
-/* worker: the pool: accepts, reads, routes and answers. */
+/* worker: the loop of a worker, and the pool of them. */
 #include "config.h"
 
 #include "worker.h"
@@ -6,9 +6,8 @@
 #include "answer.h"
 #include "connection.h"
 #include "fault_point.h"
-#include "handover.h"
 #include "moment.h"
-#include "progress.h"
+#include "monitor.h"
 #include "route.h"
 
 #include <errno.h>
@@ -21,10 +20,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Events that a worker takes at a time: few, so that no other worker idles meanwhile. */
-#define EVENTS_MAX 4
+/* Events that a worker takes in a round. */
+#define EVENTS_MAX WORKER_BATCH_MAX
 
-/* Connections that a worker accepts at a time. */
+/* Connections that a worker accepts in a round: others are free for more, perhaps. */
 #define ACCEPT_MAX 16
 
 /* What a worker reads from a connection at a time; and before a body, for which there may be no
@@ -32,16 +31,32 @@
 #define READ_SIZE ((size_t)64 << 10)
 #define READ_HEAD_SIZE ((size_t)4 << 10)
 
-/* How often a drain looks for connections that have become idle. */
-#define DRAIN_LOOK_MS 50
-
 struct worker {
     struct worker_pool *pool;
     pthread_t thread;
     bool started;
-    struct progress progress;
+    atomic_int_fast64_t round_ms; /* when its round began */
+
+    /* the thread's own: */
+    int64_t now_ms; /* the same */
+    int64_t look_ms;
+    int epoll;
+    bool listening;           /* to the pool's socket */
+    bool paused;              /* it does not, for lack of descriptors */
+    struct connection *first; /* all its connections */
+    size_t taken;             /* bytes of memory that their bodies may take now */
+    struct connection_line for_room;
+    struct connection_line read_ahead; /* with bytes that no event will tell of */
+    struct connection_line batch;      /* whose notifications are kept next */
+    size_t batch_length, batch_bytes;
+    struct connection_line kept; /* whose answers may be held back, in the order of seq */
     struct request_file file;
+    struct text answer;
     unsigned char bytes[READ_SIZE];
+
+    int bell; /* readable if something came into the inbox, or the pool drains */
+    struct monitor monitor;
+    struct connection_line inbox; /* connections that are new, or come back from a viewer */
 };
 
 struct worker_pool {
@@ -52,30 +67,25 @@ struct worker_pool {
     struct metrics *metrics;
     struct intake *intake;
     struct viewer *viewer;
-    int epoll;
-    int stop_event; /* readable when the threads are to end */
-    int ping_event; /* written to see whether a worker takes it */
-    struct progress ping;
-    struct connection_list connections;
-    size_t connections_max;
-    atomic_size_t gathered; /* bytes of connections, without those of bodies */
-    struct monitor room;    /* guards what follows */
-    size_t taken;           /* bytes that bodies may take now */
-    struct connection *first_waiting, **last_waiting; /* for room: owned by this line */
-    atomic_bool draining;
-    atomic_bool paused;        /* no descriptors: accepting waits for the next tick */
-    atomic_bool short_of;      /* the same, and logged, until a connection is accepted again */
+    size_t bodies_max;      /* a worker's share of WORKER_BODIES_MAX */
+    size_t connections_max; /* of all together */
+    atomic_size_t connections;
+    atomic_size_t gathered;         /* bytes of connections, without those of bodies */
+    atomic_int_fast64_t drained_ms; /* when all peers are given up; 0: the pool does not drain */
+    atomic_bool short_of; /* no descriptors, and logged, until a connection is accepted again */
     atomic_size_t near_misses; /* since the last line about them */
     atomic_llong near_miss_ms; /* when that was; 0: never */
     atomic_int accept_error;   /* why the listening socket is of no use; 0: it is */
     struct worker *workers;
 };
 
-/* Puts the listening socket, which is disarmed by each of its events, back into the epoll set. */
-static void arm_listener(struct worker_pool *pool, int operation)
+/* --- connections and their memory --- */
+
+static void ring(struct worker *worker)
 {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = pool};
-    epoll_ctl(pool->epoll, operation, pool->listener, &event);
+    const uint64_t one = 1;
+    ssize_t written = write(worker->bell, &one, sizeof one);
+    (void)written; /* it rings already */
 }
 
 static void count_held(struct worker_pool *pool, struct connection *connection)
@@ -85,117 +95,74 @@ static void count_held(struct worker_pool *pool, struct connection *connection)
     connection->held = held;
 }
 
-/* Takes room for the body that begins; false where there is none. */
-static bool take_room(struct worker_pool *pool, struct connection *connection)
+static void drop(struct worker *worker, struct connection *connection);
+
+/* Waits for bytes from the connection from now on. */
+static void arm(struct worker *worker, struct connection *connection)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.ptr = connection};
+    if (connection->armed)
+        return;
+    connection->armed = epoll_ctl(worker->epoll, EPOLL_CTL_ADD, connection->fd, &event) == 0;
+    if (!connection->armed)
+        drop(worker, connection);
+}
+
+static void disarm(struct worker *worker, struct connection *connection)
+{
+    if (connection->armed)
+        epoll_ctl(worker->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
+    connection->armed = false;
+}
+
+/* Takes room for the body that begins; false if there is none. */
+static bool take_room(struct worker *worker, struct connection *connection)
 {
     size_t size = WORKER_BODY_FACTOR * connection->gather.announced;
-    bool fits = true;
-    monitor_enter(&pool->room);
-    if (connection->room == 0) {
-        fits = pool->first_waiting == NULL &&
-               (pool->taken == 0 || pool->taken + size <= WORKER_BODIES_MAX);
-        connection->room = fits ? size : 0;
-        pool->taken += connection->room;
-    }
-    monitor_leave(&pool->room);
-    return fits;
+    if (worker->taken > 0 && worker->taken + size > worker->pool->bodies_max)
+        return false;
+    worker->taken += size;
+    connection->room = size;
+    return true;
 }
 
-/* The first that waits for room and finds some, which it takes; NULL: there is none. */
-static struct connection *admit_one(struct worker_pool *pool)
-{
-    monitor_enter(&pool->room);
-    struct connection *first = pool->first_waiting;
-    size_t size = first == NULL ? 0 : WORKER_BODY_FACTOR * first->gather.announced;
-    if (first != NULL && (pool->taken == 0 || pool->taken + size <= WORKER_BODIES_MAX)) {
-        pool->first_waiting = first->next_waiting;
-        if (pool->first_waiting == NULL)
-            pool->last_waiting = &pool->first_waiting;
-        pool->taken += size;
-        first->room = size;
-    } else {
-        first = NULL;
-    }
-    monitor_leave(&pool->room);
-    return first;
-}
-
-static void await(struct worker_pool *pool, struct connection *connection, bool begun,
-                  int operation);
-
-static void admit(struct worker_pool *pool)
-{
-    struct connection *connection;
-    while ((connection = admit_one(pool)) != NULL)
-        await(pool, connection, true, EPOLL_CTL_MOD);
-}
-
-/* Gives back what the connection has of the room, but for SIZE bytes. */
-static void give_room(struct worker_pool *pool, struct connection *connection, size_t size)
+/* Gives back what the connection has of the room, but for SIZE bytes, and lets in whoever waits for
+ * it. */
+static void give_room(struct worker *worker, struct connection *connection, size_t size)
 {
     if (connection->room <= size)
         return;
-    monitor_enter(&pool->room);
-    pool->taken -= connection->room - size;
+    worker->taken -= connection->room - size;
     connection->room = size;
-    bool waiting = pool->first_waiting != NULL;
-    monitor_leave(&pool->room);
-    if (waiting)
-        admit(pool);
+    while (worker->for_room.first != NULL && take_room(worker, worker->for_room.first))
+        connection_line_add(&worker->read_ahead, connection_line_take(&worker->for_room));
 }
 
-static void drop(struct worker_pool *pool, struct connection *connection)
+static void drop(struct worker *worker, struct connection *connection)
 {
-    atomic_fetch_sub_explicit(&pool->gathered, connection->held, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&worker->pool->gathered, connection->held, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&worker->pool->connections, 1, memory_order_relaxed);
     gather_reset(&connection->gather);
-    give_room(pool, connection, 0);
-    connection_close(&pool->connections, connection);
+    give_room(worker, connection, 0);
+    if (connection->previous != NULL)
+        connection->previous->next = connection->next;
+    else
+        worker->first = connection->next;
+    if (connection->next != NULL)
+        connection->next->previous = connection->previous;
+    connection_free(connection);
 }
 
 /* A request has begun to arrive: its time runs. */
-static void note_begun(struct connection *connection, int64_t now_ms)
+static void note_begun(struct worker *worker, struct connection *connection)
 {
-    if (atomic_load_explicit(&connection->idle_since_ms, memory_order_relaxed) != 0)
-        atomic_store_explicit(&connection->deadline_ms, now_ms + WORKER_REQUEST_MS,
+    if (connection->idle_since_ms != 0)
+        atomic_store_explicit(&connection->deadline_ms, worker->now_ms + WORKER_REQUEST_MS,
                               memory_order_relaxed);
-    atomic_store_explicit(&connection->idle_since_ms, 0, memory_order_relaxed);
+    connection->idle_since_ms = 0;
 }
 
-/* Puts the connection in the line for room, which owns it then: no event comes for it. */
-static void wait_for_room(struct worker_pool *pool, struct connection *connection)
-{
-    note_begun(connection, moment_monotonic_ms());
-    connection->next_waiting = NULL;
-    monitor_enter(&pool->room);
-    *pool->last_waiting = connection;
-    pool->last_waiting = &connection->next_waiting;
-    monitor_leave(&pool->room);
-    admit(pool); /* there may be room since it was looked for */
-}
-
-/* Gives the connection to the epoll set until bytes arrive. It may be another thread's, or freed,
- * when this returns. */
-static void await(struct worker_pool *pool, struct connection *connection, bool begun,
-                  int operation)
-{
-    int64_t now_ms = moment_monotonic_ms();
-    if (begun) {
-        note_begun(connection, now_ms);
-    } else {
-        if (operation == EPOLL_CTL_ADD)
-            atomic_store_explicit(&connection->deadline_ms, now_ms + WORKER_FIRST_BYTE_MS,
-                                  memory_order_relaxed);
-        atomic_store_explicit(&connection->idle_since_ms, now_ms, memory_order_relaxed);
-    }
-    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT,
-                                .data.ptr = connection};
-    /* Bytes read ahead want a worker at once; the socket is writable, which is as good an event as
-     * any. */
-    if (connection->ahead.length > 0)
-        event.events |= EPOLLOUT;
-    if (handover_give(pool->epoll, operation, connection->fd, &event) != 0)
-        drop(pool, connection);
-}
+/* --- answers --- */
 
 static void log_broken(struct worker_pool *pool, const char *reason)
 {
@@ -204,66 +171,105 @@ static void log_broken(struct worker_pool *pool, const char *reason)
 }
 
 /* A kept record whose answer did not go out comes again, and is then a repeat: worth a line. */
-static void log_unanswered(struct worker_pool *pool, const struct ticket *ticket, int status)
+static void log_unanswered(struct worker_pool *pool, int64_t seq, int status)
 {
     struct text line = {0};
     metrics_add(pool->metrics, METRIC_unanswered, 1);
     log_begin(&line, "unanswered");
-    text_addf(&line, ",\"status\":%d,\"seq\":%lld", status, (long long)ticket->record.seq);
+    text_addf(&line, ",\"status\":%d,\"seq\":%lld", status, (long long)seq);
     log_end(&line);
     log_lines(pool->log, &line, 1);
     text_release(&line);
 }
 
-/* The request is answered, or could not be. It may be another thread's connection, or freed, when
- * this returns. */
-static void conclude(struct worker_pool *pool, struct connection *connection, bool sent)
+/* The request is answered, or could not be. The connection may be freed when this returns. */
+static void conclude(struct worker *worker, struct connection *connection, bool sent)
 {
     bool keep = sent && connection->gather.keep;
     /* While draining, an answer is the last one but for what has arrived already: from here on the
      * web server cannot send, and tries elsewhere; what it has sent is read, then the end. */
-    if (keep && atomic_load(&pool->draining))
+    if (keep && atomic_load_explicit(&worker->pool->drained_ms, memory_order_relaxed) != 0)
         shutdown(connection->fd, SHUT_RD);
+    if (!keep) {
+        drop(worker, connection);
+        return;
+    }
     gather_reset(&connection->gather);
-    count_held(pool, connection);
-    give_room(pool, connection, 0);
-    if (keep)
-        await(pool, connection, false, EPOLL_CTL_MOD);
+    record_release(&connection->record);
+    count_held(worker->pool, connection);
+    give_room(worker, connection, 0);
+    connection->idle_since_ms = worker->now_ms;
+    if (connection->ahead.length > 0)
+        connection_line_add(&worker->read_ahead, connection);
     else
-        drop(pool, connection);
+        arm(worker, connection);
 }
 
-void worker_reply(struct ticket *ticket, int status, const struct text *answer)
+/* Sends the worker's answer. The connection may be freed when this returns. */
+static void reply(struct worker *worker, struct connection *connection, int status)
 {
-    struct connection *connection = connection_of(ticket);
-    struct worker_pool *pool = connection->owner;
+    struct worker_pool *pool = worker->pool;
     bool sent = false;
-    if (answer->failed)
+    if (worker->answer.failed)
         request_drop(&connection->request);
     else
-        sent = request_answer(&connection->request, connection->fd, answer->bytes,
-                              answer->length) == 0;
+        sent = request_answer(&connection->request, connection->fd, worker->answer.bytes,
+                              worker->answer.length) == 0;
     if (sent)
-        metrics_count_answer(pool->metrics, status, ticket->weighs);
+        metrics_count_answer(pool->metrics, status, connection->weighs);
     else
-        log_unanswered(pool, ticket, status);
-    conclude(pool, connection, sent);
+        log_unanswered(pool, connection->record.seq, status);
+    conclude(worker, connection, sent);
 }
 
-void worker_seen_off(struct visit *visit, bool sent)
+static void reject(struct worker *worker, struct connection *connection, int status,
+                   const char *detail)
 {
-    struct connection *connection = connection_of_visit(visit);
-    atomic_store_explicit(&connection->deadline_ms, 0, memory_order_relaxed);
-    conclude(connection->owner, connection, sent);
+    text_clear(&worker->answer);
+    answer_add_problem(&worker->answer, status, detail);
+    reply(worker, connection, status);
 }
 
-static void reject(struct connection *connection, int status, const char *detail)
+static void answer_kept(struct worker *worker, struct connection *connection)
 {
-    struct text answer = {0};
-    answer_add_problem(&answer, status, detail);
-    worker_reply(&connection->ticket, status, &answer);
-    text_release(&answer);
+    text_clear(&worker->answer);
+    int status = answer_add_kept(&worker->answer, &connection->record,
+                                 worker->pool->options->refuse_invalid);
+    FAULT_POINT(before_answer);
+    reply(worker, connection, status);
+    FAULT_POINT(after_answer);
 }
+
+/* Answers those that are kept, up to the notification UP_TO. */
+static void release_answers(struct worker *worker, int64_t up_to)
+{
+    while (worker->kept.first != NULL && worker->kept.first->record.seq <= up_to)
+        answer_kept(worker, connection_line_take(&worker->kept));
+}
+
+/* Keeps the batch, and answers it. */
+static void keep_batch(struct worker *worker)
+{
+    struct record *records[WORKER_BATCH_MAX];
+    struct fault fault = FAULT_NONE;
+    struct connection *connection;
+    size_t count = 0;
+    for (connection = worker->batch.first; connection != NULL;
+         connection = connection->next_in_line)
+        records[count++] = &connection->record;
+    if (count == 0)
+        return;
+    worker->batch_length = worker->batch_bytes = 0;
+    bool kept = intake_keep(worker->pool->intake, records, count, &fault) == 0;
+    while ((connection = connection_line_take(&worker->batch)) != NULL)
+        if (kept)
+            connection_line_add(&worker->kept, connection);
+        else
+            reject(worker, connection, 503, "the notification could not be kept");
+    release_answers(worker, INT64_MAX); /* nothing holds them back yet */
+}
+
+/* --- requests --- */
 
 static void log_rejected(struct worker_pool *pool, const struct route *route)
 {
@@ -307,78 +313,93 @@ static void count_misdirected(struct worker_pool *pool, const struct request *re
     log_near_miss(pool, request, route->near_miss);
 }
 
-static void take_in(struct worker_pool *pool, struct connection *connection)
+/* A notification: reads its body, and puts it into the batch. */
+static void take_in(struct worker *worker, struct connection *connection)
 {
     const struct text *body = &connection->gather.body;
-    connection->ticket.record = (struct record){.body = body->length > 0 ? body->bytes : "",
-                                                .body_length = body->length};
-    intake_take(pool->intake, &connection->ticket);
+    struct record *record = &connection->record;
+    struct fault fault = FAULT_NONE;
+    *record = (struct record){.body = body->length > 0 ? body->bytes : "",
+                              .body_length = body->length};
+    if (intake_read(worker->pool->intake, record, &fault) != 0) {
+        reject(worker, connection, 503, fault.text);
+        return;
+    }
+    /* An accepted notification fares as the platform's do, whoever sent it. */
+    connection->weighs = connection->weighs || record->meaning != RECORD_QUARANTINE;
+    connection_line_add(&worker->batch, connection);
+    worker->batch_length++;
+    worker->batch_bytes += body->length;
+    if (worker->batch_length == WORKER_BATCH_MAX || worker->batch_bytes >= WORKER_BATCH_BYTES_MAX)
+        keep_batch(worker);
 }
 
-static void show(struct worker_pool *pool, struct connection *connection,
+/* Somebody wants to read: a viewer has the connection until the answer is sent. */
+static void show(struct worker *worker, struct connection *connection,
                  const struct site_place *place)
 {
+    disarm(worker, connection);
     connection->visit = (struct visit){
         .request = &connection->request,
         .socket = connection->fd,
         .place = place,
         .deadline_ms = &connection->deadline_ms,
     };
-    viewer_take(pool->viewer, &connection->visit);
+    viewer_take(worker->pool->viewer, &connection->visit);
 }
 
 /* The whole request is there: who wants it? */
-static void hand_over(struct worker_pool *pool, struct connection *connection)
+static void handle(struct worker *worker, struct connection *connection)
 {
+    struct worker_pool *pool = worker->pool;
+    struct fault fault = FAULT_NONE;
+    atomic_store_explicit(&connection->deadline_ms, 0, memory_order_relaxed);
+    give_room(worker, connection, WORKER_BODY_FACTOR * connection->gather.body.length);
+    if (request_read(&connection->request, &worker->file, &connection->gather, &fault) != 0) {
+        log_broken(pool, fault.text);
+        drop(worker, connection);
+        return;
+    }
+    FAULT_POINT(request_read);
     const struct route route = route_find(pool->options, pool->trust, &connection->request);
-    connection->ticket = (struct ticket){.weighs = route.is_signed};
+    connection->weighs = route.is_signed;
+    connection->record = (struct record){.seq = 0};
     metrics_add(pool->metrics, METRIC_requests, 1);
     switch (route.to) {
     case ROUTE_INTAKE:
-        take_in(pool, connection);
+        take_in(worker, connection);
         break;
     case ROUTE_VIEW:
-        show(pool, connection, route.place);
+        show(worker, connection, route.place);
         break;
     case ROUTE_BACK:
         if (route.logged)
             log_rejected(pool, &route);
         if (route.misdirected)
             count_misdirected(pool, &connection->request, &route);
-        reject(connection, route.status, route.detail);
+        reject(worker, connection, route.status, route.detail);
         break;
     }
 }
 
-static void handle(struct worker *worker, struct connection *connection)
-{
-    struct fault fault = FAULT_NONE;
-    atomic_store_explicit(&connection->deadline_ms, 0, memory_order_relaxed);
-    give_room(worker->pool, connection, WORKER_BODY_FACTOR * connection->gather.body.length);
-    connection->ticket = (struct ticket){.next = NULL};
-    if (request_read(&connection->request, &worker->file, &connection->gather, &fault) != 0) {
-        log_broken(worker->pool, fault.text);
-        drop(worker->pool, connection);
-        return;
-    }
-    FAULT_POINT(request_read);
-    hand_over(worker->pool, connection);
-}
+/* --- bytes --- */
 
 /* What is to become of a connection after some of its bytes were taken. */
 enum step { STEP_AWAIT, STEP_WAIT_FOR_ROOM, STEP_HANDLE, STEP_DROP };
 
 /* Feeds LENGTH bytes that arrived; what comes behind a whole request is set aside. */
-static enum step feed(struct worker_pool *pool, struct connection *connection,
+static enum step feed(struct worker *worker, struct connection *connection,
                       const unsigned char *bytes, size_t length)
 {
+    struct worker_pool *pool = worker->pool;
     struct gather *gather = &connection->gather;
     while (length > 0) {
         size_t used;
         enum gather_result result = gather_feed(gather, bytes, length, &used);
         bytes += used;
         length -= used;
-        bool room = result != GATHER_BODY || take_room(pool, connection);
+        bool room = result != GATHER_BODY ||
+                    (worker->for_room.first == NULL && take_room(worker, connection));
         if (result == GATHER_WHOLE || !room) {
             text_add(&connection->ahead, (const char *)bytes, length);
             if (connection->ahead.failed)
@@ -402,136 +423,302 @@ static enum step feed(struct worker_pool *pool, struct connection *connection,
     return STEP_AWAIT;
 }
 
-static enum step feed_ahead(struct worker_pool *pool, struct connection *connection)
+static void take_step(struct worker *worker, struct connection *connection, enum step step)
 {
-    struct text ahead = connection->ahead;
-    connection->ahead = (struct text){0};
-    enum step step = feed(pool, connection, (const unsigned char *)ahead.bytes, ahead.length);
-    text_release(&ahead);
-    return step;
+    switch (step) {
+    case STEP_AWAIT:
+        if (gather_has_begun(&connection->gather))
+            note_begun(worker, connection);
+        else
+            connection->idle_since_ms = worker->now_ms;
+        arm(worker, connection);
+        break;
+    case STEP_WAIT_FOR_ROOM:
+        note_begun(worker, connection);
+        disarm(worker, connection);
+        connection_line_add(&worker->for_room, connection);
+        break;
+    case STEP_HANDLE:
+        handle(worker, connection);
+        break;
+    case STEP_DROP:
+        drop(worker, connection);
+        break;
+    }
 }
 
 /* The connection ended, or failed, or has nothing to say now. */
 static enum step see_end(struct worker_pool *pool, const struct connection *connection,
                          ssize_t received)
 {
-    bool begun = gather_has_begun(&connection->gather);
     if (received < 0 && (errno == EAGAIN || errno == EINTR))
         return STEP_AWAIT;
-    if (begun)
+    if (gather_has_begun(&connection->gather))
         log_broken(pool, "the connection ended within a request");
     return STEP_DROP;
 }
 
-static void serve(struct worker *worker, struct connection *connection)
+/* Takes what has arrived, unless what came before it waits in the line. */
+static void read_some(struct worker *worker, struct connection *connection)
 {
-    struct worker_pool *pool = worker->pool;
-    enum step step;
-    handover_take(connection);
-    if (connection->ahead.length > 0) {
-        step = feed_ahead(pool, connection);
-    } else {
-        size_t most = connection->gather.body_begun ? READ_SIZE : READ_HEAD_SIZE;
-        ssize_t received = recv(connection->fd, worker->bytes, most, MSG_DONTWAIT);
-        step = received > 0 ? feed(pool, connection, worker->bytes, (size_t)received)
-                            : see_end(pool, connection, received);
-    }
-    switch (step) {
-    case STEP_AWAIT:
-        await(pool, connection, gather_has_begun(&connection->gather), EPOLL_CTL_MOD);
-        break;
-    case STEP_WAIT_FOR_ROOM:
-        wait_for_room(pool, connection);
-        break;
-    case STEP_HANDLE:
-        handle(worker, connection);
-        break;
-    case STEP_DROP:
-        drop(pool, connection);
-        break;
+    if (connection->ahead.length > 0)
+        return;
+    size_t most = connection->gather.body_begun ? READ_SIZE : READ_HEAD_SIZE;
+    ssize_t received = recv(connection->fd, worker->bytes, most, MSG_DONTWAIT);
+    take_step(worker, connection,
+              received > 0 ? feed(worker, connection, worker->bytes, (size_t)received)
+                           : see_end(worker->pool, connection, received));
+}
+
+/* Takes what was read before. Connections that come into the line meanwhile are for the next round.
+ */
+static void read_ahead(struct worker *worker)
+{
+    struct connection_line line = {.first = worker->read_ahead.first};
+    struct connection *connection;
+    connection_line_init(&worker->read_ahead);
+    while ((connection = connection_line_take(&line)) != NULL) {
+        struct text ahead = connection->ahead;
+        connection->ahead = (struct text){0};
+        take_step(worker, connection,
+                  feed(worker, connection, (const unsigned char *)ahead.bytes, ahead.length));
+        text_release(&ahead);
     }
 }
 
-int worker_adopt(struct worker_pool *pool, int fd)
+/* --- new connections, and those that come back --- */
+
+static void list(struct worker *worker, struct connection *connection)
 {
-    struct connection *connection = connection_open(&pool->connections, fd, pool->options->max_body,
-                                                    pool);
-    if (connection == NULL)
-        return -1;
-    metrics_add(pool->metrics, METRIC_connections, 1);
-    await(pool, connection, false, EPOLL_CTL_ADD);
-    return 0;
+    connection->next = worker->first;
+    if (worker->first != NULL)
+        worker->first->previous = connection;
+    worker->first = connection;
+    connection->idle_since_ms = worker->now_ms;
+    atomic_store_explicit(&connection->deadline_ms, worker->now_ms + WORKER_FIRST_BYTE_MS,
+                          memory_order_relaxed);
+    metrics_add(worker->pool->metrics, METRIC_connections, 1);
+    arm(worker, connection);
 }
 
 /* Accepts one connection: 0, or the error that ended accepting for now. */
-static int accept_one(struct worker_pool *pool)
+static int accept_one(struct worker *worker)
 {
-    if (connection_count(&pool->connections) >= pool->connections_max)
+    struct worker_pool *pool = worker->pool;
+    if (atomic_load_explicit(&pool->connections, memory_order_relaxed) >= pool->connections_max)
         return EMFILE;
     int fd = accept4(pool->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0)
         return errno;
-    if (worker_adopt(pool, fd) != 0) {
+    struct connection *connection = connection_new(fd, pool->options->max_body, worker);
+    if (connection == NULL) {
         close(fd);
         return ENOMEM;
     }
+    atomic_fetch_add_explicit(&pool->connections, 1, memory_order_relaxed);
+    list(worker, connection);
     if (atomic_load_explicit(&pool->short_of, memory_order_relaxed))
         atomic_store(&pool->short_of, false);
     return 0;
 }
 
-static void accept_some(struct worker_pool *pool)
+static void listen_on(struct worker *worker, bool on)
 {
+    struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.ptr = worker->pool};
+    if (worker->pool->listener < 0 || worker->listening == on)
+        return;
+    epoll_ctl(worker->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, worker->pool->listener, &event);
+    worker->listening = on;
+}
+
+static void accept_some(struct worker *worker)
+{
+    struct worker_pool *pool = worker->pool;
     int error = 0;
     for (int i = 0; i < ACCEPT_MAX && (error == 0 || error == EINTR || error == ECONNABORTED); i++)
-        error = accept_one(pool);
+        error = accept_one(worker);
     switch (error) {
     case 0:
     case EINTR:
     case ECONNABORTED:
     case EAGAIN:
-        if (!atomic_load(&pool->draining))
-            arm_listener(pool, EPOLL_CTL_MOD);
         break;
     case EMFILE:
     case ENFILE:
     case ENOMEM:
     case ENOBUFS:
-        atomic_store(&pool->paused, true);
+        worker->paused = true;
+        listen_on(worker, false);
         if (!atomic_exchange(&pool->short_of, true))
             log_event(pool->log, "fault", "fault", "no more connections can be accepted now");
         break;
     default:
+        listen_on(worker, false);
         atomic_store(&pool->accept_error, error);
         break;
     }
 }
 
+static void put_into_inbox(struct connection *connection)
+{
+    struct worker *worker = connection->worker;
+    monitor_enter(&worker->monitor);
+    connection_line_add(&worker->inbox, connection);
+    monitor_leave(&worker->monitor);
+    ring(worker);
+}
+
+void worker_seen_off(struct visit *visit, bool sent)
+{
+    struct connection *connection =
+        (struct connection *)(void *)((char *)visit - offsetof(struct connection, visit));
+    atomic_store_explicit(&connection->deadline_ms, 0, memory_order_relaxed);
+    connection->sent = sent;
+    put_into_inbox(connection);
+}
+
+int worker_adopt(struct worker_pool *pool, int fd)
+{
+    struct connection *connection = connection_new(fd, pool->options->max_body, &pool->workers[0]);
+    if (connection == NULL)
+        return -1;
+    atomic_fetch_add_explicit(&pool->connections, 1, memory_order_relaxed);
+    put_into_inbox(connection);
+    return 0;
+}
+
+static void empty_inbox(struct worker *worker)
+{
+    uint64_t rung;
+    ssize_t length = read(worker->bell, &rung, sizeof rung);
+    (void)length; /* it may have been heard before */
+    monitor_enter(&worker->monitor);
+    struct connection_line line = {.first = worker->inbox.first};
+    connection_line_init(&worker->inbox);
+    monitor_leave(&worker->monitor);
+    struct connection *connection;
+    while ((connection = connection_line_take(&line)) != NULL)
+        if (connection->visit.place == NULL)
+            list(worker, connection);
+        else
+            conclude(worker, connection, connection->sent);
+}
+
+/* --- the time --- */
+
+/* Shuts down those whose deadline has passed: their next event is their end, or the end of what a
+ * viewer sends. */
+static void end_late(struct worker *worker)
+{
+    for (struct connection *c = worker->first; c != NULL; c = c->next) {
+        int64_t deadline_ms = atomic_load_explicit(&c->deadline_ms, memory_order_relaxed);
+        if (deadline_ms != 0 && worker->now_ms >= deadline_ms)
+            shutdown(c->fd, SHUT_RDWR);
+    }
+}
+
+/* Shuts down the reading side of idle connections: at most MOST of them, of those idle since before
+ * SINCE_MS. A request that has already arrived is still read and answered. */
+static void end_idle(struct worker *worker, size_t most, int64_t since_ms)
+{
+    for (struct connection *c = worker->first; c != NULL && most > 0; c = c->next)
+        if (c->idle_since_ms != 0 && c->idle_since_ms <= since_ms) {
+            shutdown(c->fd, SHUT_RD);
+            most--;
+        }
+}
+
+/* Closes those who have waited for room since before UNTIL_MS. They came in the order of their
+ * deadlines. */
+static void drop_late(struct worker *worker, int64_t until_ms)
+{
+    struct connection *first;
+    while ((first = worker->for_room.first) != NULL &&
+           atomic_load_explicit(&first->deadline_ms, memory_order_relaxed) <= until_ms) {
+        connection_line_take(&worker->for_room);
+        log_broken(worker->pool, "there was no room for its body in time");
+        drop(worker, first);
+    }
+}
+
+/* Accepts no more, ends who is idle, and in the end everybody. */
+static void drain(struct worker *worker, int64_t drained_ms)
+{
+    listen_on(worker, false);
+    end_idle(worker, SIZE_MAX, worker->now_ms - WORKER_LINGER_MS);
+    if (worker->now_ms < drained_ms)
+        return;
+    drop_late(worker, INT64_MAX);
+    for (struct connection *c = worker->first; c != NULL; c = c->next)
+        shutdown(c->fd, SHUT_RDWR);
+}
+
+/* What is due because time has passed. */
+static void look_at_time(struct worker *worker)
+{
+    int64_t drained_ms = atomic_load(&worker->pool->drained_ms);
+    worker->look_ms = worker->now_ms + (drained_ms != 0 ? WORKER_DRAIN_LOOK_MS : WORKER_LOOK_MS);
+    end_late(worker);
+    drop_late(worker, worker->now_ms);
+    if (drained_ms != 0) {
+        drain(worker, drained_ms);
+    } else if (worker->paused) {
+        end_idle(worker, WORKER_EVICT_MAX, worker->now_ms - WORKER_EVICT_IDLE_MS);
+        worker->paused = false;
+        listen_on(worker, true);
+    }
+}
+
+/* --- the loop --- */
+
+static int64_t begin_round(struct worker *worker)
+{
+    worker->now_ms = moment_monotonic_ms();
+    atomic_store_explicit(&worker->round_ms, worker->now_ms, memory_order_relaxed);
+    return worker->now_ms;
+}
+
+/* Waits for something to do, and reads all of it. */
+static void read_all(struct worker *worker)
+{
+    struct epoll_event events[EVENTS_MAX];
+    int64_t pause_ms = worker->look_ms - moment_monotonic_ms();
+    if (pause_ms < 0 || worker->read_ahead.first != NULL)
+        pause_ms = 0;
+    int count = epoll_wait(worker->epoll, events, EVENTS_MAX, (int)pause_ms);
+    begin_round(worker);
+    for (int i = 0; i < count; i++)
+        if (events[i].data.ptr == worker)
+            empty_inbox(worker);
+        else if (events[i].data.ptr == worker->pool)
+            accept_some(worker);
+        else
+            read_some(worker, events[i].data.ptr);
+    read_ahead(worker);
+}
+
+static bool is_over(const struct worker *worker)
+{
+    int64_t drained_ms = atomic_load(&worker->pool->drained_ms);
+    return drained_ms != 0 &&
+           (worker->first == NULL || worker->now_ms >= drained_ms + WORKER_LOOK_MS);
+}
+
 static void *work(void *argument)
 {
     struct worker *worker = argument;
-    struct worker_pool *pool = worker->pool;
     pthread_setname_np(pthread_self(), "worker");
-    for (;;) {
-        struct epoll_event events[EVENTS_MAX];
-        progress_rest(&worker->progress);
-        int count = epoll_wait(pool->epoll, events, EVENTS_MAX, -1);
-        bool stop = false;
-        for (int i = 0; i < count; i++) {
-            progress_step(&worker->progress);
-            if (events[i].data.ptr == NULL)
-                stop = true;
-            else if (events[i].data.ptr == &pool->ping)
-                progress_rest(&pool->ping);
-            else if (events[i].data.ptr == pool)
-                accept_some(pool);
-            else
-                serve(worker, events[i].data.ptr);
-        }
-        if (stop)
-            return NULL;
+    listen_on(worker, true);
+    while (!is_over(worker)) {
+        read_all(worker);
+        keep_batch(worker);
+        if (worker->now_ms >= worker->look_ms)
+            look_at_time(worker);
     }
+    return NULL;
 }
+
+/* --- the pool --- */
 
 static size_t connections_limit(void)
 {
@@ -549,6 +736,25 @@ static int set_nonblocking(int listener)
     return fcntl(listener, F_SETFL, flags | O_NONBLOCK);
 }
 
+static int init_worker(struct worker *worker, struct worker_pool *pool, struct fault *fault)
+{
+    worker->pool = pool;
+    worker->file.fd = -1;
+    connection_line_init(&worker->for_room);
+    connection_line_init(&worker->read_ahead);
+    connection_line_init(&worker->batch);
+    connection_line_init(&worker->kept);
+    connection_line_init(&worker->inbox);
+    monitor_init(&worker->monitor);
+    worker->epoll = epoll_create1(EPOLL_CLOEXEC);
+    worker->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = worker};
+    if (worker->epoll < 0 || worker->bell < 0 ||
+        epoll_ctl(worker->epoll, EPOLL_CTL_ADD, worker->bell, &event) != 0)
+        return fault_set_errno(fault, errno, "workers: cannot wait for connections");
+    return request_file_open(&worker->file, fault);
+}
+
 int worker_new(struct worker_pool **gives, int listener, const struct options *options,
                const struct trust *trust, struct log *log, struct metrics *metrics,
                struct fault *fault)
@@ -560,46 +766,28 @@ int worker_new(struct worker_pool **gives, int listener, const struct options *o
         free(pool);
         return fault_set(fault, "workers: out of memory");
     }
-    pool->listener = listener;
-    pool->options = options;
-    pool->trust = trust;
-    pool->log = log;
-    pool->metrics = metrics;
-    pool->workers = workers;
-    pool->connections_max = connections_limit();
-    pool->last_waiting = &pool->first_waiting;
-    monitor_init(&pool->room);
-    connection_list_init(&pool->connections);
-    pool->epoll = epoll_create1(EPOLL_CLOEXEC);
-    pool->stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    pool->ping_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    struct epoll_event stop = {.events = EPOLLIN, .data.ptr = NULL};
-    /* edge-triggered: each write is an event for one worker, and nobody need read it */
-    struct epoll_event ping = {.events = EPOLLIN | EPOLLET, .data.ptr = &pool->ping};
-    if (pool->epoll < 0 || pool->stop_event < 0 || pool->ping_event < 0 ||
-        set_nonblocking(listener) != 0 ||
-        epoll_ctl(pool->epoll, EPOLL_CTL_ADD, pool->stop_event, &stop) != 0 ||
-        epoll_ctl(pool->epoll, EPOLL_CTL_ADD, pool->ping_event, &ping) != 0) {
-        fault_set_errno(fault, errno, "workers: cannot wait for connections");
-        worker_free(pool);
-        return -1;
+    *pool = (struct worker_pool){
+        .listener = listener,
+        .options = options,
+        .trust = trust,
+        .log = log,
+        .metrics = metrics,
+        .workers = workers,
+        .bodies_max = WORKER_BODIES_MAX / options->workers,
+        .connections_max = connections_limit(),
+    };
+    int result = 0;
+    for (size_t i = 0; i < options->workers; i++)
+        if (init_worker(&workers[i], pool, fault) != 0)
+            result = -1;
+    if (set_nonblocking(listener) != 0)
+        result = fault_set_errno(fault, errno, "workers: cannot wait for connections");
+    if (result == 0 && request_library_init(fault) == 0) {
+        *gives = pool;
+        return 0;
     }
-    *gives = pool;
-    return 0;
-}
-
-/* Ends the threads that run. */
-static void join(struct worker_pool *pool)
-{
-    const uint64_t one = 1;
-    ssize_t written = write(pool->stop_event, &one, sizeof one);
-    (void)written; /* an eventfd takes its first 1 */
-    for (size_t i = 0; i < pool->options->workers; i++)
-        if (pool->workers[i].started) {
-            pthread_join(pool->workers[i].thread, NULL);
-            request_file_close(&pool->workers[i].file);
-            pool->workers[i].started = false;
-        }
+    worker_free(pool);
+    return -1;
 }
 
 int worker_start(struct worker_pool *pool, struct intake *intake, struct viewer *viewer,
@@ -607,112 +795,68 @@ int worker_start(struct worker_pool *pool, struct intake *intake, struct viewer 
 {
     pool->intake = intake;
     pool->viewer = viewer;
-    if (request_library_init(fault) != 0)
-        return -1;
     for (size_t i = 0; i < pool->options->workers; i++) {
         struct worker *worker = &pool->workers[i];
-        worker->pool = pool;
-        if (request_file_open(&worker->file, fault) != 0) {
-            join(pool);
-            return -1;
-        }
+        begin_round(worker);
         int error = pthread_create(&worker->thread, NULL, work, worker);
         if (error != 0) {
-            request_file_close(&worker->file);
-            join(pool);
+            worker_drain(pool);
             return fault_set_errno(fault, error, "workers: cannot start a thread");
         }
         worker->started = true;
     }
-    if (pool->listener >= 0)
-        arm_listener(pool, EPOLL_CTL_ADD);
     return 0;
 }
 
-bool worker_is_stuck(struct worker_pool *pool, int64_t limit_ms)
+int worker_check(struct worker_pool *pool, struct fault *fault)
 {
-    const uint64_t one = 1;
-    bool stuck = progress_is_stuck(&pool->ping, limit_ms);
-    progress_begin(&pool->ping);
-    ssize_t written = write(pool->ping_event, &one, sizeof one);
-    (void)written; /* full after more calls than there will be */
-    for (size_t i = 0; i < pool->options->workers; i++)
-        stuck = stuck || progress_is_stuck(&pool->workers[i].progress, limit_ms);
-    return stuck;
-}
-
-/* The first in the line for room whose time has passed, taken out of it; NULL: there is none. */
-static struct connection *take_late(struct worker_pool *pool, int64_t now_ms)
-{
-    monitor_enter(&pool->room);
-    struct connection **at = &pool->first_waiting, *late;
-    while (*at != NULL && atomic_load_explicit(&(*at)->deadline_ms, memory_order_relaxed) > now_ms)
-        at = &(*at)->next_waiting;
-    late = *at;
-    if (late != NULL)
-        *at = late->next_waiting;
-    if (late != NULL && *at == NULL)
-        pool->last_waiting = at;
-    monitor_leave(&pool->room);
-    return late;
-}
-
-/* Closes those who have waited for room for too long. */
-static void drop_late(struct worker_pool *pool, int64_t now_ms)
-{
-    struct connection *late;
-    while ((late = take_late(pool, now_ms)) != NULL) {
-        log_broken(pool, "there was no room for its body in time");
-        drop(pool, late);
-    }
-}
-
-int worker_tick(struct worker_pool *pool, struct fault *fault)
-{
-    int64_t now_ms = moment_monotonic_ms();
-    connection_end_late(&pool->connections, now_ms);
-    drop_late(pool, now_ms);
-    if (atomic_load(&pool->paused)) {
-        connection_end_idle(&pool->connections, CONNECTION_EVICT_MAX,
-                            now_ms - CONNECTION_EVICT_IDLE_MS);
-        atomic_store(&pool->paused, false);
-        arm_listener(pool, EPOLL_CTL_MOD);
-    }
     int error = atomic_load(&pool->accept_error);
     return error == 0 ? 0 : fault_set_errno(fault, error, "the listening socket cannot be used");
 }
 
+bool worker_is_stuck(struct worker_pool *pool, int64_t limit_ms)
+{
+    int64_t since_ms = moment_monotonic_ms() - limit_ms;
+    for (size_t i = 0; i < pool->options->workers; i++)
+        if (atomic_load_explicit(&pool->workers[i].round_ms, memory_order_relaxed) < since_ms)
+            return true;
+    return false;
+}
+
 void worker_drain(struct worker_pool *pool)
 {
-    int64_t now_ms = moment_monotonic_ms(), until_ms = now_ms + WORKER_DRAIN_MS;
-    atomic_store(&pool->draining, true);
+    atomic_store(&pool->drained_ms, moment_monotonic_ms() + WORKER_DRAIN_MS);
     viewer_leave(pool->viewer);
-    epoll_ctl(pool->epoll, EPOLL_CTL_DEL, pool->listener, NULL);
-    do {
-        now_ms = moment_monotonic_ms();
-        connection_end_idle(&pool->connections, SIZE_MAX, now_ms - WORKER_LINGER_MS);
-    } while (!connection_wait_none(&pool->connections, now_ms + DRAIN_LOOK_MS) &&
-             now_ms < until_ms);
-    drop_late(pool, INT64_MAX);
-    connection_end_all(&pool->connections);
-    connection_wait_none(&pool->connections, until_ms + WORKER_TICK_MS);
-    join(pool);
+    for (size_t i = 0; i < pool->options->workers; i++)
+        ring(&pool->workers[i]);
+    for (size_t i = 0; i < pool->options->workers; i++)
+        if (pool->workers[i].started)
+            pthread_join(pool->workers[i].thread, NULL);
+}
+
+static void release_worker(struct worker *worker)
+{
+    struct connection *connection;
+    while ((connection = connection_line_take(&worker->inbox)) != NULL)
+        if (connection->visit.place == NULL)
+            connection_free(connection);
+    while (worker->first != NULL)
+        drop(worker, worker->first);
+    request_file_close(&worker->file);
+    text_release(&worker->answer);
+    monitor_release(&worker->monitor);
+    if (worker->epoll >= 0)
+        close(worker->epoll);
+    if (worker->bell >= 0)
+        close(worker->bell);
 }
 
 void worker_free(struct worker_pool *pool)
 {
     if (pool == NULL)
         return;
-    while (pool->connections.first != NULL)
-        connection_close(&pool->connections, pool->connections.first);
-    connection_list_release(&pool->connections);
-    monitor_release(&pool->room);
-    if (pool->epoll >= 0)
-        close(pool->epoll);
-    if (pool->stop_event >= 0)
-        close(pool->stop_event);
-    if (pool->ping_event >= 0)
-        close(pool->ping_event);
+    for (size_t i = 0; i < pool->options->workers; i++)
+        release_worker(&pool->workers[i]);
     free(pool->workers);
     free(pool);
 }

@@ -1,6 +1,7 @@
-/* worker: the pool. Connections wait in an epoll set, whatever their number; a worker takes one
- * only when bytes have arrived, reads what is there, and has a request read, routed and answered
- * once it is whole. No thread ever waits for a peer. */
+/* worker: the pool. Each worker is a thread with connections of its own, and a loop: it waits,
+ * reads and parses everything that has arrived, takes its turn at the store, keeps all of it in one
+ * transaction, logs it, answers, and waits again. Batches form by themselves in the sockets as the
+ * load grows. A worker never waits for a peer. */
 #ifndef WORKER_H
 #define WORKER_H
 
@@ -10,6 +11,13 @@
 #include "options.h"
 #include "viewer.h"
 
+/* Most bodies in one transaction. While a worker keeps them, the web server has nothing to do but
+ * to read more: with 256, fewer a second were answered on 256 connections than with 64. */
+#define WORKER_BATCH_MAX 64
+
+/* Bytes of bodies in one transaction, and one body more: bounds that too, and its memory. */
+#define WORKER_BATCH_BYTES_MAX ((size_t)4 << 20)
+
 /* A request must be whole this long after its first byte; a web server has it whole before it
  * sends. */
 #define WORKER_REQUEST_MS 10000
@@ -17,18 +25,18 @@
 /* A new connection must send its first byte within this time. Kept ones may be silent for ever. */
 #define WORKER_FIRST_BYTE_MS 30000
 
-/* How often worker_tick wants to be called. */
-#define WORKER_TICK_MS 250
+/* How often a worker looks at the time, whatever arrives; and how often while it drains. */
+#define WORKER_LOOK_MS 250
+#define WORKER_DRAIN_LOOK_MS 50
 
 /* Bytes of memory that bodies may take, from their first byte to their answer, of all connections
- * together: a body that finds no room is not read until there is some, in the order in which they
- * came. What has room needs no more of it, so all that have get on. One body alone may take more.
- */
+ * together. Each worker has an equal share of it. A body that finds no room is not read until there
+ * is some, in the order in which they came. A body that has room needs no more of it, so all that
+ * have get on. One body alone may take more. */
 #define WORKER_BODIES_MAX ((size_t)256 << 20)
 
 /* Bytes of that for a byte that CONTENT_LENGTH announces, or --max-body for a body without it: the
- * body, which grows by doubling where its length is not known, its texts, and its other spelling.
- */
+ * body, which grows by doubling if its length is not known, its texts, and its other spelling. */
 #define WORKER_BODY_FACTOR 4
 
 /* Bytes of what comes before bodies: the parameters of requests that are not answered yet. More is
@@ -40,6 +48,11 @@
 
 /* Descriptors left to the store, the log and the status file. */
 #define WORKER_SPARE_DESCRIPTORS 48
+
+/* Idle connections that are ended at one time to make room for new ones, and how long one must have
+ * been idle for that. */
+#define WORKER_EVICT_MAX 64
+#define WORKER_EVICT_IDLE_MS 1000
 
 /* A drain leaves a kept connection open until it has been idle this long: the web server may just
  * be sending on it. */
@@ -56,32 +69,26 @@ int worker_new(struct worker_pool **pool, int listener, const struct options *op
                const struct trust *trust, struct log *log, struct metrics *metrics,
                struct fault *fault);
 
-/* What intake calls with an answer. Thread-safe. */
-intake_reply worker_reply;
-
 /* What the viewer calls when a visit is done. Thread-safe. */
 viewer_done worker_seen_off;
 
-/* Starts the threads, which hand what they read to INTAKE, and who wants to read to VIEWER. */
+/* Starts the threads, which give what they read to INTAKE, and who wants to read to VIEWER. */
 int worker_start(struct worker_pool *pool, struct intake *intake, struct viewer *viewer,
                  struct fault *fault);
-
-/* Ends connections that took too long, and takes up accepting where it was left for lack of
- * descriptors. Fails when the listening socket is of no use any more. Call it every WORKER_TICK_MS.
- */
-int worker_tick(struct worker_pool *pool, struct fault *fault);
 
 /* Takes the socket FD as a connection that was accepted; on failure it stays the caller's.
  * Thread-safe. */
 int worker_adopt(struct worker_pool *pool, int fd);
 
-/* Whether a worker has been at one event for longer than LIMIT_MS, or an event that each call
- * causes has found no worker for so long. */
+/* Fails if the listening socket is of no use any more. Thread-safe. */
+int worker_check(struct worker_pool *pool, struct fault *fault);
+
+/* Whether a worker has been in one round of its loop for longer than LIMIT_MS. Thread-safe. */
 bool worker_is_stuck(struct worker_pool *pool, int64_t limit_ms);
 
 /* Stops accepting, lets every request that has begun to arrive be answered, closes connections, and
- * ends the threads: within WORKER_DRAIN_MS and a little. What waits for the store is answered by
- * the writer, and what is being read by the viewer, so intake_stop and viewer_stop come after. */
+ * ends the threads: within WORKER_DRAIN_MS and a little. A viewer may still have connections, so
+ * viewer_stop comes after. */
 void worker_drain(struct worker_pool *pool);
 
 /* Frees the pool. Safe on NULL. */

@@ -137,8 +137,8 @@ static int read_said(struct options *options, const struct said *said, size_t co
 /* All that an operator can say, in one text. */
 static void describe(const struct options *options, struct text *text)
 {
-    text_addf(text, "%s\n%zu %zu %zu %zu %llu %llu\n%s\n%s\n%d %d %d %d\n", options->state,
-              options->workers, options->max_body, options->queue, options->repeat_window_s,
+    text_addf(text, "%s\n%zu %zu %zu %llu %llu\n%s\n%s\n%d %d %d %d\n", options->state,
+              options->workers, options->max_body, options->repeat_window_s,
               (unsigned long long)options->quarantine_max,
               (unsigned long long)options->quarantine_bytes,
               options->token_file == NULL ? "none" : options->token_file,
@@ -156,10 +156,9 @@ static void describe(const struct options *options, struct text *text)
 static void check_bounds(const struct options *options)
 {
     fuzz_demand(options->state[0] != '\0', "a state folder");
-    fuzz_demand(options->workers >= 1 && options->workers <= 256, "%zu workers", options->workers);
+    fuzz_demand(options->workers >= 1 && options->workers <= 64, "%zu workers", options->workers);
     fuzz_demand(options->max_body >= 1 && options->max_body <= (size_t)64 << 20, "%zu bytes",
                 options->max_body);
-    fuzz_demand(options->queue >= 1 && options->queue <= 1000000, "a queue of %zu", options->queue);
     fuzz_demand(options->repeat_window_s <= 7 * 24 * 3600, "%zu seconds", options->repeat_window_s);
     fuzz_demand(options->quarantine_max <= INT64_MAX && options->quarantine_bytes <= INT64_MAX,
                 "bounds that the store can hold");

@@ -2,7 +2,8 @@
  *
  * Promised: whatever comes, each whole request gets its answer, in order and as it should be, each
  * management record its reply, and each connection its end; what goes to the store are the bodies
- * that came. The store is none: it takes what it is given. */
+ * that came. The store is none: it takes what it is given. The workers are the only threads: each
+ * keeps what it has read, one at a time, since commit gives them turns. */
 #include "config.h"
 
 #include "stream.h"
@@ -37,7 +38,7 @@
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
 static socklen_t address_length;
 static atomic_uint_fast64_t kept; /* a sum over all bodies that went to the store */
-static int64_t last_seq;          /* the writer's */
+static int64_t last_seq;          /* for whoever has the turn */
 
 /* --- the store: the linker puts this in place of store_keep --- */
 
@@ -47,15 +48,18 @@ int __wrap_store_keep(struct store *store, struct record **records, size_t count
 int __wrap_store_keep(struct store *store, struct record **records, size_t count,
                       const struct store_cursor *cursor, struct fault *fault)
 {
+    static atomic_bool taken;
     (void)store;
     (void)cursor;
     (void)fault;
+    fuzz_demand(!atomic_exchange(&taken, true), "one turn at a time");
     for (size_t i = 0; i < count; i++) {
         struct record *record = records[i];
         atomic_fetch_add(&kept, fuzz_seed((const uint8_t *)record->body, record->body_length));
         record->seq = record->id = ++last_seq;
         record->outcome = record->meaning == RECORD_QUARANTINE ? RECORD_QUARANTINED : RECORD_STORED;
     }
+    atomic_store(&taken, false);
     return 0;
 }
 
@@ -77,6 +81,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     static struct options options; /* lent to the pool, as all else here, until the program ends */
     static struct worker_pool *pool;
+    static struct commit *commit;
     static struct intake *intake;
     static struct viewer *viewer;
     char *none[] = {(char[]){"pool"}, NULL};
@@ -94,10 +99,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
                     trust_new(&trust, &options, &fault) == 0 &&
                     worker_new(&pool, listen_somewhere(), &options, trust, log, NULL, &fault) ==
                         0 &&
-                    intake_start(&intake, &options, trust, (struct store *)&kept, NULL, log, NULL,
-                                 worker_reply, &fault) == 0 &&
-                    viewer_start(&viewer, &options, &VIEWER_LIMITS, intake_commit(intake), NULL,
-                                 worker_seen_off, &fault) == 0 &&
+                    commit_new(&commit, (struct store *)&kept, NULL, log, NULL, &fault) == 0 &&
+                    intake_new(&intake, &options, trust, commit, NULL, log, NULL, &fault) == 0 &&
+                    viewer_start(&viewer, &options, &VIEWER_LIMITS, commit, NULL, worker_seen_off,
+                                 &fault) == 0 &&
                     worker_start(pool, intake, viewer, &fault) == 0,
                 "%s", fault.text);
     return 0;

@@ -108,3 +108,23 @@ meets_store() {
     books_add_up
     status_matches_books
 }
+
+@test "a disk that hangs" {
+    # Syncs that do not come back, under many connections, and the supervisor's watchdog: nothing is lost, the process stays, and all works again by itself.
+    local seconds=3 peers=100 pid
+    if [[ $TEST_FULL == 1 ]]; then seconds=20 peers=1000; fi
+    background notified "$PYTHON" "$TESTS/tool/notified.py" "$T/notify" "$T/told"
+    wait_for "$PATIENCE" test -S "$T/notify"
+    NOTIFY_SOCKET=$T/notify WATCHDOG_USEC=30000000 receiver_start
+    pid=$(receiver_pid)
+    keep_some before 1
+    disk_fails sync HANG
+    background burst "$PYTHON" "$TESTS/tool/fcgi_peer.py" "$T/socket" burst --peers "$peers" --wait 60
+    sleep "$seconds" # the fault itself
+    disk_works
+    wait "$background_pid"
+    equal "answers" "$(jq -c '.answers | keys' "$T/burst.out")" '["200"]'
+    equal "kept" "$(sql 'SELECT count(*) FROM notifications')" "$(jq '.answers["200"] + 1' "$T/burst.out")"
+    equal "faults" "$(log_count '.event == "fault"')" 0
+    serves_again "$pid"
+}

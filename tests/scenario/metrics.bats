@@ -73,7 +73,6 @@ store_size_is_told() {
     metric_is 'upgrades{state="SUCCESS"}' "$(sql "SELECT count(*) FROM upgrades WHERE state = 'SUCCESS'")"
     metric_is 'upgrades{state="FAIL"}' "$(sql "SELECT count(*) FROM upgrades WHERE state = 'FAIL'")"
     metric_is upgrades_contradictory "$(sql "SELECT count(*) FROM upgrades WHERE contradictory")"
-    metric_is queue_length 0
     metric_is commit_batch_records_sum "$(sql 'SELECT sum(deliveries) + (SELECT count(*) FROM quarantine) FROM notifications')"
     equal "batches" "$(metric upgrade_receiver_commit_batch_records_count)" "$(metric upgrade_receiver_batches_total)"
     wait_for "$PATIENCE" store_size_is_told

@@ -10,7 +10,8 @@
  * DISK_CONTROL  a file with a line "CALLS ERRNO [once]": while it is there, each call of that kind
  *               (write, sync, create, truncate, rename, unlink, allocate, or all) fails so. once:
  *               the first such call removes the file. A sync that fails has lost what it was to
- *               write, as on Linux. */
+ *               write, as on Linux. With HANG in place of ERRNO such a call waits for as long as
+ * the file says so, and works then. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -27,6 +28,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DESCRIPTORS_MAX 65536
@@ -117,7 +119,7 @@ static const struct {
 } errors[] = {{"EIO", EIO}, {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EROFS", EROFS}};
 
 /* Whether a call of that kind is to fail now, with errno set. */
-static bool fails(const char *call)
+static bool fails_now(const char *call, bool *hangs)
 {
     char line[128] = "", calls[64] = "", word[16] = "", once[16] = "";
     if (control == NULL)
@@ -135,12 +137,25 @@ static bool fails(const char *call)
     }
     if (strcmp(calls, "all") != 0 && strcmp(calls, call) != 0)
         return false;
+    *hangs = strcmp(word, "HANG") == 0;
     if (strcmp(once, "once") == 0 && syscall(SYS_unlinkat, AT_FDCWD, control, 0) != 0)
         return false; /* another thread's call was the one */
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
         if (strcmp(word, errors[i].word) == 0)
             errno = errors[i].number;
     return true;
+}
+
+static bool fails(const char *call)
+{
+    const struct timespec pause = {.tv_nsec = 10000000};
+    bool hangs = false;
+    while (fails_now(call, &hangs)) {
+        if (!hangs)
+            return true;
+        nanosleep(&pause, NULL);
+    }
+    return false;
 }
 
 /* --- whose is it ----------------------------------------------------------------------------- */

@@ -250,11 +250,13 @@ class Peer:
         self.answers.pop(request_id, None)
 
 
-def post(where, body, wait=ANSWER_WAIT_S, **more):
+def post(where, body, wait=ANSWER_WAIT_S, sent=None, **more):
     """One good request on a connection of its own: its answer and how many seconds it took."""
     start = time.monotonic()
     peer = Peer(where, wait)
     peer.send(request(body, **more))
+    if sent:
+        sent()
     answer = peer.read(wait=wait)
     peer.close()
     return answer, time.monotonic() - start
@@ -289,13 +291,21 @@ def run_post(options):
 
 
 def run_burst(options):
-    """A request on each of N connections at the same time; the bodies named in turn."""
+    """A request on each of N connections at the same time; the bodies named in turn. The file --sent
+    is there once all are sent."""
     bodies = read_bodies(options)
     import concurrent.futures
+    import threading
+
+    left = threading.Semaphore(options.peers - 1)
+
+    def sent():
+        if options.sent and not left.acquire(blocking=False):
+            open(options.sent, "w").close()
 
     jobs = [bodies[i % len(bodies)] for i in range(options.peers)]
     with concurrent.futures.ThreadPoolExecutor(options.peers) as pool:
-        answers = list(pool.map(lambda body: post(options.socket, body, options.wait), jobs))
+        answers = list(pool.map(lambda body: post(options.socket, body, options.wait, sent), jobs))
     report = {"answers": {}, "results": {}, "seqs": [], "retryAfter": 0}
     for answer, _ in answers:
         report["answers"][answer.status] = report["answers"].get(answer.status, 0) + 1
@@ -347,6 +357,7 @@ def parse(arguments):
     parser.add_argument("--param", action="append", default=[], metavar="NAME[=VALUE]")
     parser.add_argument("--wait", type=float, default=ANSWER_WAIT_S, help="for an answer, seconds")
     parser.add_argument("--peers", type=int, default=1, help="connections")
+    parser.add_argument("--sent", metavar="FILE", help="made when the whole burst is sent")
     parser.add_argument("--requests", type=int, default=1, help="on each kept connection")
     parser.add_argument("--pause", type=float, default=0, help="between rounds, seconds")
     parser.add_argument("--idle", action="store_true", help="leave kept connections open")

@@ -10,7 +10,9 @@
 #include "store_care.h"
 
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,33 +136,19 @@ struct stage {
     struct audience audience;
     int next_device;
 
-    struct monitor monitor; /* guards what follows */
-    size_t kept, failed;    /* records */
+    pthread_t tender;
+    atomic_bool ends; /* the tender */
 };
 
-static void count_kept(void *owner, struct ticket **tickets, size_t count)
+/* Does what housekeeping does for the store. */
+static void *tend(void *argument)
 {
-    struct stage *stage = owner;
-    monitor_enter(&stage->monitor);
-    stage->kept += count;
-    monitor_wake(&stage->monitor);
-    monitor_leave(&stage->monitor);
-}
-
-static void count_failed(void *owner, struct ticket **tickets, size_t count,
-                         const struct fault *fault)
-{
-    struct stage *stage = owner;
-    monitor_enter(&stage->monitor);
-    stage->failed += count;
-    monitor_wake(&stage->monitor);
-    monitor_leave(&stage->monitor);
-}
-
-static void ignore_recovery(void *owner, uint64_t refused)
-{
-    (void)owner;
-    (void)refused;
+    struct stage *stage = argument;
+    while (!atomic_load(&stage->ends)) {
+        commit_tend(stage->commit);
+        support_sleep_ms(5);
+    }
+    return NULL;
 }
 
 /* Opens all but delivery. The store may be one that cannot be opened. Does without assertions: it
@@ -168,14 +156,27 @@ static void ignore_recovery(void *owner, uint64_t refused)
 static int open_stage(struct stage *stage, struct fault *fault)
 {
     struct fault open_fault = FAULT_NONE;
-    const struct commit_listener listener = {
-        .owner = stage, .kept = count_kept, .failed = count_failed, .recovered = ignore_recovery};
     if (log_start(&stage->log, support_path(stage->parent, "log"), NULL, fault) != 0 ||
         store_new(&stage->store, &stage->config, fault) != 0)
         return -1;
     store_open(stage->store, &open_fault);
-    return commit_start(&stage->commit, stage->store, open_fault.set ? &open_fault : NULL, 2000,
-                        &listener, NULL, fault);
+    if (commit_new(&stage->commit, stage->store, open_fault.set ? &open_fault : NULL, stage->log,
+                   NULL, fault) != 0)
+        return -1;
+    atomic_store(&stage->ends, false);
+    return pthread_create(&stage->tender, NULL, tend, stage) == 0 ? 0 : -1;
+}
+
+/* The last of what the store is told, and the end of whoever has turns at it. */
+static void end_turns(struct stage *stage)
+{
+    if (stage->commit == NULL)
+        return;
+    atomic_store(&stage->ends, true);
+    pthread_join(stage->tender, NULL);
+    commit_flush_cursor(stage->commit);
+    commit_free(stage->commit);
+    stage->commit = NULL;
 }
 
 static int start_named(struct stage *stage, struct delivery **delivery, struct audience *audience,
@@ -195,17 +196,16 @@ static void start(struct stage *stage)
 static void stop(struct stage *stage)
 {
     assert_int_equal(delivery_stop(stage->delivery), 0);
-    delivery_wake(stage->delivery); /* as the writer may until it has ended */
+    delivery_wake(stage->delivery); /* as a worker may until it has ended */
     delivery_free(stage->delivery);
     stage->delivery = NULL;
 }
 
 static void close_stage(struct stage *stage)
 {
-    commit_stop(stage->commit);
+    end_turns(stage);
     store_free(stage->store);
     log_stop(stage->log);
-    stage->commit = NULL;
     stage->store = NULL;
     stage->log = NULL;
 }
@@ -238,7 +238,6 @@ static struct stage *new_stage(const char *folder)
                                           .quarantine_bytes = 1000,
                                           .repeat_window_ms = 3600 * 1000};
     init_audience(&stage->audience);
-    monitor_init(&stage->monitor);
     return stage;
 }
 
@@ -267,27 +266,24 @@ static int tear_down(void **state)
     close_stage(stage);
     delivery_free(stage->delivery);
     monitor_release(&stage->audience.monitor);
-    monitor_release(&stage->monitor);
     support_folder_free(stage->parent);
     free(stage->folder);
     free(stage);
     return 0;
 }
 
-/* Hands one body to the writer and waits; false where it was not kept. */
+/* Keeps one body; false where it was not kept. */
 static bool keep_body(struct stage *stage, const char *body)
 {
     struct record *record = support_record(body);
-    struct ticket ticket = {.record = *record};
-    struct fault fault = FAULT_NONE;
-    monitor_enter(&stage->monitor);
-    size_t before = stage->kept, all = stage->kept + stage->failed;
-    bool submitted = commit_submit(stage->commit, &ticket, &fault) == 0;
-    while (submitted && stage->kept + stage->failed == all)
-        monitor_wait(&stage->monitor);
-    bool kept = stage->kept > before;
-    monitor_leave(&stage->monitor);
-    *record = ticket.record;
+    struct fault fault;
+    bool kept;
+    do {
+        fault = FAULT_NONE;
+        kept = commit_keep(stage->commit, &record, 1, &fault) == 0;
+    } while (!kept && strstr(fault.text, "too long") != NULL); /* the tender may be slow */
+    if (kept)
+        commit_leave(stage->commit);
     campaign_record_free(record);
     return kept;
 }
@@ -681,13 +677,12 @@ static void stop_asleep(struct stage *stage, int result, struct delivery **left)
     stage->delivery = NULL;
     int64_t took_ms = moment_monotonic_ms() - begin_ms;
     assert_true(took_ms >= DELIVERY_STOP_MS - EARLY_MS);
-    commit_stop(stage->commit);
+    end_turns(stage);
     store_free(stage->store);
     log_stop(stage->log);
-    stage->commit = NULL;
     stage->store = NULL;
     stage->log = NULL;
-    thread_count_before -= 2; /* the writer's and the log's */
+    thread_count_before -= 2; /* the tender's and the log's */
     delivery_free(*left);     /* leaves it, since its thread is still there */
     wake_up(audience);
     assert_true(support_wait_until(is_thread_gone, NULL));
@@ -730,8 +725,7 @@ static void a_callback_that_returns_in_time_is_waited_for(void **state)
     assert_true(__atomic_load_n(&is_about_to_wake, __ATOMIC_SEQ_CST));
     pthread_join(thread, NULL);
     assert_told(audience, 1, 3);
-    commit_stop(stage->commit);
-    stage->commit = NULL;
+    end_turns(stage);
     assert_int_equal(cursor_at(stage, "application"), 3);
 }
 
@@ -744,7 +738,7 @@ static void a_store_that_comes_later_is_delivered_from(void **state)
     support_sleep_ms(2 * DELIVERY_POLL_MS + DELIVERY_POLL_MS / 2);
     assert_int_equal(times_told(&stage->audience), 0);
     assert_int_equal(mkdir(stage->folder, 0700), 0);
-    for (int patience = 0; patience < 1000; patience++) { /* the writer probes the store */
+    for (int patience = 0; patience < 1000; patience++) { /* until a probe works */
         if (keep_body(stage, "{\"notifyType\":\"deviceDeleted\",\"deviceId\":\"first\"}"))
             break;
         support_sleep_ms(10);
@@ -754,7 +748,9 @@ static void a_store_that_comes_later_is_delivered_from(void **state)
     wait_for(&stage->audience, 3);
     stop(stage);
     assert_told(&stage->audience, 1, 3);
-    assert_int_equal(count_in_log(stage, "\"event\":\"fault\""), 1); /* not once a poll */
+    /* That the store could not be opened, and that delivery cannot read it: not once a poll. */
+    assert_int_equal(count_in_log(stage, "\"event\":\"fault\""), 2);
+    assert_int_equal(count_in_log(stage, "\"event\":\"recovered\""), 1);
 }
 
 /* Somebody moves the store away: the receiver makes a new one, which counts from one again. */
@@ -784,8 +780,7 @@ static void assert_told_anew(struct stage *stage)
     stop(stage);
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(stage->audience.told[5 + i], 1 + i);
-    commit_stop(stage->commit);
-    stage->commit = NULL;
+    end_turns(stage);
     assert_int_equal(cursor_at(stage, "application"), 3); /* or a restart would skip some */
 }
 
@@ -844,7 +839,7 @@ static void a_store_that_is_put_back_beneath_is_delivered_from_its_own_cursor(vo
     delivery_wake(stage->delivery);
     wait_for(audience, 10);
     books_copy(copy, store);
-    for (int patience = 0; patience < 1000; patience++) { /* the writer opens it anew */
+    for (int patience = 0; patience < 1000; patience++) { /* until it is opened anew */
         if (keep_body(stage, "{\"notifyType\":\"deviceDeleted\",\"deviceId\":\"again\"}"))
             break;
         support_sleep_ms(10);

@@ -6,11 +6,13 @@
 #include "monitor.h"
 #include "support.h"
 
+#include <sched.h>
 #include <stdlib.h>
 
 struct fake_store {
     struct monitor monitor; /* guards what follows */
     bool hold, holding;
+    size_t inside; /* calls that have not returned */
     const char *fault;
     struct fake_store_tally tally;
     const struct record *records[FAKE_STORE_MAX];
@@ -101,9 +103,14 @@ int __wrap_store_try(struct store *store, struct fault *fault);
 int __real_store_probe(struct store *store, struct fault *fault);
 int __wrap_store_probe(struct store *store, struct fault *fault);
 
-static void keep(struct fake_store *fake, struct record **records, size_t count)
+static void keep(struct fake_store *fake, struct record **records, size_t count,
+                 const struct store_cursor *cursor)
 {
     fake->tally.batches++;
+    if (cursor != NULL) {
+        fake->tally.moves++;
+        fake->tally.cursor = *cursor;
+    }
     if (count > fake->tally.largest)
         fake->tally.largest = count;
     for (size_t i = 0; i < count && fake->tally.records < FAKE_STORE_MAX; i++) {
@@ -111,6 +118,26 @@ static void keep(struct fake_store *fake, struct record **records, size_t count)
         records[i]->outcome = RECORD_STORED;
         records[i]->seq = (int64_t)fake->tally.records;
     }
+}
+
+/* A call begins: it gives others a chance to come in as well, which they must not. */
+static void begin(struct fake_store *fake)
+{
+    monitor_enter(&fake->monitor);
+    if (fake->inside++ > 0)
+        fake->tally.overlaps++;
+    monitor_leave(&fake->monitor);
+    sched_yield();
+    monitor_enter(&fake->monitor);
+}
+
+/* It ends: whether it worked. */
+static int end(struct fake_store *fake, struct fault *fault)
+{
+    int result = fake->fault == NULL ? 0 : fault_set(fault, "%s", fake->fault);
+    fake->inside--;
+    monitor_leave(&fake->monitor);
+    return result;
 }
 
 static void wait_here(struct fake_store *fake)
@@ -133,14 +160,12 @@ int __wrap_store_keep(struct store *store, struct record **records, size_t count
     if (!is_fake(store))
         return __real_store_keep(store, records, count, cursor, fault);
     struct fake_store *fake = the_fake;
-    monitor_enter(&fake->monitor);
+    begin(fake);
     fake->tally.attempts++;
     wait_here(fake);
-    int result = fake->fault == NULL ? 0 : fault_set(fault, "%s", fake->fault);
-    if (result == 0)
-        keep(fake, records, count);
-    monitor_leave(&fake->monitor);
-    return result;
+    if (fake->fault == NULL)
+        keep(fake, records, count, cursor);
+    return end(fake, fault);
 }
 
 int __wrap_store_try(struct store *store, struct fault *fault)
@@ -148,12 +173,10 @@ int __wrap_store_try(struct store *store, struct fault *fault)
     if (!is_fake(store))
         return __real_store_try(store, fault);
     struct fake_store *fake = the_fake;
-    monitor_enter(&fake->monitor);
+    begin(fake);
     fake->tally.tries++;
     wait_here(fake);
-    int result = fake->fault == NULL ? 0 : fault_set(fault, "%s", fake->fault);
-    monitor_leave(&fake->monitor);
-    return result;
+    return end(fake, fault);
 }
 
 int __wrap_store_probe(struct store *store, struct fault *fault)
@@ -161,9 +184,7 @@ int __wrap_store_probe(struct store *store, struct fault *fault)
     if (!is_fake(store))
         return __real_store_probe(store, fault);
     struct fake_store *fake = the_fake;
-    monitor_enter(&fake->monitor);
+    begin(fake);
     fake->tally.probes++;
-    int result = fake->fault == NULL ? 0 : fault_set(fault, "%s", fake->fault);
-    monitor_leave(&fake->monitor);
-    return result;
+    return end(fake, fault);
 }

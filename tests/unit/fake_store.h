@@ -29,6 +29,9 @@ struct fake_store_tally {
     size_t records; /* in them */
     size_t largest; /* records in one */
     size_t attempts, tries, probes;
+    size_t overlaps;            /* calls that came within another one */
+    size_t moves;               /* of a cursor */
+    struct store_cursor cursor; /* where it is */
 };
 
 struct fake_store_tally fake_store_read(struct fake_store *fake);

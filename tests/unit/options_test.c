@@ -69,14 +69,12 @@ static void read_wrong(const char *const *words, const char *part)
 static void there_are_defaults(void **state)
 {
     struct options options = read_right(NO_WORDS);
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
     assert_string_equal(options.state, "/var/lib/upgrade-receiver");
     assert_int_equal(options.callbacks.length, 2);
     assert_string_equal(options.callbacks.items[0], "/v1.0.0/messageReceiver");
     assert_string_equal(options.callbacks.items[1], "/v1.0.0/messageReceiver/cmd");
-    assert_int_equal(options.workers, processors < 2 ? 2 : processors > 256 ? 256 : processors);
+    assert_int_equal(options.workers, 1);
     assert_int_equal(options.max_body, 1048576);
-    assert_int_equal(options.queue, 1024);
     assert_int_equal(options.quarantine_max, 10000);
     assert_int_equal(options.quarantine_bytes, 67108864);
     assert_int_equal(options.repeat_window_s, 600);
@@ -94,7 +92,6 @@ static void expect_all(const struct options *options)
     assert_string_equal(options->callbacks.items[0], "/c");
     assert_int_equal(options->workers, 3);
     assert_int_equal(options->max_body, 4);
-    assert_int_equal(options->queue, 5);
     assert_int_equal(options->quarantine_max, 6);
     assert_int_equal(options->quarantine_bytes, 7);
     assert_int_equal(options->repeat_window_s, 8);
@@ -108,16 +105,16 @@ static void expect_all(const struct options *options)
 static void every_option_is_taken_from_the_command_line(void **state)
 {
     struct options options = read_right(WORDS(
-        "--state", "/s", "--callback", "/c", "--workers", "3", "--max-body", "4", "--queue", "5",
+        "--state", "/s", "--callback", "/c", "--workers", "3", "--max-body", "4",
         "--quarantine-max", "6", "--quarantine-bytes", "7", "--repeat-window", "8", "--app-id", "a",
         "--token-file", "/t", "--log", "/l", "--refuse-invalid", "--check", "--version", "--help"));
     expect_all(&options);
     assert_true(options.check && options.version && options.help);
     options_release(&options);
     options = read_right(WORDS("--state=/s", "--callback=/c", "--workers=3", "--max-body=4",
-                               "--queue=5", "--quarantine-max=6", "--quarantine-bytes=7",
-                               "--repeat-window=8", "--app-id=a", "--token-file=/t", "--log=/l",
-                               "--refuse-invalid", "--check", "--version", "--help"));
+                               "--quarantine-max=6", "--quarantine-bytes=7", "--repeat-window=8",
+                               "--app-id=a", "--token-file=/t", "--log=/l", "--refuse-invalid",
+                               "--check", "--version", "--help"));
     expect_all(&options);
     options_release(&options);
 }
@@ -133,7 +130,6 @@ static void set_all(void)
     set("UPGRADE_RECEIVER_CALLBACK", "/c");
     set("UPGRADE_RECEIVER_WORKERS", "3");
     set("UPGRADE_RECEIVER_MAX_BODY", "4");
-    set("UPGRADE_RECEIVER_QUEUE", "5");
     set("UPGRADE_RECEIVER_QUARANTINE_MAX", "6");
     set("UPGRADE_RECEIVER_QUARANTINE_BYTES", "7");
     set("UPGRADE_RECEIVER_REPEAT_WINDOW", "8");
@@ -188,18 +184,16 @@ static void variables_that_set_nothing_are_found(void **state)
 static void the_command_line_wins_over_the_environment(void **state)
 {
     set_all();
-    struct options options = read_right(
-        WORDS("--state", "/S", "--callback", "/C", "--callback", "/D", "--workers", "13",
-              "--max-body", "14", "--queue", "15", "--quarantine-max", "16", "--quarantine-bytes",
-              "17", "--repeat-window", "18", "--app-id", "A", "--app-id", "B", "--token-file", "/T",
-              "--log", "/L"));
+    struct options options = read_right(WORDS(
+        "--state", "/S", "--callback", "/C", "--callback", "/D", "--workers", "13", "--max-body",
+        "14", "--quarantine-max", "16", "--quarantine-bytes", "17", "--repeat-window", "18",
+        "--app-id", "A", "--app-id", "B", "--token-file", "/T", "--log", "/L"));
     assert_string_equal(options.state, "/S");
     assert_int_equal(options.callbacks.length, 2);
     assert_string_equal(options.callbacks.items[0], "/C");
     assert_string_equal(options.callbacks.items[1], "/D");
     assert_int_equal(options.workers, 13);
     assert_int_equal(options.max_body, 14);
-    assert_int_equal(options.queue, 15);
     assert_int_equal(options.quarantine_max, 16);
     assert_int_equal(options.quarantine_bytes, 17);
     assert_int_equal(options.repeat_window_s, 18);
@@ -232,8 +226,8 @@ static void lists_win_each_for_itself(void **state)
 
 static void the_last_of_several_wins(void **state)
 {
-    struct options options = read_right(WORDS("--queue", "5", "--queue=6", "--state=a=b"));
-    assert_int_equal(options.queue, 6);
+    struct options options = read_right(WORDS("--workers", "5", "--workers=6", "--state=a=b"));
+    assert_int_equal(options.workers, 6);
     assert_string_equal(options.state, "a=b");
     options_release(&options);
 }
@@ -310,13 +304,12 @@ static void a_number_is_a_whole_number_within_its_bounds(void **state)
     static const char *const wrong[] = {"",   " 1",   "1 ",  "+1",  "-1",
                                         "1k", "0x10", "1.0", "one", "99999999999999999999"};
     for (size_t i = 0; i < LENGTH(wrong); i++)
-        read_wrong(WORDS("--queue", wrong[i]), "not a whole number");
+        read_wrong(WORDS("--workers", wrong[i]), "not a whole number");
     static const struct {
         const char *word, *least, *too_little, *most, *too_much;
     } bounds[] = {
-        {"--workers", "1", "0", "256", "257"},
+        {"--workers", "1", "0", "64", "65"},
         {"--max-body", "1", "0", "67108864", "67108865"},
-        {"--queue", "1", "0", "1000000", "1000001"},
         {"--repeat-window", "0", NULL, "604800", "604801"},
         {"--quarantine-max", "0", NULL, "9223372036854775807", "9223372036854775808"},
         {"--quarantine-bytes", "0", NULL, "9223372036854775807", "9223372036854775808"},
@@ -342,6 +335,7 @@ static void words_that_are_no_options_are_named(void **state)
     read_wrong(WORDS(""), ": not an option");
     read_wrong(WORDS("--"), "--: no such option");
     read_wrong(WORDS("--stat", "/s"), "--stat: no such option");
+    read_wrong(WORDS("--queue", "5"), "--queue: no such option"); /* there was one */
     read_wrong(WORDS("--states", "/s"), "--states: no such option");
     read_wrong(WORDS("--State", "/s"), "--State: no such option");
     read_wrong(WORDS("--=x"), "--=x: no such option");
@@ -368,7 +362,6 @@ static void the_help_names_every_option(void **state)
                                         "  --callback PATH ",
                                         "  --workers N ",
                                         "  --max-body BYTES ",
-                                        "  --queue N ",
                                         "  --repeat-window SECONDS ",
                                         "  --quarantine-max N ",
                                         "  --quarantine-bytes BYTES",

@@ -4,7 +4,6 @@
 #include "site.h"
 
 #include "books.h"
-#include "deaf_listener.h"
 #include "moment.h"
 
 #include <jansson.h>
@@ -50,8 +49,8 @@ static void start(struct place *place, const char *open_fault)
     struct fault fault = FAULT_NONE, open = FAULT_NONE;
     if (open_fault != NULL)
         fault_set(&open, "%s", open_fault);
-    assert_int_equal(commit_start(&place->site.commit, place->books->store, open.set ? &open : NULL,
-                                  10, &deaf_listener, place->metrics, &fault),
+    assert_int_equal(commit_new(&place->site.commit, place->books->store, open.set ? &open : NULL,
+                                NULL, place->metrics, &fault),
                      0);
 }
 
@@ -59,7 +58,7 @@ static int teardown(void **state)
 {
     struct place *place = *state;
     void *books = place->books;
-    commit_stop(place->site.commit);
+    commit_free(place->site.commit);
     store_reader_free(place->reader);
     books_teardown(&books);
     metrics_free(place->metrics);
@@ -74,7 +73,6 @@ static void ask_with(struct place *place, const struct site_request *request)
     struct site_request asked = *request;
     struct text text = {0};
     asked.path_length = strlen(asked.path);
-    asked.since_ms = moment_monotonic_ms();
     const struct site_place *at = site_find(asked.path, asked.path_length);
     assert_non_null(at);
     bool reads = site_pace(at) == SITE_READS || site_pace(at) == SITE_STREAMS;
@@ -390,7 +388,16 @@ static void health_is_that_of_the_writer(void **state)
     expect_header(place, "Cache-Control: no-store");
     assert_string_equal(place->body, "{\"status\":\"pass\"}\n");
     ask(place, "/health/ready");
+    expect_status(place, 503);
+    expect_header(place, "Retry-After: 1");
+    assert_string_equal(
+        place->body,
+        "{\"status\":\"fail\",\"output\":\"nothing has been written to the store yet\"}\n");
+    commit_tend(place->site.commit); /* that is done now */
+    ask(place, "/health/ready");
     expect_status(place, 200);
+    expect_header(place, "Content-Type: application/health+json");
+    expect_header(place, "Cache-Control: no-store");
     assert_string_equal(place->body, "{\"status\":\"pass\"}\n");
     atomic_store(&place->site.leaving, true);
     ask(place, "/health/ready");
