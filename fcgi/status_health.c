@@ -4,6 +4,7 @@
 #include "moment.h"
 #include "running.h"
 #include "status_cmd.h"
+#include "whole.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -24,7 +25,20 @@ json_t *status_read_file(const struct status_call *call)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/status.json", call->options->state);
-    return json_load_file(path, 0, NULL);
+    struct text text = {0};
+    FILE *file = fopen(path, "re");
+    json_t *status = NULL;
+    if (file == NULL)
+        return NULL;
+    char bytes[4096];
+    size_t length;
+    while ((length = fread(bytes, 1, sizeof bytes, file)) > 0)
+        text_add(&text, bytes, length);
+    if (!text.failed)
+        status = whole_parse(text.bytes, text.length);
+    fclose(file);
+    text_release(&text);
+    return status;
 }
 
 static bool is_full(const struct status_call *call)

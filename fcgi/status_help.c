@@ -124,7 +124,7 @@ static void offer_devices(struct completion *completion, struct store_reader *re
                          &count, NULL) != 0)
         return;
     for (size_t i = count; i > 0; i--) {
-        json_t *body = json_loadb(kept[i - 1].body, kept[i - 1].body_length, JSON_ALLOW_NUL, NULL);
+        json_t *body = whole_parse(kept[i - 1].body, kept[i - 1].body_length);
         offer(completion, whole_text(body, "deviceId"));
         json_decref(body);
     }

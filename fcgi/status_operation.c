@@ -268,8 +268,7 @@ int status_show_operation(struct status_call *call, struct fault *fault)
     int code = status_code_of(call, view_write(view_find("operation.json", 14), call->reader,
                                                &query, 0, &document, NULL, fault));
     if (code == STATUS_DONE &&
-        (document.failed ||
-         (operation = json_loadb(document.bytes, document.length, JSON_ALLOW_NUL, NULL)) == NULL)) {
+        (document.failed || (operation = whole_parse(document.bytes, document.length)) == NULL)) {
         fault_set(fault, "out of memory");
         code = STATUS_UNUSABLE;
     }

@@ -4,6 +4,8 @@
 
 #include "whole.h"
 
+#include "content.h"
+
 #include <string.h>
 
 const char *whole_text(const json_t *object, const char *name)
@@ -15,6 +17,15 @@ const char *whole_text(const json_t *object, const char *name)
 int64_t whole_number(const json_t *object, const char *name)
 {
     return json_integer_value(json_object_get(object, name));
+}
+
+json_t *whole_parse(const char *json, size_t length)
+{
+    struct text soft = {0};
+    content_soften(json, length, &soft);
+    json_t *parsed = soft.failed ? NULL : json_loadb(soft.bytes, soft.length, JSON_ALLOW_NUL, NULL);
+    text_release(&soft);
+    return parsed;
 }
 
 /* Behind the JSON string that begins at C, or at END. */
@@ -170,7 +181,7 @@ enum view_result whole_read(const struct view *view, struct store_reader *reader
         result = read_page(view, reader, query, &text, &place, fault);
         if (result != VIEW_DONE)
             break;
-        json_t *page = json_loadb(text.bytes, text.length, JSON_ALLOW_NUL, NULL);
+        json_t *page = whole_parse(text.bytes, text.length);
         if (page == NULL) {
             fault_set(fault, "out of memory");
             result = VIEW_FAILED;

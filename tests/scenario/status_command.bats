@@ -182,6 +182,7 @@ no_state_ends_with() {
     ends_with 2 operation c --min-finished 20
 }
 
+# bats test_tags=full
 @test "upgrades in progress for longer than a time are shown, the oldest first" {
     # One began before the time and one after it: only the first counts; a time is a duration, a date or a moment.
     receiver_start
@@ -442,7 +443,7 @@ print("x" + "".join(map(chr, points)) + "\x1b]0;t\x07z", end="")')
     local before words
     for running in yes no; do
         if [[ $running == no ]]; then receiver_stop; fi
-        wait_for 5 store_rests
+        wait_for "$PATIENCE" store_rests
         before=$(sha256sum "$T/state"/upgrades.db "$T/state"/upgrades.db-wal 2>&1)
         for words in '' 'operation one' 'device d-1' failures log 'quarantine list' 'quarantine show 1' check \
             'expect one /dev/stdin --app app-1' 'complete -- operation o'; do
@@ -453,7 +454,7 @@ print("x" + "".join(map(chr, points)) + "\x1b]0;t\x07z", end="")')
     done
 }
 
-# store_rests: the receiver's upkeep has nothing left to copy.
+# store_rests: the receiver's housekeeping has nothing left to copy.
 store_rests() {
     local before
     before=$(sha256sum "$T/state"/upgrades.db*)
@@ -473,14 +474,14 @@ receiver_line() {
     RECEIVER_STDOUT=/dev/null receiver_start
     local pid
     pid=$(receiver_pid)
-    wait_for 10 receiver_line "running since .*, pid $pid: keeping notifications; stdout is /dev/null"
+    wait_for "$PATIENCE" receiver_line "running since .*, pid $pid: keeping notifications; stdout is /dev/null"
     status_is '.nextBefore > (now | todate) and .startedAt <= .time'
     lock_store
     send deviceId=a
     answered 503
-    wait_for 10 receiver_line "running since .*, pid $pid: answers 503 since .*Z: "
+    wait_for "$PATIENCE" receiver_line "running since .*, pid $pid: answers 503 since .*Z: "
     unlock_store
-    wait_for 10 receiver_line "running since .*, pid $pid: keeping"
+    wait_for "$PATIENCE" receiver_line "running since .*, pid $pid: keeping"
     kill -s STOP "$pid"
     jq '.nextBefore = "2026-01-01T00:00:00.000Z"' "$T/state/status.json" >"$T/old"
     cp "$T/old" "$T/state/status.json"
@@ -489,10 +490,26 @@ receiver_line() {
     receiver_kill
     receiver_line "not running, its last status file is from " || fail "$(operator)"
     receiver_restart
-    wait_for 10 receiver_line "running since .*, pid $(receiver_pid): keeping"
+    wait_for "$PATIENCE" receiver_line "running since .*, pid $(receiver_pid): keeping"
     receiver_stop
     receiver_line "not running, its last status file is from " || fail "$(operator)"
     status_is '.nextBefore == null'
+}
+
+@test "digits that no double holds, and a NUL, are in no command's way" {
+    # Of a body with a number of 23 digits, one beyond a double and a NUL in a name, the device and the state of the receiver are told as of any other.
+    receiver_start
+    local body
+    body=$(notification deviceId=d1)
+    printf '%s' "${body%\}},\"ex\\u0000tra\":[12345678901234567890123,1e400]}" >"$T/body"
+    send_body "$T/body"
+    answered 200 stored
+    wait_for_status '.seq == 1'
+    operator device d1 >"$T/out"
+    grep -q SUCCESS "$T/out" || fail "$(<"$T/out")"
+    operator device d1 --json | grep -qF 12345678901234567890123 || fail "other digits"
+    operator >"$T/out"
+    grep -q 'keeping notifications' "$T/out" || fail "$(<"$T/out")"
 }
 
 @test "a byte order mark for spreadsheets is there when it is asked for" {
