@@ -198,7 +198,7 @@ cgi_numbered() {
     books_add_up
     equal "status" "$(status_json .seq)" "$many"
     equal "bytes in the write-ahead log" "$(wc -c <"$T/state/upgrades.db-wal")" 0
-    wait_for 15 has_ended "$stalled_pid"
+    wait_for "$PATIENCE" has_ended "$stalled_pid"
     exec {stalled}>&-
     grep -q '^Status: 400' "$T/stalled"
     equal "kept" "$(kept_and_quarantined)" "$many|0"

@@ -150,6 +150,7 @@ for row in csv.reader(open(sys.argv[1], newline="", encoding="utf-8"), strict=Tr
 
 # --- as upgrade-receiver ------------------------------------------------------------------------------
 
+# bats test_tags=full
 @test "an application has the options, the log and the status file of upgrade-receiver" {
     # Help, wrong usage and --check are the same but for the name; the log has the same events and members, the status file the same members and an entry for the application.
     local options
@@ -247,8 +248,8 @@ set_scale() {
         sleep "0.$((RANDOM % 2))$((RANDOM % 10))"
         old=$(receiver_pid)
         kill -s KILL "$old"
-        wait_for 5 receiver_has_changed "$old"
-        wait_for 5 receiver_is_running
+        wait_for "$PATIENCE" receiver_has_changed "$old"
+        wait_for "$PATIENCE" receiver_is_running
     done
     push_end
     equal "killed" "$(<"$T/pid.exit")" 137
@@ -369,6 +370,7 @@ set_scale() {
     equal "taken by the second" "$(taken "$T/record2" | tr '\n' ' ')" "$(seq -s ' ' 31 35) "
 }
 
+# bats test_tags=full
 @test "an application with a new name starts from the first notification" {
     # Each name has a cursor of its own: one that is new gets everything, and those of others stay where they are.
     APP_NAME=one app_start "$RECORDER_BIN"

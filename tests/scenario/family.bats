@@ -66,7 +66,7 @@ books_agree() {
         'firstAt', firstAt, 'lastAt', lastAt)) FROM (SELECT * FROM failures ORDER BY appId, operationId, errorCode)")
     totals=$(sql "SELECT json_object('inProgress', coalesce(sum(inProgress), 0), 'success', coalesce(sum(success), 0),
         'fail', coalesce(sum(fail), 0), 'contradictory', coalesce(sum(contradictory), 0)) FROM operations")
-    wait_for 3 status_is "
+    wait_for "$PATIENCE" status_is "
         .upgrades == $totals
         and (.operations | sort_by(.appId, .operationId) | map(del(.failures))) == $operations
         and (.operations | sort_by(.appId, .operationId) | map(.failures | sort_by(.errorCode)) | add // []) == $failures" ||
@@ -127,6 +127,7 @@ books_agree() {
 
 # --- firmware ---------------------------------------------------------------------------------------------------
 
+# bats test_tags=full
 @test "a firmware upgrade's result is read from status and from Status, and comes in any order" {
     # A result before its steps; steps as text and as a number; failures without an errorCode are counted in the bucket for none.
     receiver_start
@@ -153,6 +154,7 @@ books_agree() {
         'desc|30|1.5'
 }
 
+# bats test_tags=full
 @test "versions that contradict a result are flagged, software and firmware alike" {
     # SUCCESS without the target version, FAIL with it: counted as what the result says, and as contradictory, until a result comes that agrees.
     receiver_start
@@ -169,6 +171,7 @@ books_agree() {
     books_agree
 }
 
+# bats test_tags=full
 @test "several operations, devices and applications stay apart" {
     # The same ids under another appId, operation, device or sub-operation are another upgrade; views and status file agree over all of them.
     receiver_start
@@ -197,6 +200,7 @@ PUSHES
 
 # --- news -------------------------------------------------------------------------------------------------------
 
+# bats test_tags=full
 @test "device data that is pushed again within the window is a repeat, later it is news" {
     # With --repeat-window 1: an equal body is repeated, in other spelling too; other data is stored; after the window the same body is stored anew; upgrades stay repeats for ever.
     receiver_start --repeat-window 1

@@ -34,10 +34,10 @@ kill_along() {
         sleep "0.$((RANDOM % 2))$((RANDOM % 10))"
         old=$(receiver_pid)
         kill -s KILL "$old"
-        wait_for 5 receiver_has_changed "$old" || return
-        wait_for 5 receiver_is_running || return
+        wait_for "$PATIENCE" receiver_has_changed "$old" || return
+        wait_for "$PATIENCE" receiver_is_running || return
         # killed sooner than that, it could not have told
-        wait_for 5 has_started_times $((i + 1)) || return
+        wait_for "$PATIENCE" has_started_times $((i + 1)) || return
     done
     kill -0 "$pusher_pid" || fail "the load ended before the last kill"
 }

@@ -20,7 +20,7 @@ load ways
     post "$T/each.json"
     expect_answer 503
     receiver_start
-    wait_for 3 is_repeated
+    wait_for "$PATIENCE" is_repeated
     books_add_up
 }
 

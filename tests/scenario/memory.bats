@@ -2,7 +2,7 @@
 # Memory that runs out, and memory that is taken: no answer lies, nothing ends the process, and it stays
 # within a bound whatever the connections and the history.
 #
-# UPGRADE_RECEIVER_TEST_FULL=1 fails each allocation, not each sixteenth, and keeps a million
+# UPGRADE_RECEIVER_TEST_FULL=1 fails each allocation, not one in 48, and keeps a million
 # notifications, not 10,000.
 
 # lib.bash clears the environment of the receiver's options, and of this with them.
@@ -67,7 +67,7 @@ for _ in range(9):
     arm(0, 0)
     fcgi_peer.post(where, text, 10)
     counts.append(disarm()[0])
-most = sorted(counts)[4]  # in others the upkeep may have taken some as well
+most = sorted(counts)[4]  # in others housekeeping may have taken some as well
 answers = collections.Counter()
 tried = failed = 0
 for first in range(1, most + 1, int(stride)):
@@ -93,7 +93,7 @@ PYTHON
 
 @test "each allocation of a request that fails" {
     # Each allocation that a request takes fails, alone and with all behind it: it is answered 200 and kept, or 503, or sent away unanswered, never told a lie; the process goes on, and the books add up.
-    local kind pid first stride=16 kept
+    local kind pid first stride=48 kept
     needs_plain_build "the tool's allocations are not those of the C library"
     if [[ $TEST_FULL == 1 ]]; then stride=1; fi
     head -c 40 /dev/zero >"$T/memory"

@@ -106,7 +106,7 @@ start_ends() {
     wait "$start_pid" || status=$?
     start_pid=
     equal "exit status ($(cat "$T/start.err"))" "$status" "$1"
-    wait_for 5 all_have_ended
+    wait_for "$PATIENCE" all_have_ended
     [[ ! -e $run_folder ]] || fail "still there: $run_folder"
     never port_answers
 }
@@ -265,16 +265,16 @@ only_the_master_is_root() {
 @test "a demo ends with its platform" {
     # If the platform of a demo is killed, nginx/start says so, stops the rest and exits 1; if nginx/start is, the platform ends as well.
     serve --demo
-    wait_for 10 platform_runs
+    wait_for "$PATIENCE" platform_runs
     list_served
     kill -s KILL "$(platform_pid)"
     start_ends 1
     grep -q "the demo's platform ended by itself" "$T/start.err"
     serve --demo
-    wait_for 10 platform_runs
+    wait_for "$PATIENCE" platform_runs
     list_served
     kill -s KILL "$start_pid"
-    wait_for 10 all_have_ended
+    wait_for "$PATIENCE" all_have_ended
     start_pid=
     rm -rf "$run_folder"
 }
@@ -369,7 +369,7 @@ port_is_closed() {
     serve
     # Even when it is killed itself nothing goes on running.
     kill -s KILL "$start_pid"
-    wait_for 10 all_have_ended
+    wait_for "$PATIENCE" all_have_ended
     start_pid=
     rm -rf "$run_folder"
 }
@@ -386,7 +386,7 @@ s.bind(("127.0.0.1", 0))
 if sys.argv[1] == "listen": s.listen()
 print(s.getsockname()[1], flush=True)
 time.sleep(60)' "$how"
-        wait_for 10 test -s "$T/$how.out"
+        wait_for "$PATIENCE" test -s "$T/$how.out"
         port=$(<"$T/$how.out")
         status=0
         "$SOURCE/nginx/start" --port "$port" --state "$T/state" >"$T/start.out" 2>"$T/start.err" || status=$?
@@ -660,7 +660,7 @@ handshake() {
     problem 503 "Service Unavailable"
     [[ $(header retry-after) =~ ^[1-9][0-9]*$ ]]
     # The log tells that this one is the receiver's own.
-    wait_for 5 jq -es '.[0].upstreamStatus == "503"' "$T/nginx/access.log"
+    wait_for "$PATIENCE" jq -es '.[0].upstreamStatus == "503"' "$T/nginx/access.log"
     mv "$T/elsewhere" "$T/state"
 }
 

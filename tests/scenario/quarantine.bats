@@ -182,6 +182,7 @@ SCHEMA
     receiver_stop
 }
 
+# bats test_tags=full
 @test "retry works while the receiver is stopped, and with several at once nothing is stored twice" {
     # Two commands go through the same bodies at the same time, under load as well as without a receiver: each body becomes one notification.
     local first app
@@ -237,6 +238,7 @@ retry_each() {
     done
 }
 
+# bats test_tags=full
 @test "what is in the books already becomes a repeat" {
     # A notification is quarantined, then the same one is stored: retry counts the first as a delivery of the second, and the application does not get it again.
     app_start "$RECORDER_BIN" --app-id ours
@@ -321,6 +323,7 @@ full_was_said() {
     receiver_stop
 }
 
+# bats test_tags=full
 @test "the bound on bytes holds, whatever the number of bodies" {
     # With --quarantine-bytes 2000, half of it for known types: other bodies are held until the next one would pass it; a smaller one still fits; retry gives the bytes back.
     receiver_start --quarantine-bytes 2000 --app-id ours
@@ -435,6 +438,7 @@ operator_fails_in() {
     [[ -s $T/err && ! -s $T/out ]] || fail "'${*:2}' in ${1##*/} does not say why"
 }
 
+# bats test_tags=full
 @test "a number that is none touches nothing" {
     # Signs, blanks, other notations, 0, numbers beyond 64 bits, SQL: refused as wrong usage by show and retry, also behind a number that is good; what is in quarantine stays there.
     local id words

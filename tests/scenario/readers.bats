@@ -12,7 +12,7 @@ load views
     some_history
     stay viewers "$PYTHON" "$TESTS/tool/viewers.py" "$URL" --cacert "$CERTIFICATE" --viewers 20 --pause 0.2 \
         /status/overview.json '/status/operation.json?operationId=op' /metrics
-    wait_for 10 grep -q ready "$T/viewers.out"
+    wait_for "$PATIENCE" grep -q ready "$T/viewers.out"
     local count=1500
     if [[ $TEST_FULL == 1 ]]; then count=4000; fi
     push --count "$count" --connections 32 --deadline 90
@@ -29,7 +29,7 @@ load views
 # stay_slow NAME OPTION...: readers of a large table that take nothing until leave NAME.
 stay_slow() {
     stay "$1" "$PYTHON" "$TESTS/tool/slow_readers.py" "$T/socket" '/status/failures.json?limit=1000' "${@:2}"
-    wait_for 10 grep -q asked "$T/$1.out"
+    wait_for "$PATIENCE" grep -q asked "$T/$1.out"
 }
 
 # many_failures COUNT: so many failed upgrades with long descriptions.

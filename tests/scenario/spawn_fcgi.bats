@@ -37,6 +37,7 @@ another_runs() {
     [[ -n $(kept_pid) && $(kept_pid) != "$1" ]]
 }
 
+# bats test_tags=full
 @test "spawn-fcgi -n: each kind of request has its answer, and the log comes on stdout" {
     spawn_kept
     nginx_start
@@ -44,7 +45,7 @@ another_runs() {
     equal "lines about notifications" "$(log_count '.event == "notification"')" 4
     status_is '.log.warning == null'
     kill -s TERM "$keeper"
-    wait_for 10 has_ended "$keeper"
+    wait_for "$PATIENCE" has_ended "$keeper"
     wait "$keeper"
     log_has '.event == "stop" and .reason == "SIGTERM"'
     books_add_up
@@ -60,7 +61,7 @@ another_runs() {
         wait_for 30 books_reach $((i * 640))
         old=$(kept_pid)
         kill -s "$( ((i % 2)) && echo KILL || echo TERM)" "$old"
-        wait_for 5 another_runs "$old"
+        wait_for "$PATIENCE" another_runs "$old"
     done
     every_request_is_answered_200
 }
@@ -76,7 +77,7 @@ another_runs() {
     local pid
     pid=$(kept_pid)
     kill -s KILL "$keeper"
-    wait_for 10 process_is_gone "$pid"
+    wait_for "$PATIENCE" process_is_gone "$pid"
     log_has '.event == "stop"'
 }
 
@@ -125,7 +126,7 @@ another_runs() {
     local pid
     peer burst --peers 40 >/dev/null
     tail -n 3 "$T/spawned" | xargs kill -s TERM
-    tail -n 3 "$T/spawned" | while read -r pid; do wait_for 10 process_is_gone "$pid"; done
+    tail -n 3 "$T/spawned" | while read -r pid; do wait_for "$PATIENCE" process_is_gone "$pid"; done
     books_add_up
     equal "status" "$(status_json .seq)" "$(sql 'SELECT max(seq) FROM notifications')"
     status_matches_books

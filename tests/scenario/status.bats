@@ -182,5 +182,5 @@ only_known_files() {
     soon 2 '.store.ok == false and (.store.fault | type) == "string"'
     unlock_store
     soon 4 '.store.ok == true and .store.fault == null'
-    wait_for 5 stores_one
+    wait_for "$PATIENCE" stores_one
 }

@@ -80,6 +80,7 @@ PYTHON
     [[ -s $T/out || -s $T/err ]] || fail "nothing said"
 }
 
+# bats test_tags=full
 @test "check is right beside a receiver under load" {
     # Again and again while notifications come: never a flaw, and nothing is answered but 200.
     receiver_start
@@ -163,7 +164,7 @@ age() {
     age 'seq > 0' 10
     receiver_start
     push_behind --count 3000 --rate 500 --connections 8 --seed 2
-    wait_for 10 log_has '.event == "notification" and .seq > 3200'
+    wait_for "$PATIENCE" log_has '.event == "notification" and .seq > 3200'
     ends_with 0 prune --before 5d
     push_end
     equal "left" "$(sql 'SELECT count(*), min(seq) FROM notifications')" "3000|3001"

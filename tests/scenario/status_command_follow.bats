@@ -64,14 +64,14 @@ without_time() {
     printf '{"notifyType": "deviceDeleted",\t"deviceId":"d\\u0041\xe2\x80\xa8", "gatewayId":null, "n":1.50e0}\n' >"$T/odd"
     post_lines "$T/many"
     follow lines
-    wait_for 5 has_seq "$T/lines.out" 12
+    wait_for "$PATIENCE" has_seq "$T/lines.out" 12
     equal "the last ten" "$(seqs "$T/lines.out" | tr '\n' ' ')" "3 4 5 6 7 8 9 10 11 12 "
     post_lines "$T/odd"
-    wait_for 1 has_seq "$T/lines.out" 13
+    wait_for "$PATIENCE" has_seq "$T/lines.out" 13
     post_lines "$T/many"
     notification deviceId=last >"$T/last"
     post_lines "$T/last"
-    wait_for 1 has_seq "$T/lines.out" 14
+    wait_for "$PATIENCE" has_seq "$T/lines.out" 14
     follow_end
     wait_for_log '.seq == 14'
     diff <(without_time <"$LOG" | tail -n +3) <(without_time <"$T/lines.out")
@@ -79,11 +79,11 @@ without_time() {
     # from the store alone
     receiver_stop
     follow all --since start
-    wait_for 5 has_seq "$T/all.out" 14
+    wait_for "$PATIENCE" has_seq "$T/all.out" 14
     follow_end
     diff <(without_time <"$LOG") <(without_time <"$T/all.out")
     follow above --since "$(token 11)"
-    wait_for 5 has_seq "$T/above.out" 14
+    wait_for "$PATIENCE" has_seq "$T/above.out" 14
     follow_end
     equal "above 11" "$(seqs "$T/above.out" | tr '\n' ' ')" "12 13 14 "
     operator log | diff - "$T/all.out"
@@ -179,7 +179,7 @@ PYTHON
     equal "the last token" "$(operator --json | jq -r .token)" "$(token 13)"
     equal "in the status file" "$(wait_for_status '.seq == 13' && status_json .token)" "$(token 13)"
     follow on --since "$(grep -o -- '--since [0-9a-f]*:[0-9]*' "$T/err" | cut -d ' ' -f 2)"
-    wait_for 5 has_seq "$T/on.out" 13
+    wait_for "$PATIENCE" has_seq "$T/on.out" 13
     equal "from there on" "$(seqs "$T/on.out" | tr '\n' ' ')" "6 7 8 9 10 11 12 13 "
     follow_end
     receiver_stop
@@ -218,11 +218,11 @@ PYTHON
     refused --since "$one"
     said "some of 2 to 3 were pruned"
     follow left --since "$one" --force
-    wait_for 5 has_seq "$T/left.out" 5
+    wait_for "$PATIENCE" has_seq "$T/left.out" 5
     equal "left" "$(seqs "$T/left.out" | tr '\n' ' ')" "4 5 "
     follow_end
     follow behind --since "${one%:*}:3"
-    wait_for 5 has_seq "$T/behind.out" 5
+    wait_for "$PATIENCE" has_seq "$T/behind.out" 5
     follow_end
     equal "completion" "$(operator complete -- forget g)" gone
     operator forget gone
@@ -232,7 +232,7 @@ PYTHON
     follow none --since start
     many 1 operationId=new >"$T/many"
     post_lines "$T/many"
-    wait_for 5 has_seq "$T/none.out" 6
+    wait_for "$PATIENCE" has_seq "$T/none.out" 6
     equal "from the start" "$(seqs "$T/none.out" | tr '\n' ' ')" "6 "
     follow_end
 }
@@ -247,7 +247,7 @@ PYTHON
     for i in 1 2 3 4; do
         many 20 operationId="round-$i" >"$T/many"
         post_lines "$T/many"
-        wait_for 5 has_seq "$T/lines.out" $((i * 20))
+        wait_for "$PATIENCE" has_seq "$T/lines.out" $((i * 20))
         case $i in
         1)
             receiver_kill
@@ -272,16 +272,16 @@ PYTHON
     post_lines "$T/many"
     receiver_stop
     follow lines --since start
-    wait_for 5 has_seq "$T/lines.out" 3
+    wait_for "$PATIENCE" has_seq "$T/lines.out" 3
     mv "$T/state" "$T/away"
-    wait_for 5 grep -q waiting "$T/lines.err"
+    wait_for "$PATIENCE" grep -q waiting "$T/lines.err"
     sleep 0.5
     equal "said" "$(wc -l <"$T/lines.err")" 1
     mv "$T/away" "$T/state"
     receiver_start
     notification deviceId=new >"$T/one"
     post_lines "$T/one"
-    wait_for 5 has_seq "$T/lines.out" 4
+    wait_for "$PATIENCE" has_seq "$T/lines.out" 4
     receiver_stop
     mv "$T/state" "$T/away"
     mkdir "$T/state"
@@ -289,13 +289,14 @@ PYTHON
     many 9 >"$T/many"
     post_lines "$T/many"
     local status=0
-    wait_for 10 has_ended "$follow_pid"
+    wait_for "$PATIENCE" has_ended "$follow_pid"
     wait "$follow_pid" || status=$?
     equal "exit status" "$status" 7
     grep -q 'another store' "$T/lines.err" || fail "$(<"$T/lines.err")"
     equal "lines" "$(seqs "$T/lines.out" | tr '\n' ' ')" "1 2 3 4 "
 }
 
+# bats test_tags=full
 @test "follow ends at once on SIGTERM and when nobody reads any more" {
     # Idle, and with a reader that does not read; a reader that goes away is no error, with lines or without one to tell it by; a full disk is.
     local status=0
@@ -303,7 +304,7 @@ PYTHON
     many 1200 >"$T/many"
     post_lines "$T/many"
     follow idle
-    wait_for 5 has_seq "$T/idle.out" 1200
+    wait_for "$PATIENCE" has_seq "$T/idle.out" 1200
     follow_end
     # a reader that stalls: the pipe is full
     mkfifo "$T/stalled"
@@ -311,7 +312,7 @@ PYTHON
     echo "$!" >"$T/background/stalled"
     "$STATUS_BIN" --state "$T/state" follow --since start >"$T/stalled" 2>"$T/err" 3>&- &
     follow_pid=$!
-    wait_for 5 grep -qs upgrade-status "/proc/$follow_pid/comm"
+    wait_for "$PATIENCE" grep -qs upgrade-status "/proc/$follow_pid/comm"
     follow_end
     kill "$(<"$T/background/stalled")"
     operator follow --since start 2>"$T/err" | head -n 5 >"$T/out"

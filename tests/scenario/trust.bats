@@ -187,6 +187,7 @@ refuses_tokens() {
     done
 }
 
+# bats test_tags=full
 @test "a token file that is no good is an error at the start and in --check" {
     # Missing, a folder, empty, comments alone, a token too short, too long or of other characters, too many, an endless line: exit status 1, the file's name and no word of its content.
     refuses_tokens "no file"

@@ -22,10 +22,10 @@ restart_under_load() {
     local old
     old=$(receiver_pid)
     kill -s TERM "$old"
-    wait_for 10 receiver_has_changed "$old"
+    wait_for "$PATIENCE" receiver_has_changed "$old"
     equal "exit status" "$(<"$T/pid.exit")" 0
     # SIGTERM would end one that has only just begun, without a word.
-    wait_for 10 receiver_has_started
+    wait_for "$PATIENCE" receiver_has_started
 }
 
 receiver_has_started() {
@@ -79,7 +79,7 @@ stop_pushing() {
     for ((i = 1; i <= times; i++)); do
         old=$(pgrep -P "$(<"$T/nginx/master")" | sort | tr '\n' ' ')
         kill -s HUP "$(<"$T/nginx/master")" "$(receiver_pid)"
-        wait_for 10 workers_have_changed "$old"
+        wait_for "$PATIENCE" workers_have_changed "$old"
         sleep 0.2
     done
     stop_pushing

@@ -94,7 +94,7 @@ both_run() {
     answers_each_kind_of_request
     holder=$(<"$T/background/other-2")
     kill -s TERM "$holder"
-    wait_for 15 has_ended "$holder"
+    wait_for "$PATIENCE" has_ended "$holder"
     for i in 1 2 3 4 5 6; do
         notification "deviceId=gone-$i" >"$T/body.json"
         post "$T/body.json"
@@ -122,9 +122,9 @@ both_run() {
         old=$(<"$T/$name")
         starts=$(grep -c '"event":"start"' "$log")
         kill -s "$( ((i % 3)) && echo KILL || echo TERM)" "$old"
-        wait_for 10 process_is_gone "$old"
+        wait_for "$PATIENCE" process_is_gone "$old"
         # One of them always serves.
-        wait_for 10 has_started_again "$log" "$starts"
+        wait_for "$PATIENCE" has_started_again "$log" "$starts"
     done
     every_request_is_answered_200
     status_matches_books

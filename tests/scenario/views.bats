@@ -96,6 +96,7 @@ PLACES
     equal "lines of what is no news" "$(grep -c ' 304' "$T/nginx/access.log")" 0
 }
 
+# bats test_tags=full
 @test "HEAD, other methods, other paths and wrong queries" {
     # HEAD has the head of GET; what cannot be done is a problem document that says why.
     receiver_start

@@ -231,8 +231,8 @@ outlives_kills() {
         wait_for 60 books_reach $((i * 800)) || return
         old=$(receiver_pid)
         kill -s KILL "$old"
-        wait_for 5 receiver_has_changed "$old" || return
-        wait_for 5 receiver_is_running || return
+        wait_for "$PATIENCE" receiver_has_changed "$old" || return
+        wait_for "$PATIENCE" receiver_is_running || return
     done
     every_answer_is_true "$1"
 }
