@@ -44,7 +44,6 @@ struct worker {
     bool listening;           /* to the pool's socket */
     bool paused;              /* it does not, for lack of descriptors */
     struct connection *first; /* all its connections */
-    size_t taken;             /* bytes of memory that their bodies may take now */
     struct connection_line for_room;
     struct connection_line read_ahead; /* with bytes that no event will tell of */
     struct connection_line batch;      /* whose notifications are kept next */
@@ -67,9 +66,9 @@ struct worker_pool {
     struct metrics *metrics;
     struct intake *intake;
     struct viewer *viewer;
-    size_t bodies_max;      /* a worker's share of WORKER_BODIES_MAX */
     size_t connections_max; /* of all together */
     atomic_size_t connections;
+    atomic_size_t taken;            /* bytes of memory that bodies may take now */
     atomic_size_t gathered;         /* bytes of connections, without those of bodies */
     atomic_int_fast64_t drained_ms; /* when all peers are given up; 0: the pool does not drain */
     atomic_bool short_of; /* no descriptors, and logged, until a connection is accepted again */
@@ -118,24 +117,33 @@ static void disarm(struct worker *worker, struct connection *connection)
 /* Takes room for the body that begins; false if there is none. */
 static bool take_room(struct worker *worker, struct connection *connection)
 {
+    atomic_size_t *taken = &worker->pool->taken;
     size_t size = WORKER_BODY_FACTOR * connection->gather.announced;
-    if (worker->taken > 0 && worker->taken + size > worker->pool->bodies_max)
+    size_t before = atomic_fetch_add_explicit(taken, size, memory_order_relaxed);
+    if (before > 0 && before + size > WORKER_BODIES_MAX) {
+        atomic_fetch_sub_explicit(taken, size, memory_order_relaxed);
         return false;
-    worker->taken += size;
+    }
     connection->room = size;
     return true;
 }
 
-/* Gives back what the connection has of the room, but for SIZE bytes, and lets in whoever waits for
- * it. */
+/* Lets in those who wait for room, the first come first, as far as there is some. */
+static void admit(struct worker *worker)
+{
+    while (worker->for_room.first != NULL && take_room(worker, worker->for_room.first))
+        connection_line_add(&worker->read_ahead, connection_line_take(&worker->for_room));
+}
+
+/* Gives back what the connection has of the room, but for SIZE bytes. Other workers see it when
+ * they look at the time. */
 static void give_room(struct worker *worker, struct connection *connection, size_t size)
 {
     if (connection->room <= size)
         return;
-    worker->taken -= connection->room - size;
+    atomic_fetch_sub_explicit(&worker->pool->taken, connection->room - size, memory_order_relaxed);
     connection->room = size;
-    while (worker->for_room.first != NULL && take_room(worker, worker->for_room.first))
-        connection_line_add(&worker->read_ahead, connection_line_take(&worker->for_room));
+    admit(worker);
 }
 
 static void drop(struct worker *worker, struct connection *connection)
@@ -660,6 +668,7 @@ static void look_at_time(struct worker *worker)
     worker->look_ms = worker->now_ms + (drained_ms != 0 ? WORKER_DRAIN_LOOK_MS : WORKER_LOOK_MS);
     end_late(worker);
     drop_late(worker, worker->now_ms);
+    admit(worker);
     if (drained_ms != 0) {
         drain(worker, drained_ms);
     } else if (worker->paused) {
@@ -773,7 +782,6 @@ int worker_new(struct worker_pool **gives, int listener, const struct options *o
         .log = log,
         .metrics = metrics,
         .workers = workers,
-        .bodies_max = WORKER_BODIES_MAX / options->workers,
         .connections_max = connections_limit(),
     };
     int result = 0;

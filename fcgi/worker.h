@@ -30,9 +30,9 @@
 #define WORKER_DRAIN_LOOK_MS 50
 
 /* Bytes of memory that bodies may take, from their first byte to their answer, of all connections
- * together. Each worker has an equal share of it. A body that finds no room is not read until there
- * is some, in the order in which they came. A body that has room needs no more of it, so all that
- * have get on. One body alone may take more. */
+ * together. A body that finds no room is not read until there is some, in the order in which they
+ * came to their worker. A body that has room needs no more of it, so all that have get on. One body
+ * alone may take more. */
 #define WORKER_BODIES_MAX ((size_t)256 << 20)
 
 /* Bytes of that for a byte that CONTENT_LENGTH announces, or --max-body for a body without it: the

@@ -9,7 +9,7 @@ PEERS=50
 
 setup() {
     scenario_setup
-    receiver_start --workers 2
+    receiver_start --workers 8
     send deviceId=first
     answered 200 stored
     read_pid

@@ -6,7 +6,7 @@ load faults
 
 setup() {
     scenario_setup
-    receiver_start --workers 2
+    receiver_start
     if [[ $BATS_TEST_DESCRIPTION == *"default size"* ]]; then
         # The least that a Debian machine has.
         NGINX_WORKERS=1 NGINX_CONNECTIONS=768

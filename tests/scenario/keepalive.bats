@@ -6,7 +6,7 @@ load faults
 
 @test "kept connections may be many more than workers" {
     # 200 kept connections, used in turn and then idle, leave two workers free for everybody else.
-    receiver_start --workers 2
+    receiver_start
     stay keep "$PYTHON" "$TESTS/tool/fcgi_peer.py" "$T/socket" keep --peers 200 --requests 3 --idle
     wait_for 20 grep -q answers "$T/keep.out"
     local i
@@ -24,7 +24,7 @@ load faults
 
 @test "requests that follow each other on one connection are all answered" {
     # A thousand requests on one kept connection are answered one by one, without growing the process.
-    receiver_start --workers 2
+    receiver_start
     local before pid
     peer keep --requests 100 >/dev/null
     read_pid
@@ -37,7 +37,7 @@ load faults
 
 @test "kept connections can be used again after a pause, and nginx's are" {
     # Connections kept idle for longer than a request may take are still served; through real nginx, 64 clients on few kept connections to two workers are all answered 200, then and after a pause.
-    receiver_start --workers 2
+    receiver_start
     background keep "$PYTHON" "$TESTS/tool/fcgi_peer.py" "$T/socket" keep --peers 8 --requests 2 --pause 11
     nginx_start
     push --count 2000 --connections 64 --deadline 30
