@@ -96,10 +96,8 @@ int store_read_after(struct store_reader *reader, int64_t after, struct store_ke
                      size_t most, size_t *count, struct fault *fault)
 {
     const int64_t numbers[] = {after, (int64_t)most};
-    return read_kept(reader,
-                     "SELECT seq, received_at, deliveries, body, " STORE_LIFE_OF(
-                         "seq") " FROM notification WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-                     numbers, 2, kept, count, fault);
+    return read_kept(reader, store_text(STORE_TEXT_notifications_after), numbers, 2, kept, count,
+                     fault);
 }
 
 int store_read_between(struct store_reader *reader, int64_t since_ms, int64_t until_ms,
@@ -107,14 +105,8 @@ int store_read_between(struct store_reader *reader, int64_t since_ms, int64_t un
                        struct fault *fault)
 {
     const int64_t numbers[] = {since_ms, until_ms, after, (int64_t)most, STORE_SPAN_BITS};
-    return read_kept(reader,
-                     "SELECT n.seq, n.received_at, n.deliveries, n.body, " STORE_LIFE_OF(
-                         "n.seq") " FROM span s CROSS JOIN notification n"
-                                  " ON n.seq >= s.id << ?5 AND n.seq < (s.id + 1) << ?5"
-                                  " WHERE s.id >= ?3 >> ?5 AND s.last_at >= ?1 AND s.first_at < ?2"
-                                  " AND n.seq > ?3 AND n.received_at >= ?1 AND n.received_at < ?2"
-                                  " ORDER BY s.id, n.seq LIMIT ?4",
-                     numbers, 5, kept, count, fault);
+    return read_kept(reader, store_text(STORE_TEXT_notifications_between), numbers, 5, kept, count,
+                     fault);
 }
 
 void store_kept_release(struct store_kept *kept, size_t count)
@@ -129,11 +121,8 @@ int store_read_quarantined(struct store_reader *reader, int64_t after,
 {
     const int64_t numbers[] = {after, (int64_t)most};
     size_t taken;
-    sqlite3_stmt *read = store_query_prepare(
-        reader,
-        "SELECT id, received_at, reason, pointer, body, any_app"
-        " FROM quarantined WHERE id > ?1 ORDER BY id LIMIT ?2",
-        numbers, 2, fault);
+    sqlite3_stmt *read = store_query_prepare(reader, store_text(STORE_TEXT_quarantined_bodies),
+                                             numbers, 2, fault);
     if (read == NULL)
         return -1;
     if (take_rows(reader, read, take_quarantined, quarantined, &taken, fault) != 0) {

@@ -31,8 +31,7 @@ int store_read_cursor(struct store_reader *reader, struct store_cursor *cursor, 
 {
     if (store_reader_open(reader, fault) != 0)
         return -1;
-    sqlite3_stmt *read = store_reader_prepare(
-        reader, "SELECT seq, life FROM cursor WHERE name = ?1", fault);
+    sqlite3_stmt *read = store_reader_prepare(reader, store_text(STORE_TEXT_cursor), fault);
     if (read == NULL)
         return -1;
     struct token at = {.seq = 0};

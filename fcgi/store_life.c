@@ -76,7 +76,7 @@ int store_read_token(struct store_reader *reader, int64_t seq, struct token *tok
 {
     if (store_reader_open(reader, fault) != 0)
         return -1;
-    sqlite3_stmt *read = store_reader_prepare(reader, "SELECT " STORE_LIFE_OF("?1"), fault);
+    sqlite3_stmt *read = store_reader_prepare(reader, store_statement_text(STORE_find_life), fault);
     if (read == NULL)
         return -1;
     struct token found = {.seq = seq};
@@ -87,20 +87,12 @@ int store_read_token(struct store_reader *reader, int64_t seq, struct token *tok
     return result;
 }
 
-/* What a store has of a life, and up to where it was pruned. */
-static const char read_standing[] =
-    "SELECT t.seq, t.pruned_seq, " STORE_LIFE_OF("?1") ", " STORE_LIFE_OF(
-        "t.seq") ","
-                 " (SELECT l.first_seq FROM life l WHERE l.id = ?2),"
-                 " (SELECT min(n.first_seq) FROM life l JOIN life n ON n.first_seq > l.first_seq"
-                 "  WHERE l.id = ?2) FROM totals t";
-
 int store_read_standing(struct store_reader *reader, const struct token *token,
                         struct store_standing *standing, struct fault *fault)
 {
     if (store_reader_open(reader, fault) != 0)
         return -1;
-    sqlite3_stmt *read = store_reader_prepare(reader, read_standing, fault);
+    sqlite3_stmt *read = store_reader_prepare(reader, store_text(STORE_TEXT_standing), fault);
     if (read == NULL)
         return -1;
     struct store_standing found = {.holds = false};

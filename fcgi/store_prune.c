@@ -27,12 +27,12 @@ struct pruning {
     struct store_pruned *pruned;
 };
 
-/* Runs SQL with NUMBERS bound. Sets *FOUND, unless NULL, to the first row's columns. */
-static int run(struct store *store, const char *sql, const int64_t *numbers, int count,
+/* Runs TEXT with NUMBERS bound. Sets *FOUND, unless NULL, to the first row's columns. */
+static int run(struct store *store, enum store_text text, const int64_t *numbers, int count,
                int64_t *found, int columns, struct fault *fault)
 {
     sqlite3_stmt *statement = NULL;
-    if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(store->db, store_text(text), -1, &statement, NULL) != SQLITE_OK)
         return store_fault(store->db, fault, "cannot prune");
     for (int i = 0; i < count; i++)
         sqlite3_bind_int64(statement, i + 1, numbers[i]);
@@ -66,14 +66,14 @@ static int64_t read_going(sqlite3_stmt *read, struct going *going)
     return sqlite3_column_bytes(read, 7);
 }
 
-/* Reads as many of the notifications that SQL finds as one transaction takes out. */
-static int gather(struct store *store, const char *sql, const int64_t *numbers, int count,
+/* Reads as many of the notifications that TEXT finds as one transaction takes out. */
+static int gather(struct store *store, enum store_text text, const int64_t *numbers, int count,
                   struct going all[CHUNK_ROWS], size_t *length, struct fault *fault)
 {
     sqlite3_stmt *read = NULL;
     int64_t bytes = 0;
     int step = SQLITE_DONE;
-    if (sqlite3_prepare_v2(store->db, sql, -1, &read, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(store->db, store_text(text), -1, &read, NULL) != SQLITE_OK)
         return store_fault(store->db, fault, "cannot prune");
     for (int i = 0; i < count; i++)
         sqlite3_bind_int64(read, i + 1, numbers[i]);
@@ -101,15 +101,11 @@ static int remove_one(struct store *store, sqlite3_stmt *const removes[2],
 static int remove_notifications(struct store *store, const struct going all[], size_t length,
                                 struct pruning *pruning, struct fault *fault)
 {
-    static const char *const texts[2] = {
-        "DELETE FROM lookup WHERE operation = ?1 AND device = ?2 AND sub_operation = ?3"
-        " AND upgrade = ?4 AND content = ?5 AND seq = ?6",
-        "DELETE FROM notification WHERE seq = ?1",
-    };
+    static const enum store_text texts[2] = {STORE_TEXT_prune_entry, STORE_TEXT_prune_notification};
     sqlite3_stmt *removes[2] = {NULL, NULL};
     int result = 0;
     for (size_t i = 0; i < 2 && result == 0; i++)
-        if (sqlite3_prepare_v2(store->db, texts[i], -1, &removes[i], NULL) != SQLITE_OK)
+        if (sqlite3_prepare_v2(store->db, store_text(texts[i]), -1, &removes[i], NULL) != SQLITE_OK)
             result = store_fault(store->db, fault, "cannot prune");
     for (size_t i = 0; i < length && result == 0; i++)
         result = remove_one(store, removes, &all[i], fault);
@@ -137,26 +133,14 @@ static int prune_operation(struct store *store, void *argument, struct fault *fa
     struct going all[CHUNK_ROWS];
     size_t length;
     pruning->changed = 0;
-    if (run(store, "UPDATE operation SET pruned = 1 WHERE id = ?1", numbers, 1, NULL, 0, fault) !=
-            0 ||
-        run(store,
-            "DELETE FROM upgrade WHERE id IN (SELECT id FROM ("
-            "  SELECT id, seq FROM upgrade WHERE state = 0 AND operation = ?1 UNION ALL"
-            "  SELECT id, seq FROM upgrade WHERE state = 1 AND operation = ?1 UNION ALL"
-            "  SELECT id, seq FROM upgrade WHERE state = 2 AND operation = ?1)"
-            " WHERE seq <= ?2 LIMIT ?3)",
-            numbers, 3, NULL, 0, fault) != 0)
+    if (run(store, STORE_TEXT_prune_mark_operation, numbers, 1, NULL, 0, fault) != 0 ||
+        run(store, STORE_TEXT_prune_upgrades, numbers, 3, NULL, 0, fault) != 0)
         return -1;
     pruning->changed = sqlite3_changes(store->db);
     pruning->pruned->upgrades += pruning->changed;
     if (pruning->changed > 0)
         return 0;
-    return gather(store,
-                  "SELECT l.operation, l.device, l.sub_operation, l.upgrade, l.content, l.seq,"
-                  " n.deliveries, n.body FROM lookup l CROSS JOIN notification n ON n.seq = l.seq"
-                  " WHERE l.operation = ?1 AND l.seq <= ?2"
-                  " ORDER BY l.device, l.sub_operation, l.upgrade, l.content, l.seq",
-                  numbers, 2, all, &length, fault) != 0
+    return gather(store, STORE_TEXT_prune_of_operation, numbers, 2, all, &length, fault) != 0
                ? -1
                : remove_notifications(store, all, length, pruning, fault);
 }
@@ -171,11 +155,7 @@ static int prune_news(struct store *store, void *argument, struct fault *fault)
     struct going all[CHUNK_ROWS];
     size_t length;
     pruning->changed = 0;
-    if (gather(store,
-               "SELECT operation, device, 0, 0, content, seq, deliveries, body FROM notification"
-               " WHERE seq >= ?1 AND seq < ?2 AND seq <= ?4 AND operation = 0"
-               " AND received_at < ?3 ORDER BY seq",
-               numbers, 4, all, &length, fault) != 0)
+    if (gather(store, STORE_TEXT_prune_news, numbers, 4, all, &length, fault) != 0)
         return -1;
     pruning->from_seq = length > 0 ? all[length - 1].seq + 1 : pruning->from_seq + 1;
     return remove_notifications(store, all, length, pruning, fault);
@@ -186,10 +166,7 @@ static int prune_spans(struct store *store, void *argument, struct fault *fault)
 {
     const struct pruning *pruning = argument;
     const int64_t numbers[] = {pruning->before_ms, STORE_SPAN_BITS};
-    return run(store,
-               "DELETE FROM span WHERE first_at < ?1 AND NOT EXISTS (SELECT 1 FROM notification n"
-               " WHERE n.seq >= span.id << ?2 AND n.seq < (span.id + 1) << ?2)",
-               numbers, 2, NULL, 0, fault);
+    return run(store, STORE_TEXT_prune_spans, numbers, 2, NULL, 0, fault);
 }
 
 static void report(const struct store_progress *progress, const struct pruning *pruning, int64_t of)
@@ -216,10 +193,7 @@ static int repeat(struct store *store, store_work *work, struct pruning *pruning
 static int is_prunable(struct store *store, struct pruning *pruning, struct fault *fault)
 {
     int64_t last[2] = {0};
-    if (run(store,
-            "SELECT max(n.seq), max(n.received_at) FROM lookup l"
-            " CROSS JOIN notification n ON n.seq = l.seq WHERE l.operation = ?1",
-            &pruning->operation, 1, last, 2, fault) != 0)
+    if (run(store, STORE_TEXT_prune_operation_end, &pruning->operation, 1, last, 2, fault) != 0)
         return -1;
     pruning->last_seq = last[0];
     if (last[1] >= pruning->before_ms)
@@ -237,11 +211,7 @@ static int prune_operations(struct store *store, struct pruning *pruning,
     int64_t numbers[] = {0, pruning->before_ms};
     for (;;) {
         int64_t found = 0;
-        if (run(store,
-                "SELECT id FROM operation o WHERE id > ?1 AND last_at < ?2"
-                " AND EXISTS (SELECT 1 FROM lookup l WHERE l.operation = o.id)"
-                " ORDER BY id LIMIT 1",
-                numbers, 2, &found, 1, fault) != 0)
+        if (run(store, STORE_TEXT_prune_next_operation, numbers, 2, &found, 1, fault) != 0)
             return -1;
         if (found == 0)
             return 0;
@@ -263,13 +233,7 @@ static int prune_all_news(struct store *store, struct pruning *pruning,
         const int64_t numbers[] = {pruning->from_seq, pruning->before_ms, pruning->deliverable,
                                    STORE_SPAN_BITS};
         pruning->from_seq = 0;
-        if (run(store,
-                "SELECT n.seq FROM span s CROSS JOIN notification n"
-                " ON n.seq >= s.id << ?4 AND n.seq < (s.id + 1) << ?4"
-                " WHERE s.id >= ?1 >> ?4 AND s.first_at < ?2 AND n.seq >= ?1"
-                " AND n.seq <= ?3 AND n.operation = 0 AND n.received_at < ?2"
-                " ORDER BY s.id, n.seq LIMIT 1",
-                numbers, 4, &pruning->from_seq, 1, fault) != 0)
+        if (run(store, STORE_TEXT_prune_next_news, numbers, 4, &pruning->from_seq, 1, fault) != 0)
             return -1;
         if (pruning->from_seq == 0)
             return 0;
@@ -284,8 +248,8 @@ static int find_slowest(struct store *store, struct pruning *pruning,
                         char name[STORE_CURSOR_NAME_MAX], struct fault *fault)
 {
     sqlite3_stmt *read = NULL;
-    if (sqlite3_prepare_v2(store->db, "SELECT name, seq FROM cursor ORDER BY seq LIMIT 1", -1,
-                           &read, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(store->db, store_text(STORE_TEXT_prune_slowest), -1, &read, NULL) !=
+        SQLITE_OK)
         return store_fault(store->db, fault, "cannot prune");
     int step = sqlite3_step(read);
     pruning->deliverable = step == SQLITE_ROW ? sqlite3_column_int64(read, 1) : INT64_MAX;
@@ -303,12 +267,7 @@ static int is_news_left(struct store *store, const struct pruning *pruning, bool
 {
     const int64_t numbers[] = {pruning->before_ms, pruning->deliverable, STORE_SPAN_BITS};
     int64_t found = 0;
-    if (run(store,
-            "SELECT EXISTS (SELECT 1 FROM span s CROSS JOIN notification n"
-            " ON n.seq >= s.id << ?3 AND n.seq < (s.id + 1) << ?3"
-            " WHERE s.id >= ?2 >> ?3 AND s.first_at < ?1 AND n.seq > ?2 AND n.operation = 0"
-            " AND n.received_at < ?1)",
-            numbers, 3, &found, 1, fault) != 0)
+    if (run(store, STORE_TEXT_prune_news_left, numbers, 3, &found, 1, fault) != 0)
         return -1;
     *left = found != 0;
     return 0;
@@ -323,12 +282,7 @@ int store_prune(struct store *store, int64_t before_ms, const struct store_progr
     int64_t of = 0;
     bool left;
     if (find_slowest(store, &pruning, slowest, fault) != 0 ||
-        run(store,
-            "SELECT (SELECT count(*) FROM operation o CROSS JOIN lookup l"
-            "  ON l.operation = o.id WHERE o.last_at < ?1) + (SELECT count(*) FROM lookup l"
-            "  CROSS JOIN notification n ON n.seq = l.seq"
-            "  WHERE l.operation = 0 AND n.received_at < ?1)",
-            &before_ms, 1, &of, 1, fault) != 0)
+        run(store, STORE_TEXT_prune_count, &before_ms, 1, &of, 1, fault) != 0)
         return -1;
     report(progress, &pruning, of);
     if (prune_operations(store, &pruning, progress, of, fault) != 0)

@@ -76,10 +76,6 @@ int store_query_rows(struct store_reader *reader, sqlite3_stmt *read, size_t mos
 
 /* --- operations ------------------------------------------------------------------------------ */
 
-#define OPERATION_COLUMNS                                                                     \
-    "id, app_id, operation_id, in_progress, success, fail, contradictory, first_at, last_at," \
-    " pruned, last_seq"
-
 struct operation_taker {
     store_each_operation *each;
     void *owner;
@@ -114,10 +110,8 @@ int store_list_operations(struct store_reader *reader, const struct store_place 
     bool more;
     if (after->text[0] != '\0' && store_place_read(after, numbers, 1, fault) != 0)
         return -1;
-    sqlite3_stmt *read = store_query_prepare(reader,
-                                             "SELECT " OPERATION_COLUMNS " FROM operation"
-                                             " WHERE last_seq < ?1 ORDER BY last_seq DESC",
-                                             numbers, 1, fault);
+    sqlite3_stmt *read = store_query_prepare(reader, store_text(STORE_TEXT_operations), numbers, 1,
+                                             fault);
     if (read == NULL ||
         store_query_rows(reader, read, most, take_operation, &taker, &more, fault) != 0)
         return -1;
@@ -129,17 +123,10 @@ int store_find_operations(struct store_reader *reader, const char *app_id, const
                           bool prefix, size_t most, store_each_operation *each, void *owner,
                           struct fault *fault)
 {
-    static const char by_name[] = "SELECT " OPERATION_COLUMNS " FROM operation"
-                                  " WHERE operation_id = ?1 AND (?2 IS NULL OR app_id = ?2)"
-                                  " ORDER BY last_seq DESC";
-    /* Behind every name that begins so stands the beginning with a byte that no text has. */
-    static const char by_prefix[] =
-        "SELECT " OPERATION_COLUMNS " FROM (SELECT * FROM operation INDEXED BY operation_name"
-        "  WHERE operation_id >= ?1 AND operation_id < ?1 || CAST(x'FF' AS TEXT)"
-        "  AND (?2 IS NULL OR app_id = ?2) ORDER BY operation_id LIMIT ?3)"
-        " ORDER BY last_seq DESC";
     struct operation_taker taker = {.each = each, .owner = owner};
-    sqlite3_stmt *read = store_query_prepare(reader, prefix ? by_prefix : by_name, NULL, 0, fault);
+    sqlite3_stmt *read = store_query_prepare(
+        reader, store_text(prefix ? STORE_TEXT_operations_beginning : STORE_TEXT_operations_named),
+        NULL, 0, fault);
     if (read == NULL)
         return -1;
     sqlite3_bind_text(read, 1, operation_id, -1, SQLITE_STATIC);
@@ -173,11 +160,8 @@ int store_list_failures(struct store_reader *reader, int64_t operation, size_t m
                         store_each_failure *each, void *owner, bool *more, struct fault *fault)
 {
     struct failure_taker taker = {.each = each, .owner = owner};
-    sqlite3_stmt *read = store_query_prepare(
-        reader,
-        "SELECT error_code, example, count, first_at, last_at FROM failure"
-        " WHERE operation = ?1 AND count > 0 ORDER BY count DESC",
-        &operation, 1, fault);
+    sqlite3_stmt *read = store_query_prepare(reader, store_text(STORE_TEXT_failures), &operation, 1,
+                                             fault);
     return read == NULL ? -1
                         : store_query_rows(reader, read, most, take_failure, &taker, more, fault);
 }
@@ -203,11 +187,8 @@ int store_list_moves(struct store_reader *reader, int64_t operation, size_t most
                      store_each_move *each, void *owner, bool *more, struct fault *fault)
 {
     struct move_taker taker = {.each = each, .owner = owner};
-    sqlite3_stmt *read = store_query_prepare(
-        reader,
-        "SELECT source, target, success, fail FROM move"
-        " WHERE operation = ?1 AND success + fail > 0 ORDER BY success + fail DESC",
-        &operation, 1, fault);
+    sqlite3_stmt *read = store_query_prepare(reader, store_text(STORE_TEXT_moves), &operation, 1,
+                                             fault);
     return read == NULL ? -1 : store_query_rows(reader, read, most, take_move, &taker, more, fault);
 }
 
@@ -237,11 +218,8 @@ int store_list_pace(struct store_reader *reader, int64_t operation, store_each_p
                     void *owner, int64_t *width_ms, struct fault *fault)
 {
     struct pace_taker taker = {.each = each, .owner = owner};
-    sqlite3_stmt *read = store_query_prepare(
-        reader,
-        "SELECT p.at, p.in_progress, p.success, p.fail, o.pace_width, o.last_at"
-        " FROM operation o JOIN pace p ON p.operation = o.id WHERE o.id = ?1 ORDER BY p.at",
-        &operation, 1, fault);
+    sqlite3_stmt *read = store_query_prepare(reader, store_text(STORE_TEXT_pace), &operation, 1,
+                                             fault);
     if (read == NULL ||
         store_query_rows(reader, read, STORE_PACE_MAX, take_pace, &taker, NULL, fault) != 0)
         return -1;
@@ -271,8 +249,7 @@ int store_list_kinds(struct store_reader *reader, store_each_kind *each, void *o
                      struct fault *fault)
 {
     struct kind_taker taker = {.each = each, .owner = owner};
-    sqlite3_stmt *read = store_query_prepare(
-        reader, "SELECT notify_type, result, count FROM kind ORDER BY 1, 2", NULL, 0, fault);
+    sqlite3_stmt *read = store_query_prepare(reader, store_text(STORE_TEXT_kinds), NULL, 0, fault);
     return read == NULL ? -1
                         : store_query_rows(reader, read, SIZE_MAX, take_kind, &taker, NULL, fault);
 }
@@ -306,11 +283,8 @@ int store_list_quarantined(struct store_reader *reader, const struct store_place
     bool more;
     if (after->text[0] != '\0' && store_place_read(after, numbers, 1, fault) != 0)
         return -1;
-    sqlite3_stmt *read = store_query_prepare(
-        reader,
-        "SELECT id, received_at, reason, pointer, length(body) FROM quarantined"
-        " WHERE id > ?1 ORDER BY id",
-        numbers, 1, fault);
+    sqlite3_stmt *read = store_query_prepare(reader, store_text(STORE_TEXT_quarantined), numbers, 1,
+                                             fault);
     if (read == NULL ||
         store_query_rows(reader, read, most, take_quarantined, &taker, &more, fault) != 0)
         return -1;

@@ -27,7 +27,8 @@ static int read_totals(struct store_reader *reader, struct store_totals *totals,
                        struct fault *fault)
 {
     struct store_ledger ledger;
-    sqlite3_stmt *read = store_reader_prepare(reader, STORE_TOTALS_READ, fault);
+    sqlite3_stmt *read = store_reader_prepare(reader, store_statement_text(STORE_read_totals),
+                                              fault);
     if (read == NULL)
         return -1;
     int step;
@@ -41,12 +42,7 @@ static int read_totals(struct store_reader *reader, struct store_totals *totals,
 static int read_failures(struct store_reader *reader, int64_t id, struct store_operation *operation,
                          struct fault *fault)
 {
-    sqlite3_stmt *read = store_reader_prepare(
-        reader,
-        "SELECT error_code, count, first_at, last_at FROM failure"
-        " WHERE operation = ?1 AND count > 0"
-        " ORDER BY count DESC LIMIT ?2",
-        fault);
+    sqlite3_stmt *read = store_reader_prepare(reader, store_text(STORE_TEXT_failures_most), fault);
     if (read == NULL)
         return -1;
     sqlite3_bind_int64(read, 1, id);
@@ -65,12 +61,8 @@ static int read_failures(struct store_reader *reader, int64_t id, struct store_o
 static int read_operations(struct store_reader *reader, struct store_snapshot *snapshot,
                            struct fault *fault)
 {
-    sqlite3_stmt *read = store_reader_prepare(
-        reader,
-        "SELECT id, app_id, operation_id, in_progress, success, fail,"
-        " contradictory, first_at, last_at FROM operation"
-        " ORDER BY last_seq DESC LIMIT ?1",
-        fault);
+    sqlite3_stmt *read = store_reader_prepare(reader, store_text(STORE_TEXT_operations_latest),
+                                              fault);
     if (read == NULL)
         return -1;
     sqlite3_bind_int(read, 1, STORE_SNAPSHOT_OPERATIONS);
@@ -98,11 +90,8 @@ static int read_operations(struct store_reader *reader, struct store_snapshot *s
 static int read_records(struct store_reader *reader, struct store_snapshot *snapshot,
                         struct fault *fault)
 {
-    sqlite3_stmt *read = store_reader_prepare(
-        reader,
-        "SELECT seq, received_at, deliveries, body FROM notification"
-        " ORDER BY seq DESC LIMIT ?1",
-        fault);
+    sqlite3_stmt *read = store_reader_prepare(reader, store_text(STORE_TEXT_notifications_latest),
+                                              fault);
     if (read == NULL)
         return -1;
     sqlite3_bind_int(read, 1, STORE_SNAPSHOT_RECORDS);
@@ -129,11 +118,7 @@ static int read_cursors(struct store_reader *reader,
                         struct store_cursor cursors[STORE_SNAPSHOT_CURSORS], size_t *length,
                         struct fault *fault)
 {
-    sqlite3_stmt *read = store_reader_prepare(
-        reader,
-        "SELECT name, seq, life, seq > 0 AND (seq > (SELECT seq FROM totals)"
-        " OR life IS NOT " STORE_LIFE_OF("cursor.seq") ") FROM cursor ORDER BY name LIMIT ?1",
-        fault);
+    sqlite3_stmt *read = store_reader_prepare(reader, store_text(STORE_TEXT_cursors), fault);
     if (read == NULL)
         return -1;
     sqlite3_bind_int(read, 1, STORE_SNAPSHOT_CURSORS);

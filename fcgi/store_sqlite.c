@@ -32,9 +32,26 @@
 
 static const char *const statement_texts[] = {
 #define X(name, sql) sql,
-    STORE_STATEMENTS(X)
+#include "sql_writer.inc"
 #undef X
 };
+
+static const char *const texts[] = {
+#define X(name, sql) sql,
+#include "sql_prune.inc"
+#include "sql_reader.inc"
+#undef X
+};
+
+const char *store_text(enum store_text text)
+{
+    return texts[text];
+}
+
+const char *store_statement_text(enum store_statement statement)
+{
+    return statement_texts[statement];
+}
 
 int store_fault(sqlite3 *db, struct fault *fault, const char *what)
 {

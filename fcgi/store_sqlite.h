@@ -13,7 +13,8 @@
 /* Marks the file as ours (PRAGMA application_id): "UpRc". */
 #define STORE_APPLICATION_ID 0x55705263
 
-/* X(column, member of struct store_ledger): what `totals` holds beside seq. */
+/* X(column, member of struct store_ledger): what `totals` holds beside seq, in the order in which
+ * read_totals and write_totals name it. */
 #define STORE_TOTALS(X)                                              \
     X(notifications, totals.notifications)                           \
     X(repeats, totals.repeats)                                       \
@@ -35,16 +36,6 @@
     X(pruned_repeats, pruned_repeats)                                \
     X(pruned_seq, pruned_seq)
 
-/* SQL: the life of SEQ. */
-#define STORE_LIFE_OF(seq) \
-    "(SELECT id FROM life WHERE first_seq <= " seq " ORDER BY first_seq DESC LIMIT 1)"
-
-#define STORE_TOTALS_READ_ONE(column, member) ", " #column
-#define STORE_TOTALS_READ \
-    "SELECT seq" STORE_TOTALS(STORE_TOTALS_READ_ONE) ", " STORE_LIFE_OF("seq") " FROM totals"
-#define STORE_TOTALS_WRITE_ONE(column, member) ", " #column " = ?"
-#define STORE_TOTALS_WRITE "UPDATE totals SET seq = ?" STORE_TOTALS(STORE_TOTALS_WRITE_ONE)
-
 /* Notifications numbered alike but for their last bits are of one span, of which the store knows
  * between which times they were received: what a time is looked up by. */
 #define STORE_SPAN_BITS 10
@@ -56,101 +47,25 @@
 #define STORE_KEY_MAX 255
 #define STORE_KEY_KEPT 200
 
-/* SQL: the result that BODY, of the upgrade family, tells; NULL: none. */
-#define STORE_RESULT_OF(body)                                                                     \
-    " CASE json_extract(" body ", '$.notifyType')"                                                \
-    " WHEN 'swUpgradeResultNotify' THEN json_extract(" body ", '$.swUpgradeResult')"              \
-    " WHEN 'fwUpgradeResultNotify' THEN coalesce(nullif(json_extract(" body ", '$.status'), '')," \
-    " json_extract(" body ", '$.Status')) END"
-
-/* X(name, SQL): every statement of the writer. */
-#define STORE_STATEMENTS(X)                                                                        \
-    X(begin, "BEGIN IMMEDIATE")                                                                    \
-    X(commit, "COMMIT")                                                                            \
-    X(read_version, "PRAGMA user_version")                                                         \
-    X(count_pages, "PRAGMA page_count")                                                            \
-    X(read_totals, STORE_TOTALS_READ)                                                              \
-    X(write_totals, STORE_TOTALS_WRITE)                                                            \
-    X(count_kind, "INSERT INTO kind (notify_type, result, count) VALUES (?1, ?2, ?3)"              \
-                  " ON CONFLICT DO UPDATE SET count = count + excluded.count")                     \
-    X(widen_span, "INSERT INTO span (id, first_at, last_at) VALUES (?1, ?2, ?3)"                   \
-                  " ON CONFLICT DO UPDATE SET first_at = min(first_at, excluded.first_at),"        \
-                  " last_at = max(last_at, excluded.last_at)")                                     \
-    X(find_same, "SELECT n.seq, n.deliveries, n.body, n.received_at FROM lookup l"                 \
-                 " CROSS JOIN notification n ON n.seq = l.seq WHERE l.operation = ?1"              \
-                 " AND l.device = ?2 AND l.sub_operation = ?3 AND l.upgrade = ?4"                  \
-                 " AND l.content = ?5 ORDER BY l.seq DESC")                                        \
-    X(count_delivery, "UPDATE notification SET deliveries = deliveries + 1 WHERE seq = ?1")        \
-    X(add_notification,                                                                            \
-      "INSERT INTO notification (seq, received_at, operation, device, content, body)"              \
-      " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                                          \
-    X(add_entry, "INSERT INTO lookup (operation, device, sub_operation, upgrade, content, seq)"    \
-                 " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                               \
-    X(find_operation, "SELECT id FROM operation WHERE app_id = ?1 AND operation_id = ?2")          \
-    X(add_operation, "INSERT INTO operation (app_id, operation_id, first_at, last_at, last_seq)"   \
-                     " VALUES (?1, ?2, ?3, ?3, ?4)")                                               \
-    X(change_operation,                                                                            \
-      "UPDATE operation SET in_progress = in_progress + ?2, success = success + ?3,"               \
-      " fail = fail + ?4, contradictory = contradictory + ?5,"                                     \
-      " last_at = coalesce(?6, last_at), last_seq = coalesce(?7, last_seq) WHERE id = ?1")         \
-    X(read_pace_width, "SELECT o.pace_width, (SELECT min(at) FROM pace WHERE operation = o.id),"   \
-                       " (SELECT max(at) FROM pace WHERE operation = o.id)"                        \
-                       " FROM operation o WHERE o.id = ?1")                                        \
-    X(set_pace_width, "UPDATE operation SET pace_width = ?2 WHERE id = ?1")                        \
-    X(add_pace, "INSERT INTO pace (operation, at, in_progress, success, fail)"                     \
-                " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET"                           \
-                " in_progress = in_progress + excluded.in_progress,"                               \
-                " success = success + excluded.success, fail = fail + excluded.fail")              \
-    X(read_pace, "SELECT at, in_progress, success, fail FROM pace WHERE operation = ?1")           \
-    X(remove_pace, "DELETE FROM pace WHERE operation = ?1")                                        \
-    X(count_move, "INSERT INTO move (operation, source, target, success, fail)"                    \
-                  " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET"                         \
-                  " success = success + excluded.success, fail = fail + excluded.fail")            \
-    X(read_versions, "SELECT json_extract(body, '$.sourceVersion'),"                               \
-                     " json_extract(body, '$.targetVersion') FROM notification WHERE seq = ?1")    \
-    X(find_upgrade,                                                                                \
-      "SELECT l.upgrade, u.state, u.contradictory, n.received_at, u.seq, u.began_at,"              \
-      " json_extract(n.body, '$.deviceId') = ?5"                                                   \
-      " AND json_extract(n.body, '$.subOperationId') = ?6 FROM lookup l"                           \
-      " LEFT JOIN upgrade u ON u.id = l.upgrade LEFT JOIN notification n ON n.seq = u.seq"         \
-      " WHERE l.operation = ?1 AND l.device = ?2 AND l.sub_operation = ?3 AND l.upgrade > ?4"      \
-      " ORDER BY l.upgrade LIMIT 1")                                                               \
-    X(add_upgrade,                                                                                 \
-      "INSERT INTO upgrade (id, operation, device, sub_operation, state, contradictory, seq,"      \
-      " step_seq, error_code, began_at) VALUES (?6, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")          \
-    X(begin_earlier, "UPDATE upgrade SET began_at = ?2 WHERE id = ?1")                             \
-    X(set_result, "UPDATE upgrade SET state = ?2, contradictory = ?3, seq = ?4, error_code = ?5"   \
-                  " WHERE id = ?1")                                                                \
-    X(read_step, "SELECT n.received_at FROM upgrade u JOIN notification n ON n.seq = u.step_seq"   \
-                 " WHERE u.id = ?1")                                                               \
-    X(set_step, "UPDATE upgrade SET step_seq = ?2,"                                                \
-                " seq = CASE state WHEN 0 THEN ?2 ELSE seq END WHERE id = ?1")                     \
-    X(count_failure,                                                                               \
-      "INSERT INTO failure (operation, error_code, count, first_at, last_at, example)"             \
-      " VALUES (?1, ?2, ?3, ?4, ?4, ?6) ON CONFLICT DO UPDATE SET count = count + excluded.count," \
-      " example = CASE example WHEN '' THEN excluded.example ELSE example END,"                    \
-      " last_at = CASE WHEN ?5 THEN last_at ELSE excluded.last_at END")                            \
-    X(uncount_failure, "UPDATE failure SET count = count - 1 WHERE operation = ?1"                 \
-                       " AND error_code = (SELECT error_code FROM upgrade WHERE id = ?2)")         \
-    X(add_quarantined,                                                                             \
-      "INSERT INTO quarantined (id, received_at, reason, pointer, body, known, any_app)"           \
-      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")                                                      \
-    X(size_quarantined, "SELECT length(body), known FROM quarantined WHERE id = ?1")               \
-    X(remove_quarantined, "DELETE FROM quarantined WHERE id = ?1")                                 \
-    X(begin_life, "INSERT INTO life (first_seq, id) VALUES (?1, ?2)")                              \
-    X(find_life, "SELECT " STORE_LIFE_OF("?1"))                                                    \
-    X(move_cursor, "INSERT INTO cursor (name, life, seq) VALUES (?1, ?2, ?3)"                      \
-                   " ON CONFLICT DO UPDATE SET life = excluded.life, seq = excluded.seq"           \
-                   " WHERE excluded.seq > seq")                                                    \
-    X(forget_cursor, "DELETE FROM cursor WHERE name = ?1")                                         \
-    X(probe, "INSERT OR REPLACE INTO probe (id, pad) VALUES (1, zeroblob(?1))")
-
+/* The statements of the writer: sql/writer.sql. */
 enum store_statement {
 #define X(name, sql) STORE_##name,
-    STORE_STATEMENTS(X)
+#include "sql_writer.inc"
 #undef X
-        STORE_STATEMENT_COUNT
+    STORE_STATEMENT_COUNT
 };
+
+/* Statements that are prepared when they are needed: sql/reader.sql and sql/prune.sql. */
+enum store_text {
+#define X(name, sql) STORE_TEXT_##name,
+#include "sql_prune.inc"
+#include "sql_reader.inc"
+#undef X
+};
+
+/* The text of a statement of either kind. */
+const char *store_statement_text(enum store_statement statement);
+const char *store_text(enum store_text text);
 
 /* Totals of the file, changed in memory during a batch. */
 struct store_ledger {
@@ -294,8 +209,7 @@ int store_books_finish(struct store *store, struct fault *fault);
 /* Takes the body ID out of quarantine: 1, or 0 if it is not there, or -1. */
 int store_books_drop(struct store *store, int64_t id, struct fault *fault);
 
-/* The ledger from a statement made of STORE_TOTALS_READ that stands on its row, and into one made
- * of STORE_TOTALS_WRITE. */
+/* The ledger from a statement read_totals that stands on its row, and into a write_totals. */
 void store_ledger_read(sqlite3_stmt *statement, struct store_ledger *ledger);
 void store_ledger_bind(sqlite3_stmt *statement, const struct store_ledger *ledger);
 

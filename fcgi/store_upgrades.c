@@ -180,12 +180,8 @@ static int64_t next_failing(struct store_reader *reader, int64_t from, const cha
                             struct fault *fault)
 {
     sqlite3_stmt *read = store_query_prepare(
-        reader,
-        code == NULL ? "SELECT operation FROM upgrade INDEXED BY upgrade_fail"
-                       " WHERE state = 2 AND operation <= ?1 ORDER BY operation DESC LIMIT 1"
-                     : "SELECT operation FROM upgrade INDEXED BY upgrade_fail_code WHERE state = 2"
-                       " AND error_code = ?2 AND operation <= ?1 ORDER BY operation DESC LIMIT 1",
-        &from, 1, fault);
+        reader, store_text(code == NULL ? STORE_TEXT_failing : STORE_TEXT_failing_code), &from, 1,
+        fault);
     if (read == NULL)
         return -1;
     if (code != NULL)

@@ -1,0 +1,86 @@
+-- What readers ask (store_read.c and its siblings), statement by statement: `-- name` begins one, and is what C calls
+-- it (STORE_TEXT_name). Lists of upgrades are put together in store_upgrades.c, from pieces.
+
+-- failures_most: for the status file
+SELECT error_code, count, first_at, last_at FROM failure
+WHERE operation = ?1 AND count > 0 ORDER BY count DESC LIMIT ?2;
+
+-- operations_latest: for the status file
+SELECT id, app_id, operation_id, in_progress, success, fail, contradictory, first_at, last_at
+FROM operation ORDER BY last_seq DESC LIMIT ?1;
+
+-- notifications_latest
+SELECT seq, received_at, deliveries, body FROM notification ORDER BY seq DESC LIMIT ?1;
+
+-- cursors: and whether the store has what the application was told
+SELECT name, seq, life, seq > 0 AND (seq > (SELECT seq FROM totals)
+    OR life IS NOT (SELECT id FROM life WHERE first_seq <= cursor.seq ORDER BY first_seq DESC LIMIT 1))
+FROM cursor ORDER BY name LIMIT ?1;
+
+-- cursor
+SELECT seq, life FROM cursor WHERE name = ?1;
+
+-- operations: a page, the latest first
+SELECT id, app_id, operation_id, in_progress, success, fail, contradictory, first_at, last_at, pruned, last_seq
+FROM operation WHERE last_seq < ?1 ORDER BY last_seq DESC;
+
+-- operations_named
+SELECT id, app_id, operation_id, in_progress, success, fail, contradictory, first_at, last_at, pruned, last_seq
+FROM operation WHERE operation_id = ?1 AND (?2 IS NULL OR app_id = ?2) ORDER BY last_seq DESC;
+
+-- operations_beginning: behind every name that begins so stands the beginning with a byte that no text has
+SELECT id, app_id, operation_id, in_progress, success, fail, contradictory, first_at, last_at, pruned, last_seq
+FROM (SELECT * FROM operation INDEXED BY operation_name
+    WHERE operation_id >= ?1 AND operation_id < ?1 || CAST(x'FF' AS TEXT) AND (?2 IS NULL OR app_id = ?2)
+    ORDER BY operation_id LIMIT ?3)
+ORDER BY last_seq DESC;
+
+-- failures
+SELECT error_code, example, count, first_at, last_at FROM failure
+WHERE operation = ?1 AND count > 0 ORDER BY count DESC;
+
+-- moves
+SELECT source, target, success, fail FROM move
+WHERE operation = ?1 AND success + fail > 0 ORDER BY success + fail DESC;
+
+-- pace
+SELECT p.at, p.in_progress, p.success, p.fail, o.pace_width, o.last_at
+FROM operation o JOIN pace p ON p.operation = o.id WHERE o.id = ?1 ORDER BY p.at;
+
+-- kinds
+SELECT notify_type, result, count FROM kind ORDER BY 1, 2;
+
+-- quarantined: a page
+SELECT id, received_at, reason, pointer, length(body) FROM quarantined WHERE id > ?1 ORDER BY id;
+
+-- quarantined_bodies
+SELECT id, received_at, reason, pointer, body, any_app FROM quarantined WHERE id > ?1 ORDER BY id LIMIT ?2;
+
+-- notifications_after
+SELECT seq, received_at, deliveries, body,
+    (SELECT id FROM life WHERE first_seq <= seq ORDER BY first_seq DESC LIMIT 1)
+FROM notification WHERE seq > ?1 ORDER BY seq LIMIT ?2;
+
+-- notifications_between: ?1 and ?2 in time and behind number ?3; a span is of 1 << ?5
+SELECT n.seq, n.received_at, n.deliveries, n.body,
+    (SELECT id FROM life WHERE first_seq <= n.seq ORDER BY first_seq DESC LIMIT 1)
+FROM span s CROSS JOIN notification n ON n.seq >= s.id << ?5 AND n.seq < (s.id + 1) << ?5
+WHERE s.id >= ?3 >> ?5 AND s.last_at >= ?1 AND s.first_at < ?2
+    AND n.seq > ?3 AND n.received_at >= ?1 AND n.received_at < ?2
+ORDER BY s.id, n.seq LIMIT ?4;
+
+-- standing: what the store has of number ?1 and of life ?2, and up to where it was pruned
+SELECT t.seq, t.pruned_seq,
+    (SELECT id FROM life WHERE first_seq <= ?1 ORDER BY first_seq DESC LIMIT 1),
+    (SELECT id FROM life WHERE first_seq <= t.seq ORDER BY first_seq DESC LIMIT 1),
+    (SELECT l.first_seq FROM life l WHERE l.id = ?2),
+    (SELECT min(n.first_seq) FROM life l JOIN life n ON n.first_seq > l.first_seq WHERE l.id = ?2)
+FROM totals t;
+
+-- failing: the newest operation up to ?1 that has failures
+SELECT operation FROM upgrade INDEXED BY upgrade_fail
+WHERE state = 2 AND operation <= ?1 ORDER BY operation DESC LIMIT 1;
+
+-- failing_code: the same with code ?2
+SELECT operation FROM upgrade INDEXED BY upgrade_fail_code
+WHERE state = 2 AND error_code = ?2 AND operation <= ?1 ORDER BY operation DESC LIMIT 1;

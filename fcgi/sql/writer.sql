@@ -1,0 +1,144 @@
+-- What the writer says, statement by statement: `-- name` begins one, and is what C calls it (STORE_name). The numbers
+-- are parameters, in the order in which store_books.c and its siblings bind them.
+
+-- begin
+BEGIN IMMEDIATE;
+
+-- commit
+COMMIT;
+
+-- read_version
+PRAGMA user_version;
+
+-- count_pages
+PRAGMA page_count;
+
+-- read_totals: as store_ledger_read takes them
+SELECT seq, notifications, repeats, quarantined, quarantine_log_only, in_progress, success, fail, contradictory,
+    quarantine_held, quarantine_bytes, quarantine_unknown_held, quarantine_unknown_bytes, quarantine_full_at,
+    quarantine_unknown_full_at, last_at, quarantine_id, pruned_notifications, pruned_repeats, pruned_seq,
+    (SELECT id FROM life WHERE first_seq <= seq ORDER BY first_seq DESC LIMIT 1)
+FROM totals;
+
+-- write_totals: as store_ledger_bind binds them
+UPDATE totals SET seq = ?, notifications = ?, repeats = ?, quarantined = ?, quarantine_log_only = ?, in_progress = ?,
+    success = ?, fail = ?, contradictory = ?, quarantine_held = ?, quarantine_bytes = ?, quarantine_unknown_held = ?,
+    quarantine_unknown_bytes = ?, quarantine_full_at = ?, quarantine_unknown_full_at = ?, last_at = ?,
+    quarantine_id = ?, pruned_notifications = ?, pruned_repeats = ?, pruned_seq = ?;
+
+-- count_kind
+INSERT INTO kind (notify_type, result, count) VALUES (?1, ?2, ?3)
+ON CONFLICT DO UPDATE SET count = count + excluded.count;
+
+-- widen_span
+INSERT INTO span (id, first_at, last_at) VALUES (?1, ?2, ?3)
+ON CONFLICT DO UPDATE SET first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at);
+
+-- find_same: the notifications with an equal hash, the latest first
+SELECT n.seq, n.deliveries, n.body, n.received_at
+FROM lookup l CROSS JOIN notification n ON n.seq = l.seq
+WHERE l.operation = ?1 AND l.device = ?2 AND l.sub_operation = ?3 AND l.upgrade = ?4 AND l.content = ?5
+ORDER BY l.seq DESC;
+
+-- count_delivery
+UPDATE notification SET deliveries = deliveries + 1 WHERE seq = ?1;
+
+-- add_notification
+INSERT INTO notification (seq, received_at, operation, device, content, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6);
+
+-- add_entry
+INSERT INTO lookup (operation, device, sub_operation, upgrade, content, seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6);
+
+-- find_operation
+SELECT id FROM operation WHERE app_id = ?1 AND operation_id = ?2;
+
+-- add_operation
+INSERT INTO operation (app_id, operation_id, first_at, last_at, last_seq) VALUES (?1, ?2, ?3, ?3, ?4);
+
+-- change_operation
+UPDATE operation SET in_progress = in_progress + ?2, success = success + ?3, fail = fail + ?4,
+    contradictory = contradictory + ?5, last_at = coalesce(?6, last_at), last_seq = coalesce(?7, last_seq)
+WHERE id = ?1;
+
+-- read_pace_width: and the first and last interval that there is
+SELECT o.pace_width, (SELECT min(at) FROM pace WHERE operation = o.id), (SELECT max(at) FROM pace WHERE operation = o.id)
+FROM operation o WHERE o.id = ?1;
+
+-- set_pace_width
+UPDATE operation SET pace_width = ?2 WHERE id = ?1;
+
+-- add_pace
+INSERT INTO pace (operation, at, in_progress, success, fail) VALUES (?1, ?2, ?3, ?4, ?5)
+ON CONFLICT DO UPDATE SET in_progress = in_progress + excluded.in_progress, success = success + excluded.success,
+    fail = fail + excluded.fail;
+
+-- read_pace
+SELECT at, in_progress, success, fail FROM pace WHERE operation = ?1;
+
+-- remove_pace
+DELETE FROM pace WHERE operation = ?1;
+
+-- count_move
+INSERT INTO move (operation, source, target, success, fail) VALUES (?1, ?2, ?3, ?4, ?5)
+ON CONFLICT DO UPDATE SET success = success + excluded.success, fail = fail + excluded.fail;
+
+-- read_versions
+SELECT json_extract(body, '$.sourceVersion'), json_extract(body, '$.targetVersion') FROM notification WHERE seq = ?1;
+
+-- find_upgrade: the next candidate behind number ?4, and whether its ids are the same
+SELECT l.upgrade, u.state, u.contradictory, n.received_at, u.seq, u.began_at,
+    json_extract(n.body, '$.deviceId') = ?5 AND json_extract(n.body, '$.subOperationId') = ?6
+FROM lookup l LEFT JOIN upgrade u ON u.id = l.upgrade LEFT JOIN notification n ON n.seq = u.seq
+WHERE l.operation = ?1 AND l.device = ?2 AND l.sub_operation = ?3 AND l.upgrade > ?4
+ORDER BY l.upgrade LIMIT 1;
+
+-- add_upgrade
+INSERT INTO upgrade (id, operation, device, sub_operation, state, contradictory, seq, step_seq, error_code, began_at)
+VALUES (?6, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);
+
+-- begin_earlier
+UPDATE upgrade SET began_at = ?2 WHERE id = ?1;
+
+-- set_result
+UPDATE upgrade SET state = ?2, contradictory = ?3, seq = ?4, error_code = ?5 WHERE id = ?1;
+
+-- read_step: when it was received
+SELECT n.received_at FROM upgrade u JOIN notification n ON n.seq = u.step_seq WHERE u.id = ?1;
+
+-- set_step
+UPDATE upgrade SET step_seq = ?2, seq = CASE state WHEN 0 THEN ?2 ELSE seq END WHERE id = ?1;
+
+-- count_failure: ?5 is whether the result was in quarantine, and is older than others
+INSERT INTO failure (operation, error_code, count, first_at, last_at, example) VALUES (?1, ?2, ?3, ?4, ?4, ?6)
+ON CONFLICT DO UPDATE SET count = count + excluded.count,
+    example = CASE example WHEN '' THEN excluded.example ELSE example END,
+    last_at = CASE WHEN ?5 THEN last_at ELSE excluded.last_at END;
+
+-- uncount_failure
+UPDATE failure SET count = count - 1
+WHERE operation = ?1 AND error_code = (SELECT error_code FROM upgrade WHERE id = ?2);
+
+-- add_quarantined
+INSERT INTO quarantined (id, received_at, reason, pointer, body, known, any_app) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7);
+
+-- size_quarantined
+SELECT length(body), known FROM quarantined WHERE id = ?1;
+
+-- remove_quarantined
+DELETE FROM quarantined WHERE id = ?1;
+
+-- begin_life
+INSERT INTO life (first_seq, id) VALUES (?1, ?2);
+
+-- find_life: of notification ?1
+SELECT (SELECT id FROM life WHERE first_seq <= ?1 ORDER BY first_seq DESC LIMIT 1);
+
+-- move_cursor: forward alone
+INSERT INTO cursor (name, life, seq) VALUES (?1, ?2, ?3)
+ON CONFLICT DO UPDATE SET life = excluded.life, seq = excluded.seq WHERE excluded.seq > seq;
+
+-- forget_cursor
+DELETE FROM cursor WHERE name = ?1;
+
+-- probe
+INSERT OR REPLACE INTO probe (id, pad) VALUES (1, zeroblob(?1));
