@@ -12,11 +12,11 @@ load delivery
 
 # --- the example ------------------------------------------------------------------------------------
 
-@test "the README shows the example application that is built here" {
-    # The text of the example is in the README word for word, so what people copy is what is tested.
+@test "fcgi/README.md shows the example application that is built here" {
+    # The text of the example is there word for word, so what people copy is what is tested.
     awk '/^```c$/ {inside = 1; text = ""; next}
         inside && /^```$/ {inside = 0; if (text ~ /push_message_receiver_run/) {printf "%s", text; exit}}
-        inside {text = text $0 "\n"}' "$SOURCE/README.md" >"$T/shown.c"
+        inside {text = text $0 "\n"}' "$SOURCE/fcgi/README.md" >"$T/shown.c"
     diff -u "$TESTS/example/failures.c" "$T/shown.c"
 }
 
