@@ -13,7 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Notifications read, and handed over before the cursor is moved, at a time. */
+/* Notifications read, and handed over before the cursor is moved, at a time; and how many at most
+ * are handed over before it is kept where it was moved to: a crash has no more of them told again.
+ */
 #define CHUNK_MAX 64
 
 struct delivery {
@@ -24,12 +26,14 @@ struct delivery {
     struct store_reader *reader;
     int lock_fd; /* held while this process is the one that delivers; -1: it is not */
     struct store_cursor cursor; /* at the last notification handed over */
+    size_t ahead;               /* handed over since the cursor was kept for sure */
     bool faulty;                /* its fault is logged already */
     pthread_t thread;
     struct monitor monitor; /* guards what follows */
     bool news;
     bool stop;
     bool finished;
+    bool flushing;  /* the cursor, with a turn at the store */
     bool abandoned; /* commit and log are not to be touched any more */
 };
 
@@ -62,6 +66,22 @@ static void move_cursor(struct delivery *delivery)
     monitor_enter(&delivery->monitor);
     if (!delivery->abandoned)
         commit_move_cursor(delivery->commit, &delivery->cursor);
+    monitor_leave(&delivery->monitor);
+}
+
+/* Has the cursor kept where it is, if no batch has moved it meanwhile. */
+static void flush_cursor(struct delivery *delivery)
+{
+    monitor_enter(&delivery->monitor);
+    bool flushing = delivery->flushing = !delivery->abandoned;
+    monitor_leave(&delivery->monitor);
+    if (!flushing)
+        return;
+    commit_flush_cursor(delivery->commit);
+    delivery->ahead = 0;
+    monitor_enter(&delivery->monitor);
+    delivery->flushing = false;
+    monitor_wake(&delivery->monitor);
     monitor_leave(&delivery->monitor);
 }
 
@@ -174,7 +194,8 @@ static int read_chunk(struct delivery *delivery, struct store_kept kept[CHUNK_MA
     int result = store_read_standing(delivery->reader, at, &standing, fault);
     *holds = result == 0 && standing.holds;
     if (*holds)
-        result = store_read_after(delivery->reader, at->seq, kept, CHUNK_MAX, count, fault);
+        result = store_read_after(delivery->reader, at->seq, kept, CHUNK_MAX - delivery->ahead,
+                                  count, fault);
     store_read_end(delivery->reader);
     return result;
 }
@@ -198,6 +219,9 @@ static int deliver_chunk(struct delivery *delivery, struct fault *fault)
     FAULT_POINT(delivered);
     if (done > 0)
         move_cursor(delivery);
+    delivery->ahead += done;
+    if (delivery->ahead == CHUNK_MAX)
+        flush_cursor(delivery);
     return (int)done;
 }
 
@@ -266,6 +290,8 @@ int delivery_stop(struct delivery *delivery)
     monitor_wake(&delivery->monitor);
     while (!delivery->finished && monitor_wait_until(&delivery->monitor, until_ms))
         continue;
+    while (delivery->flushing) /* which ends by itself, and needs what is freed next */
+        monitor_wait(&delivery->monitor);
     bool finished = delivery->finished;
     delivery->abandoned = !finished;
     monitor_leave(&delivery->monitor);

@@ -528,6 +528,21 @@ static void the_cursor_outlives_the_process(void **state)
     assert_told(&stage->audience, 101, 3);
 }
 
+/* Nobody tends the store, and no batch comes: what a crash would tell again. */
+static void the_cursor_is_never_far_behind(void **state)
+{
+    struct stage *stage = *state;
+    keep(stage, 500);
+    atomic_store(&stage->ends, true);
+    pthread_join(stage->tender, NULL);
+    start(stage);
+    wait_for(&stage->audience, 500);
+    assert_true(cursor_at(stage, "application") >= 500 - 64);
+    atomic_store(&stage->ends, false);
+    assert_int_equal(pthread_create(&stage->tender, NULL, tend, stage), 0);
+    stop(stage);
+}
+
 static void a_new_name_starts_at_the_beginning(void **state)
 {
     struct stage *stage = *state;
@@ -913,6 +928,7 @@ int delivery_tests(void)
         STAGE(pauses_begin_anew_with_each_notification),
         STAGE(a_pause_does_not_hold_up_the_stop_and_the_refused_one_comes_first_again),
         STAGE(the_cursor_outlives_the_process),
+        STAGE(the_cursor_is_never_far_behind),
         STAGE(a_new_name_starts_at_the_beginning),
         STAGE(after_a_crash_delivery_goes_on_at_the_cursor),
         STAGE(of_two_of_one_name_one_delivers_until_it_stops),
