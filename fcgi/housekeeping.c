@@ -189,8 +189,8 @@ static void *run(void *argument)
         commit_tend(housekeeping->commit);
         if (now_ms < show_ms)
             continue;
-        show_ms = now_ms + HOUSEKEEPING_MS;
         keep_up(housekeeping);
+        show_ms = moment_monotonic_ms() + HOUSEKEEPING_MS;
     }
     return NULL;
 }

@@ -86,7 +86,8 @@ static bool each_held(const struct store_file files[STORE_FILES], take_held *tak
     for (struct dirent *entry; more && (entry = readdir(descriptors)) != NULL;) {
         struct stat status;
         int fd = (int)strtol(entry->d_name, NULL, 10);
-        if (entry->d_name[0] == '.' || fstat(fd, &status) != 0)
+        /* by name: another thread may just close it */
+        if (entry->d_name[0] == '.' || fstatat(dirfd(descriptors), entry->d_name, &status, 0) != 0)
             continue;
         for (int i = 0; i < STORE_FILES; i++)
             if (more && status.st_dev == files[i].device && status.st_ino == files[i].inode)

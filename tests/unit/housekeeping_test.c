@@ -251,7 +251,7 @@ static void two_on_one_store_keep_the_log_short(void **state)
         keep_pages(desk, BACKLOG_ASK / 2);
         keep_pages(&other, BACKLOG_ASK / 2);
     }
-    assert_in_range(log_length(desk), BACKLOG_ASK, 3 * BACKLOG_ASK);
+    assert_in_range(log_length(desk), 1, 3 * BACKLOG_ASK);
     leave(&other);
     store_free(other.books.store);
     backlog_release(&other.backlog);
