@@ -1,6 +1,6 @@
-/* floor: what a receiver of this shape costs at the least: the receiver's own pool of workers,
- * gathering and libfcgi, with less behind them. What stands here takes the place of the library's
- * intake and viewer.
+/* floor: what a receiver of this shape costs at the least: the receiver's own workers, gathering
+ * and libfcgi, with less behind them. What is here takes the place of the library's intake and
+ * viewer.
  *
  *   floor answer       reads the body and answers 200
  *   floor check        and parses it, and checks it against its schema
@@ -8,10 +8,9 @@
  *   floor rewrite FILE the same into space that was written before, so that a sync has no change of
  *                      the file's size or of its blocks to write
  *
- * The groups are those of the receiver's writer (commit.h), whose store_keep stands here too. */
+ * The groups are those of the receiver: what a worker has read in a round. */
 #include "config.h"
 
-#include "answer.h"
 #include "content.h"
 #include "dispatch.h"
 #include "intake.h"
@@ -29,6 +28,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* How often the listening socket is looked at. */
+#define TICK_MS 250
+
 /* Space that is written ahead at a time. */
 #define AHEAD ((size_t)64 << 20)
 
@@ -36,14 +38,10 @@ enum floor_kind { FLOOR_ANSWER, FLOOR_CHECK, FLOOR_APPEND, FLOOR_REWRITE };
 
 struct intake {
     enum floor_kind kind;
-    struct commit *commit; /* of those that keep */
     int file;
     off_t end;           /* of what is kept */
     off_t written_ahead; /* up to where there is space */
 };
-
-/* store_keep has no other way to it: the store that it is called with is none. */
-static struct intake intake = {.file = -1};
 
 static void die(const char *what)
 {
@@ -51,48 +49,7 @@ static void die(const char *what)
     _exit(1);
 }
 
-/* --- in the place of intake.c and viewer.c ---------------------------------------------------- */
-
-static void answer(struct ticket *ticket, int status, const char *detail)
-{
-    struct text text = {0};
-    if (status == 200) {
-        ticket->record.outcome = RECORD_STORED;
-        answer_add_kept(&text, &ticket->record, false);
-    } else {
-        answer_add_problem(&text, status, detail);
-    }
-    worker_reply(ticket, status, &text);
-    text_release(&text);
-}
-
-static void check(struct ticket *ticket)
-{
-    enum dispatch_result what = dispatch_read(&ticket->record);
-    record_release(&ticket->record);
-    if (what == DISPATCH_NOTIFICATION)
-        answer(ticket, 200, NULL);
-    else
-        answer(ticket, 400, "no notification");
-}
-
-void intake_take(struct intake *floor, struct ticket *ticket)
-{
-    struct fault fault = FAULT_NONE;
-    switch (floor->kind) {
-    case FLOOR_ANSWER:
-        answer(ticket, 200, NULL);
-        break;
-    case FLOOR_CHECK:
-        check(ticket);
-        break;
-    case FLOOR_APPEND:
-    case FLOOR_REWRITE:
-        if (commit_submit(floor->commit, ticket, &fault) != 0)
-            answer(ticket, 503, fault.text);
-        break;
-    }
-}
+/* --- in the place of viewer.c --- */
 
 void viewer_take(struct viewer *viewer, struct visit *visit)
 {
@@ -106,8 +63,16 @@ void viewer_leave(struct viewer *viewer)
     (void)viewer;
 }
 
-/* --- in the place of the store -----------------------------------------------------------------
- */
+/* --- in the place of intake.c --- */
+
+int intake_read(struct intake *floor, struct record *record, struct fault *fault)
+{
+    if (floor->kind != FLOOR_CHECK)
+        return 0;
+    enum dispatch_result what = dispatch_read(record);
+    record_release(record);
+    return what == DISPATCH_NOTIFICATION ? 0 : fault_set(fault, "no notification");
+}
 
 static void write_ahead(struct intake *floor, off_t until)
 {
@@ -122,71 +87,51 @@ static void write_ahead(struct intake *floor, off_t until)
         die("cannot sync");
 }
 
-/* What the linker has commit.c call: one write for all, and one sync. */
-int __wrap_store_keep(struct store *store, struct record **records, size_t count,
-                      const struct store_cursor *cursor, struct fault *fault);
-int __wrap_store_keep(struct store *store, struct record **records, size_t count,
-                      const struct store_cursor *cursor, struct fault *fault)
+/* One write for all, and one sync. */
+static void append(struct intake *floor, struct record **records, size_t count)
 {
     static char newline[] = "\n";
-    struct iovec parts[2 * COMMIT_BATCH_MAX];
+    struct iovec parts[2 * WORKER_BATCH_MAX];
     size_t length = 0;
-    (void)store, (void)cursor, (void)fault;
     for (size_t i = 0; i < count; i++) {
         parts[2 * i] = (struct iovec){(void *)(uintptr_t)records[i]->body, records[i]->body_length};
         parts[2 * i + 1] = (struct iovec){newline, 1};
         length += records[i]->body_length + 1;
     }
-    off_t end = intake.end + (off_t)length;
-    if (intake.kind == FLOOR_REWRITE && end > intake.written_ahead)
-        write_ahead(&intake, end + (off_t)AHEAD);
+    off_t end = floor->end + (off_t)length;
+    if (floor->kind == FLOOR_REWRITE && end > floor->written_ahead)
+        write_ahead(floor, end + (off_t)AHEAD);
     /* a disk that takes less, or fails, ends the measurement */
-    if (pwritev(intake.file, parts, (int)(2 * count), intake.end) != (ssize_t)length ||
-        fdatasync(intake.file) != 0)
+    if (pwritev(floor->file, parts, (int)(2 * count), floor->end) != (ssize_t)length ||
+        fdatasync(floor->file) != 0)
         die("cannot keep");
-    intake.end = end;
+    floor->end = end;
+}
+
+int intake_keep(struct intake *floor, struct record **records, size_t count, struct fault *fault)
+{
+    (void)fault;
+    if (floor->kind >= FLOOR_APPEND)
+        append(floor, records, count);
+    for (size_t i = 0; i < count; i++)
+        records[i]->outcome = RECORD_STORED;
     return 0;
 }
 
-static void tell_kept(void *owner, struct ticket **tickets, size_t count)
+static int open_file(struct intake *floor, const char *path, struct fault *fault)
 {
-    (void)owner;
-    for (size_t i = 0; i < count; i++)
-        answer(tickets[i], 200, NULL);
-}
-
-/* Cannot be: store_keep does not fail. */
-static void tell_failed(void *owner, struct ticket **tickets, size_t count,
-                        const struct fault *fault)
-{
-    (void)owner, (void)tickets, (void)count;
-    fprintf(stderr, "floor: %s\n", fault->text);
-    _exit(1);
-}
-
-static void tell_recovered(void *owner, uint64_t refused)
-{
-    (void)owner, (void)refused;
-}
-
-static int start_keeping(struct metrics *metrics, size_t queue, const char *path,
-                         struct fault *fault)
-{
-    const struct commit_listener listener = {
-        .kept = tell_kept, .failed = tell_failed, .recovered = tell_recovered};
-    intake.file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-    if (intake.file < 0)
+    floor->file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    if (floor->file < 0)
         return fault_set_errno(fault, errno, "%s", path);
-    if (intake.kind == FLOOR_REWRITE)
-        write_ahead(&intake, (off_t)AHEAD);
-    return commit_start(&intake.commit, NULL, NULL, queue, &listener, metrics, fault);
+    if (floor->kind == FLOOR_REWRITE)
+        write_ahead(floor, (off_t)AHEAD);
+    return 0;
 }
 
 /* Ends the file where its lines do. */
-static void end_keeping(void)
+static void close_file(struct intake *floor)
 {
-    commit_stop(intake.commit);
-    if (intake.file >= 0 && (ftruncate(intake.file, intake.end) != 0 || close(intake.file) != 0))
+    if (floor->file >= 0 && (ftruncate(floor->file, floor->end) != 0 || close(floor->file) != 0))
         die("cannot end the file");
 }
 
@@ -195,16 +140,16 @@ static void end_keeping(void)
 
 static void serve(struct worker_pool *pool, const sigset_t *signals)
 {
-    const struct timespec tick = {.tv_nsec = WORKER_TICK_MS * 1000000L};
+    const struct timespec tick = {.tv_nsec = TICK_MS * 1000000L};
     struct fault fault = FAULT_NONE;
-    while (sigtimedwait(signals, NULL, &tick) < 0 && worker_tick(pool, &fault) == 0)
+    while (sigtimedwait(signals, NULL, &tick) < 0 && worker_check(pool, &fault) == 0)
         continue;
     if (fault.set)
         fprintf(stderr, "floor: %s\n", fault.text);
 }
 
 /* As the receiver does it, with its defaults. */
-static int run(const char *path, const sigset_t *signals, struct fault *fault)
+static int run(struct intake *floor, const char *path, const sigset_t *signals, struct fault *fault)
 {
     char *no_options[] = {(char[]){"floor"}, NULL};
     struct options options;
@@ -216,13 +161,13 @@ static int run(const char *path, const sigset_t *signals, struct fault *fault)
                    trust_new(&trust, &options, fault) == 0 &&
                    log_start(&log, NULL, metrics, fault) == 0 &&
                    worker_new(&pool, STDIN_FILENO, &options, trust, log, metrics, fault) == 0 &&
-                   (path == NULL || start_keeping(metrics, options.queue, path, fault) == 0) &&
-                   worker_start(pool, &intake, NULL, fault) == 0;
+                   (path == NULL || open_file(floor, path, fault) == 0) &&
+                   worker_start(pool, floor, NULL, fault) == 0;
     if (started) {
         serve(pool, signals);
         worker_drain(pool);
     }
-    end_keeping();
+    close_file(floor);
     worker_free(pool);
     log_stop(log);
     trust_free(trust);
@@ -249,14 +194,14 @@ int main(int argc, char **argv)
         fputs("Usage: floor answer | check | append FILE | rewrite FILE\n", stderr);
         return 2;
     }
-    intake.kind = (enum floor_kind)kind;
+    struct intake floor = {.kind = (enum floor_kind)kind, .file = -1};
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     sigprocmask(SIG_BLOCK, &signals, NULL);
     content_init();
-    if (sodium_init() < 0 || run(argc == 3 ? argv[2] : NULL, &signals, &fault) != 0) {
+    if (sodium_init() < 0 || run(&floor, argc == 3 ? argv[2] : NULL, &signals, &fault) != 0) {
         fprintf(stderr, "floor: %s\n", fault.set ? fault.text : "libsodium cannot start");
         return 1;
     }
