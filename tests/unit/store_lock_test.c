@@ -62,22 +62,30 @@ static void *visit(void *argument)
     return NULL;
 }
 
-/* Whether the place in line with this number, a byte of turn.lock, is taken. */
+/* The last place in line, which the first in an empty line takes for a moment, with all others. */
+#define LAST_PLACE 15
+
+/* A place in line, a byte of turn.lock. */
 struct place {
     struct stage *stage;
     int number;
 };
 
-static bool is_taken(void *what)
+static bool is_taken(const struct stage *stage, int number)
 {
-    const struct place *place = what;
-    struct flock byte = {
-        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = place->number, .l_len = 1};
-    int fd = open(support_path(place->stage->folder, "turn.lock"), O_RDWR);
+    struct flock byte = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = number, .l_len = 1};
+    int fd = open(support_path(stage->folder, "turn.lock"), O_RDWR);
     assert_true(fd >= 0);
     assert_int_equal(fcntl(fd, F_OFD_GETLK, &byte), 0);
     close(fd);
     return byte.l_type != F_UNLCK;
+}
+
+/* Whether somebody waits at the place, and nobody is on the way. */
+static bool is_waited_at(void *what)
+{
+    const struct place *place = what;
+    return is_taken(place->stage, place->number) && !is_taken(place->stage, LAST_PLACE);
 }
 
 /* Starts a visitor and waits until it has taken its place, that with number PLACE. */
@@ -85,7 +93,7 @@ static void begin_visit(struct visitor *visitor, struct stage *stage, size_t ind
 {
     *visitor = (struct visitor){.stage = stage, .store = stage->stores[index]};
     assert_int_equal(pthread_create(&visitor->thread, NULL, visit, visitor), 0);
-    assert_true(support_wait_until(is_taken, &(struct place){.stage = stage, .number = place}));
+    assert_true(support_wait_until(is_waited_at, &(struct place){.stage = stage, .number = place}));
 }
 
 static void writers_come_in_the_order_in_which_they_stand_in_line(void **state)
