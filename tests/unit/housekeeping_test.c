@@ -155,7 +155,7 @@ static void keep_batch(struct desk *desk)
 }
 
 /* How often the log might start again. */
-#define CYCLES 8
+#define CYCLES 5
 
 /* Keeps batches until that has brought so many PAGES. Returns how many. */
 static int keep_pages(struct desk *desk, int64_t pages)
@@ -247,7 +247,7 @@ static void two_on_one_store_keep_the_log_short(void **state)
     man(desk);
     man(&other);
     other.devices = 1 << 24;
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < CYCLES; i++) {
         keep_pages(desk, BACKLOG_ASK / 2);
         keep_pages(&other, BACKLOG_ASK / 2);
     }
