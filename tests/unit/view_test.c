@@ -547,6 +547,42 @@ static void every_document_has_a_bound_in_bytes(void **state)
     store_reader_free(reader);
 }
 
+/* Keeps a result whose body has LENGTH bytes, and says whether the device's document shows it. */
+static bool is_body_shown(struct books *books, const char *device, size_t length)
+{
+    struct support_result what = {.device = device, .description = ""};
+    struct record *record = support_result(&what);
+    char *description = calloc(1, length - record->body_length + 1);
+    assert_non_null(description);
+    memset(description, 'x', length - record->body_length);
+    support_record_free(record);
+    what.description = description;
+    record = support_result(&what);
+    assert_int_equal(record->body_length, length);
+    books_keep(books, &record, 1);
+    support_record_free(record);
+    free(description);
+
+    struct store_reader *reader = lists_reader(books);
+    struct text out = {0};
+    struct fault fault = FAULT_NONE;
+    assert_int_equal(
+        ask(reader, "device.json", &(struct view_query){.device_id = device}, &out, &fault),
+        VIEW_DONE);
+    text_add(&out, "", 1);
+    bool left_out = strstr(out.bytes, "\"body\":null,\"bodyBytes\":") != NULL;
+    text_release(&out);
+    store_reader_free(reader);
+    return !left_out;
+}
+
+static void a_body_that_is_too_long_is_told_by_its_length(void **state)
+{
+    struct books *books = *state;
+    assert_true(is_body_shown(books, "at", VIEW_BODY_MAX));
+    assert_false(is_body_shown(books, "above", VIEW_BODY_MAX + 1));
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, books_setup, books_teardown)
 
 int view_tests(void)
@@ -564,6 +600,7 @@ int view_tests(void)
         TEST(hostile_ids_are_safe_in_every_document),
         TEST(what_is_long_is_cut_and_says_how_long),
         TEST(every_document_has_a_bound_in_bytes),
+        TEST(a_body_that_is_too_long_is_told_by_its_length),
     };
     return cmocka_run_group_tests(tests, support_begin, NULL);
 }
