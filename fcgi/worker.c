@@ -327,8 +327,8 @@ static void take_in(struct worker *worker, struct connection *connection)
     const struct text *body = &connection->gather.body;
     struct record *record = &connection->record;
     struct fault fault = FAULT_NONE;
-    *record = (struct record){.body = body->length > 0 ? body->bytes : "",
-                              .body_length = body->length};
+    record->body = body->length > 0 ? body->bytes : "";
+    record->body_length = body->length;
     if (intake_read(worker->pool->intake, record, &fault) != 0) {
         reject(worker, connection, 503, fault.text);
         return;
