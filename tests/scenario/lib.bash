@@ -480,13 +480,17 @@ wait_for_log() {
     wait_for "$PATIENCE" log_has_now "$@"
 }
 
-# The same as log_has, of a log that says more than at the last look.
-log_has_now() {
+# is_news FILE: whether it says something else than at the last look, which the caller's $seen is.
+is_news() {
     local now=
-    IFS= read -r -d '' now <"$LOG" || true
+    IFS= read -r -d '' now <"$1" || true
     [[ $now != "$seen" ]] || return
     seen=$now
-    log_has "$@"
+}
+
+# The same as log_has, of a log that says more than at the last look.
+log_has_now() {
+    is_news "$LOG" && log_has "$@"
 }
 
 # status_json FILTER: jq on the status file.
@@ -506,9 +510,5 @@ wait_for_status() {
 
 # The same as status_is, of a status file that says something else than at the last look.
 status_is_now() {
-    local now=
-    IFS= read -r -d '' now <"$T/state/status.json" || true
-    [[ $now != "$seen" ]] || return
-    seen=$now
-    jq -e "$1" <<<"$now" >/dev/null
+    is_news "$T/state/status.json" && jq -e "$1" <<<"$seen" >/dev/null
 }

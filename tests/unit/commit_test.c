@@ -670,6 +670,18 @@ static void a_try_that_fails_is_a_fault_of_the_store(void **state)
 
 /* --- who waited for its turn --- */
 
+/* The write of FIRST, which is held, fails while housekeeping waits for its turn. */
+static void fail_before_housekeeping(struct group *group, struct keeper *first)
+{
+    struct keeper *house = begin_keeper(group, 0, 0);
+    assert_true(support_wait_until(is_waiting, house));
+    fake_store_break(group->fake, "the disk is full");
+    let_go(first);
+    join(house);
+    assert_int_equal(first->result, -1);
+    assert_true(is_failing(group));
+}
+
 /* Until it is time for a probe. */
 static void housekeeping_that_waited_behind_a_failure_leaves_the_store_alone(void **state)
 {
@@ -677,28 +689,15 @@ static void housekeeping_that_waited_behind_a_failure_leaves_the_store_alone(voi
     expect_kept(group, 0, 1); /* so that nobody has asked for proof */
     struct keeper *first = begin_held(group, 1, 1);
     move(group, 5, "one");
-    struct keeper *house = begin_keeper(group, 0, 0);
-    assert_true(support_wait_until(is_waiting, house));
-    fake_store_break(group->fake, "the disk is full");
-    let_go(first);
-    join(house);
-    assert_int_equal(first->result, -1);
+    fail_before_housekeeping(group, first);
     assert_int_equal(fake_store_read(group->fake).attempts, 2); /* not a third */
-    assert_true(is_failing(group));
 }
 
 static void a_try_that_waited_behind_a_failure_leaves_the_store_alone(void **state)
 {
     struct group *group = *state;
-    struct keeper *first = begin_held(group, 1, 1);
-    struct keeper *house = begin_keeper(group, 0, 0);
-    assert_true(support_wait_until(is_waiting, house));
-    fake_store_break(group->fake, "the disk is full");
-    let_go(first);
-    join(house);
-    assert_int_equal(first->result, -1);
+    fail_before_housekeeping(group, begin_held(group, 1, 1));
     assert_int_equal(fake_store_read(group->fake).tries, 0);
-    assert_true(is_failing(group));
 }
 
 static void a_flush_that_waited_moves_to_the_newest_place(void **state)
