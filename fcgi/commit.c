@@ -83,8 +83,8 @@ static void log_recovered(struct commit *commit, uint64_t refused)
     text_release(&line);
 }
 
-/* Notes how a write of COUNT records went, and says so if the store has failed or works again. For
- * whoever has the turn. */
+/* Notes how a write of COUNT records went, and says so if the store has failed or works again. The
+ * caller has the turn. */
 static void note_write(struct commit *commit, size_t count, const struct fault *fault)
 {
     monitor_enter(&commit->monitor);
@@ -106,7 +106,7 @@ static void note_write(struct commit *commit, size_t count, const struct fault *
         log_recovered(commit, refused);
 }
 
-/* The cursor stands where it was to be moved to, unless another place was asked for meanwhile. */
+/* The cursor is where it was to be moved to, unless another place was asked for meanwhile. */
 static void note_moved(struct commit *commit, const struct store_cursor *cursor)
 {
     monitor_enter(&commit->monitor);
@@ -116,7 +116,7 @@ static void note_moved(struct commit *commit, const struct store_cursor *cursor)
     monitor_leave(&commit->monitor);
 }
 
-/* Runs one transaction. For whoever has the turn. */
+/* Runs one transaction. The caller has the turn. */
 static int keep(struct commit *commit, struct record **records, size_t count,
                 const struct store_cursor *cursor, struct fault *fault)
 {

@@ -18,8 +18,8 @@ struct intake {
     struct delivery *delivery;
     struct log *log;
     struct metrics *metrics;
-    struct monitor large; /* held by whoever parses a large body */
-    /* for whoever has the turn: */
+    struct monitor large; /* held while a large body is parsed */
+    /* used by the thread that has the turn: */
     bool full[2];      /* that quarantine is full is logged already, of bodies of no known
                           notifyType and of the others */
     struct text lines; /* log lines of one batch */
@@ -118,8 +118,8 @@ static bool log_batch(struct intake *intake, struct record **records, size_t cou
     return logged;
 }
 
-/* What is kept by the log alone is kept if the log has taken it and somebody has the log: asked
- * behind the line, because whoever read the log may be gone since the body came. */
+/* What the log alone keeps is kept if the log has taken it and somebody reads the log. It is asked
+ * behind the line, because the reader may be gone since the body came. */
 static void judge_log_only(struct intake *intake, struct record *record, bool logged)
 {
     if (record->outcome == RECORD_LOG_ONLY && !(logged && log_reaches(intake->log)))

@@ -209,7 +209,7 @@ int store_books_finish(struct store *store, struct fault *fault);
 /* Takes the body ID out of quarantine: 1, or 0 if it is not there, or -1. */
 int store_books_drop(struct store *store, int64_t id, struct fault *fault);
 
-/* The ledger from a statement read_totals that stands on its row, and into a write_totals. */
+/* The ledger from a statement read_totals that is on its row, and into a write_totals. */
 void store_ledger_read(sqlite3_stmt *statement, struct store_ledger *ledger);
 void store_ledger_bind(sqlite3_stmt *statement, const struct store_ledger *ledger);
 

@@ -29,7 +29,7 @@ enum view_result whole_read(const struct view *view, struct store_reader *reader
                             const struct view_query *query, whole_each *each, void *owner,
                             struct fault *fault);
 
-/* Parses LENGTH bytes of a document, or of a body that was kept, whatever stands in it: jansson
+/* Parses LENGTH bytes of a document, or of a body that was kept, whatever is in it: jansson
  * cannot hold each number and each name, so some are others then (content_soften). To be freed with
  * json_decref; NULL if memory is short, or if they are no JSON. */
 json_t *whole_parse(const char *json, size_t length);

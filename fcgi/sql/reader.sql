@@ -28,7 +28,7 @@ FROM operation WHERE last_seq < ?1 ORDER BY last_seq DESC;
 SELECT id, app_id, operation_id, in_progress, success, fail, contradictory, first_at, last_at, pruned, last_seq
 FROM operation WHERE operation_id = ?1 AND (?2 IS NULL OR app_id = ?2) ORDER BY last_seq DESC;
 
--- operations_beginning: behind every name that begins so stands the beginning with a byte that no text has
+-- operations_beginning: the beginning with a byte that no text has is behind every name that begins so
 SELECT id, app_id, operation_id, in_progress, success, fail, contradictory, first_at, last_at, pruned, last_seq
 FROM (SELECT * FROM operation INDEXED BY operation_name
     WHERE operation_id >= ?1 AND operation_id < ?1 || CAST(x'FF' AS TEXT) AND (?2 IS NULL OR app_id = ?2)
