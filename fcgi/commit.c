@@ -256,3 +256,19 @@ void commit_tend(struct commit *commit)
 {
     run_errand(commit, false);
 }
+
+int commit_log_pages(const struct commit *commit)
+{
+    return store_log_pages(commit->store);
+}
+
+void commit_copy_log(struct commit *commit)
+{
+    monitor_enter(&commit->monitor);
+    bool turn = take_turn(commit), works = !commit->fault.set;
+    monitor_leave(&commit->monitor);
+    if (turn && works)
+        store_copy_log(commit->store);
+    if (turn)
+        commit_leave(commit);
+}

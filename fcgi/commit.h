@@ -66,4 +66,10 @@ void commit_flush_cursor(struct commit *commit);
  * the cursor, and writes for those who asked whether that is possible. Thread-safe. */
 void commit_tend(struct commit *commit);
 
+/* How long the store's log is, in pages; and a turn in which the rest of it is copied to the main
+ * file, so that the log can start again. Under steady load nobody beside the turns can bring that
+ * about: the log grows while it is copied. Thread-safe. */
+int commit_log_pages(const struct commit *commit);
+void commit_copy_log(struct commit *commit);
+
 #endif

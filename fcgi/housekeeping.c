@@ -4,6 +4,7 @@
 #include "housekeeping.h"
 
 #include "moment.h"
+#include "monitor.h"
 #include "running.h"
 #include "status.h"
 
@@ -16,8 +17,8 @@
 /* Pause of the last status file between two tries. */
 #define FINISH_AGAIN_US 5000
 
-/* How often what came to the log meanwhile is copied, and the pages left to the writer: so few that
- * it is not worth another round, or so many that somebody else must be in the way. */
+/* How often what came to the log meanwhile is copied, and the pages left for a turn: so few that it
+ * is not worth another round, or so many that somebody else must be in the way. */
 #define COPY_ROUNDS 4
 #define LEFT_FEW 256
 #define LEFT_MOST 2048
@@ -36,7 +37,6 @@ struct seen {
 struct housekeeping {
     const char *folder;
     struct commit *commit;
-    struct backlog *backlog;
     struct log *log;
     const struct metrics *metrics;
     struct store_reader *reader;
@@ -49,6 +49,8 @@ struct housekeeping {
     int64_t due_ms;   /* when the status file is written, whatever happens; monotonic */
     int running;      /* tells that this process runs; -1: not told yet */
     pthread_t thread;
+    struct monitor monitor; /* guards what follows */
+    bool ended;
 };
 
 /* Writes the status file from the store as it is now: 0, or -1, or 1 where another process is just
@@ -99,6 +101,11 @@ static void look(struct housekeeping *housekeeping, struct seen *seen, struct fa
         snprintf(seen->log_warning, sizeof seen->log_warning, "%s", warning.text);
 }
 
+static bool is_log_long(const struct housekeeping *housekeeping)
+{
+    return commit_log_pages(housekeeping->commit) > STORE_LOG_LONG;
+}
+
 /* Copies the log. Returns how many pages came meanwhile; -1 where it cannot be copied now. */
 static int copy_log(struct housekeeping *housekeeping, struct fault *fault)
 {
@@ -109,12 +116,12 @@ static int copy_log(struct housekeeping *housekeeping, struct fault *fault)
     if (store_fault.set || store_checkpoint(housekeeping->reader, false, &copied, fault) != 0 ||
         copied < 0)
         return -1;
-    return backlog_pages(housekeeping->backlog) - copied;
+    return commit_log_pages(housekeeping->commit) - copied;
 }
 
-/* Copies the log in rounds for as long as less is left by each, and leaves that to the writer.
- * Where much is left because somebody reads what stands in the log, the next call is soon enough.
- */
+/* Copies the log in rounds for as long as less is left by each. If the log is long, what is left is
+ * copied in a turn of its own; not if it is much, because somebody reads what is in the log: the
+ * next call is soon enough. */
 static void catch_up(struct housekeeping *housekeeping, struct fault *fault)
 {
     int left = copy_log(housekeeping, fault), before = left + 1;
@@ -122,8 +129,8 @@ static void catch_up(struct housekeeping *housekeeping, struct fault *fault)
         before = left;
         left = copy_log(housekeeping, fault);
     }
-    if (left >= 0 && left <= LEFT_MOST)
-        backlog_hand_over(housekeeping->backlog);
+    if (left >= 0 && left <= LEFT_MOST && is_log_long(housekeeping))
+        commit_copy_log(housekeeping->commit);
 }
 
 /* Empties a long log, or says that it cannot be emptied, and who reads an old state. */
@@ -154,7 +161,7 @@ static void keep_up(struct housekeeping *housekeeping)
         housekeeping->fault_ms = 0;
     else if (housekeeping->fault_ms == 0)
         housekeeping->fault_ms = moment_now_ms();
-    if (now.version != housekeeping->shown.version)
+    if (now.version != housekeeping->shown.version || is_log_long(housekeeping))
         catch_up(housekeeping, &fault);
     int64_t now_ms = moment_monotonic_ms();
     if (!housekeeping->written || now_ms >= housekeeping->due_ms ||
@@ -171,26 +178,34 @@ static void keep_up(struct housekeeping *housekeeping)
         store_reader_close(housekeeping->reader);
 }
 
+/* Waits for the time to look; false if there is an end. */
+static bool wait_to_look(struct housekeeping *housekeeping, int64_t look_ms)
+{
+    monitor_enter(&housekeeping->monitor);
+    while (!housekeeping->ended && monitor_wait_until(&housekeeping->monitor, look_ms))
+        continue;
+    bool ended = housekeeping->ended;
+    monitor_leave(&housekeeping->monitor);
+    return !ended;
+}
+
 static void *run(void *argument)
 {
     struct housekeeping *housekeeping = argument;
-    enum backlog_call call;
     int64_t look_ms = 0, show_ms = 0;
-    while ((call = backlog_wait(housekeeping->backlog, look_ms)) != BACKLOG_END) {
+    while (wait_to_look(housekeeping, look_ms)) {
         struct fault fault = FAULT_NONE;
-        if (call == BACKLOG_ASKED)
-            catch_up(housekeeping, &fault);
-        if (fault.set)
-            note_fault(housekeeping, &fault);
         int64_t now_ms = moment_monotonic_ms();
-        if (now_ms < look_ms)
-            continue;
         look_ms = now_ms + HOUSEKEEPING_LOOK_MS;
         commit_tend(housekeeping->commit);
-        if (now_ms < show_ms)
-            continue;
-        keep_up(housekeeping);
-        show_ms = moment_monotonic_ms() + HOUSEKEEPING_MS;
+        if (now_ms >= show_ms) {
+            keep_up(housekeeping);
+            show_ms = moment_monotonic_ms() + HOUSEKEEPING_MS;
+        } else if (is_log_long(housekeeping)) {
+            catch_up(housekeeping, &fault);
+            if (fault.set)
+                note_fault(housekeeping, &fault);
+        }
     }
     return NULL;
 }
@@ -201,6 +216,7 @@ static void free_housekeeping(struct housekeeping *housekeeping)
         close(housekeeping->running);
     store_reader_free(housekeeping->reader);
     text_release(&housekeeping->text);
+    monitor_release(&housekeeping->monitor);
     free(housekeeping);
 }
 
@@ -213,6 +229,7 @@ static struct housekeeping *new_housekeeping(const char *folder, struct log *log
         free(housekeeping);
         return NULL;
     }
+    monitor_init(&housekeeping->monitor);
     housekeeping->folder = folder;
     housekeeping->running = -1;
     housekeeping->log = log;
@@ -221,20 +238,17 @@ static struct housekeeping *new_housekeeping(const char *folder, struct log *log
 }
 
 int housekeeping_start(struct housekeeping **gives, const char *folder, struct commit *commit,
-                       struct backlog *backlog, struct log *log, struct metrics *metrics,
-                       struct fault *fault)
+                       struct log *log, struct metrics *metrics, struct fault *fault)
 {
     struct housekeeping *housekeeping = new_housekeeping(folder, log, metrics, fault);
     if (housekeeping == NULL)
         return -1;
     housekeeping->commit = commit;
-    housekeeping->backlog = backlog;
     int error = pthread_create(&housekeeping->thread, NULL, run, housekeeping);
     if (error != 0) {
         free_housekeeping(housekeeping);
         return fault_set_errno(fault, error, "housekeeping: cannot start a thread");
     }
-    backlog_serve(backlog);
     *gives = housekeeping;
     return 0;
 }
@@ -243,7 +257,10 @@ void housekeeping_stop(struct housekeeping *housekeeping)
 {
     if (housekeeping == NULL)
         return;
-    backlog_end(housekeeping->backlog);
+    monitor_enter(&housekeeping->monitor);
+    housekeeping->ended = true;
+    monitor_wake(&housekeeping->monitor);
+    monitor_leave(&housekeeping->monitor);
     pthread_join(housekeeping->thread, NULL);
     free_housekeeping(housekeeping);
 }

@@ -3,7 +3,6 @@
 #ifndef HOUSEKEEPING_H
 #define HOUSEKEEPING_H
 
-#include "backlog.h"
 #include "commit.h"
 #include "log.h"
 #include "metrics.h"
@@ -27,8 +26,8 @@ struct housekeeping;
 
 /* Starts the thread. All is lent for the lifetime of the housekeeping. Gives *HOUSEKEEPING. */
 int housekeeping_start(struct housekeeping **housekeeping, const char *folder,
-                       struct commit *commit, struct backlog *backlog, struct log *log,
-                       struct metrics *metrics, struct fault *fault);
+                       struct commit *commit, struct log *log, struct metrics *metrics,
+                       struct fault *fault);
 
 /* Ends the thread and frees HOUSEKEEPING. Safe on NULL. */
 void housekeeping_stop(struct housekeeping *housekeeping);

@@ -4,7 +4,6 @@
 #include "push_message_receiver.h"
 
 #include "answer.h"
-#include "backlog.h"
 #include "cgi.h"
 #include "check.h"
 #include "commit.h"
@@ -49,7 +48,6 @@ struct receiver {
     struct trust *trust;
     struct metrics *metrics;
     struct log *log;
-    struct backlog backlog; /* between store and housekeeping */
     struct store *store;
     struct worker_pool *pool;
     struct commit *commit;
@@ -115,13 +113,12 @@ static int refuse_start(void)
     return EXIT_USAGE;
 }
 
-static int new_store(const struct options *options, int64_t wait_ms, struct backlog *backlog,
-                     struct store **store, struct fault *fault)
+static int new_store(const struct options *options, int64_t wait_ms, struct store **store,
+                     struct fault *fault)
 {
     struct store_config config;
     options_store_config(options, &config);
     config.wait_ms = wait_ms;
-    config.backlog = backlog;
     return store_new(store, &config, fault);
 }
 
@@ -182,7 +179,7 @@ static int serve(const struct receiver *receiver, const sigset_t *signals, struc
 static int open_store(struct receiver *receiver, struct fault *open_fault, struct fault *fault)
 {
     if (new_store(receiver->options, receiver->listener < 0 ? CGI_STORE_WAIT_MS : 0,
-                  &receiver->backlog, &receiver->store, fault) != 0)
+                  &receiver->store, fault) != 0)
         return -1;
     if (store_make_folder(receiver->options->state, open_fault) == 0)
         store_open(receiver->store, open_fault);
@@ -214,7 +211,7 @@ static int start_lasting(struct receiver *receiver, struct fault *fault)
 {
     if (start_delivery(receiver, fault) != 0 ||
         housekeeping_start(&receiver->housekeeping, receiver->options->state, receiver->commit,
-                           &receiver->backlog, receiver->log, receiver->metrics, fault) != 0)
+                           receiver->log, receiver->metrics, fault) != 0)
         return -1;
     return watch_new(&receiver->watch, receiver->pool, receiver->commit, receiver->log, fault);
 }
@@ -266,7 +263,6 @@ static void stop(struct receiver *receiver, const char *reason)
         housekeeping_finish(receiver->options->state, &store_fault, receiver->log,
                             receiver->metrics);
     store_free(receiver->store);
-    backlog_release(&receiver->backlog);
     if (receiver->log != NULL && reason != NULL)
         log_event(receiver->log, "stop", "reason", reason);
     log_stop(receiver->log);
@@ -283,7 +279,6 @@ static int run(const struct push_message_receiver *application, const struct opt
                                 .listener = STDIN_FILENO,
                                 .metrics = metrics_new()};
     block_signals(&signals);
-    backlog_init(&receiver.backlog);
     if (receiver.metrics == NULL)
         fault_set(&fault, "out of memory");
     const char *reason = NULL;
@@ -321,7 +316,6 @@ static int run_cgi(const struct options *options)
     own.workers = 1;
     struct receiver receiver = {.options = &own, .listener = -1, .metrics = metrics_new()};
     block_signals(&signals);
-    backlog_init(&receiver.backlog);
     if (receiver.metrics == NULL)
         fault_set(&fault, "out of memory");
     int out = cgi_take_stdout(&fault);

@@ -19,6 +19,12 @@
 /* Longest wait for another process that holds the store, before a batch fails. */
 #define STORE_WAIT_MS 1000
 
+/* Pages in the store's log, of STORE_PAGE_BYTES each, from which it should be copied to the main
+ * file, so that it can start again from its beginning. In a shorter log the same pages come again,
+ * and would be copied twice. */
+#define STORE_LOG_LONG 8192
+#define STORE_PAGE_BYTES 4096
+
 /* Bytes of the store's log that stay on disk once it is copied to the main file; a longer one is
  * cut to so many. */
 #define STORE_LOG_KEPT ((int64_t)64 << 20)
@@ -44,15 +50,12 @@
 #define STORE_SNAPSHOT_TEXT_MAX 256 /* bytes of an id or error code; longer ones are cut */
 #define STORE_SNAPSHOT_BODY_MAX ((size_t)16 << 10) /* a longer body is left out */
 
-struct backlog;
-
 struct store_config {
     const char *folder;        /* the state folder, lent for the store's lifetime */
     uint64_t quarantine_max;   /* bodies held */
     uint64_t quarantine_bytes; /* bytes of them */
     int64_t repeat_window_ms;  /* how long equal news is a repeat; equal upgrades always are */
     int64_t wait_ms;           /* longest wait in line for other processes; 0: STORE_WAIT_MS */
-    struct backlog *backlog;   /* lent, by whoever copies the log; NULL: nobody does */
 };
 
 struct store;
@@ -123,6 +126,14 @@ int store_try(struct store *store, struct fault *fault);
 /* Finds out by a write of its own whether the store can keep records again; opens it anew where it
  * is closed, or where its files are no longer the ones that were opened. */
 int store_probe(struct store *store, struct fault *fault);
+
+/* How many pages the store's log had behind this store's last transaction; 0 if all of them have
+ * been copied since. Thread-safe. */
+int store_log_pages(const struct store *store);
+
+/* Copies what is left of the log to the main file between two transactions, so that the next one
+ * can start the log again. A failure costs space, not records. */
+void store_copy_log(struct store *store);
 
 /* Totals since the store was made. */
 struct store_totals {

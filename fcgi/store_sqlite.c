@@ -23,6 +23,10 @@
  * flapping. */
 #define PROBE_ROOM (1 << 20)
 
+/* Pages of a log that nobody else seems to copy: whoever writes does it then, as SQLite would by
+ * itself. */
+#define LOG_TOO_LONG (2 * STORE_LOG_LONG)
+
 /* Pages of a log that nobody need look after. */
 #define SHORT_LOG 256
 
@@ -88,8 +92,6 @@ int store_new(struct store **gives, const struct store_config *config, struct fa
         return fault_set(fault, "out of memory");
     store->config = *config;
     store->turn_fd = store->lock_fd = -1;
-    backlog_init(&store->own_backlog);
-    store->backlog = config->backlog != NULL ? config->backlog : &store->own_backlog;
     if (store_files_init(store->files, config->folder, fault) != 0) {
         store_free(store);
         return -1;
@@ -106,7 +108,7 @@ static void close_files(struct store *store)
     }
     sqlite3_close(store->db);
     store->db = NULL;
-    store->copies = store->alive = store->replaced = false;
+    store->alive = store->replaced = false;
     store->seen = (struct token){.seq = 0};
     store_lock_close(store);
 }
@@ -120,7 +122,6 @@ void store_free(struct store *store)
     free(store->batch.tallies);
     free(store->batch.kinds);
     store_files_release(store->files);
-    backlog_release(&store->own_backlog);
     free(store);
 }
 
@@ -152,12 +153,23 @@ static void rollback(struct store *store)
         sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
+static void set_log_pages(struct store *store, int pages)
+{
+    atomic_store_explicit(&store->log_pages, pages, memory_order_relaxed);
+}
+
+int store_log_pages(const struct store *store)
+{
+    return atomic_load_explicit(&store->log_pages, memory_order_relaxed);
+}
+
+/* For sqlite3_wal_hook: called behind each transaction. */
 static int note_log(void *argument, sqlite3 *db, const char *name, int pages)
 {
-    (void)db;
-    (void)name;
     struct store *store = argument;
-    store->copies = backlog_grow(store->backlog, pages);
+    set_log_pages(store, pages);
+    if (pages > LOG_TOO_LONG)
+        sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     return SQLITE_OK;
 }
 
@@ -255,7 +267,7 @@ static int open_files(struct store *store, struct fault *fault)
     struct stat wal;
     if (store_files_note(store->files) != 0 || stat(store->files[STORE_WAL].path, &wal) != 0)
         return fault_set_errno(fault, errno, "it went away");
-    backlog_grow(store->backlog, (int)(wal.st_size / BACKLOG_PAGE_BYTES)); /* at most */
+    set_log_pages(store, (int)(wal.st_size / STORE_PAGE_BYTES)); /* at most */
     return store_files_require(store->files, fault);
 }
 
@@ -299,18 +311,17 @@ int store_open(struct store *store, struct fault *fault)
     return fault_add(fault, "%s", path);
 }
 
-/* Lets the log start again from its beginning with the transaction that begins now. What is behind
- * the last one is answered already, and no other process adds to the log in between. A failure
- * costs space, not records. Called with the lock between processes held. */
-static void copy_rest(struct store *store)
+void store_copy_log(struct store *store)
 {
-    if (!store->copies)
+    /* no other process adds to the log in between */
+    if (store->db == NULL || store_lock_take(store, NULL) != 0)
         return;
-    store->copies = false;
-    /* busy: somebody copies just now, and the next transaction is soon enough */
-    if (sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) !=
-        SQLITE_BUSY)
-        backlog_helped(store->backlog);
+    int pages, copied;
+    if (sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &copied) ==
+            SQLITE_OK &&
+        pages == copied)
+        set_log_pages(store, 0);
+    store_lock_release(store);
 }
 
 /* A newer receiver may have changed the tables since they were opened. What this one wrote into
@@ -380,20 +391,20 @@ static int ask_for_copy_room(const struct store *store, struct fault *fault)
 {
     struct statvfs disk;
     struct stat db;
-    int64_t most = backlog_pages(store->backlog);
+    int64_t most = store_log_pages(store);
     if (most <= SHORT_LOG)
         return 0;
     if (statvfs(store->config.folder, &disk) != 0 || stat(store->files[STORE_DB].path, &db) != 0)
         return fault_set_errno(fault, errno, "cannot look at the disk");
     int64_t room = (int64_t)disk.f_bavail * (int64_t)disk.f_frsize - COPY_ROOM;
-    if (room >= most * BACKLOG_PAGE_BYTES)
+    if (room >= most * STORE_PAGE_BYTES)
         return 0;
     int64_t pages = 0;
     sqlite3_stmt *count = store->statements[STORE_count_pages];
     if (sqlite3_step(count) == SQLITE_ROW)
         pages = sqlite3_column_int64(count, 0);
     sqlite3_reset(count);
-    if (room >= pages * BACKLOG_PAGE_BYTES - db.st_size)
+    if (room >= pages * STORE_PAGE_BYTES - db.st_size)
         return 0;
     return fault_set(
         fault,
@@ -409,7 +420,7 @@ static void empty_log(struct store *store)
     sqlite3_busy_timeout(store->db, 0);
     if (sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) ==
         SQLITE_OK)
-        backlog_grow(store->backlog, 0);
+        set_log_pages(store, 0);
     sqlite3_busy_timeout(store->db, STORE_WAIT_MS);
 }
 
@@ -428,7 +439,6 @@ int store_transact(struct store *store, store_work *work, void *argument, struct
         return fault_set(fault, "%s is not open", store->files[STORE_DB].path);
     if (store_lock_take(store, fault) != 0)
         return fault_add(fault, "%s", store->files[STORE_DB].path);
-    copy_rest(store);
     int result = find_room(store, fault);
     if (result == 0)
         result = run_transaction(store, work, argument, fault);
@@ -485,7 +495,6 @@ int store_try(struct store *store, struct fault *fault)
         return fault_set(fault, "%s is not open", store->files[STORE_DB].path);
     if (store_lock_take(store, fault) != 0)
         return fault_add(fault, "%s", store->files[STORE_DB].path);
-    copy_rest(store);
     int result = write_probe(store, fault);
     store_lock_release(store);
     return result == 0 ? 0 : fault_add(fault, "%s", store->files[STORE_DB].path);

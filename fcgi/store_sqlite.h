@@ -2,12 +2,12 @@
 #ifndef STORE_SQLITE_H
 #define STORE_SQLITE_H
 
-#include "backlog.h"
 #include "content.h"
 #include "store.h"
 #include "store_query.h"
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
 /* Marks the file as ours (PRAGMA application_id): "UpRc". */
@@ -140,9 +140,7 @@ struct store {
     sqlite3 *db; /* NULL: not open */
     sqlite3_stmt *statements[STORE_STATEMENT_COUNT];
     unsigned char hash_key[CONTENT_KEY_SIZE];
-    struct backlog own_backlog; /* where nobody lent one */
-    struct backlog *backlog;
-    bool copies; /* what is left of the log, before the next transaction */
+    atomic_int log_pages; /* see store_log_pages */
     struct store_ledger ledger;
     struct store_batch batch;
     bool alive;        /* this opening has its life */

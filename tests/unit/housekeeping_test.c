@@ -23,33 +23,20 @@ int __real_sqlite3_wal_checkpoint_v2(sqlite3 *db, const char *name, int mode, in
 int __wrap_sqlite3_wal_checkpoint_v2(sqlite3 *db, const char *name, int mode, int *pages,
                                      int *copied);
 
-static pthread_t writer;                        /* the test itself */
-static atomic_int by_writer, beside, copied_up; /* checkpoints, and how far the last one came */
-static atomic_int largest_part;                 /* pages that one of the writer's copied */
+static pthread_t writer;             /* the test itself */
+static atomic_int by_writer, beside; /* checkpoints */
 
 int __wrap_sqlite3_wal_checkpoint_v2(sqlite3 *db, const char *name, int mode, int *pages,
                                      int *copied)
 {
-    int pages_here = 0, copied_here = 0;
-    int code = __real_sqlite3_wal_checkpoint_v2(db, name, mode, &pages_here, &copied_here);
     bool writes = pthread_equal(pthread_self(), writer) != 0;
     atomic_fetch_add(writes ? &by_writer : &beside, 1);
-    if (code == SQLITE_OK) {
-        int part = copied_here - atomic_exchange(&copied_up, copied_here);
-        if (writes && part > atomic_load(&largest_part))
-            atomic_store(&largest_part, part);
-    }
-    if (pages != NULL)
-        *pages = pages_here;
-    if (copied != NULL)
-        *copied = copied_here;
-    return code;
+    return __real_sqlite3_wal_checkpoint_v2(db, name, mode, pages, copied);
 }
 
 /* What a receiver has beside its requests, on books of the test. */
 struct desk {
     struct books books;
-    struct backlog backlog;
     struct metrics *metrics;
     char *log_path;
     struct log *log;
@@ -70,14 +57,12 @@ static void man_store(struct desk *desk, struct store *store, const struct fault
     assert_int_equal(commit_new(&desk->commit, store, open_fault, desk->log, desk->metrics, &fault),
                      0);
     assert_int_equal(housekeeping_start(&desk->housekeeping, desk->books.folder, desk->commit,
-                                        &desk->backlog, desk->log, desk->metrics, &fault),
+                                        desk->log, desk->metrics, &fault),
                      0);
 }
 
 static void man(struct desk *desk)
 {
-    backlog_init(&desk->backlog);
-    desk->books.config.backlog = &desk->backlog;
     books_reopen(&desk->books);
     man_store(desk, desk->books.store, NULL);
 }
@@ -102,8 +87,6 @@ static int begin(void **state)
     writer = pthread_self();
     atomic_store(&by_writer, 0);
     atomic_store(&beside, 0);
-    atomic_store(&copied_up, 0);
-    atomic_store(&largest_part, 0);
     *state = desk;
     return 0;
 }
@@ -114,8 +97,6 @@ static int end(void **state)
     if (!desk->is_left)
         leave(desk);
     store_free(desk->books.store);
-    if (desk->housekeeping != NULL)
-        backlog_release(&desk->backlog);
     support_folder_free(desk->books.folder);
     free(desk);
     return 0;
@@ -154,18 +135,15 @@ static void keep_batch(struct desk *desk)
     support_records_free(records, RECORDS);
 }
 
-/* How often the log might start again. */
-#define CYCLES 5
-
 /* Keeps batches until that has brought so many PAGES. Returns how many. */
 static int keep_pages(struct desk *desk, int64_t pages)
 {
     int batches = 0;
-    int64_t seen = backlog_pages(&desk->backlog), sum = 0;
+    int64_t seen = store_log_pages(desk->books.store), sum = 0;
     while (sum < pages) {
         keep_batch(desk);
         batches++;
-        int64_t now = backlog_pages(&desk->backlog);
+        int64_t now = store_log_pages(desk->books.store);
         sum += now > seen ? now - seen : now;
         seen = now;
     }
@@ -180,27 +158,31 @@ static int64_t log_length(const struct desk *desk)
     return status.st_size / PAGE;
 }
 
-static bool is_handed_over(void *what)
+static bool is_all_copied(void *what)
 {
     const struct desk *desk = what;
-    return atomic_load(&desk->backlog.handed_over);
+    return store_log_pages(desk->books.store) == 0;
 }
 
-static void under_steady_load_the_log_starts_again_at_little_cost_to_the_writer(void **state)
+/* Once the log is long, it starts again with the batch that follows housekeeping's look. */
+static void assert_starts_again(struct desk *desk)
+{
+    while (store_log_pages(desk->books.store) <= STORE_LOG_LONG)
+        keep_batch(desk);
+    atomic_store(&by_writer, 0);
+    assert_true(support_wait_until(is_all_copied, desk));
+    keep_batch(desk);
+    assert_in_range(store_log_pages(desk->books.store), 1, STORE_LOG_LONG);
+    assert_int_equal(by_writer, 0);
+}
+
+static void a_long_log_starts_again_at_no_cost_to_the_writer(void **state)
 {
     struct desk *desk = *state;
     man(desk);
-    keep_pages(desk, CYCLES * BACKLOG_ASK);
-    assert_in_range(log_length(desk), BACKLOG_ASK, BACKLOG_MOST * 5 / 4);
-    assert_in_range(by_writer, 1, 2 * CYCLES); /* by chance, it was not needed for some */
+    keep_pages(desk, STORE_LOG_LONG);
+    assert_starts_again(desk);
     assert_true(beside > 0);
-    /* However late the thread is, the writer copies little behind it. */
-    while (backlog_pages(&desk->backlog) <= BACKLOG_ASK)
-        keep_batch(desk);
-    assert_true(support_wait_until(is_handed_over, desk));
-    atomic_store(&largest_part, 0);
-    keep_batch(desk);
-    assert_in_range(largest_part, 0, BACKLOG_ASK / 4);
     books_assert(&desk->books, "PRAGMA integrity_check", "ok");
     books_assert_recount(&desk->books);
 }
@@ -217,25 +199,22 @@ static void whoever_reads_for_long_makes_nobody_copy_in_vain(void **state)
     struct store_cursor cursor = {.name = "anybody"};
     assert_int_equal(store_read_cursor(reader, &cursor, &fault), 0); /* holds on from now on */
     int64_t began_ms = moment_monotonic_ms();
-    int batches = keep_pages(desk, 3 * BACKLOG_ASK);
+    int batches = keep_pages(desk, 3 * STORE_LOG_LONG);
     int seconds = (int)((moment_monotonic_ms() - began_ms) / 1000) + 1;
-    assert_true(log_length(desk) > 3 * BACKLOG_ASK);
-    /* At most five checkpoints each second, and four each time that the writer asks. */
-    assert_in_range(beside, 1, 5 * (seconds + 1) + 4 * 10);
-    assert_int_equal(by_writer, 0);
+    assert_true(log_length(desk) > 3 * STORE_LOG_LONG);
+    /* Four looks a second, each of which finds at once that no more can be copied. */
+    assert_in_range(beside, 1, 2 * 4 * (seconds + 1) + 4 * 10);
     assert_true(batches > 100);
     store_reader_free(reader);
-    keep_pages(desk, 2 * BACKLOG_ASK);
-    assert_in_range(backlog_pages(&desk->backlog), 0, 2 * BACKLOG_ASK);
+    assert_starts_again(desk);
     books_assert(&desk->books, "PRAGMA integrity_check", "ok");
 }
 
 static void without_housekeeping_the_writer_keeps_the_log_short(void **state)
 {
     struct desk *desk = *state;
-    for (int i = 0; i < 300; i++)
-        keep_batch(desk);
-    assert_in_range(log_length(desk), BACKLOG_ASK, BACKLOG_ASK * 5 / 4);
+    keep_pages(desk, 3 * STORE_LOG_LONG);
+    assert_in_range(log_length(desk), 2 * STORE_LOG_LONG, 2 * STORE_LOG_LONG * 5 / 4);
     assert_in_range(by_writer, 1, 8);
 }
 
@@ -247,14 +226,14 @@ static void two_on_one_store_keep_the_log_short(void **state)
     man(desk);
     man(&other);
     other.devices = 1 << 24;
-    for (int i = 0; i < CYCLES; i++) {
-        keep_pages(desk, BACKLOG_ASK / 2);
-        keep_pages(&other, BACKLOG_ASK / 2);
+    for (int i = 0; i < 3; i++) {
+        keep_pages(desk, STORE_LOG_LONG / 4);
+        keep_pages(&other, STORE_LOG_LONG / 4);
     }
-    assert_in_range(log_length(desk), 1, 3 * BACKLOG_ASK);
+    assert_starts_again(desk);
+    assert_starts_again(&other);
     leave(&other);
     store_free(other.books.store);
-    backlog_release(&other.backlog);
     books_assert(&desk->books, "PRAGMA integrity_check", "ok");
     books_assert_recount(&desk->books);
 }
@@ -292,7 +271,6 @@ static void a_store_at_fault_is_not_copied(void **state)
     assert_int_equal(store_new(&store, &config, &fault), 0);
     keep_batch(desk);
     assert_int_equal(by_writer, 0);
-    backlog_init(&desk->backlog);
     fault_set(&fault, "a sync failed");
     man_store(desk, store, &fault);
     /* Housekeeping looks what there is to be copied between one probe and the next. */
@@ -316,7 +294,7 @@ static void a_store_at_fault_is_not_copied(void **state)
 int housekeeping_tests(void)
 {
     const struct CMUnitTest tests[] = {
-        OPEN(under_steady_load_the_log_starts_again_at_little_cost_to_the_writer),
+        OPEN(a_long_log_starts_again_at_no_cost_to_the_writer),
         OPEN(whoever_reads_for_long_makes_nobody_copy_in_vain),
         OPEN(without_housekeeping_the_writer_keeps_the_log_short),
         OPEN(two_on_one_store_keep_the_log_short),
