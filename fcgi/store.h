@@ -33,7 +33,7 @@
 #define STORE_READ_MOST_MS 30000
 
 /* Version of the tables, kept in the file: a store of any other is refused. */
-#define STORE_VERSION 4
+#define STORE_VERSION 5
 
 /* One part in so many of quarantine, in bodies and in bytes, is set aside for bodies that name a
  * known notifyType: noise cannot use it up. */

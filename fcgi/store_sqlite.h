@@ -216,8 +216,8 @@ struct store_upgrade {
     int64_t id; /* 0: there is none yet */
     enum record_state state;
     bool contradictory;
-    int64_t received_ms, seq; /* of the notification that the state comes from */
-    int64_t began_ms;         /* when the first was received */
+    int64_t seq;      /* of the notification that the state comes from */
+    int64_t began_ms; /* when the first was received */
 };
 
 /* An entry into the first five parameters of a statement. */

@@ -31,14 +31,13 @@ static int read_upgrade(struct store *store, const struct record *record,
     int step = sqlite3_step(find);
     if (step == SQLITE_ROW) {
         *after = sqlite3_column_int64(find, 0);
-        if (sqlite3_column_int(find, 6) != 0)
+        if (sqlite3_column_int(find, 5) != 0)
             *upgrade = (struct store_upgrade){
                 .id = *after,
                 .state = (enum record_state)sqlite3_column_int(find, 1),
                 .contradictory = sqlite3_column_int(find, 2) != 0,
-                .received_ms = sqlite3_column_int64(find, 3),
-                .seq = sqlite3_column_int64(find, 4),
-                .began_ms = sqlite3_column_int64(find, 5),
+                .seq = sqlite3_column_int64(find, 3),
+                .began_ms = sqlite3_column_int64(find, 4),
             };
     } else if (step != SQLITE_DONE) {
         store_fault(store->db, fault, "cannot look up an upgrade");
@@ -153,29 +152,25 @@ static int add_upgrade(struct store *store, const struct record *record,
         sqlite3_bind_null(add, 7);
     bind_error_code(add, 8, record);
     sqlite3_bind_int64(add, 9, record->received_ms);
+    bind_text(add, 10, record->device_id);
+    bind_text(add, 11, record->sub_operation_id);
     return store_run(store, add, "cannot add an upgrade", fault);
 }
 
-/* Whether RECORD, a result, comes late from quarantine: the result by now was received after it. */
-static bool is_overtaken(const struct record *record, const struct store_upgrade *upgrade)
-{
-    return record->requeue_id != 0 && upgrade->id != 0 &&
-           record->received_ms < upgrade->received_ms;
-}
-
-/* Whether RECORD, a state change, comes late from quarantine: the upgrade's step was received after
- * it. 1, 0 or -1. */
-static int is_step_overtaken(struct store *store, const struct record *record,
-                             const struct store_upgrade *upgrade, struct fault *fault)
+/* Whether RECORD comes late from quarantine: what WHICH reads by NUMBER was received after it. 1, 0
+ * or -1. */
+static int is_overtaken(struct store *store, const struct record *record,
+                        enum store_statement which, int64_t number, struct fault *fault)
 {
     if (record->requeue_id == 0)
         return 0;
-    sqlite3_stmt *read = store_statement(store, STORE_read_step);
-    sqlite3_bind_int64(read, 1, upgrade->id);
+    sqlite3_stmt *read = store_statement(store, which);
+    sqlite3_bind_int64(read, 1, number);
     int step = sqlite3_step(read);
     int overtaken = step == SQLITE_ROW && record->received_ms < sqlite3_column_int64(read, 0);
     if (step != SQLITE_ROW && step != SQLITE_DONE)
-        overtaken = store_fault(store->db, fault, "cannot look up an upgrade's step");
+        overtaken = store_fault(store->db, fault,
+                                "cannot look up when an upgrade's state was received");
     sqlite3_reset(read);
     return overtaken;
 }
@@ -188,7 +183,7 @@ static int put_progress(struct store *store, const struct record *record, struct
         count_upgrade(store, tally, RECORD_IN_PROGRESS, false, 1);
         return 0;
     }
-    int overtaken = is_step_overtaken(store, record, upgrade, fault);
+    int overtaken = is_overtaken(store, record, STORE_read_step, upgrade->id, fault);
     if (overtaken != 0)
         return overtaken < 0 ? -1 : 0;
     sqlite3_stmt *set = store_statement(store, STORE_set_step);
@@ -201,9 +196,11 @@ static int put_progress(struct store *store, const struct record *record, struct
 static int put_result(struct store *store, const struct record *record, struct store_tally *tally,
                       const struct store_upgrade *upgrade, struct fault *fault)
 {
-    bool history = upgrade->state != RECORD_IN_PROGRESS && is_overtaken(record, upgrade);
-    if (record->state == RECORD_FAIL &&
-        count_failure(store, record, tally->operation, history ? 0 : 1, fault) != 0)
+    int history = upgrade->state == RECORD_IN_PROGRESS
+                      ? 0
+                      : is_overtaken(store, record, STORE_read_received, upgrade->seq, fault);
+    if (history < 0 || (record->state == RECORD_FAIL &&
+                        count_failure(store, record, tally->operation, 1 - history, fault) != 0))
         return -1;
     if (history)
         return 0;

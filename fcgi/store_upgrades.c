@@ -13,8 +13,7 @@
 /* Columns of a row, and what they are read from: the upgrade U, its operation O, the notification N
  * that its state comes from and S, its last step. */
 #define UPGRADE_COLUMNS                                                                      \
-    " o.app_id, o.operation_id, json_extract(n.body, '$.subOperationId'),"                   \
-    " json_extract(n.body, '$.deviceId'), u.state, u.contradictory,"                         \
+    " o.app_id, o.operation_id, u.sub_operation_id, u.device_id, u.state, u.contradictory,"  \
     " coalesce(json_extract(s.body, '$.swUpgradeState'), json_extract(s.body, '$.step')),"   \
     " json_extract(n.body, '$.curVersion'), json_extract(n.body, '$.targetVersion'),"        \
     " json_extract(n.body, '$.sourceVersion'), json_extract(n.body, '$.upgradeTime'),"       \
@@ -278,7 +277,7 @@ int store_list_device(struct store_reader *reader, const char *device_id,
         " ON u.id IN"
         "  (SELECT upgrade FROM lookup WHERE operation = o.id AND device = ?9)" UPGRADE_JOINS
         " WHERE o.id <= ?1 AND (o.id, u.id) < (?1, ?2)"
-        " AND json_extract(n.body, '$.deviceId') = ?10 ORDER BY o.id DESC, u.id DESC",
+        " AND u.device_id = ?10 ORDER BY o.id DESC, u.id DESC",
         numbers, 2, device_id, fault);
     if (read == NULL ||
         store_query_rows(reader, read, most, take_upgrade, &taker, &more, fault) != 0)

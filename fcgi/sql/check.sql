@@ -118,7 +118,7 @@ SELECT 'upgrade ' || id || ' is of no operation'
 FROM upgrade u WHERE NOT EXISTS (SELECT 1 FROM operation o WHERE o.id = u.operation);
 
 -- upgrade_state: a result says what its upgrade is, and a state change that it is not over; SQLite may end a text at a NUL
-SELECT 'operation ' || o.operation_id || ' of ' || o.app_id || ': device ' || json_extract(n.body, '$.deviceId')
+SELECT 'operation ' || o.operation_id || ' of ' || o.app_id || ': device ' || u.device_id
     || ': its state is not what notification ' || n.seq || ' says'
 FROM upgrade u JOIN operation o ON o.id = u.operation AND o.pruned = 0
 JOIN notification n ON n.seq = u.seq
@@ -150,10 +150,10 @@ WHERE u.id IS NULL AND o.pruned = 0;
 SELECT 'operation ' || o.operation_id || ' of ' || o.app_id || ': lookup: notification ' || n.seq
     || ' is not of upgrade ' || u.id
 FROM lookup l JOIN operation o ON o.id = l.operation JOIN notification n ON n.seq = l.seq
-JOIN upgrade u ON u.id = l.upgrade JOIN notification s ON s.seq = u.seq
+JOIN upgrade u ON u.id = l.upgrade
 WHERE u.operation <> l.operation OR u.device <> l.device OR u.sub_operation <> l.sub_operation
-    OR json_extract(s.body, '$.deviceId') IS NOT json_extract(n.body, '$.deviceId')
-    OR json_extract(s.body, '$.subOperationId') IS NOT json_extract(n.body, '$.subOperationId');
+    OR u.device_id IS NOT json_extract(n.body, '$.deviceId')
+    OR u.sub_operation_id IS NOT json_extract(n.body, '$.subOperationId');
 
 -- lookup_twice: there are as many entries as notifications, so each has its own
 SELECT 'lookup: notification ' || l.seq || ' is of two upgrades'

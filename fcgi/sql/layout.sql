@@ -2,8 +2,8 @@
 --
 -- Tables grow at their end; the indexes of a running campaign are touched in few pages, because they are led by
 -- the operation. `device`, `sub_operation` and `content` are keyed 32-bit hashes: they find candidates, and the text
--- decides (store_books.c). Ids and everything else a sender said stand once, in the body; the views take them out of
--- it. Rows are counted one by one where GROUP BY would sort them all, in memory.
+-- decides (store_books.c). An upgrade has the ids that it is found by; everything else a sender said is in the body
+-- alone, and the views take it out of there. Rows are counted one by one where GROUP BY would sort them all, in memory.
 --
 -- The first release is to keep this file as it is. A change after that takes STORE_VERSION one further and a file of
 -- its own, which store_layout_make runs on a store of the version before, in the transaction that sets user_version;
@@ -55,6 +55,8 @@ CREATE TABLE upgrade (
     operation INTEGER NOT NULL,
     device INTEGER NOT NULL,         -- hash of deviceId
     sub_operation INTEGER NOT NULL,  -- hash of subOperationId
+    device_id TEXT NOT NULL,
+    sub_operation_id TEXT NOT NULL,
     state INTEGER NOT NULL,          -- 0 in progress, 1 SUCCESS, 2 FAIL
     contradictory INTEGER NOT NULL,
     seq INTEGER NOT NULL,            -- of the notification that the state comes from
@@ -182,8 +184,8 @@ FROM notification n;
 CREATE VIEW upgrades AS
 SELECT o.app_id AS appId,
     o.operation_id AS operationId,
-    json_extract(n.body, '$.subOperationId') AS subOperationId,
-    json_extract(n.body, '$.deviceId') AS deviceId,
+    u.sub_operation_id AS subOperationId,
+    u.device_id AS deviceId,
     CASE u.state WHEN 0 THEN 'IN_PROGRESS' WHEN 1 THEN 'SUCCESS' ELSE 'FAIL' END AS state,
     coalesce(json_extract(s.body, '$.swUpgradeState'), json_extract(s.body, '$.step')) AS step,
     json_extract(n.body, '$.curVersion') AS curVersion,

@@ -86,21 +86,24 @@ ON CONFLICT DO UPDATE SET success = success + excluded.success, fail = fail + ex
 SELECT json_extract(body, '$.sourceVersion'), json_extract(body, '$.targetVersion') FROM notification WHERE seq = ?1;
 
 -- find_upgrade: the next candidate behind number ?4, and whether its ids are the same
-SELECT l.upgrade, u.state, u.contradictory, n.received_at, u.seq, u.began_at,
-    json_extract(n.body, '$.deviceId') = ?5 AND json_extract(n.body, '$.subOperationId') = ?6
-FROM lookup l LEFT JOIN upgrade u ON u.id = l.upgrade LEFT JOIN notification n ON n.seq = u.seq
+SELECT l.upgrade, u.state, u.contradictory, u.seq, u.began_at, u.device_id = ?5 AND u.sub_operation_id = ?6
+FROM lookup l LEFT JOIN upgrade u ON u.id = l.upgrade
 WHERE l.operation = ?1 AND l.device = ?2 AND l.sub_operation = ?3 AND l.upgrade > ?4
 ORDER BY l.upgrade LIMIT 1;
 
 -- add_upgrade
-INSERT INTO upgrade (id, operation, device, sub_operation, state, contradictory, seq, step_seq, error_code, began_at)
-VALUES (?6, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);
+INSERT INTO upgrade (id, operation, device, sub_operation, device_id, sub_operation_id, state, contradictory, seq,
+    step_seq, error_code, began_at)
+VALUES (?6, ?1, ?2, ?3, ?10, ?11, ?4, ?5, ?6, ?7, ?8, ?9);
 
 -- begin_earlier
 UPDATE upgrade SET began_at = ?2 WHERE id = ?1;
 
 -- set_result
 UPDATE upgrade SET state = ?2, contradictory = ?3, seq = ?4, error_code = ?5 WHERE id = ?1;
+
+-- read_received
+SELECT received_at FROM notification WHERE seq = ?1;
 
 -- read_step: when it was received
 SELECT n.received_at FROM upgrade u JOIN notification n ON n.seq = u.step_seq WHERE u.id = ?1;

@@ -236,7 +236,8 @@ static const struct {
     {"UPDATE notification SET body = replace(body, 'SUCCESS', 'FAIL')",
      "its state is not what notification"},
     {"DELETE FROM upgrade WHERE id = 3", "has no upgrade"},
-    {"INSERT INTO upgrade SELECT 999, operation, device, sub_operation, state, contradictory, seq,"
+    {"INSERT INTO upgrade SELECT 999, operation, device, sub_operation, device_id,"
+     " sub_operation_id, state, contradictory, seq,"
      " step_seq, error_code, began_at FROM upgrade WHERE id = 1",
      "; counted "},
     /* lookup */

@@ -50,8 +50,9 @@ static void grow(const struct books *books)
                         "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c"
                         " WHERE i < 30000) INSERT INTO notification SELECT i, i, 1, i, i, 1,"
                         " json_object('deviceId', 'd' || i) FROM c;"
-                        "INSERT INTO upgrade (operation, device, sub_operation, state,"
-                        " contradictory, seq) SELECT 1, seq, 1, 0, 0, seq FROM notification;"
+                        "INSERT INTO upgrade (operation, device, sub_operation, device_id,"
+                        " sub_operation_id, state, contradictory, seq)"
+                        " SELECT 1, seq, 1, 'd' || seq, 's', 0, 0, seq FROM notification;"
                         "INSERT INTO lookup SELECT 1, device, sub_operation, id, seq, seq"
                         " FROM upgrade");
 }
