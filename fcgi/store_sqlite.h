@@ -5,6 +5,7 @@
 #include "content.h"
 #include "store.h"
 #include "store_query.h"
+#include "upgrade_rules.h"
 
 #include <sqlite3.h>
 #include <stdatomic.h>
@@ -211,13 +212,11 @@ int store_books_drop(struct store *store, int64_t id, struct fault *fault);
 void store_ledger_read(sqlite3_stmt *statement, struct store_ledger *ledger);
 void store_ledger_bind(sqlite3_stmt *statement, const struct store_ledger *ledger);
 
-/* An upgrade as it stands before a record. */
+/* An upgrade as it is before a record. */
 struct store_upgrade {
-    int64_t id; /* 0: there is none yet */
-    enum record_state state;
-    bool contradictory;
-    int64_t seq;      /* of the notification that the state comes from */
-    int64_t began_ms; /* when the first was received */
+    int64_t id;  /* 0: there is none yet */
+    int64_t seq; /* of the notification that the state comes from */
+    struct rules_upgrade is;
 };
 
 /* An entry into the first five parameters of a statement. */

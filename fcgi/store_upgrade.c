@@ -34,10 +34,11 @@ static int read_upgrade(struct store *store, const struct record *record,
         if (sqlite3_column_int(find, 5) != 0)
             *upgrade = (struct store_upgrade){
                 .id = *after,
-                .state = (enum record_state)sqlite3_column_int(find, 1),
-                .contradictory = sqlite3_column_int(find, 2) != 0,
+                .is.known = true,
+                .is.state = (enum record_state)sqlite3_column_int(find, 1),
+                .is.contradictory = sqlite3_column_int(find, 2) != 0,
                 .seq = sqlite3_column_int64(find, 3),
-                .began_ms = sqlite3_column_int64(find, 4),
+                .is.began_ms = sqlite3_column_int64(find, 4),
             };
     } else if (step != SQLITE_DONE) {
         store_fault(store->db, fault, "cannot look up an upgrade");
@@ -58,31 +59,6 @@ int store_upgrade_find(struct store *store, const struct record *record,
         read = read_upgrade(store, record, entry, &after, upgrade, fault);
     while (read > 0 && upgrade->id == 0);
     return read < 0 ? -1 : 0;
-}
-
-/* Takes an upgrade in STATE into the counters (BY is 1) or out of them (BY is -1). */
-static void count_upgrade(struct store *store, struct store_tally *tally, enum record_state state,
-                          bool contradictory, int64_t by)
-{
-    struct store_totals *totals = &store->ledger.totals;
-    switch (state) {
-    case RECORD_IN_PROGRESS:
-        tally->in_progress += by;
-        totals->in_progress += by;
-        break;
-    case RECORD_SUCCESS:
-        tally->success += by;
-        totals->success += by;
-        break;
-    case RECORD_FAIL:
-        tally->fail += by;
-        totals->fail += by;
-        break;
-    }
-    if (contradictory) {
-        tally->contradictory += by;
-        totals->contradictory += by;
-    }
 }
 
 /* Adds a result to the failures by errorCode: BY is 1, or 0 where it is history already. */
@@ -119,7 +95,7 @@ static int uncount_move(struct store *store, struct store_tally *tally,
     int result = -1;
     if (sqlite3_step(read) == SQLITE_ROW)
         result = store_tally_move(tally, store_column_text(read, 0), store_column_text(read, 1),
-                                  upgrade->state, -1, fault);
+                                  upgrade->is.state, -1, fault);
     /* A text for which there was no memory reads as none. */
     if (result != 0 || sqlite3_errcode(store->db) == SQLITE_NOMEM)
         result = store_fault(store->db, fault, "cannot look up an upgrade's versions");
@@ -157,93 +133,90 @@ static int add_upgrade(struct store *store, const struct record *record,
     return store_run(store, add, "cannot add an upgrade", fault);
 }
 
-/* Whether RECORD comes late from quarantine: what WHICH reads by NUMBER was received after it. 1, 0
- * or -1. */
-static int is_overtaken(struct store *store, const struct record *record,
-                        enum store_statement which, int64_t number, struct fault *fault)
+/* Reads when the upgrade's result and its last step were received. Only what comes from quarantine
+ * may be older than they are. */
+static int read_times(struct store *store, const struct record *record,
+                      struct store_upgrade *upgrade, struct fault *fault)
 {
-    if (record->requeue_id == 0)
+    upgrade->is.result_ms = upgrade->is.step_ms = RULES_NEVER;
+    if (record->requeue_id == 0 || !upgrade->is.known)
         return 0;
-    sqlite3_stmt *read = store_statement(store, which);
-    sqlite3_bind_int64(read, 1, number);
+    sqlite3_stmt *read = store_statement(store, STORE_read_times);
+    sqlite3_bind_int64(read, 1, upgrade->id);
     int step = sqlite3_step(read);
-    int overtaken = step == SQLITE_ROW && record->received_ms < sqlite3_column_int64(read, 0);
-    if (step != SQLITE_ROW && step != SQLITE_DONE)
-        overtaken = store_fault(store->db, fault,
-                                "cannot look up when an upgrade's state was received");
+    if (step == SQLITE_ROW && sqlite3_column_type(read, 0) != SQLITE_NULL)
+        upgrade->is.result_ms = sqlite3_column_int64(read, 0);
+    if (step == SQLITE_ROW && sqlite3_column_type(read, 1) != SQLITE_NULL)
+        upgrade->is.step_ms = sqlite3_column_int64(read, 1);
+    if (step != SQLITE_ROW)
+        store_fault(store->db, fault, "cannot look up when an upgrade's state was received");
     sqlite3_reset(read);
-    return overtaken;
+    return step == SQLITE_ROW ? 0 : -1;
 }
 
-/* A state change: the last one received is the upgrade's step; it never undoes a result. */
-static int put_progress(struct store *store, const struct record *record, struct store_tally *tally,
-                        const struct store_upgrade *upgrade, struct fault *fault)
+/* Counts what CHANGE says, for the store and for the operation. */
+static int count_change(struct store *store, const struct record *record, struct store_tally *tally,
+                        const struct store_upgrade *upgrade, const struct rules_change *change,
+                        struct fault *fault)
 {
-    if (upgrade->id == 0) {
-        count_upgrade(store, tally, RECORD_IN_PROGRESS, false, 1);
-        return 0;
-    }
-    int overtaken = is_overtaken(store, record, STORE_read_step, upgrade->id, fault);
-    if (overtaken != 0)
-        return overtaken < 0 ? -1 : 0;
-    sqlite3_stmt *set = store_statement(store, STORE_set_step);
-    sqlite3_bind_int64(set, 1, upgrade->id);
-    sqlite3_bind_int64(set, 2, record->seq);
-    return store_run(store, set, "cannot set an upgrade's step", fault);
-}
-
-/* A result: the last one received counts, whatever the upgrade was before. */
-static int put_result(struct store *store, const struct record *record, struct store_tally *tally,
-                      const struct store_upgrade *upgrade, struct fault *fault)
-{
-    int history = upgrade->state == RECORD_IN_PROGRESS
-                      ? 0
-                      : is_overtaken(store, record, STORE_read_received, upgrade->seq, fault);
-    if (history < 0 || (record->state == RECORD_FAIL &&
-                        count_failure(store, record, tally->operation, 1 - history, fault) != 0))
+    struct store_totals *totals = &store->ledger.totals;
+    tally->in_progress += change->in_progress;
+    tally->success += change->success;
+    tally->fail += change->fail;
+    tally->contradictory += change->contradictory;
+    totals->in_progress += change->in_progress;
+    totals->success += change->success;
+    totals->fail += change->fail;
+    totals->contradictory += change->contradictory;
+    if (change->failure != RULES_NO_FAILURE &&
+        count_failure(store, record, tally->operation, change->failure == RULES_FAILURE, fault) !=
+            0)
         return -1;
-    if (history)
-        return 0;
-    count_upgrade(store, tally, record->state, record->contradictory, 1);
-    if (store_tally_move(tally, record->source_version, record->target_version, record->state, 1,
-                         fault) != 0)
-        return -1;
-    if (upgrade->id == 0)
-        return 0;
-
-    count_upgrade(store, tally, upgrade->state, upgrade->contradictory, -1);
-    if (upgrade->state == RECORD_FAIL &&
+    if (change->uncounts_failure &&
         uncount_failure(store, tally->operation, upgrade->id, fault) != 0)
         return -1;
-    if (upgrade->state != RECORD_IN_PROGRESS && uncount_move(store, tally, upgrade, fault) != 0)
+    if (change->counts_move &&
+        store_tally_move(tally, record->source_version, record->target_version, record->state, 1,
+                         fault) != 0)
         return -1;
-    sqlite3_stmt *set = store_statement(store, STORE_set_result);
-    sqlite3_bind_int64(set, 1, upgrade->id);
-    sqlite3_bind_int(set, 2, (int)record->state);
-    sqlite3_bind_int(set, 3, record->contradictory);
-    sqlite3_bind_int64(set, 4, record->seq);
-    bind_error_code(set, 5, record);
-    return store_run(store, set, "cannot set an upgrade's result", fault);
+    return change->uncounts_move ? uncount_move(store, tally, upgrade, fault) : 0;
 }
 
-/* What comes from quarantine may have been received before all that is known of its upgrade; and a
- * clock may step back. */
-static int begin_earlier(struct store *store, const struct record *record,
-                         const struct store_upgrade *upgrade, struct fault *fault)
+/* Changes the row of an upgrade that there was before. */
+static int change_upgrade(struct store *store, const struct record *record,
+                          const struct store_upgrade *upgrade, const struct rules_change *change,
+                          struct fault *fault)
 {
-    if (upgrade->id == 0 || record->received_ms >= upgrade->began_ms)
-        return 0;
     sqlite3_stmt *begin = store_statement(store, STORE_begin_earlier);
-    sqlite3_bind_int64(begin, 1, upgrade->id);
-    sqlite3_bind_int64(begin, 2, record->received_ms);
-    return store_run(store, begin, "cannot set an upgrade's beginning", fault);
+    sqlite3_stmt *step = store_statement(store, STORE_set_step);
+    sqlite3_stmt *result = store_statement(store, STORE_set_result);
+    if (change->begins_earlier) {
+        sqlite3_bind_int64(begin, 1, upgrade->id);
+        sqlite3_bind_int64(begin, 2, record->received_ms);
+        if (store_run(store, begin, "cannot set an upgrade's beginning", fault) != 0)
+            return -1;
+    }
+    if (change->sets_step) {
+        sqlite3_bind_int64(step, 1, upgrade->id);
+        sqlite3_bind_int64(step, 2, record->seq);
+        return store_run(store, step, "cannot set an upgrade's step", fault);
+    }
+    if (change->sets_result) {
+        sqlite3_bind_int64(result, 1, upgrade->id);
+        sqlite3_bind_int(result, 2, (int)record->state);
+        sqlite3_bind_int(result, 3, record->contradictory);
+        sqlite3_bind_int64(result, 4, record->seq);
+        bind_error_code(result, 5, record);
+        return store_run(store, result, "cannot set an upgrade's result", fault);
+    }
+    return 0;
 }
 
 int store_upgrade_put(struct store *store, const struct record *record, struct store_tally *tally,
                       const struct store_entry *entry, struct store_upgrade *upgrade,
                       struct fault *fault)
 {
-    if (begin_earlier(store, record, upgrade, fault) != 0)
+    if (read_times(store, record, upgrade, fault) != 0)
         return -1;
     tally->changed = true;
     tally->at_ms = record->received_ms;
@@ -251,11 +224,11 @@ int store_upgrade_put(struct store *store, const struct record *record, struct s
         tally->last_ms = record->received_ms;
         tally->last_seq = record->seq;
     }
-    int result = record->meaning == RECORD_PROGRESS
-                     ? put_progress(store, record, tally, upgrade, fault)
-                     : put_result(store, record, tally, upgrade, fault);
-    if (result != 0 || upgrade->id != 0)
-        return result;
+    const struct rules_change change = rules_apply(&upgrade->is, record);
+    if (count_change(store, record, tally, upgrade, &change, fault) != 0)
+        return -1;
+    if (!change.adds)
+        return change_upgrade(store, record, upgrade, &change, fault);
     upgrade->id = record->seq;
     return add_upgrade(store, record, entry, fault);
 }

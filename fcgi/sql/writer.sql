@@ -102,11 +102,9 @@ UPDATE upgrade SET began_at = ?2 WHERE id = ?1;
 -- set_result
 UPDATE upgrade SET state = ?2, contradictory = ?3, seq = ?4, error_code = ?5 WHERE id = ?1;
 
--- read_received
-SELECT received_at FROM notification WHERE seq = ?1;
-
--- read_step: when it was received
-SELECT n.received_at FROM upgrade u JOIN notification n ON n.seq = u.step_seq WHERE u.id = ?1;
+-- read_times: when an upgrade's result and its last step were received
+SELECT CASE u.state WHEN 0 THEN NULL ELSE n.received_at END, s.received_at
+FROM upgrade u JOIN notification n ON n.seq = u.seq LEFT JOIN notification s ON s.seq = u.step_seq WHERE u.id = ?1;
 
 -- set_step
 UPDATE upgrade SET step_seq = ?2, seq = CASE state WHEN 0 THEN ?2 ELSE seq END WHERE id = ?1;
