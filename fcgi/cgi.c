@@ -3,6 +3,7 @@
 
 #include "cgi.h"
 
+#include "measure.h"
 #include "moment.h"
 
 #include <errno.h>
@@ -154,11 +155,10 @@ static void add_content_length(struct text *parameters, const struct text *body,
 static size_t body_bytes(void)
 {
     const char *announced = getenv("CONTENT_LENGTH");
-    char *end;
+    int64_t length;
     if (announced == NULL || announced[0] < '0' || announced[0] > '9')
         return strcmp(getenv("REQUEST_METHOD"), "POST") == 0 ? SIZE_MAX : 0;
-    unsigned long long length = strtoull(announced, &end, 10);
-    return *end != '\0' ? SIZE_MAX : (size_t)length;
+    return measure_digits(announced, &length) ? (size_t)length : SIZE_MAX;
 }
 
 /* Appends the request as FastCGI, with a body read from stdin. */
@@ -239,12 +239,7 @@ int cgi_exchange(size_t body_max, cgi_adopt *adopt, void *owner, struct text *an
 
 int cgi_answer(int fd, const struct text *answer, struct fault *fault)
 {
-    for (size_t done = 0; done < answer->length;) {
-        ssize_t written = write(fd, answer->bytes + done, answer->length - done);
-        if (written >= 0)
-            done += (size_t)written;
-        else if (errno != EINTR)
-            return fault_set_errno(fault, errno, "the web server does not take the answer");
-    }
-    return 0;
+    return text_write(answer, fd) == 0
+               ? 0
+               : fault_set_errno(fault, errno, "the web server does not take the answer");
 }

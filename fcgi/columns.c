@@ -28,17 +28,14 @@ void columns_release(struct columns *table)
 
 static void add_cell(struct columns *table, const struct columns_cell *cell)
 {
-    if (table->cells_length == table->cells_capacity) {
-        size_t capacity = table->cells_capacity == 0 ? 64 : 2 * table->cells_capacity;
-        struct columns_cell *cells = realloc(table->cells, capacity * sizeof *cells);
-        if (cells == NULL) {
-            table->failed = true;
-            return;
-        }
-        table->cells = cells;
-        table->cells_capacity = capacity;
+    struct columns_cell *cells = text_grow_array(table->cells, table->cells_length,
+                                                 &table->cells_capacity, sizeof *cells);
+    if (cells == NULL) {
+        table->failed = true;
+        return;
     }
-    table->cells[table->cells_length++] = *cell;
+    table->cells = cells;
+    cells[table->cells_length++] = *cell;
 }
 
 void columns_add(struct columns *table, enum term_tone tone, const char *text)

@@ -179,16 +179,25 @@ bool measure_is_above(int64_t part, int64_t whole, int64_t millionths)
     return whole > 0 && part * MEASURE_WHOLE > whole * millionths;
 }
 
-int measure_number(const char *word, int64_t least, int64_t *number, struct fault *fault)
+bool measure_digits(const char *word, int64_t *number)
 {
     char *end;
     errno = 0;
     long long parsed = strtoll(word, &end, 10);
     if (!isdigit((unsigned char)word[0]) || *end != '\0' || errno != 0)
-        return fault_set(fault, "%s: not a whole number", word);
-    if (parsed < least)
-        return fault_set(fault, "%s: takes %lld at least", word, (long long)least);
+        return false;
     *number = parsed;
+    return true;
+}
+
+int measure_number(const char *word, int64_t least, int64_t *number, struct fault *fault)
+{
+    int64_t found;
+    if (!measure_digits(word, &found))
+        return fault_set(fault, "%s: not a whole number", word);
+    if (found < least)
+        return fault_set(fault, "%s: takes %lld at least", word, (long long)least);
+    *number = found;
     return 0;
 }
 

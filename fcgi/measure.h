@@ -27,6 +27,9 @@ int measure_share(const char *word, int64_t *millionths, struct fault *fault);
 /* Whether PART of WHOLE is a larger share than MILLIONTHS; never where WHOLE is 0. */
 bool measure_is_above(int64_t part, int64_t whole, int64_t millionths);
 
+/* Reads a whole number: digits alone, at most INT64_MAX. False if WORD is none. */
+bool measure_digits(const char *word, int64_t *number);
+
 /* Reads a whole number from LEAST on. */
 int measure_number(const char *word, int64_t least, int64_t *number, struct fault *fault);
 

@@ -3,6 +3,8 @@
 
 #include "notify.h"
 
+#include "measure.h"
+
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -28,12 +30,8 @@ static int read_address(struct notify *notify, const char *name, struct fault *f
 static int64_t read_number(const char *name)
 {
     const char *value = getenv(name);
-    char *end;
-    if (value == NULL || value[0] < '0' || value[0] > '9')
-        return 0;
-    errno = 0;
-    long long number = strtoll(value, &end, 10);
-    return *end == '\0' && errno == 0 ? number : 0;
+    int64_t number;
+    return value != NULL && measure_digits(value, &number) ? number : 0;
 }
 
 int notify_open(struct notify *notify, struct fault *fault)

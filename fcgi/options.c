@@ -3,6 +3,8 @@
 
 #include "options.h"
 
+#include "measure.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
@@ -44,22 +46,19 @@ static void *member(struct options *options, const struct option_entry *entry)
 static int take_number(const struct option_entry *entry, const char *value, uint64_t *number,
                        struct fault *fault)
 {
-    char *end = NULL;
-    errno = 0;
-    unsigned long long parsed = isdigit((unsigned char)value[0]) ? strtoull(value, &end, 10) : 0;
-    if (end == NULL || *end != '\0' || errno != 0)
-        return fault_set(fault, "--%s %s: not a whole number", entry->word, value);
-    if (parsed < entry->min || parsed > entry->max)
-        return fault_set(fault, "--%s %s: takes %llu to %llu", entry->word, value,
-                         (unsigned long long)entry->min, (unsigned long long)entry->max);
-    *number = parsed;
+    int64_t parsed;
+    if (!measure_digits(value, &parsed) || (uint64_t)parsed < entry->min ||
+        (uint64_t)parsed > entry->max)
+        return fault_set(fault, "--%s %s: takes a whole number from %llu to %llu", entry->word,
+                         value, (unsigned long long)entry->min, (unsigned long long)entry->max);
+    *number = (uint64_t)parsed;
     return 0;
 }
 
 static int take_size(struct options *options, const struct option_entry *entry, const char *value,
                      struct fault *fault)
 {
-    uint64_t number;
+    uint64_t number = 0;
     if (take_number(entry, value, &number, fault) != 0)
         return -1;
     *(size_t *)member(options, entry) = (size_t)number;

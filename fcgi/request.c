@@ -3,6 +3,8 @@
 
 #include "request.h"
 
+#include "measure.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -139,15 +141,9 @@ static enum request_body judge_body(const struct request *request, const struct 
 {
     const char *content_length = request_parameter(request, "CONTENT_LENGTH");
     bool known = content_length != NULL && content_length[0] != '\0';
-    uint64_t announced = gather->body_length;
-    if (known) {
-        char *end;
-        errno = 0;
-        announced = strtoull(content_length, &end, 10);
-        if (content_length[0] < '0' || content_length[0] > '9' || *end != '\0' || errno != 0)
-            return REQUEST_BODY_INCOMPLETE;
-    }
-    if (announced != gather->body_length)
+    int64_t announced;
+    if (known &&
+        (!measure_digits(content_length, &announced) || (uint64_t)announced != gather->body_length))
         return REQUEST_BODY_INCOMPLETE;
     if (gather->body_too_large)
         return REQUEST_BODY_TOO_LARGE;

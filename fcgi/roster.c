@@ -70,17 +70,6 @@ static int grow_slots(struct roster *roster)
     return 0;
 }
 
-static int grow_entries(struct roster *roster)
-{
-    size_t capacity = roster->capacity == 0 ? 256 : 2 * roster->capacity;
-    struct roster_entry *entries = realloc(roster->entries, capacity * sizeof *entries);
-    if (entries == NULL)
-        return -1;
-    roster->entries = entries;
-    roster->capacity = capacity;
-    return 0;
-}
-
 struct roster_entry *roster_add(struct roster *roster, const char *id)
 {
     size_t size = strlen(id) + 1;
@@ -88,9 +77,13 @@ struct roster_entry *roster_add(struct roster *roster, const char *id)
     if (entry != NULL)
         return entry;
     if (roster->ids.length + size > ROSTER_BYTES_MAX ||
-        (2 * (roster->length + 1) > roster->slots_length && grow_slots(roster) != 0) ||
-        (roster->length == roster->capacity && grow_entries(roster) != 0))
+        (2 * (roster->length + 1) > roster->slots_length && grow_slots(roster) != 0))
         return NULL;
+    struct roster_entry *entries = text_grow_array(roster->entries, roster->length,
+                                                   &roster->capacity, sizeof *entries);
+    if (entries == NULL)
+        return NULL;
+    roster->entries = entries;
     size_t at = roster->ids.length;
     text_add(&roster->ids, id, size);
     if (roster->ids.failed)

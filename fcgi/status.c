@@ -132,14 +132,8 @@ static int write_file(int folder, const char *name, const struct text *text, str
     int fd = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0)
         return fault_set_errno(fault, errno, "cannot make %s", name);
-    int result = 0;
-    for (size_t done = 0; done < text->length && result == 0;) {
-        ssize_t written = write(fd, text->bytes + done, text->length - done);
-        if (written >= 0)
-            done += (size_t)written;
-        else if (errno != EINTR)
-            result = fault_set_errno(fault, errno, "cannot write %s", name);
-    }
+    int result = text_write(text, fd) == 0 ? 0
+                                           : fault_set_errno(fault, errno, "cannot write %s", name);
     if (result == 0 && fsync(fd) != 0)
         result = fault_set_errno(fault, errno, "cannot sync %s", name);
     close(fd);

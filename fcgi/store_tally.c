@@ -33,14 +33,9 @@ void store_bind_key(sqlite3_stmt *statement, int index, const char *text)
 
 void *store_grow(void *array, size_t length, size_t *capacity, size_t size, struct fault *fault)
 {
-    if (length < *capacity)
-        return array;
-    size_t wanted = *capacity == 0 ? 16 : 2 * *capacity;
-    void *grown = realloc(array, wanted * size);
+    void *grown = text_grow_array(array, length, capacity, size);
     if (grown == NULL)
         fault_set(fault, "out of memory");
-    else
-        *capacity = wanted;
     return grown;
 }
 

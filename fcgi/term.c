@@ -109,15 +109,10 @@ int term_print(struct term *term, struct text *text, struct fault *fault)
 {
     if (text->failed)
         return fault_set(fault, "out of memory");
-    size_t written = 0;
-    while (!term->ended && written < text->length) {
-        ssize_t got = write(STDOUT_FILENO, text->bytes + written, text->length - written);
-        if (got >= 0)
-            written += (size_t)got;
-        else if (errno == EPIPE)
-            term->ended = true;
-        else if (errno != EINTR)
+    if (!term->ended && text_write(text, STDOUT_FILENO) != 0) {
+        if (errno != EPIPE)
             return fault_set_errno(fault, errno, "cannot write to stdout");
+        term->ended = true;
     }
     text_clear(text);
     return term->ended ? -1 : 0;

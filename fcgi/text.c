@@ -3,11 +3,13 @@
 
 #include "text.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CAPACITY_FIRST 256
 
@@ -64,6 +66,29 @@ void text_add(struct text *text, const char *bytes, size_t length)
         return;
     memcpy(text->bytes + text->length, bytes, length);
     text->length += length;
+}
+
+void *text_grow_array(void *array, size_t length, size_t *capacity, size_t size)
+{
+    if (length < *capacity)
+        return array;
+    size_t wanted = *capacity == 0 ? 16 : 2 * *capacity;
+    void *grown = wanted > SIZE_MAX / size ? NULL : realloc(array, wanted * size);
+    if (grown != NULL)
+        *capacity = wanted;
+    return grown;
+}
+
+int text_write(const struct text *text, int fd)
+{
+    for (size_t done = 0; done < text->length;) {
+        ssize_t written = write(fd, text->bytes + done, text->length - done);
+        if (written >= 0)
+            done += (size_t)written;
+        else if (errno != EINTR)
+            return -1;
+    }
+    return 0;
 }
 
 void text_add_string(struct text *text, const char *string)

@@ -45,6 +45,9 @@ void text_add_json_string(struct text *text, const char *bytes, size_t length);
  * that ends lines or moves columns is left out, and the characters named above become escapes. */
 void text_add_json_line(struct text *text, const char *json, size_t length);
 
+/* Writes all of it to the descriptor FD: 0, or -1 with errno. */
+int text_write(const struct text *text, int fd);
+
 /* Length in bytes of the UTF-8 character at BYTES (1 to 4), at most LENGTH; 0 where the bytes are
  * no UTF-8 (RFC 3629: no overlong form, no surrogate, nothing above U+10FFFF). */
 size_t text_utf8_length(const char *bytes, size_t length);
@@ -66,5 +69,9 @@ bool text_is_unsafe(uint32_t code_point);
 
 /* Appends LENGTH bytes in base64 (RFC 4648, with padding). */
 void text_add_base64(struct text *text, const char *bytes, size_t length);
+
+/* Room for one element more behind LENGTH of SIZE bytes each: the array, moved or not; or NULL, and
+ * it is as it was. *CAPACITY is how many have room; 0 and NULL to begin with. */
+void *text_grow_array(void *array, size_t length, size_t *capacity, size_t size);
 
 #endif

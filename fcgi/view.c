@@ -3,9 +3,9 @@
 
 #include "view.h"
 
+#include "measure.h"
 #include "view_pages.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,14 +51,9 @@ bool view_is_table(const struct view *view)
 static int read_number(const char *name, const char *value, int64_t least, int64_t most,
                        int64_t *number, struct fault *fault)
 {
-    char *end;
-    errno = 0;
-    long long parsed = strtoll(value, &end, 10);
-    if (value[0] < '0' || value[0] > '9' || *end != '\0' || errno != 0 || parsed < least ||
-        parsed > most)
+    if (!measure_digits(value, number) || *number < least || *number > most)
         return fault_set(fault, "%s: takes a whole number from %lld to %lld", name,
                          (long long)least, (long long)most);
-    *number = parsed;
     return 0;
 }
 

@@ -304,7 +304,7 @@ static void a_number_is_a_whole_number_within_its_bounds(void **state)
     static const char *const wrong[] = {"",   " 1",   "1 ",  "+1",  "-1",
                                         "1k", "0x10", "1.0", "one", "99999999999999999999"};
     for (size_t i = 0; i < LENGTH(wrong); i++)
-        read_wrong(WORDS("--workers", wrong[i]), "not a whole number");
+        read_wrong(WORDS("--workers", wrong[i]), "takes a whole number");
     static const struct {
         const char *word, *least, *too_little, *most, *too_much;
     } bounds[] = {
@@ -325,7 +325,7 @@ static void a_number_is_a_whole_number_within_its_bounds(void **state)
             read_wrong(WORDS(bounds[i].word, bounds[i].too_little), "takes ");
     }
     set("UPGRADE_RECEIVER_MAX_BODY", "1M");
-    read_wrong(NO_WORDS, "UPGRADE_RECEIVER_MAX_BODY: --max-body 1M: not a whole number");
+    read_wrong(NO_WORDS, "UPGRADE_RECEIVER_MAX_BODY: --max-body 1M: takes a whole number from");
 }
 
 static void words_that_are_no_options_are_named(void **state)

@@ -469,8 +469,8 @@ static void what_is_long_is_cut_and_says_how_long(void **state)
 }
 
 /* Keeps results and state changes whose every text is long, and six times as long in JSON. */
-#define LONG_ROWS 60
-#define LONG_TEXT 5000
+#define LONG_ROWS 40
+#define LONG_TEXT 4200
 
 static void keep_long(struct books *books, char texts[LONG_ROWS][LONG_TEXT])
 {
