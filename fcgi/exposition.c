@@ -224,10 +224,14 @@ static const struct {
 static const struct family notifications = {COUNTER, "notifications",
                                             "notifications kept, by notifyType and result"};
 
-static int put_kind(void *owner, const struct store_kind_row *row)
+static int put_kinds(struct text *out, struct store_reader *reader)
 {
-    put(owner, &notifications, LABELS("type", row->notify_type, "result", row->result), row->count);
-    return 0;
+    struct store_rows rows = store_list_kinds(reader, NULL);
+    struct store_kind_row row;
+    put_family(out, &notifications);
+    while (store_next_kind(&rows, &row))
+        put(out, &notifications, LABELS("type", row.notify_type, "result", row.result), row.count);
+    return store_rows_end(&rows, NULL);
 }
 
 static void put_overview(struct text *out, const struct store_overview *overview, int64_t now_ms)
@@ -275,14 +279,11 @@ static int put_books(struct text *out, struct store_reader *reader, int64_t now_
     struct store_overview overview;
     int64_t bytes = 0, log_bytes = 0, holder;
     int result = -1;
-    if (store_read_begin(reader, limit_ms, NULL) == 0) {
-        put_family(out, &notifications);
-        if (store_list_kinds(reader, put_kind, out, NULL) == 0 &&
-            store_read_overview(reader, &overview, NULL) == 0 &&
-            store_read_size(reader, &bytes, NULL) == 0 &&
-            store_read_log(reader, &log_bytes, &holder, NULL) == 0)
-            result = 0;
-    }
+    if (store_read_begin(reader, limit_ms, NULL) == 0 && put_kinds(out, reader) == 0 &&
+        store_read_overview(reader, &overview, NULL) == 0 &&
+        store_read_size(reader, &bytes, NULL) == 0 &&
+        store_read_log(reader, &log_bytes, &holder, NULL) == 0)
+        result = 0;
     store_read_end(reader);
     if (result != 0)
         return -1;

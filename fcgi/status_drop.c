@@ -16,28 +16,24 @@ struct drop {
     size_t ids_length;
 };
 
-static int note_body(void *owner, const struct store_quarantined_row *row)
-{
-    struct drop *drop = owner;
-    if (row->received_ms < drop->before_ms &&
-        strncmp(row->reason, drop->reason, strlen(drop->reason)) == 0)
-        drop->ids[drop->ids_length++] = row->id;
-    return 0;
-}
-
 /* Drops all bodies that --reason and --before mean. */
 static int drop_matching(const struct status_call *call, struct store *store, struct drop *drop,
                          int64_t *dropped, struct fault *fault)
 {
-    struct store_place place = {""}, next;
+    struct store_place place = {""};
     do {
+        struct store_rows rows = store_list_quarantined(call->reader, &place, STORE_PAGE_MAX,
+                                                        fault);
+        struct store_quarantined_row row;
         drop->ids_length = 0;
-        if (store_list_quarantined(call->reader, &place, STORE_PAGE_MAX, note_body, drop, &next,
-                                   fault) != 0 ||
+        while (store_next_quarantined(&rows, &row))
+            if (row.received_ms < drop->before_ms &&
+                strncmp(row.reason, drop->reason, strlen(drop->reason)) == 0)
+                drop->ids[drop->ids_length++] = row.id;
+        if (store_rows_end(&rows, &place) != 0 ||
             store_drop_quarantined(store, drop->ids, drop->ids_length, dropped, fault) != 0)
             return -1;
-        place = next;
-    } while (next.text[0] != '\0');
+    } while (place.text[0] != '\0');
     return 0;
 }
 

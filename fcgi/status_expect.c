@@ -39,28 +39,35 @@ static int read_list(const char *path, struct roster *roster, struct fault *faul
     return result;
 }
 
-static int note_operation(void *owner, const struct store_operation_row *row)
+static void note_upgrade(struct expectation *expectation, const struct store_upgrade_row *row)
 {
-    struct expectation *expectation = owner;
-    expectation->operation = row->id;
-    text_add(&expectation->app_id, row->app_id, strlen(row->app_id) + 1);
-    return 0;
-}
-
-static int note_upgrade(void *owner, const struct store_upgrade_row *row)
-{
-    struct expectation *expectation = owner;
     struct roster_entry *entry = roster_add(&expectation->roster, row->device_id);
-    if (entry == NULL) {
+    if (entry == NULL)
         /* It is not in the list: those are in the roster already. */
         expectation->overflow = true;
-        return 0;
-    }
-    if (row->state == RECORD_IN_PROGRESS)
+    else if (row->state == RECORD_IN_PROGRESS)
         roster_note_progress(entry, row->began_ms);
     else
         roster_note_result(entry, row->state == RECORD_SUCCESS, row->state_ms, row->seq);
-    return 0;
+}
+
+/* Finds the operation. Returns an exit code. */
+static int find_operation(struct status_call *call, struct expectation *expectation,
+                          struct fault *fault)
+{
+    struct store_rows rows = store_find_operations(call->reader, call->app_id, call->words[0],
+                                                   false, 1, fault);
+    struct store_operation_row row;
+    if (store_next_operation(&rows, &row)) {
+        expectation->operation = row.id;
+        text_add(&expectation->app_id, row.app_id, strlen(row.app_id) + 1);
+    }
+    if (store_rows_end(&rows, NULL) != 0)
+        return STATUS_UNUSABLE;
+    if (expectation->operation != 0)
+        return STATUS_DONE;
+    fault_set(fault, "%s: no such operation", call->words[0]);
+    return STATUS_NOT_THERE;
 }
 
 /* Notes what every device of the operation has reported, all of one moment. Returns an exit code.
@@ -68,26 +75,17 @@ static int note_upgrade(void *owner, const struct store_upgrade_row *row)
 static int read_upgrades(struct status_call *call, struct expectation *expectation,
                          struct fault *fault)
 {
-    struct store_upgrade_filter filter = {.operation = 0};
-    struct store_place place = {.text = ""};
     if (store_read_begin(call->reader, STORE_READ_MOST_MS, fault) != 0)
         return STATUS_UNUSABLE;
-    int result = store_find_operations(call->reader, call->app_id, call->words[0], false, 1,
-                                       note_operation, expectation, fault);
-    int code = result != 0 ? STATUS_UNUSABLE : STATUS_DONE;
-    if (code == STATUS_DONE && expectation->operation == 0) {
-        fault_set(fault, "%s: no such operation", call->words[0]);
-        code = STATUS_NOT_THERE;
-    }
-    filter.operation = expectation->operation;
-    while (code == STATUS_DONE) {
-        struct store_place next;
-        if (store_list_upgrades(call->reader, &filter, &place, STORE_PAGE_MAX, note_upgrade,
-                                expectation, &next, fault) != 0)
+    int code = find_operation(call, expectation, fault);
+    const struct store_upgrade_filter filter = {.operation = expectation->operation};
+    if (code == STATUS_DONE) {
+        struct store_rows rows = store_list_upgrades(call->reader, &filter, NULL, SIZE_MAX, fault);
+        struct store_upgrade_row row;
+        while (store_next_upgrade(&rows, &row))
+            note_upgrade(expectation, &row);
+        if (store_rows_end(&rows, NULL) != 0)
             code = STATUS_UNUSABLE;
-        else if (next.text[0] == '\0')
-            break;
-        place = next;
     }
     store_read_end(call->reader);
     return code;

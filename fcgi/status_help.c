@@ -6,6 +6,7 @@
 #include "whole.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Ids offered, and notifications looked through for device ids. */
@@ -98,10 +99,14 @@ static void offer_commands(struct completion *completion, const char *const *wor
             offer(completion, command->words[index]);
 }
 
-static int offer_operation(void *owner, const struct store_operation_row *row)
+static void offer_operations(struct completion *completion, struct store_reader *reader)
 {
-    offer(owner, row->operation_id);
-    return 0;
+    struct store_rows rows = store_find_operations(reader, NULL, completion->prefix, true,
+                                                   OFFERED_MAX, NULL);
+    struct store_operation_row row;
+    while (store_next_operation(&rows, &row))
+        offer(completion, row.operation_id);
+    store_rows_end(&rows, NULL);
 }
 
 static void offer_applications(struct completion *completion, struct store_reader *reader)
@@ -131,26 +136,24 @@ static void offer_devices(struct completion *completion, struct store_reader *re
     store_kept_release(kept, count);
 }
 
-static int offer_quarantined(void *owner, const struct store_quarantined_row *row)
+static void offer_quarantined(struct completion *completion, struct store_reader *reader)
 {
-    struct text word = {0};
-    text_addf(&word, "%lld", (long long)row->id);
-    text_add(&word, "", 1);
-    if (!word.failed)
-        offer(owner, word.bytes);
-    text_release(&word);
-    return 0;
+    struct store_rows rows = store_list_quarantined(reader, NULL, OFFERED_MAX, NULL);
+    struct store_quarantined_row row;
+    while (store_next_quarantined(&rows, &row)) {
+        char word[32];
+        snprintf(word, sizeof word, "%lld", (long long)row.id);
+        offer(completion, word);
+    }
+    store_rows_end(&rows, NULL);
 }
 
 static void offer_word(struct completion *completion, struct status_call *call,
                        enum status_word what)
 {
-    const struct store_place beginning = {.text = ""};
-    struct store_place next;
     switch (what) {
     case STATUS_WORD_OPERATION:
-        store_find_operations(call->reader, NULL, completion->prefix, true, OFFERED_MAX,
-                              offer_operation, completion, NULL);
+        offer_operations(completion, call->reader);
         break;
     case STATUS_WORD_DEVICE:
         offer_devices(completion, call->reader);
@@ -159,8 +162,7 @@ static void offer_word(struct completion *completion, struct status_call *call,
         offer_applications(completion, call->reader);
         break;
     case STATUS_WORD_QUARANTINED:
-        store_list_quarantined(call->reader, &beginning, OFFERED_MAX, offer_quarantined, completion,
-                               &next, NULL);
+        offer_quarantined(completion, call->reader);
         break;
     case STATUS_WORD_WHEN:
         offer(completion, "auto");

@@ -20,8 +20,8 @@ static int no_place(struct fault *fault)
     return fault_set(fault, "after: no place that a page has named");
 }
 
-int store_place_read(const struct store_place *place, int64_t numbers[], int count,
-                     struct fault *fault)
+static int read_place(const struct store_place *place, int64_t numbers[], int count,
+                      struct fault *fault)
 {
     const char *at = place->text;
     for (int i = 0; i < count; i++) {
@@ -35,7 +35,7 @@ int store_place_read(const struct store_place *place, int64_t numbers[], int cou
     return 0;
 }
 
-void store_place_write(struct store_place *place, const int64_t numbers[], int count)
+static void write_place(struct store_place *place, const int64_t numbers[], int count)
 {
     size_t used = 0;
     place->text[0] = '\0';
@@ -55,37 +55,56 @@ sqlite3_stmt *store_query_prepare(struct store_reader *reader, const char *sql,
     return read;
 }
 
-int store_query_rows(struct store_reader *reader, sqlite3_stmt *read, size_t most,
-                     store_take_row *take, void *taker, bool *more, struct fault *fault)
+sqlite3_stmt *store_rows_begin(struct store_rows *rows, const char *sql,
+                               const struct store_place *after)
 {
-    size_t count = 0;
-    int step = SQLITE_DONE, result = 0;
-    bool left = false;
-    while (result >= 0 && !left && (step = sqlite3_step(read)) == SQLITE_ROW) {
-        left = count++ == most || result > 0;
-        if (!left)
-            result = take(read, taker);
-    }
-    if (store_reader_finish(reader, read, step == SQLITE_ROW ? SQLITE_DONE : step, fault) != 0 ||
-        result < 0)
+    int64_t *place = rows->numbers + rows->numbers_length - rows->place_length;
+    rows->step = SQLITE_ROW;
+    if (after == NULL || after->text[0] == '\0' ||
+        read_place(after, place, rows->place_length, rows->fault) == 0)
+        rows->statement = store_query_prepare(rows->reader, sql, rows->numbers,
+                                              rows->numbers_length, rows->fault);
+    return rows->statement;
+}
+
+sqlite3_stmt *store_rows_next(struct store_rows *rows)
+{
+    if (rows->statement == NULL || rows->step != SQLITE_ROW || rows->left == 0)
+        return NULL;
+    rows->left--;
+    rows->step = sqlite3_step(rows->statement);
+    if (rows->step != SQLITE_ROW)
+        return NULL;
+    int column = sqlite3_column_count(rows->statement), number = rows->numbers_length;
+    for (int i = 0; i < rows->place_length; i++)
+        rows->numbers[--number] = sqlite3_column_int64(rows->statement, --column);
+    return rows->statement;
+}
+
+int store_rows_end(struct store_rows *rows, struct store_place *next)
+{
+    if (rows->statement == NULL)
         return -1;
-    if (more != NULL)
-        *more = left;
+    if (rows->step == SQLITE_ROW) /* its last row has not been seen */
+        rows->step = sqlite3_step(rows->statement);
+    rows->more = rows->step == SQLITE_ROW;
+    if (store_reader_finish(rows->reader, rows->statement, rows->more ? SQLITE_DONE : rows->step,
+                            rows->fault) != 0)
+        return -1;
+    if (next != NULL)
+        write_place(next, rows->numbers + rows->numbers_length - rows->place_length,
+                    rows->more ? rows->place_length : 0);
     return 0;
 }
 
 /* --- operations ------------------------------------------------------------------------------ */
 
-struct operation_taker {
-    store_each_operation *each;
-    void *owner;
-    int64_t last_seq; /* of the last row */
-};
-
-static int take_operation(sqlite3_stmt *read, void *argument)
+bool store_next_operation(struct store_rows *rows, struct store_operation_row *row)
 {
-    struct operation_taker *taker = argument;
-    const struct store_operation_row row = {
+    sqlite3_stmt *read = store_rows_next(rows);
+    if (read == NULL)
+        return false;
+    *row = (struct store_operation_row){
         .id = sqlite3_column_int64(read, 0),
         .app_id = store_column_text(read, 1),
         .operation_id = store_column_text(read, 2),
@@ -97,197 +116,159 @@ static int take_operation(sqlite3_stmt *read, void *argument)
         .last_ms = sqlite3_column_int64(read, 8),
         .pruned = sqlite3_column_int(read, 9) != 0,
     };
-    taker->last_seq = sqlite3_column_int64(read, 10);
-    return taker->each(taker->owner, &row);
+    return true;
 }
 
-int store_list_operations(struct store_reader *reader, const struct store_place *after, size_t most,
-                          store_each_operation *each, void *owner, struct store_place *next,
-                          struct fault *fault)
+struct store_rows store_list_operations(struct store_reader *reader,
+                                        const struct store_place *after, size_t most,
+                                        struct fault *fault)
 {
-    int64_t numbers[] = {INT64_MAX};
-    struct operation_taker taker = {.each = each, .owner = owner};
-    bool more;
-    if (after->text[0] != '\0' && store_place_read(after, numbers, 1, fault) != 0)
-        return -1;
-    sqlite3_stmt *read = store_query_prepare(reader, store_text(STORE_TEXT_operations), numbers, 1,
-                                             fault);
-    if (read == NULL ||
-        store_query_rows(reader, read, most, take_operation, &taker, &more, fault) != 0)
-        return -1;
-    store_place_write(next, &taker.last_seq, more ? 1 : 0);
-    return 0;
+    struct store_rows rows = {.reader = reader,
+                              .fault = fault,
+                              .left = most,
+                              .numbers = {INT64_MAX},
+                              .numbers_length = 1,
+                              .place_length = 1};
+    store_rows_begin(&rows, store_text(STORE_TEXT_operations), after);
+    return rows;
 }
 
-int store_find_operations(struct store_reader *reader, const char *app_id, const char *operation_id,
-                          bool prefix, size_t most, store_each_operation *each, void *owner,
-                          struct fault *fault)
+struct store_rows store_find_operations(struct store_reader *reader, const char *app_id,
+                                        const char *operation_id, bool prefix, size_t most,
+                                        struct fault *fault)
 {
-    struct operation_taker taker = {.each = each, .owner = owner};
-    sqlite3_stmt *read = store_query_prepare(
-        reader, store_text(prefix ? STORE_TEXT_operations_beginning : STORE_TEXT_operations_named),
-        NULL, 0, fault);
+    struct store_rows rows = {.reader = reader, .fault = fault, .left = most};
+    sqlite3_stmt *read = store_rows_begin(
+        &rows, store_text(prefix ? STORE_TEXT_operations_beginning : STORE_TEXT_operations_named),
+        NULL);
     if (read == NULL)
-        return -1;
+        return rows;
     sqlite3_bind_text(read, 1, operation_id, -1, SQLITE_STATIC);
     if (app_id != NULL)
         sqlite3_bind_text(read, 2, app_id, -1, SQLITE_STATIC);
     sqlite3_bind_int64(read, 3, STORE_PAGE_MAX);
-    return store_query_rows(reader, read, most, take_operation, &taker, NULL, fault);
+    return rows;
 }
 
 /* --- what is counted of one operation --------------------------------------------------------- */
 
-struct failure_taker {
-    store_each_failure *each;
-    void *owner;
-};
-
-static int take_failure(sqlite3_stmt *read, void *argument)
+static struct store_rows list_counted(struct store_reader *reader, enum store_text text,
+                                      int64_t operation, size_t most, struct fault *fault)
 {
-    struct failure_taker *taker = argument;
-    const struct store_failure_row row = {
+    struct store_rows rows = {.reader = reader,
+                              .fault = fault,
+                              .left = most,
+                              .numbers = {operation},
+                              .numbers_length = 1};
+    store_rows_begin(&rows, store_text(text), NULL);
+    return rows;
+}
+
+bool store_next_failure(struct store_rows *rows, struct store_failure_row *row)
+{
+    sqlite3_stmt *read = store_rows_next(rows);
+    if (read == NULL)
+        return false;
+    *row = (struct store_failure_row){
         .error_code = store_column_text(read, 0),
         .example = store_column_text(read, 1),
         .count = sqlite3_column_int64(read, 2),
         .first_ms = sqlite3_column_int64(read, 3),
         .last_ms = sqlite3_column_int64(read, 4),
     };
-    return taker->each(taker->owner, &row);
+    return true;
 }
 
-int store_list_failures(struct store_reader *reader, int64_t operation, size_t most,
-                        store_each_failure *each, void *owner, bool *more, struct fault *fault)
+struct store_rows store_list_failures(struct store_reader *reader, int64_t operation, size_t most,
+                                      struct fault *fault)
 {
-    struct failure_taker taker = {.each = each, .owner = owner};
-    sqlite3_stmt *read = store_query_prepare(reader, store_text(STORE_TEXT_failures), &operation, 1,
-                                             fault);
-    return read == NULL ? -1
-                        : store_query_rows(reader, read, most, take_failure, &taker, more, fault);
+    return list_counted(reader, STORE_TEXT_failures, operation, most, fault);
 }
 
-struct move_taker {
-    store_each_move *each;
-    void *owner;
-};
-
-static int take_move(sqlite3_stmt *read, void *argument)
+bool store_next_move(struct store_rows *rows, struct store_move_row *row)
 {
-    struct move_taker *taker = argument;
-    const struct store_move_row row = {
+    sqlite3_stmt *read = store_rows_next(rows);
+    if (read == NULL)
+        return false;
+    *row = (struct store_move_row){
         .source = store_column_text(read, 0),
         .target = store_column_text(read, 1),
         .success = sqlite3_column_int64(read, 2),
         .fail = sqlite3_column_int64(read, 3),
     };
-    return taker->each(taker->owner, &row);
+    return true;
 }
 
-int store_list_moves(struct store_reader *reader, int64_t operation, size_t most,
-                     store_each_move *each, void *owner, bool *more, struct fault *fault)
+struct store_rows store_list_moves(struct store_reader *reader, int64_t operation, size_t most,
+                                   struct fault *fault)
 {
-    struct move_taker taker = {.each = each, .owner = owner};
-    sqlite3_stmt *read = store_query_prepare(reader, store_text(STORE_TEXT_moves), &operation, 1,
-                                             fault);
-    return read == NULL ? -1 : store_query_rows(reader, read, most, take_move, &taker, more, fault);
+    return list_counted(reader, STORE_TEXT_moves, operation, most, fault);
 }
 
-struct pace_taker {
-    store_each_pace *each;
-    void *owner;
-    int64_t width_ms;
-    struct store_pace_row sum;
-};
-
-static int take_pace(sqlite3_stmt *read, void *argument)
+bool store_next_pace(struct store_rows *rows, struct store_pace_row *row)
 {
-    struct pace_taker *taker = argument;
-    taker->width_ms = sqlite3_column_int64(read, 4);
-    int64_t end_ms = sqlite3_column_int64(read, 0) + taker->width_ms;
-    int64_t last_ms = sqlite3_column_int64(read, 5);
-    /* Behind the last change nothing is known; a clock that stepped back may have put one there. */
-    bool ahead = end_ms > last_ms && last_ms >= end_ms - taker->width_ms;
-    taker->sum.at_ms = ahead ? last_ms : end_ms;
-    taker->sum.in_progress += sqlite3_column_int64(read, 1);
-    taker->sum.success += sqlite3_column_int64(read, 2);
-    taker->sum.fail += sqlite3_column_int64(read, 3);
-    return taker->each(taker->owner, &taker->sum);
+    sqlite3_stmt *read = store_rows_next(rows);
+    if (read == NULL)
+        return false;
+    *row = (struct store_pace_row){
+        .width_ms = sqlite3_column_int64(read, 0),
+        .at_ms = sqlite3_column_int64(read, 1),
+        .in_progress = sqlite3_column_int64(read, 2),
+        .success = sqlite3_column_int64(read, 3),
+        .fail = sqlite3_column_int64(read, 4),
+    };
+    return true;
 }
 
-int store_list_pace(struct store_reader *reader, int64_t operation, store_each_pace *each,
-                    void *owner, int64_t *width_ms, struct fault *fault)
+struct store_rows store_list_pace(struct store_reader *reader, int64_t operation,
+                                  struct fault *fault)
 {
-    struct pace_taker taker = {.each = each, .owner = owner};
-    sqlite3_stmt *read = store_query_prepare(reader, store_text(STORE_TEXT_pace), &operation, 1,
-                                             fault);
-    if (read == NULL ||
-        store_query_rows(reader, read, STORE_PACE_MAX, take_pace, &taker, NULL, fault) != 0)
-        return -1;
-    *width_ms = taker.width_ms;
-    return 0;
+    return list_counted(reader, STORE_TEXT_pace, operation, STORE_PACE_MAX, fault);
 }
 
 /* --- of the whole store ----------------------------------------------------------------------- */
 
-struct kind_taker {
-    store_each_kind *each;
-    void *owner;
-};
-
-static int take_kind(sqlite3_stmt *read, void *argument)
+bool store_next_kind(struct store_rows *rows, struct store_kind_row *row)
 {
-    struct kind_taker *taker = argument;
-    const struct store_kind_row row = {
+    sqlite3_stmt *read = store_rows_next(rows);
+    if (read == NULL)
+        return false;
+    *row = (struct store_kind_row){
         .notify_type = store_column_text(read, 0),
         .result = store_column_text(read, 1),
         .count = sqlite3_column_int64(read, 2),
     };
-    return taker->each(taker->owner, &row);
+    return true;
 }
 
-int store_list_kinds(struct store_reader *reader, store_each_kind *each, void *owner,
-                     struct fault *fault)
+struct store_rows store_list_kinds(struct store_reader *reader, struct fault *fault)
 {
-    struct kind_taker taker = {.each = each, .owner = owner};
-    sqlite3_stmt *read = store_query_prepare(reader, store_text(STORE_TEXT_kinds), NULL, 0, fault);
-    return read == NULL ? -1
-                        : store_query_rows(reader, read, SIZE_MAX, take_kind, &taker, NULL, fault);
+    struct store_rows rows = {.reader = reader, .fault = fault, .left = SIZE_MAX};
+    store_rows_begin(&rows, store_text(STORE_TEXT_kinds), NULL);
+    return rows;
 }
 
-struct quarantined_taker {
-    store_each_quarantined *each;
-    void *owner;
-    int64_t last_id;
-};
-
-static int take_quarantined(sqlite3_stmt *read, void *argument)
+bool store_next_quarantined(struct store_rows *rows, struct store_quarantined_row *row)
 {
-    struct quarantined_taker *taker = argument;
-    const struct store_quarantined_row row = {
-        .id = sqlite3_column_int64(read, 0),
-        .received_ms = sqlite3_column_int64(read, 1),
-        .reason = store_column_text(read, 2),
-        .pointer = store_column_text(read, 3),
-        .body_length = (size_t)sqlite3_column_int64(read, 4),
+    sqlite3_stmt *read = store_rows_next(rows);
+    if (read == NULL)
+        return false;
+    *row = (struct store_quarantined_row){
+        .received_ms = sqlite3_column_int64(read, 0),
+        .reason = store_column_text(read, 1),
+        .pointer = store_column_text(read, 2),
+        .body_length = (size_t)sqlite3_column_int64(read, 3),
+        .id = sqlite3_column_int64(read, 4),
     };
-    taker->last_id = row.id;
-    return taker->each(taker->owner, &row);
+    return true;
 }
 
-int store_list_quarantined(struct store_reader *reader, const struct store_place *after,
-                           size_t most, store_each_quarantined *each, void *owner,
-                           struct store_place *next, struct fault *fault)
+struct store_rows store_list_quarantined(struct store_reader *reader,
+                                         const struct store_place *after, size_t most,
+                                         struct fault *fault)
 {
-    int64_t numbers[] = {0};
-    struct quarantined_taker taker = {.each = each, .owner = owner};
-    bool more;
-    if (after->text[0] != '\0' && store_place_read(after, numbers, 1, fault) != 0)
-        return -1;
-    sqlite3_stmt *read = store_query_prepare(reader, store_text(STORE_TEXT_quarantined), numbers, 1,
-                                             fault);
-    if (read == NULL ||
-        store_query_rows(reader, read, most, take_quarantined, &taker, &more, fault) != 0)
-        return -1;
-    store_place_write(next, &taker.last_id, more ? 1 : 0);
-    return 0;
+    struct store_rows rows = {
+        .reader = reader, .fault = fault, .left = most, .numbers_length = 1, .place_length = 1};
+    store_rows_begin(&rows, store_text(STORE_TEXT_quarantined), after);
+    return rows;
 }

@@ -1,9 +1,17 @@
 /* store_query: what people ask of the books: pages of operations, upgrades and histories.
  *
- * Like store.h an interface without SQL, on the same readers. Every list is read in pages: a call
- * reads MOST rows at most, beginning behind a place, and says where the next page begins. What a
- * page costs does not depend on how much the store holds, unless its function says so. A reader is
- * used by one thread at a time. */
+ * Like store.h an interface without SQL, on the same readers. Every list is read in pages: MOST
+ * rows at most, beginning behind a place; its end says where the next page begins. What a page
+ * costs does not depend on how much the store holds, unless its function says so. A reader is used
+ * by one thread at a time.
+ *
+ *     struct store_rows rows = store_list_operations(reader, &after, most, fault);
+ *     struct store_operation_row row;
+ *     while (store_next_operation(&rows, &row))
+ *         ... (a `break` ends the page behind this row)
+ *     if (store_rows_end(&rows, &next) != 0)
+ *         ... (FAULT says why)
+ */
 #ifndef STORE_QUERY_H
 #define STORE_QUERY_H
 
@@ -27,8 +35,8 @@
 #define STORE_PLACE_MAX 72
 
 /* Where a page begins and ends: opaque, of digits, dots and dashes only, so that it can stand in a
- * URL and on a command line as it is. "" is the beginning, and behind the last page. A text that is
- * no place fails a list with a fault that is marked misused. */
+ * URL and on a command line as it is. "" is the beginning, as NULL is, and behind the last page. A
+ * text that is no place fails a list with a fault that is marked misused. */
 struct store_place {
     char text[STORE_PLACE_MAX];
 };
@@ -37,6 +45,27 @@ struct store_place {
  * begun, a read that takes longer than LIMIT_MS (0: no limit) fails. */
 int store_read_begin(struct store_reader *reader, int64_t limit_ms, struct fault *fault);
 void store_read_end(struct store_reader *reader);
+
+/* A list that is under way. The reader, the texts and the fault that it was given are lent to it
+ * until its end. Whoever reads something else from the same reader meanwhile calls store_read_begin
+ * before the list. */
+struct store_rows {
+    bool more; /* set by the end: whether there are rows behind the last one */
+
+    /* The store's own. */
+    struct store_reader *reader;
+    struct fault *fault;
+    void *statement;
+    int step;           /* what came of the last one */
+    size_t left;        /* rows that the page has room for */
+    int64_t numbers[4]; /* what was asked with, and at their end the place of the last row */
+    int numbers_length, place_length;
+};
+
+/* Ends a list, of which all rows, some or none were taken: 0, or -1 with the list's fault if it
+ * could not be begun or read. NEXT, unless NULL, is set to where the next page begins, behind the
+ * last row that was taken; it is left alone on failure. Must be called once for each list. */
+int store_rows_end(struct store_rows *rows, struct store_place *next);
 
 /* Totals and cursors. */
 struct store_overview {
@@ -47,7 +76,8 @@ struct store_overview {
 int store_read_overview(struct store_reader *reader, struct store_overview *overview,
                         struct fault *fault);
 
-/* One operation's counters. Texts are lent until the next call on the reader, and whole. */
+/* One operation's counters. Texts of a row are whole, and lent until the next row is asked for or
+ * the list ended. */
 struct store_operation_row {
     int64_t id; /* the store's own */
     const char *app_id, *operation_id;
@@ -56,51 +86,52 @@ struct store_operation_row {
     bool pruned; /* its notifications and upgrades are gone; the counters stay */
 };
 
-/* What gets a row; what it points to is lent for the call. 0: go on. A result above 0 ends the page
- * behind this row; one below ends the reading, which then fails without a fault of its own. */
-typedef int store_each_operation(void *owner, const struct store_operation_row *row);
+/* The next row of a list; false behind the last one, and if reading failed. Each kind of list has
+ * such a function. */
+bool store_next_operation(struct store_rows *rows, struct store_operation_row *row);
 
 /* Operations, the latest changed first. */
-int store_list_operations(struct store_reader *reader, const struct store_place *after, size_t most,
-                          store_each_operation *each, void *owner, struct store_place *next,
-                          struct fault *fault);
+struct store_rows store_list_operations(struct store_reader *reader,
+                                        const struct store_place *after, size_t most,
+                                        struct fault *fault);
 
 /* Operations named OPERATION_ID (with PREFIX: the first STORE_PAGE_MAX by name of those whose name
- * begins so), the latest changed first, of APP_ID where that is not NULL. */
-int store_find_operations(struct store_reader *reader, const char *app_id, const char *operation_id,
-                          bool prefix, size_t most, store_each_operation *each, void *owner,
-                          struct fault *fault);
+ * begins so), the latest changed first, of APP_ID if that is not NULL. There is no next page. */
+struct store_rows store_find_operations(struct store_reader *reader, const char *app_id,
+                                        const char *operation_id, bool prefix, size_t most,
+                                        struct fault *fault);
 
 /* How often each error code stands among the upgrades of an operation that are FAIL now, the most
- * frequent first. EXAMPLE is a description that came with it, "" where none did. */
+ * frequent first. EXAMPLE is a description that came with it, "" if none did. No next page. */
 struct store_failure_row {
     const char *error_code;
     const char *example;
     int64_t count, first_ms, last_ms;
 };
-typedef int store_each_failure(void *owner, const struct store_failure_row *row);
-int store_list_failures(struct store_reader *reader, int64_t operation, size_t most,
-                        store_each_failure *each, void *owner, bool *more, struct fault *fault);
+bool store_next_failure(struct store_rows *rows, struct store_failure_row *row);
+struct store_rows store_list_failures(struct store_reader *reader, int64_t operation, size_t most,
+                                      struct fault *fault);
 
 /* From which version to which the results of an operation say its devices were to move, and how
- * that ended, the most frequent first. */
+ * that ended, the most frequent first. No next page. */
 struct store_move_row {
     const char *source, *target;
     int64_t success, fail;
 };
-typedef int store_each_move(void *owner, const struct store_move_row *row);
-int store_list_moves(struct store_reader *reader, int64_t operation, size_t most,
-                     store_each_move *each, void *owner, bool *more, struct fault *fault);
+bool store_next_move(struct store_rows *rows, struct store_move_row *row);
+struct store_rows store_list_moves(struct store_reader *reader, int64_t operation, size_t most,
+                                   struct fault *fault);
 
 /* The operation's counters over time: as they stood at the end of each of STORE_PACE_MAX intervals
- * of *WIDTH_MS at most in which they changed, in order. The last is as they stand now. */
+ * of WIDTH_MS at most in which they changed, in order. The last is as they stand now. */
 struct store_pace_row {
-    int64_t at_ms; /* the interval's end, or the operation's last change where that is earlier */
+    int64_t width_ms; /* the same for all */
+    int64_t at_ms;    /* the interval's end, or the operation's last change if that is earlier */
     int64_t in_progress, success, fail;
 };
-typedef int store_each_pace(void *owner, const struct store_pace_row *row);
-int store_list_pace(struct store_reader *reader, int64_t operation, store_each_pace *each,
-                    void *owner, int64_t *width_ms, struct fault *fault);
+bool store_next_pace(struct store_rows *rows, struct store_pace_row *row);
+struct store_rows store_list_pace(struct store_reader *reader, int64_t operation,
+                                  struct fault *fault);
 
 /* One upgrade, with what its last notification says. "" where it does not say it. */
 struct store_upgrade_row {
@@ -116,7 +147,7 @@ struct store_upgrade_row {
     int64_t last_ms;  /* the same, or when the last step was received if that is later */
     int64_t operation;
 };
-typedef int store_each_upgrade(void *owner, const struct store_upgrade_row *row);
+bool store_next_upgrade(struct store_rows *rows, struct store_upgrade_row *row);
 
 /* Which upgrades. */
 struct store_upgrade_filter {
@@ -133,23 +164,24 @@ struct store_upgrade_filter {
  * operations that were pruned are gone. Two conditions at once may pass over rows that meet the
  * first alone.
  */
-int store_list_upgrades(struct store_reader *reader, const struct store_upgrade_filter *filter,
-                        const struct store_place *after, size_t most, store_each_upgrade *each,
-                        void *owner, struct store_place *next, struct fault *fault);
+struct store_rows store_list_upgrades(struct store_reader *reader,
+                                      const struct store_upgrade_filter *filter,
+                                      const struct store_place *after, size_t most,
+                                      struct fault *fault);
 
 /* The upgrades of one device, those of the newest operation first. Looks for it in each operation.
  */
-int store_list_device(struct store_reader *reader, const char *device_id,
-                      const struct store_place *after, size_t most, store_each_upgrade *each,
-                      void *owner, struct store_place *next, struct fault *fault);
+struct store_rows store_list_device(struct store_reader *reader, const char *device_id,
+                                    const struct store_place *after, size_t most,
+                                    struct fault *fault);
 
-/* Notifications about one device in one operation (0: those that belong to none) and, where that is
+/* Notifications about one device in one operation (0: those that belong to none) and, if that is
  * not NULL, of one sub-operation, the latest first. Sorts the numbers of all that the device has
- * there. */
-typedef int store_each_kept(void *owner, const struct store_kept *kept);
-int store_list_notifications(struct store_reader *reader, const char *device_id, int64_t operation,
-                             const char *sub_operation_id, size_t most, store_each_kept *each,
-                             void *owner, struct fault *fault);
+ * there. No next page. KEPT is lent as the texts of a row are: no store_kept_release. */
+bool store_next_notification(struct store_rows *rows, struct store_kept *kept);
+struct store_rows store_list_notifications(struct store_reader *reader, const char *device_id,
+                                           int64_t operation, const char *sub_operation_id,
+                                           size_t most, struct fault *fault);
 
 /* Notifications received from SINCE_MS on and before UNTIL_MS, numbered above AFTER, in seq order.
  * Gives like store_read_after. */
@@ -163,19 +195,18 @@ struct store_quarantined_row {
     const char *reason, *pointer;
     size_t body_length;
 };
-typedef int store_each_quarantined(void *owner, const struct store_quarantined_row *row);
-int store_list_quarantined(struct store_reader *reader, const struct store_place *after,
-                           size_t most, store_each_quarantined *each, void *owner,
-                           struct store_place *next, struct fault *fault);
+bool store_next_quarantined(struct store_rows *rows, struct store_quarantined_row *row);
+struct store_rows store_list_quarantined(struct store_reader *reader,
+                                         const struct store_place *after, size_t most,
+                                         struct fault *fault);
 
-/* Notifications ever kept, by notifyType and result ("": it has none). */
+/* Notifications ever kept, by notifyType and result ("": it has none): all on one page. */
 struct store_kind_row {
     const char *notify_type, *result;
     int64_t count;
 };
-typedef int store_each_kind(void *owner, const struct store_kind_row *row);
-int store_list_kinds(struct store_reader *reader, store_each_kind *each, void *owner,
-                     struct fault *fault);
+bool store_next_kind(struct store_rows *rows, struct store_kind_row *row);
+struct store_rows store_list_kinds(struct store_reader *reader, struct fault *fault);
 
 /* Bytes of the store's files on disk: the main file and its log. */
 int store_read_size(struct store_reader *reader, int64_t *bytes, struct fault *fault);

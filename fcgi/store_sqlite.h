@@ -169,18 +169,21 @@ sqlite3_stmt *store_reader_prepare(struct store_reader *reader, const char *sql,
 int store_reader_finish(struct store_reader *reader, sqlite3_stmt *statement, int step,
                         struct fault *fault);
 
-/* store_query.c: what the lists share. A column's text, "" for NULL. A place of COUNT numbers, none
- * being "". A statement of a reader, opened, with COUNT numbers bound to its first parameters. And
- * its rows, MOST at most, each handed to TAKE; *MORE, unless NULL, is whether there are more. */
+/* store_query.c: what the lists share. A column's text, "" for NULL. A statement of a reader,
+ * opened, with COUNT numbers bound to its first parameters; NULL on failure. */
 const char *store_column_text(sqlite3_stmt *statement, int column);
-int store_place_read(const struct store_place *place, int64_t numbers[], int count,
-                     struct fault *fault);
-void store_place_write(struct store_place *place, const int64_t numbers[], int count);
 sqlite3_stmt *store_query_prepare(struct store_reader *reader, const char *sql,
                                   const int64_t numbers[], int count, struct fault *fault);
-typedef int store_take_row(sqlite3_stmt *read, void *taker);
-int store_query_rows(struct store_reader *reader, sqlite3_stmt *read, size_t most,
-                     store_take_row *take, void *taker, bool *more, struct fault *fault);
+
+/* Begins a list whose READER, FAULT, LEFT and NUMBERS are set. The last PLACE_LENGTH of these are
+ * the place before all rows: AFTER, if it is given and not "", replaces them. They are bound to the
+ * first parameters of SQL, and the last columns of each row are its own place. Gives the statement,
+ * for further parameters; NULL on failure. */
+sqlite3_stmt *store_rows_begin(struct store_rows *rows, const char *sql,
+                               const struct store_place *after);
+
+/* The statement on the page's next row; NULL if there is none. */
+sqlite3_stmt *store_rows_next(struct store_rows *rows);
 
 /* store_lock.c: the turn of one process among several on one store. */
 int store_lock_open(struct store *store, struct fault *fault);

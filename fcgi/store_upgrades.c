@@ -21,23 +21,16 @@
     " coalesce(u.error_code, json_extract(n.body, '$.errorCode')),"                          \
     " json_extract(n.body, '$.description'), u.seq, u.began_at,"                             \
     " max(n.received_at, coalesce(s.received_at, n.received_at)), u.operation,"              \
-    " u.id, u.device, u.sub_operation, n.received_at"
+    " n.received_at"
 #define UPGRADE_JOINS \
     " CROSS JOIN notification n ON n.seq = u.seq LEFT JOIN notification s ON s.seq = u.step_seq"
 
-struct upgrade_taker {
-    store_each_upgrade *each;
-    void *owner;
-    size_t count;
-    bool enough; /* EACH wants no more */
-    /* of the last row */
-    int64_t operation, id, began_ms, device, sub_operation;
-};
-
-static int take_upgrade(sqlite3_stmt *read, void *argument)
+bool store_next_upgrade(struct store_rows *rows, struct store_upgrade_row *row)
 {
-    struct upgrade_taker *taker = argument;
-    const struct store_upgrade_row row = {
+    sqlite3_stmt *read = store_rows_next(rows);
+    if (read == NULL)
+        return false;
+    *row = (struct store_upgrade_row){
         .app_id = store_column_text(read, 0),
         .operation_id = store_column_text(read, 1),
         .sub_operation_id = store_column_text(read, 2),
@@ -56,17 +49,9 @@ static int take_upgrade(sqlite3_stmt *read, void *argument)
         .began_ms = sqlite3_column_int64(read, 15),
         .last_ms = sqlite3_column_int64(read, 16),
         .operation = sqlite3_column_int64(read, 17),
-        .state_ms = sqlite3_column_int64(read, 21),
+        .state_ms = sqlite3_column_int64(read, 18),
     };
-    taker->count++;
-    taker->operation = row.operation;
-    taker->began_ms = row.began_ms;
-    taker->id = sqlite3_column_int64(read, 18);
-    taker->device = sqlite3_column_int64(read, 19);
-    taker->sub_operation = sqlite3_column_int64(read, 20);
-    int result = taker->each(taker->owner, &row);
-    taker->enough = result > 0;
-    return result;
+    return true;
 }
 
 /* Parameters behind those of an operation and a place, ?1 to ?4. */
@@ -80,45 +65,72 @@ enum parameter {
     PARAMETER_SUB_OPERATION_ID,
 };
 
-/* One way to walk the upgrades of an operation, ?1: from what, in which order, and where a page
- * begins. */
+/* One way to walk the upgrades of one operation or of all: from what, on what condition, and where
+ * a page begins. */
 struct walk {
-    const char *with, *from;
-    const char *where; /* beside the operation; ?2 and on are the place's numbers */
-    const char *order;
-    int place; /* numbers in a place */
+    const char *with; /* a recursion, which gives them in order; "": they are sorted by place */
+    const char *from;
+    const char *where;    /* of one operation, this is ?1, and the place's numbers are ?2 and on */
+    const char *place;    /* columns */
+    int64_t beginning[3]; /* the place before all */
+    int place_length;
 };
 
-#define INDEX(name) \
-    "", " operation o CROSS JOIN upgrade u INDEXED BY upgrade_" #name " ON u.operation = o.id"
+#define INDEX(name)                                                                  \
+    .with = "", .from = " operation o CROSS JOIN upgrade u INDEXED BY upgrade_" name \
+                        " ON o.id = ?1 AND u.operation = o.id"
+#define BY_ID .place = "u.id", .place_length = 1
 
 /* Each upgrade leads to the next in `lookup` in one step, however many entries it has. They come
  * one by one, so in that order; the first is where the page before ended. SQLite looks for a row of
  * values from the first that is not less: no content's hash reaches 1 << 32. */
 static const struct walk walk_all = {
-    "WITH RECURSIVE next(device, sub_operation, upgrade) AS (SELECT ?2, ?3, ?4 UNION ALL"
-    " SELECT l.device, l.sub_operation, l.upgrade FROM next CROSS JOIN lookup l"
-    " ON l.operation = ?1 AND (l.device, l.sub_operation, l.upgrade, l.content, l.seq) ="
-    "  (SELECT device, sub_operation, upgrade, content, seq FROM lookup WHERE operation = ?1"
-    "   AND (device, sub_operation, upgrade, content) >"
-    "    (next.device, next.sub_operation, next.upgrade, 1 << 32)"
-    "   ORDER BY device, sub_operation, upgrade LIMIT 1)) ",
-    " next CROSS JOIN operation o CROSS JOIN upgrade u ON u.id = next.upgrade",
-    " AND (u.device, u.sub_operation, u.id) > (?2, ?3, ?4)", "", 3};
-static const struct walk walk_in_progress = {INDEX(in_progress),
-                                             " AND u.state = 0 AND (u.began_at, u.id) > (?2, ?3)",
-                                             " ORDER BY u.began_at, u.id", 2};
-static const struct walk walk_success = {INDEX(success), " AND u.state = 1 AND u.id > ?2",
-                                         " ORDER BY u.id", 1};
-static const struct walk walk_fail = {INDEX(fail), " AND u.state = 2 AND u.id > ?2",
-                                      " ORDER BY u.id", 1};
+    .with = "WITH RECURSIVE next(device, sub_operation, upgrade) AS (SELECT ?2, ?3, ?4 UNION ALL"
+            " SELECT l.device, l.sub_operation, l.upgrade FROM next CROSS JOIN lookup l"
+            " ON l.operation = ?1 AND (l.device, l.sub_operation, l.upgrade, l.content, l.seq) ="
+            "  (SELECT device, sub_operation, upgrade, content, seq FROM lookup"
+            "   WHERE operation = ?1 AND (device, sub_operation, upgrade, content) >"
+            "    (next.device, next.sub_operation, next.upgrade, 1 << 32)"
+            "   ORDER BY device, sub_operation, upgrade LIMIT 1)) ",
+    .from = " next CROSS JOIN operation o ON o.id = ?1 CROSS JOIN upgrade u ON u.id = next.upgrade",
+    .where = " AND (u.device, u.sub_operation, u.id) > (?2, ?3, ?4)",
+    .place = "u.device, u.sub_operation, u.id",
+    .beginning = {-1, 0, 0},
+    .place_length = 3,
+};
+static const struct walk walk_in_progress = {
+    INDEX("in_progress"),        .where = " AND u.state = 0 AND (u.began_at, u.id) > (?2, ?3)",
+    .place = "u.began_at, u.id", .beginning = {INT64_MIN, 0},
+    .place_length = 2,
+};
+static const struct walk walk_success = {INDEX("success"),
+                                         .where = " AND u.state = 1 AND u.id > ?2", BY_ID};
+static const struct walk walk_fail = {INDEX("fail"), .where = " AND u.state = 2 AND u.id > ?2",
+                                      BY_ID};
 static const struct walk walk_fail_code = {
-    INDEX(fail_code), " AND u.state = 2 AND u.error_code = ?8 AND u.id > ?2", " ORDER BY u.id", 1};
+    INDEX("fail_code"), .where = " AND u.state = 2 AND u.error_code = ?8 AND u.id > ?2", BY_ID};
 static const struct walk walk_contradictory = {
-    INDEX(contradictory), " AND u.contradictory = 1 AND u.id > ?2", " ORDER BY u.id", 1};
+    INDEX("contradictory"), .where = " AND u.contradictory = 1 AND u.id > ?2", BY_ID};
+
+/* Failures of all operations, behind the upgrade ?2 of the operation ?1. One operation leads to the
+ * next that has failures, in one step; they come one by one, the newest first. */
+#define FAILURES(index, condition)                                                              \
+    .with = "WITH RECURSIVE failing(id) AS (SELECT ?1 UNION ALL"                                \
+            " SELECT (SELECT operation FROM upgrade INDEXED BY " index                          \
+            "  WHERE state = 2" condition " AND operation < failing.id"                         \
+            "  ORDER BY operation DESC LIMIT 1) FROM failing WHERE id IS NOT NULL) ",           \
+    .from = " failing CROSS JOIN operation o ON o.id = failing.id"                              \
+            " CROSS JOIN upgrade u INDEXED BY " index " ON u.operation = o.id",                 \
+    .where = " AND u.state = 2" condition " AND u.id > CASE WHEN o.id = ?1 THEN ?2 ELSE 0 END", \
+    .place = "o.id, u.id", .beginning = {INT64_MAX, 0}, .place_length = 2
+static const struct walk walk_failures = {FAILURES("upgrade_fail", "")};
+static const struct walk walk_failures_code = {
+    FAILURES("upgrade_fail_code", " AND error_code = ?8")};
 
 static const struct walk *choose_walk(const struct store_upgrade_filter *filter)
 {
+    if (filter->operation == 0)
+        return filter->error_code != NULL ? &walk_failures_code : &walk_failures;
     if (filter->error_code != NULL)
         return &walk_fail_code;
     if (filter->contradictory)
@@ -132,129 +144,53 @@ static const struct walk *choose_walk(const struct store_upgrade_filter *filter)
     return &walk_all;
 }
 
-static void note_place(const struct walk *walk, const struct upgrade_taker *taker,
-                       int64_t numbers[3])
+struct store_rows store_list_upgrades(struct store_reader *reader,
+                                      const struct store_upgrade_filter *filter,
+                                      const struct store_place *after, size_t most,
+                                      struct fault *fault)
 {
-    numbers[0] = walk == &walk_all           ? taker->device
-                 : walk == &walk_in_progress ? taker->began_ms
-                                             : taker->id;
-    numbers[1] = walk == &walk_all ? taker->sub_operation : taker->id;
-    numbers[2] = taker->id;
-}
-
-/* Reads a page of one operation's upgrades, from behind the place that NUMBERS, one for each of
- * WALK's, are of; changes them to where the next page begins. */
-static int list_one(struct store_reader *reader, const struct store_upgrade_filter *filter,
-                    const struct walk *walk, int64_t operation, int64_t numbers[3], size_t most,
-                    struct upgrade_taker *taker, bool *more, struct fault *fault)
-{
+    const struct walk *walk = choose_walk(filter);
+    int before_place = filter->operation == 0 ? 0 : 1;
+    struct store_rows rows = {.reader = reader,
+                              .fault = fault,
+                              .left = most,
+                              .numbers = {filter->operation},
+                              .numbers_length = before_place + walk->place_length,
+                              .place_length = walk->place_length};
+    memcpy(rows.numbers + before_place, walk->beginning, sizeof walk->beginning);
     char sql[4096];
-    const int64_t bound[] = {operation, numbers[0], numbers[1], numbers[2]};
     snprintf(sql, sizeof sql,
-             "%sSELECT" UPGRADE_COLUMNS " FROM%s" UPGRADE_JOINS " WHERE o.id = ?1%s"
-             " AND (?5 < 0 OR u.state = ?5) AND (?6 = 0 OR u.contradictory = 1)%s%s",
-             walk->with, walk->from, walk->where,
+             "%sSELECT" UPGRADE_COLUMNS ", %s FROM%s" UPGRADE_JOINS
+             " WHERE (?5 < 0 OR u.state = ?5) AND (?6 = 0 OR u.contradictory = 1)%s%s%s%s",
+             walk->with, walk->place, walk->from, walk->where,
              filter->began_before_ms > 0 ? " AND u.state = 0 AND u.began_at < ?7" : "",
-             walk->order);
-    sqlite3_stmt *read = store_query_prepare(reader, sql, bound, 1 + walk->place, fault);
+             walk->with[0] == '\0' ? " ORDER BY " : "", walk->with[0] == '\0' ? walk->place : "");
+    sqlite3_stmt *read = store_rows_begin(&rows, sql, after);
     if (read == NULL)
-        return -1;
+        return rows;
     sqlite3_bind_int(read, PARAMETER_STATE, filter->of_state ? (int)filter->state : -1);
     sqlite3_bind_int(read, PARAMETER_CONTRADICTORY, filter->contradictory);
     if (filter->began_before_ms > 0)
         sqlite3_bind_int64(read, PARAMETER_BEFORE, filter->began_before_ms);
-    if (walk == &walk_fail_code)
+    if (filter->error_code != NULL)
         store_bind_key(read, PARAMETER_CODE, filter->error_code);
-    size_t before = taker->count;
-    if (store_query_rows(reader, read, most, take_upgrade, taker, more, fault) != 0)
-        return -1;
-    if (taker->count > before)
-        note_place(walk, taker, numbers);
-    return 0;
-}
-
-/* The newest operation up to FROM that has failures, with CODE where that is not NULL; 0 where
- * there is none, -1 on failure. */
-static int64_t next_failing(struct store_reader *reader, int64_t from, const char *code,
-                            struct fault *fault)
-{
-    sqlite3_stmt *read = store_query_prepare(
-        reader, store_text(code == NULL ? STORE_TEXT_failing : STORE_TEXT_failing_code), &from, 1,
-        fault);
-    if (read == NULL)
-        return -1;
-    if (code != NULL)
-        store_bind_key(read, 2, code);
-    int64_t found = 0;
-    int step = sqlite3_step(read);
-    if (step == SQLITE_ROW)
-        found = sqlite3_column_int64(read, 0);
-    return store_reader_finish(reader, read, step == SQLITE_ROW ? SQLITE_DONE : step, fault) == 0
-               ? found
-               : -1;
-}
-
-/* Failures of all operations: a page goes on in the next operation until it is full. */
-static int list_all(struct store_reader *reader, const struct store_upgrade_filter *filter,
-                    const struct store_place *after, size_t most, struct upgrade_taker *taker,
-                    struct store_place *next, struct fault *fault)
-{
-    const struct walk *walk = choose_walk(filter);
-    int64_t place[] = {INT64_MAX, 0};
-    if (after->text[0] != '\0' && store_place_read(after, place, 2, fault) != 0)
-        return -1;
-    bool more = false;
-    int64_t operation = place[0], numbers[3] = {place[1]};
-    while (!more && (operation = next_failing(reader, operation, filter->error_code, fault)) > 0) {
-        if (operation != place[0])
-            numbers[0] = 0;
-        if (list_one(reader, filter, walk, operation, numbers,
-                     taker->enough ? 0 : most - taker->count, taker, &more, fault) != 0)
-            return -1;
-        place[0] = operation--;
-    }
-    if (operation < 0)
-        return -1;
-    const int64_t last[] = {place[0], numbers[0]};
-    store_place_write(next, last, more ? 2 : 0);
-    return 0;
-}
-
-int store_list_upgrades(struct store_reader *reader, const struct store_upgrade_filter *filter,
-                        const struct store_place *after, size_t most, store_each_upgrade *each,
-                        void *owner, struct store_place *next, struct fault *fault)
-{
-    const struct walk *walk = choose_walk(filter);
-    struct upgrade_taker taker = {.each = each, .owner = owner};
-    if (filter->operation == 0)
-        return list_all(reader, filter, after, most, &taker, next, fault);
-    int64_t numbers[3] = {walk == &walk_all ? -1 : 0};
-    if (walk == &walk_in_progress)
-        numbers[0] = INT64_MIN;
-    bool more;
-    if (after->text[0] != '\0' && store_place_read(after, numbers, walk->place, fault) != 0)
-        return -1;
-    if (list_one(reader, filter, walk, filter->operation, numbers, most, &taker, &more, fault) != 0)
-        return -1;
-    store_place_write(next, numbers, more ? walk->place : 0);
-    return 0;
+    return rows;
 }
 
 /* --- one device --------------------------------------------------------------------------------
  */
 
-/* A statement about one device: its hash in this store and itself are bound, and COUNT numbers as
- * store_query_prepare does. */
-static sqlite3_stmt *prepare_device(struct store_reader *reader, const char *sql,
-                                    const int64_t numbers[], int count, const char *device_id,
-                                    struct fault *fault)
+/* Begins a list about one device: its hash in this store and itself are bound. */
+static sqlite3_stmt *begin_device(struct store_rows *rows, const char *sql,
+                                  const struct store_place *after, const char *device_id)
 {
     unsigned char key[CONTENT_KEY_SIZE];
-    sqlite3_stmt *read = store_query_prepare(reader, sql, numbers, count, fault);
+    sqlite3_stmt *read = store_rows_begin(rows, sql, after);
     if (read == NULL)
         return NULL;
-    if (store_read_secret(reader->db, key, fault) != 0) {
+    if (store_read_secret(rows->reader->db, key, rows->fault) != 0) {
         sqlite3_finalize(read);
+        rows->statement = NULL;
         return NULL;
     }
     sqlite3_bind_int64(read, PARAMETER_DEVICE, store_low32(content_hash_string(device_id, key)));
@@ -262,68 +198,63 @@ static sqlite3_stmt *prepare_device(struct store_reader *reader, const char *sql
     return read;
 }
 
-int store_list_device(struct store_reader *reader, const char *device_id,
-                      const struct store_place *after, size_t most, store_each_upgrade *each,
-                      void *owner, struct store_place *next, struct fault *fault)
+struct store_rows store_list_device(struct store_reader *reader, const char *device_id,
+                                    const struct store_place *after, size_t most,
+                                    struct fault *fault)
 {
-    int64_t numbers[] = {INT64_MAX, INT64_MAX};
-    struct upgrade_taker taker = {.each = each, .owner = owner};
-    bool more;
-    if (after->text[0] != '\0' && store_place_read(after, numbers, 2, fault) != 0)
-        return -1;
-    sqlite3_stmt *read = prepare_device(
-        reader,
-        "SELECT" UPGRADE_COLUMNS " FROM operation o CROSS JOIN upgrade u"
+    struct store_rows rows = {.reader = reader,
+                              .fault = fault,
+                              .left = most,
+                              .numbers = {INT64_MAX, INT64_MAX},
+                              .numbers_length = 2,
+                              .place_length = 2};
+    begin_device(
+        &rows,
+        "SELECT" UPGRADE_COLUMNS ", o.id, u.id FROM operation o CROSS JOIN upgrade u"
         " ON u.id IN"
         "  (SELECT upgrade FROM lookup WHERE operation = o.id AND device = ?9)" UPGRADE_JOINS
         " WHERE o.id <= ?1 AND (o.id, u.id) < (?1, ?2)"
         " AND u.device_id = ?10 ORDER BY o.id DESC, u.id DESC",
-        numbers, 2, device_id, fault);
-    if (read == NULL ||
-        store_query_rows(reader, read, most, take_upgrade, &taker, &more, fault) != 0)
-        return -1;
-    const int64_t last[] = {taker.operation, taker.id};
-    store_place_write(next, last, more ? 2 : 0);
-    return 0;
+        after, device_id);
+    return rows;
 }
 
-struct kept_taker {
-    store_each_kept *each;
-    void *owner;
-};
-
-static int take_kept(sqlite3_stmt *read, void *argument)
+bool store_next_notification(struct store_rows *rows, struct store_kept *kept)
 {
-    struct kept_taker *taker = argument;
-    const struct store_kept kept = {
+    sqlite3_stmt *read = store_rows_next(rows);
+    if (read == NULL)
+        return false;
+    *kept = (struct store_kept){
         .seq = sqlite3_column_int64(read, 0),
         .received_ms = sqlite3_column_int64(read, 1),
         .deliveries = sqlite3_column_int64(read, 2),
         .body = (char *)(uintptr_t)store_column_text(read, 3),
         .body_length = (size_t)sqlite3_column_bytes(read, 3),
     };
-    return taker->each(taker->owner, &kept);
+    return true;
 }
 
-int store_list_notifications(struct store_reader *reader, const char *device_id, int64_t operation,
-                             const char *sub_operation_id, size_t most, store_each_kept *each,
-                             void *owner, struct fault *fault)
+struct store_rows store_list_notifications(struct store_reader *reader, const char *device_id,
+                                           int64_t operation, const char *sub_operation_id,
+                                           size_t most, struct fault *fault)
 {
-    struct kept_taker taker = {.each = each, .owner = owner};
+    struct store_rows rows = {.reader = reader,
+                              .fault = fault,
+                              .left = most,
+                              .numbers = {operation},
+                              .numbers_length = 1};
     /* The numbers alone are sorted, from the index; bodies are read as far as they are asked for.
      */
-    sqlite3_stmt *read = prepare_device(
-        reader,
+    sqlite3_stmt *read = begin_device(
+        &rows,
         "SELECT n.seq, n.received_at, n.deliveries, n.body FROM notification n WHERE n.seq IN"
         " (SELECT seq FROM lookup WHERE operation = ?1 AND device = ?9)"
         " AND coalesce(nullif(json_extract(n.body, '$.deviceId'), ''),"
         "  json_extract(n.body, '$.header.deviceId')) = ?10"
         " AND (?11 IS NULL OR json_extract(n.body, '$.subOperationId') = ?11)"
         " ORDER BY n.seq DESC",
-        &operation, 1, device_id, fault);
-    if (read == NULL)
-        return -1;
-    if (sub_operation_id != NULL)
+        NULL, device_id);
+    if (read != NULL && sub_operation_id != NULL)
         sqlite3_bind_text(read, PARAMETER_SUB_OPERATION_ID, sub_operation_id, -1, SQLITE_STATIC);
-    return store_query_rows(reader, read, most, take_kept, &taker, NULL, fault);
+    return rows;
 }

@@ -7,126 +7,110 @@
 
 #include <string.h>
 
-/* Applications that have another operation of the name. */
-struct others {
-    struct text *out;
-    int64_t id; /* of the one that is shown */
-    size_t count;
-};
-
-static int add_other(void *owner, const struct store_operation_row *row)
-{
-    struct others *others = owner;
-    if (row->id != others->id && others->count++ < VIEW_FOUND)
-        view_add_text(others->out, NULL, row->app_id, VIEW_ID_MAX);
-    return 0;
-}
-
+/* The applications that have another operation of the name than ID. */
 static int add_also_in(struct store_reader *reader, const struct view_query *query, int64_t id,
                        struct text *out, struct fault *fault)
 {
-    struct others others = {.out = out, .id = id};
+    struct store_rows rows = store_find_operations(reader, NULL, query->operation_id, false,
+                                                   VIEW_FOUND + 1, fault);
+    struct store_operation_row row;
+    size_t count = 0;
     document_open(out, "alsoIn", '[');
-    int result = store_find_operations(reader, NULL, query->operation_id, false, VIEW_FOUND + 1,
-                                       add_other, &others, fault);
+    while (store_next_operation(&rows, &row))
+        if (row.id != id && count++ < VIEW_FOUND)
+            view_add_text(out, NULL, row.app_id, VIEW_ID_MAX);
     document_close(out, ']');
+    return store_rows_end(&rows, NULL);
+}
+
+static int add_failures(struct store_reader *reader, const struct view_named *named,
+                        struct text *out, struct fault *fault)
+{
+    struct store_rows rows = store_list_failures(reader, named->id, STORE_FAILURES_MAX, fault);
+    struct store_failure_row row;
+    document_open(out, "failures", '[');
+    while (store_next_failure(&rows, &row)) {
+        document_open(out, NULL, '{');
+        view_add_text(out, "errorCode", row.error_code, VIEW_TEXT_MAX);
+        document_number(out, "count", row.count);
+        document_share(out, "share", row.count, named->fail);
+        document_time(out, "firstAt", row.first_ms);
+        document_time(out, "lastAt", row.last_ms);
+        view_add_text(out, "example", row.example, VIEW_TEXT_MAX);
+        document_close(out, '}');
+    }
+    document_close(out, ']');
+    int result = store_rows_end(&rows, NULL);
+    document_bool(out, "failuresMore", rows.more);
     return result;
 }
 
-struct failures {
-    struct text *out;
-    int64_t fail;
-};
-
-static int add_failure(void *owner, const struct store_failure_row *row)
+static int add_versions(struct store_reader *reader, int64_t operation, struct text *out,
+                        struct fault *fault)
 {
-    struct failures *failures = owner;
-    document_open(failures->out, NULL, '{');
-    view_add_text(failures->out, "errorCode", row->error_code, VIEW_TEXT_MAX);
-    document_number(failures->out, "count", row->count);
-    document_share(failures->out, "share", row->count, failures->fail);
-    document_time(failures->out, "firstAt", row->first_ms);
-    document_time(failures->out, "lastAt", row->last_ms);
-    view_add_text(failures->out, "example", row->example, VIEW_TEXT_MAX);
-    document_close(failures->out, '}');
-    return 0;
+    struct store_rows rows = store_list_moves(reader, operation, STORE_MOVES_MAX, fault);
+    struct store_move_row row;
+    document_open(out, "versions", '[');
+    while (store_next_move(&rows, &row)) {
+        document_open(out, NULL, '{');
+        view_add_text(out, "from", row.source, VIEW_TEXT_MAX);
+        view_add_text(out, "to", row.target, VIEW_TEXT_MAX);
+        document_number(out, "success", row.success);
+        document_number(out, "fail", row.fail);
+        document_close(out, '}');
+    }
+    document_close(out, ']');
+    int result = store_rows_end(&rows, NULL);
+    document_bool(out, "versionsMore", rows.more);
+    return result;
 }
 
-static int add_move(void *owner, const struct store_move_row *row)
+static int add_progress(struct store_reader *reader, int64_t operation, struct text *out,
+                        struct fault *fault)
 {
-    struct text *out = owner;
-    document_open(out, NULL, '{');
-    view_add_text(out, "from", row->source, VIEW_TEXT_MAX);
-    view_add_text(out, "to", row->target, VIEW_TEXT_MAX);
-    document_number(out, "success", row->success);
-    document_number(out, "fail", row->fail);
+    struct store_rows rows = store_list_pace(reader, operation, fault);
+    struct store_pace_row row = {0};
+    bool any = store_next_pace(&rows, &row);
+    document_open(out, "progress", '{');
+    document_number(out, "intervalMs", row.width_ms);
+    document_open(out, "points", '[');
+    for (; any; any = store_next_pace(&rows, &row)) {
+        document_open(out, NULL, '{');
+        document_time(out, "at", row.at_ms);
+        document_number(out, "inProgress", row.in_progress);
+        document_number(out, "success", row.success);
+        document_number(out, "fail", row.fail);
+        document_close(out, '}');
+    }
+    document_close(out, ']');
     document_close(out, '}');
-    return 0;
-}
-
-static int add_point(void *owner, const struct store_pace_row *row)
-{
-    struct text *out = owner;
-    document_open(out, NULL, '{');
-    document_time(out, "at", row->at_ms);
-    document_number(out, "inProgress", row->in_progress);
-    document_number(out, "success", row->success);
-    document_number(out, "fail", row->fail);
-    document_close(out, '}');
-    return 0;
+    return store_rows_end(&rows, NULL);
 }
 
 static int add_stuck(struct store_reader *reader, const struct view_query *query, int64_t operation,
                      struct text *out, struct fault *fault)
 {
     struct text upgrades = {0};
-    struct view_rows page = {.out = &upgrades, .shown = VIEW_STUCK_ROWS, .bound = SIZE_MAX};
-    struct store_place next;
+    size_t count = 0;
     const struct store_upgrade_filter filter = {.operation = operation,
                                                 .began_before_ms = view_stuck_before(query)};
+    struct store_rows rows = store_list_upgrades(reader, &filter, NULL, VIEW_STUCK_COUNTED, fault);
+    struct store_upgrade_row row;
     document_open(&upgrades, NULL, '[');
-    int result = store_list_upgrades(reader, &filter, &(struct store_place){""}, VIEW_STUCK_COUNTED,
-                                     view_add_upgrade, &page, &next, fault);
+    while (store_next_upgrade(&rows, &row))
+        if (count++ < VIEW_STUCK_ROWS)
+            view_add_upgrade(&upgrades, &row);
     document_close(&upgrades, ']');
+    int result = store_rows_end(&rows, NULL);
     document_open(out, "stuck", '{');
     document_number(out, "longerThan",
                     query->stuck_said ? query->stuck_s : (int64_t)VIEW_STUCK_DEFAULT_S);
-    document_number(out, "count", (int64_t)page.count);
-    document_bool(out, "more", result == 0 && next.text[0] != '\0');
+    document_number(out, "count", (int64_t)count);
+    document_bool(out, "more", rows.more);
     document_json(out, "upgrades", upgrades.bytes, upgrades.length);
     document_close(out, '}');
     out->failed = out->failed || upgrades.failed;
     text_release(&upgrades);
-    return result;
-}
-
-static int add_counted(struct store_reader *reader, const struct view_named *named,
-                       struct text *out, struct fault *fault)
-{
-    struct failures failures = {.out = out, .fail = named->fail};
-    bool more;
-    int64_t width_ms;
-    document_open(out, "failures", '[');
-    if (store_list_failures(reader, named->id, STORE_FAILURES_MAX, add_failure, &failures, &more,
-                            fault) != 0)
-        return -1;
-    document_close(out, ']');
-    document_bool(out, "failuresMore", more);
-    document_open(out, "versions", '[');
-    if (store_list_moves(reader, named->id, STORE_MOVES_MAX, add_move, out, &more, fault) != 0)
-        return -1;
-    document_close(out, ']');
-    document_bool(out, "versionsMore", more);
-    struct text points = {0};
-    int result = store_list_pace(reader, named->id, add_point, &points, &width_ms, fault);
-    document_open(out, "progress", '{');
-    document_number(out, "intervalMs", result == 0 ? width_ms : 0);
-    document_open(out, "points", '[');
-    text_add(out, points.bytes, points.length);
-    document_close(out, ']');
-    document_close(out, '}');
-    out->failed = out->failed || points.failed;
-    text_release(&points);
     return result;
 }
 
@@ -139,7 +123,9 @@ enum view_result view_operation(struct store_reader *reader, const struct view_q
     if (result == VIEW_DONE) {
         text_add(out, named.members.bytes, named.members.length);
         if (add_also_in(reader, query, named.id, out, fault) != 0 ||
-            add_counted(reader, &named, out, fault) != 0 ||
+            add_failures(reader, &named, out, fault) != 0 ||
+            add_versions(reader, named.id, out, fault) != 0 ||
+            add_progress(reader, named.id, out, fault) != 0 ||
             add_stuck(reader, query, named.id, out, fault) != 0)
             result = VIEW_FAILED;
         view_end(out);

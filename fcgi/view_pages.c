@@ -15,11 +15,6 @@ size_t view_bound(const struct text *out)
     return out->length + VIEW_PAGE_BYTES;
 }
 
-int view_is_full(const struct view_rows *page)
-{
-    return page->out->length > page->bound ? 1 : 0;
-}
-
 size_t view_limit(const struct view_query *query, size_t otherwise)
 {
     return query->limit > 0 ? query->limit : otherwise;
@@ -93,13 +88,11 @@ void view_add_operation_members(struct text *out, const struct store_operation_r
     document_bool(out, "pruned", row->pruned);
 }
 
-int view_add_operation(void *owner, const struct store_operation_row *row)
+static void add_operation(struct text *out, const struct store_operation_row *row)
 {
-    struct view_rows *page = owner;
-    document_open(page->out, NULL, '{');
-    view_add_operation_members(page->out, row);
-    document_close(page->out, '}');
-    return view_is_full(page);
+    document_open(out, NULL, '{');
+    view_add_operation_members(out, row);
+    document_close(out, '}');
 }
 
 void view_add_upgrade_members(struct text *out, const struct store_upgrade_row *row)
@@ -123,25 +116,11 @@ void view_add_upgrade_members(struct text *out, const struct store_upgrade_row *
     document_number(out, "seq", row->seq);
 }
 
-int view_add_upgrade(void *owner, const struct store_upgrade_row *row)
+void view_add_upgrade(struct text *out, const struct store_upgrade_row *row)
 {
-    struct view_rows *page = owner;
-    if (page->count++ >= page->shown)
-        return 0;
-    document_open(page->out, NULL, '{');
-    view_add_upgrade_members(page->out, row);
-    document_close(page->out, '}');
-    return view_is_full(page);
-}
-
-static int take_named(void *owner, const struct store_operation_row *row)
-{
-    struct view_named *named = owner;
-    named->id = row->id;
-    named->fail = row->fail;
-    document_open(&named->members, NULL, '{');
-    view_add_operation_members(&named->members, row);
-    return 0;
+    document_open(out, NULL, '{');
+    view_add_upgrade_members(out, row);
+    document_close(out, '}');
 }
 
 enum view_result view_find_named(struct store_reader *reader, const struct view_query *query,
@@ -151,8 +130,16 @@ enum view_result view_find_named(struct store_reader *reader, const struct view_
         fault_set(fault, "operationId: is missing");
         return VIEW_MISUSED;
     }
-    if (store_find_operations(reader, query->app_id, query->operation_id, false, 1, take_named,
-                              named, fault) != 0)
+    struct store_operation_row row;
+    struct store_rows rows = store_find_operations(reader, query->app_id, query->operation_id,
+                                                   false, 1, fault);
+    if (store_next_operation(&rows, &row)) {
+        named->id = row.id;
+        named->fail = row.fail;
+        document_open(&named->members, NULL, '{');
+        view_add_operation_members(&named->members, &row);
+    }
+    if (store_rows_end(&rows, NULL) != 0)
         return VIEW_FAILED;
     if (named->id != 0)
         return VIEW_DONE;
@@ -211,7 +198,7 @@ static void add_process(struct text *out, const struct view_process *process)
 enum view_result view_overview(struct store_reader *reader, const struct view_query *query,
                                struct text *out, struct store_place *next, struct fault *fault)
 {
-    struct view_rows page = {.out = out, .bound = view_bound(out)};
+    const size_t bound = view_bound(out);
     struct store_overview overview;
     const struct store_place after = view_place(query);
     if (store_read_overview(reader, &overview, fault) != 0)
@@ -223,8 +210,12 @@ enum view_result view_overview(struct store_reader *reader, const struct view_qu
     document_close(out, ']');
     add_process(out, query->process);
     document_open(out, "operations", '[');
-    if (store_list_operations(reader, &after, view_limit(query, VIEW_LIMIT_DEFAULT),
-                              view_add_operation, &page, next, fault) != 0)
+    struct store_rows rows = store_list_operations(reader, &after,
+                                                   view_limit(query, VIEW_LIMIT_DEFAULT), fault);
+    struct store_operation_row row;
+    while (out->length <= bound && store_next_operation(&rows, &row))
+        add_operation(out, &row);
+    if (store_rows_end(&rows, next) != 0)
         return view_failed(fault);
     document_close(out, ']');
     view_add_next(out, next);
@@ -232,42 +223,48 @@ enum view_result view_overview(struct store_reader *reader, const struct view_qu
     return VIEW_DONE;
 }
 
-static int count_upgrade(void *owner, const struct store_upgrade_row *row)
+/* Counts the upgrades of a device, up to STORE_PAGE_MAX, and what is kept of it beside them, up to
+ * 1. */
+static int count_device(struct store_reader *reader, const char *device_id, size_t *upgrades,
+                        size_t *news, struct fault *fault)
 {
-    (void)row;
-    ((struct view_rows *)owner)->count++;
-    return 0;
-}
-
-static int note_news(void *owner, const struct store_kept *kept)
-{
-    (void)kept;
-    ((struct view_rows *)owner)->news = true;
-    return 0;
+    struct store_upgrade_row upgrade;
+    struct store_kept kept;
+    struct store_rows rows = store_list_device(reader, device_id, NULL, STORE_PAGE_MAX, fault);
+    for (*upgrades = 0; store_next_upgrade(&rows, &upgrade);)
+        ++*upgrades;
+    if (store_rows_end(&rows, NULL) != 0)
+        return -1;
+    rows = store_list_notifications(reader, device_id, 0, NULL, 1, fault);
+    *news = store_next_notification(&rows, &kept) ? 1 : 0;
+    return store_rows_end(&rows, NULL);
 }
 
 enum view_result view_search(struct store_reader *reader, const struct view_query *query,
                              struct text *out, struct store_place *next, struct fault *fault)
 {
-    struct view_rows page = {.out = out, .bound = view_bound(out)};
+    const size_t bound = view_bound(out);
+    size_t upgrades, news;
     if (query->search == NULL || query->search[0] == '\0') {
         fault_set(fault, "q: is missing");
         return VIEW_MISUSED;
     }
     document_open(out, NULL, '{');
     document_open(out, "operations", '[');
-    if (store_find_operations(reader, NULL, query->search, true, view_limit(query, VIEW_FOUND),
-                              view_add_operation, &page, fault) != 0 ||
-        store_list_device(reader, query->search, &(struct store_place){""}, STORE_PAGE_MAX,
-                          count_upgrade, &page, next, fault) != 0 ||
-        store_list_notifications(reader, query->search, 0, NULL, 1, note_news, &page, fault) != 0)
+    struct store_rows rows = store_find_operations(reader, NULL, query->search, true,
+                                                   view_limit(query, VIEW_FOUND), fault);
+    struct store_operation_row row;
+    while (out->length <= bound && store_next_operation(&rows, &row))
+        add_operation(out, &row);
+    if (store_rows_end(&rows, NULL) != 0 ||
+        count_device(reader, query->search, &upgrades, &news, fault) != 0)
         return VIEW_FAILED;
     next->text[0] = '\0';
     document_close(out, ']');
-    if (page.count > 0 || page.news) {
+    if (upgrades > 0 || news > 0) {
         document_open(out, "device", '{');
         view_add_text(out, "deviceId", query->search, VIEW_ID_MAX);
-        document_number(out, "upgrades", (int64_t)page.count);
+        document_number(out, "upgrades", (int64_t)upgrades);
         document_close(out, '}');
     } else {
         document_null(out, "device");
@@ -276,23 +273,10 @@ enum view_result view_search(struct store_reader *reader, const struct view_quer
     return VIEW_DONE;
 }
 
-static int add_quarantined(void *owner, const struct store_quarantined_row *row)
-{
-    struct view_rows *page = owner;
-    document_open(page->out, NULL, '{');
-    document_number(page->out, "id", row->id);
-    document_time(page->out, "receivedAt", row->received_ms);
-    view_add_text(page->out, "reason", row->reason, VIEW_TEXT_MAX);
-    view_add_text(page->out, "pointer", row->pointer, VIEW_TEXT_MAX);
-    document_number(page->out, "bytes", (int64_t)row->body_length);
-    document_close(page->out, '}');
-    return view_is_full(page);
-}
-
 enum view_result view_quarantine(struct store_reader *reader, const struct view_query *query,
                                  struct text *out, struct store_place *next, struct fault *fault)
 {
-    struct view_rows page = {.out = out, .bound = view_bound(out)};
+    const size_t bound = view_bound(out);
     struct store_overview overview;
     const struct store_place after = view_place(query);
     if (store_read_overview(reader, &overview, fault) != 0)
@@ -300,8 +284,19 @@ enum view_result view_quarantine(struct store_reader *reader, const struct view_
     document_open(out, NULL, '{');
     figures_quarantine(out, &overview.totals);
     document_open(out, "bodies", '[');
-    if (store_list_quarantined(reader, &after, view_limit(query, VIEW_LIMIT_DEFAULT),
-                               add_quarantined, &page, next, fault) != 0)
+    struct store_rows rows = store_list_quarantined(reader, &after,
+                                                    view_limit(query, VIEW_LIMIT_DEFAULT), fault);
+    struct store_quarantined_row row;
+    while (out->length <= bound && store_next_quarantined(&rows, &row)) {
+        document_open(out, NULL, '{');
+        document_number(out, "id", row.id);
+        document_time(out, "receivedAt", row.received_ms);
+        view_add_text(out, "reason", row.reason, VIEW_TEXT_MAX);
+        view_add_text(out, "pointer", row.pointer, VIEW_TEXT_MAX);
+        document_number(out, "bytes", (int64_t)row.body_length);
+        document_close(out, '}');
+    }
+    if (store_rows_end(&rows, next) != 0)
         return view_failed(fault);
     document_close(out, ']');
     view_add_next(out, next);

@@ -20,22 +20,8 @@ view_page view_quarantine;
 
 /* --- what the views share --- */
 
-/* What the functions that get rows write to. */
-struct view_rows {
-    struct store_reader *reader;
-    struct text *out;
-    struct fault *fault;
-    const char *device_id; /* whose history it is */
-    size_t count;          /* rows so far */
-    size_t shown;          /* of them, at most */
-    size_t bound;          /* of OUT's length: the page ends behind it */
-    bool news;             /* whether there was any */
-};
-
-/* How long OUT may be before its page ends early; and what a function that got a row returns: 1
- * where that was the page's last, else 0. */
+/* How long OUT may be before its page ends early, behind the row that made it longer. */
 size_t view_bound(const struct text *out);
-int view_is_full(const struct view_rows *rows);
 
 /* What QUERY says, or OTHERWISE where it does not; and the place that its page begins behind. */
 size_t view_limit(const struct view_query *query, size_t otherwise);
@@ -60,12 +46,10 @@ void view_add_notification(struct text *out, const struct store_kept *kept);
 void view_add_next(struct text *out, const struct store_place *next);
 void view_end(struct text *out);
 
-/* Members of an object that is open; and what adds an object for each row to struct view_rows. Of
- * upgrades, those behind the first SHOWN are counted alone. */
+/* Members of an object that is open; and an upgrade as a whole one. */
 void view_add_operation_members(struct text *out, const struct store_operation_row *row);
 void view_add_upgrade_members(struct text *out, const struct store_upgrade_row *row);
-store_each_operation view_add_operation;
-store_each_upgrade view_add_upgrade;
+void view_add_upgrade(struct text *out, const struct store_upgrade_row *row);
 
 /* The operation that is asked for. */
 struct view_named {

@@ -38,12 +38,16 @@ static enum view_result list(struct store_reader *reader, const struct view_quer
                              const struct store_upgrade_filter *filter, const char *name,
                              struct text *out, struct store_place *next, struct fault *fault)
 {
-    struct view_rows page = {.out = out, .shown = SIZE_MAX, .bound = view_bound(out)};
+    const size_t bound = view_bound(out);
     const struct store_place after = view_place(query);
     document_open(out, NULL, '{');
     document_open(out, name, '[');
-    if (store_list_upgrades(reader, filter, &after, view_limit(query, VIEW_LIMIT_DEFAULT),
-                            view_add_upgrade, &page, next, fault) != 0)
+    struct store_rows rows = store_list_upgrades(reader, filter, &after,
+                                                 view_limit(query, VIEW_LIMIT_DEFAULT), fault);
+    struct store_upgrade_row row;
+    while (out->length <= bound && store_next_upgrade(&rows, &row))
+        view_add_upgrade(out, &row);
+    if (store_rows_end(&rows, next) != 0)
         return view_failed(fault);
     document_close(out, ']');
     view_add_next(out, next);
@@ -89,9 +93,8 @@ enum view_result view_failures(struct store_reader *reader, const struct view_qu
 
 #define IDS 4 /* of a line's fields, the first ones */
 
-static int add_line(void *owner, const struct store_upgrade_row *row)
+static void add_line(struct text *out, const struct store_upgrade_row *row)
 {
-    struct view_rows *page = owner;
     char time[MOMENT_TEXT_SIZE], seq[32];
     snprintf(seq, sizeof seq, "%lld", (long long)row->seq);
     const char *const fields[] = {
@@ -113,10 +116,9 @@ static int add_line(void *owner, const struct store_upgrade_row *row)
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         struct view_room room;
         size_t most = i < IDS ? VIEW_ID_MAX : VIEW_TEXT_MAX;
-        csv_add_field(page->out, view_cut(fields[i], most, &room), i == 0);
+        csv_add_field(out, view_cut(fields[i], most, &room), i == 0);
     }
-    csv_end_line(page->out);
-    return view_is_full(page);
+    csv_end_line(out);
 }
 
 enum view_result view_failures_table(struct store_reader *reader, const struct view_query *query,
@@ -124,7 +126,7 @@ enum view_result view_failures_table(struct store_reader *reader, const struct v
                                      struct fault *fault)
 {
     struct store_upgrade_filter filter;
-    struct view_rows page = {.out = out, .bound = view_bound(out)};
+    const size_t bound = view_bound(out);
     const struct store_place after = view_place(query);
     enum view_result result = read_failure_filter(reader, query, &filter, fault);
     if (result != VIEW_DONE)
@@ -135,69 +137,76 @@ enum view_result view_failures_table(struct store_reader *reader, const struct v
         text_add_string(out, "appId,operationId,subOperationId,deviceId,errorCode,description,"
                              "resultDesc,sourceVersion,targetVersion,curVersion,upgradeTime,"
                              "contradictory,lastAt,seq\r\n");
-    return store_list_upgrades(reader, &filter, &after, view_limit(query, STORE_PAGE_MAX), add_line,
-                               &page, next, fault) == 0
-               ? VIEW_DONE
-               : view_failed(fault);
+    struct store_rows rows = store_list_upgrades(reader, &filter, &after,
+                                                 view_limit(query, STORE_PAGE_MAX), fault);
+    struct store_upgrade_row row;
+    while (out->length <= bound && store_next_upgrade(&rows, &row))
+        add_line(out, &row);
+    return store_rows_end(&rows, next) == 0 ? VIEW_DONE : view_failed(fault);
 }
 
 /* --- one device ---------------------------------------------------------------------------------
  */
 
-static int add_note(void *owner, const struct store_kept *kept)
+/* Adds the latest notifications about the device in OPERATION, and their number to COUNT. */
+static int add_notes(struct store_reader *reader, const char *device_id, int64_t operation,
+                     const char *sub_operation_id, struct text *out, size_t *count,
+                     struct fault *fault)
 {
-    struct view_rows *page = owner;
-    view_add_notification(page->out, kept);
-    page->news = true;
-    return 0;
+    struct store_rows rows = store_list_notifications(reader, device_id, operation,
+                                                      sub_operation_id, VIEW_NOTES, fault);
+    struct store_kept kept;
+    for (; store_next_notification(&rows, &kept); ++*count)
+        view_add_notification(out, &kept);
+    return store_rows_end(&rows, NULL);
 }
 
-static int add_history(void *owner, const struct store_upgrade_row *row)
+/* Adds a page of the device's upgrades, each with its notifications, and their number to COUNT. */
+static int add_history(struct store_reader *reader, const struct view_query *query, size_t bound,
+                       struct text *out, size_t *count, struct store_place *next,
+                       struct fault *fault)
 {
-    struct view_rows *page = owner;
-    struct view_rows notes = {.out = page->out};
-    page->count++;
-    document_open(page->out, NULL, '{');
-    view_add_upgrade_members(page->out, row);
-    document_open(page->out, "notifications", '[');
-    int result = store_list_notifications(page->reader, page->device_id, row->operation,
-                                          row->sub_operation_id, VIEW_NOTES, add_note, &notes,
-                                          page->fault);
-    document_close(page->out, ']');
-    document_close(page->out, '}');
-    return result != 0 ? -1 : view_is_full(page);
+    const struct store_place after = view_place(query);
+    struct store_rows rows = store_list_device(reader, query->device_id, &after,
+                                               view_limit(query, VIEW_LIMIT_DEFAULT), fault);
+    struct store_upgrade_row row;
+    size_t notes = 0;
+    int result = 0;
+    for (; result == 0 && out->length <= bound && store_next_upgrade(&rows, &row); ++*count) {
+        document_open(out, NULL, '{');
+        view_add_upgrade_members(out, &row);
+        document_open(out, "notifications", '[');
+        result = add_notes(reader, query->device_id, row.operation, row.sub_operation_id, out,
+                           &notes, fault);
+        document_close(out, ']');
+        document_close(out, '}');
+    }
+    return store_rows_end(&rows, next) == 0 ? result : -1;
 }
 
 enum view_result view_device(struct store_reader *reader, const struct view_query *query,
                              struct text *out, struct store_place *next, struct fault *fault)
 {
+    const size_t bound = view_bound(out);
+    const bool is_first = query->after == NULL || query->after[0] == '\0';
+    size_t count = 0;
     if (query->device_id == NULL) {
         fault_set(fault, "deviceId: is missing");
         return VIEW_MISUSED;
     }
-    struct view_rows page = {
-        .reader = reader,
-        .out = out,
-        .fault = fault,
-        .device_id = query->device_id,
-        .bound = view_bound(out),
-    };
-    const struct store_place after = view_place(query);
     document_open(out, NULL, '{');
     view_add_text(out, "deviceId", query->device_id, VIEW_ID_MAX);
     document_open(out, "history", '[');
-    if (store_list_device(reader, query->device_id, &after, view_limit(query, VIEW_LIMIT_DEFAULT),
-                          add_history, &page, next, fault) != 0)
+    if (add_history(reader, query, bound, out, &count, next, fault) != 0)
         return view_failed(fault);
     document_close(out, ']');
     document_open(out, "news", '[');
-    if (after.text[0] == '\0' && store_list_notifications(reader, query->device_id, 0, NULL,
-                                                          VIEW_NOTES, add_note, &page, fault) != 0)
+    if (is_first && add_notes(reader, query->device_id, 0, NULL, out, &count, fault) != 0)
         return VIEW_FAILED;
     document_close(out, ']');
     view_add_next(out, next);
     view_end(out);
-    if (page.count > 0 || page.news || after.text[0] != '\0')
+    if (count > 0 || !is_first)
         return VIEW_DONE;
     fault_set(fault, "no device %.200s has been heard of", query->device_id);
     return VIEW_NOT_FOUND;

@@ -43,15 +43,17 @@ WHERE operation = ?1 AND count > 0 ORDER BY count DESC;
 SELECT source, target, success, fail FROM move
 WHERE operation = ?1 AND success + fail > 0 ORDER BY success + fail DESC;
 
--- pace
-SELECT p.at, p.in_progress, p.success, p.fail, o.pace_width, o.last_at
-FROM operation o JOIN pace p ON p.operation = o.id WHERE o.id = ?1 ORDER BY p.at;
+-- pace: behind the last change nothing is known; a clock that stepped back may have put one there
+SELECT o.pace_width,
+    CASE WHEN o.last_at BETWEEN p.at AND p.at + o.pace_width THEN o.last_at ELSE p.at + o.pace_width END,
+    sum(p.in_progress) OVER sofar, sum(p.success) OVER sofar, sum(p.fail) OVER sofar
+FROM operation o JOIN pace p ON p.operation = o.id WHERE o.id = ?1 WINDOW sofar AS (ORDER BY p.at) ORDER BY p.at;
 
 -- kinds
 SELECT notify_type, result, count FROM kind ORDER BY 1, 2;
 
 -- quarantined: a page
-SELECT id, received_at, reason, pointer, length(body) FROM quarantined WHERE id > ?1 ORDER BY id;
+SELECT received_at, reason, pointer, length(body), id FROM quarantined WHERE id > ?1 ORDER BY id;
 
 -- quarantined_bodies
 SELECT id, received_at, reason, pointer, body, any_app FROM quarantined WHERE id > ?1 ORDER BY id LIMIT ?2;
@@ -76,11 +78,3 @@ SELECT t.seq, t.pruned_seq,
     (SELECT l.first_seq FROM life l WHERE l.id = ?2),
     (SELECT min(n.first_seq) FROM life l JOIN life n ON n.first_seq > l.first_seq WHERE l.id = ?2)
 FROM totals t;
-
--- failing: the newest operation up to ?1 that has failures
-SELECT operation FROM upgrade INDEXED BY upgrade_fail
-WHERE state = 2 AND operation <= ?1 ORDER BY operation DESC LIMIT 1;
-
--- failing_code: the same with code ?2
-SELECT operation FROM upgrade INDEXED BY upgrade_fail_code
-WHERE state = 2 AND error_code = ?2 AND operation <= ?1 ORDER BY operation DESC LIMIT 1;

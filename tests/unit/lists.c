@@ -21,83 +21,116 @@ void lists_must(int result, const struct fault *fault)
         fail_msg("%d: %s", result, fault->text);
 }
 
-static int end_row(struct lists *lists)
+static void end_row(struct lists *lists)
 {
     text_add(&lists->rows, "\n", 1);
     lists->count++;
-    if (lists->count == lists->fail_at)
-        return -1;
-    return lists->count == lists->page_rows ? 1 : 0;
 }
 
-int lists_take_operation(void *owner, const struct store_operation_row *row)
+static bool is_full(const struct lists *lists)
 {
-    struct lists *lists = owner;
-    text_addf(&lists->rows, "%lld|%s|%s|%lld|%lld|%lld|%lld|%lld|%lld|%d", (long long)row->id,
-              row->app_id, row->operation_id, (long long)row->in_progress, (long long)row->success,
-              (long long)row->fail, (long long)row->contradictory, (long long)row->first_ms,
-              (long long)row->last_ms, row->pruned);
-    return end_row(lists);
+    return lists->page_rows > 0 && lists->count >= lists->page_rows;
 }
 
-int lists_take_failure(void *owner, const struct store_failure_row *row)
+static int end_list(struct lists *lists, struct store_rows *rows, struct store_place *next)
 {
-    struct lists *lists = owner;
-    text_addf(&lists->rows, "%s|%lld|%lld|%lld|%s", row->error_code, (long long)row->count,
-              (long long)row->first_ms, (long long)row->last_ms, row->example);
-    return end_row(lists);
+    int result = store_rows_end(rows, next);
+    lists->more = rows->more;
+    return result;
 }
 
-int lists_take_move(void *owner, const struct store_move_row *row)
+int lists_read_operations(struct lists *lists, struct store_rows rows, struct store_place *next)
 {
-    struct lists *lists = owner;
-    text_addf(&lists->rows, "%s|%s|%lld|%lld", row->source, row->target, (long long)row->success,
-              (long long)row->fail);
-    return end_row(lists);
+    struct store_operation_row row;
+    while (!is_full(lists) && store_next_operation(&rows, &row)) {
+        text_addf(&lists->rows, "%lld|%s|%s|%lld|%lld|%lld|%lld|%lld|%lld|%d", (long long)row.id,
+                  row.app_id, row.operation_id, (long long)row.in_progress, (long long)row.success,
+                  (long long)row.fail, (long long)row.contradictory, (long long)row.first_ms,
+                  (long long)row.last_ms, row.pruned);
+        end_row(lists);
+    }
+    return end_list(lists, &rows, next);
 }
 
-int lists_take_pace(void *owner, const struct store_pace_row *row)
+int lists_read_failures(struct lists *lists, struct store_rows rows, struct store_place *next)
 {
-    struct lists *lists = owner;
-    text_addf(&lists->rows, "%lld|%lld|%lld|%lld", (long long)row->at_ms,
-              (long long)row->in_progress, (long long)row->success, (long long)row->fail);
-    return end_row(lists);
+    struct store_failure_row row;
+    while (!is_full(lists) && store_next_failure(&rows, &row)) {
+        text_addf(&lists->rows, "%s|%lld|%lld|%lld|%s", row.error_code, (long long)row.count,
+                  (long long)row.first_ms, (long long)row.last_ms, row.example);
+        end_row(lists);
+    }
+    return end_list(lists, &rows, next);
 }
 
-int lists_take_upgrade(void *owner, const struct store_upgrade_row *row)
+int lists_read_moves(struct lists *lists, struct store_rows rows, struct store_place *next)
 {
-    struct lists *lists = owner;
-    text_addf(&lists->rows, "%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%d|%lld|%lld|%lld|%lld",
-              row->app_id, row->operation_id, row->sub_operation_id, row->device_id,
-              record_state_word(row->state), row->step, row->current, row->target, row->source,
-              row->upgrade_time, row->result_desc, row->error_code, row->description,
-              row->contradictory, (long long)row->seq, (long long)row->began_ms,
-              (long long)row->last_ms, (long long)row->operation);
-    return end_row(lists);
+    struct store_move_row row;
+    while (!is_full(lists) && store_next_move(&rows, &row)) {
+        text_addf(&lists->rows, "%s|%s|%lld|%lld", row.source, row.target, (long long)row.success,
+                  (long long)row.fail);
+        end_row(lists);
+    }
+    return end_list(lists, &rows, next);
 }
 
-int lists_take_kept(void *owner, const struct store_kept *kept)
+int lists_read_pace(struct lists *lists, struct store_rows rows, struct store_place *next)
 {
-    struct lists *lists = owner;
-    assert_int_equal(strlen(kept->body), kept->body_length);
-    text_addf(&lists->rows, "%lld|%lld|%lld|%s", (long long)kept->seq, (long long)kept->received_ms,
-              (long long)kept->deliveries, kept->body);
-    return end_row(lists);
+    struct store_pace_row row;
+    while (!is_full(lists) && store_next_pace(&rows, &row)) {
+        text_addf(&lists->rows, "%lld|%lld|%lld|%lld", (long long)row.at_ms,
+                  (long long)row.in_progress, (long long)row.success, (long long)row.fail);
+        end_row(lists);
+    }
+    return end_list(lists, &rows, next);
 }
 
-int lists_take_kind(void *owner, const struct store_kind_row *row)
+int lists_read_upgrades(struct lists *lists, struct store_rows rows, struct store_place *next)
 {
-    struct lists *lists = owner;
-    text_addf(&lists->rows, "%s|%s|%lld", row->notify_type, row->result, (long long)row->count);
-    return end_row(lists);
+    struct store_upgrade_row row;
+    while (!is_full(lists) && store_next_upgrade(&rows, &row)) {
+        text_addf(&lists->rows, "%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%d|%lld|%lld|%lld|%lld",
+                  row.app_id, row.operation_id, row.sub_operation_id, row.device_id,
+                  record_state_word(row.state), row.step, row.current, row.target, row.source,
+                  row.upgrade_time, row.result_desc, row.error_code, row.description,
+                  row.contradictory, (long long)row.seq, (long long)row.began_ms,
+                  (long long)row.last_ms, (long long)row.operation);
+        end_row(lists);
+    }
+    return end_list(lists, &rows, next);
 }
 
-int lists_take_quarantined(void *owner, const struct store_quarantined_row *row)
+int lists_read_notifications(struct lists *lists, struct store_rows rows, struct store_place *next)
 {
-    struct lists *lists = owner;
-    text_addf(&lists->rows, "%lld|%lld|%s|%s|%zu", (long long)row->id, (long long)row->received_ms,
-              row->reason, row->pointer, row->body_length);
-    return end_row(lists);
+    struct store_kept kept;
+    while (!is_full(lists) && store_next_notification(&rows, &kept)) {
+        assert_int_equal(strlen(kept.body), kept.body_length);
+        text_addf(&lists->rows, "%lld|%lld|%lld|%s", (long long)kept.seq,
+                  (long long)kept.received_ms, (long long)kept.deliveries, kept.body);
+        end_row(lists);
+    }
+    return end_list(lists, &rows, next);
+}
+
+int lists_read_kinds(struct lists *lists, struct store_rows rows, struct store_place *next)
+{
+    struct store_kind_row row;
+    while (!is_full(lists) && store_next_kind(&rows, &row)) {
+        text_addf(&lists->rows, "%s|%s|%lld", row.notify_type, row.result, (long long)row.count);
+        end_row(lists);
+    }
+    return end_list(lists, &rows, next);
+}
+
+int lists_read_quarantined(struct lists *lists, struct store_rows rows, struct store_place *next)
+{
+    struct store_quarantined_row row;
+    while (!is_full(lists) && store_next_quarantined(&rows, &row)) {
+        text_addf(&lists->rows, "%lld|%lld|%s|%s|%zu", (long long)row.id,
+                  (long long)row.received_ms, row.reason, row.pointer, row.body_length);
+        end_row(lists);
+    }
+    return end_list(lists, &rows, next);
 }
 
 const char *lists_text(struct lists *lists)

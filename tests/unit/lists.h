@@ -9,23 +9,24 @@
 /* Gives a reader of the books; free with store_reader_free. */
 struct store_reader *lists_reader(const struct books *books);
 
-/* Rows as lines, columns separated by "|"; clear ROWS with lists_free. With PAGE_ROWS, the page is
- * ended by the callback behind so many rows; with FAIL_AT, the callback fails at that row. */
+/* Rows as lines, columns separated by "|"; clear ROWS with lists_free. With PAGE_ROWS, a page is
+ * ended early when so many rows are there. */
 struct lists {
     struct text rows;
     size_t count;
-    size_t page_rows, fail_at;
+    size_t page_rows;
+    bool more; /* behind the list that was read last */
 };
 
-/* What gets a row, for each list; the owner is a struct lists. */
-int lists_take_operation(void *owner, const struct store_operation_row *row);
-int lists_take_failure(void *owner, const struct store_failure_row *row);
-int lists_take_move(void *owner, const struct store_move_row *row);
-int lists_take_pace(void *owner, const struct store_pace_row *row);
-int lists_take_upgrade(void *owner, const struct store_upgrade_row *row);
-int lists_take_kept(void *owner, const struct store_kept *kept);
-int lists_take_kind(void *owner, const struct store_kind_row *row);
-int lists_take_quarantined(void *owner, const struct store_quarantined_row *row);
+/* Each reads a list to its end and ends it, as store_rows_end does. */
+int lists_read_operations(struct lists *lists, struct store_rows rows, struct store_place *next);
+int lists_read_failures(struct lists *lists, struct store_rows rows, struct store_place *next);
+int lists_read_moves(struct lists *lists, struct store_rows rows, struct store_place *next);
+int lists_read_pace(struct lists *lists, struct store_rows rows, struct store_place *next);
+int lists_read_upgrades(struct lists *lists, struct store_rows rows, struct store_place *next);
+int lists_read_notifications(struct lists *lists, struct store_rows rows, struct store_place *next);
+int lists_read_kinds(struct lists *lists, struct store_rows rows, struct store_place *next);
+int lists_read_quarantined(struct lists *lists, struct store_rows rows, struct store_place *next);
 
 /* The rows so far, NUL-terminated, lent. */
 const char *lists_text(struct lists *lists);

@@ -17,21 +17,19 @@ struct points {
     int64_t width_ms;
 };
 
-static int take_point(void *owner, const struct store_pace_row *row)
-{
-    struct points *points = owner;
-    assert_true(points->length < STORE_PACE_MAX);
-    points->list[points->length++] = (struct point){row->at_ms, row->in_progress, row->success,
-                                                    row->fail};
-    return 0;
-}
-
 static struct points read_points(struct store_reader *reader, int64_t operation)
 {
     struct points points = {.length = 0};
     struct fault fault = FAULT_NONE;
-    lists_must(store_list_pace(reader, operation, take_point, &points, &points.width_ms, &fault),
-               &fault);
+    struct store_rows rows = store_list_pace(reader, operation, &fault);
+    struct store_pace_row row;
+    while (store_next_pace(&rows, &row)) {
+        assert_true(points.length < STORE_PACE_MAX);
+        points.list[points.length++] = (struct point){row.at_ms, row.in_progress, row.success,
+                                                      row.fail};
+        points.width_ms = row.width_ms;
+    }
+    lists_must(store_rows_end(&rows, NULL), &fault);
     return points;
 }
 
@@ -85,16 +83,14 @@ static void an_operation_goes_on_second_by_second(void **state)
                          .device = "b", .received_ms = 8000, .result = "FAIL", .current = "1"});
     struct lists lists = {.count = 0};
     struct fault fault = FAULT_NONE;
-    int64_t width_ms;
-    lists_must(store_list_pace(reader, 1, lists_take_pace, &lists, &width_ms, &fault), &fault);
-    assert_int_equal(width_ms, 1000);
+    lists_must(lists_read_pace(&lists, store_list_pace(reader, 1, &fault), NULL), &fault);
+    assert_int_equal(read_points(reader, 1).width_ms, 1000);
     lists_assert(&lists, "6000|1|1|0\n8000|0|1|1\n"); /* the end, or the last change */
     books_add_result(books, &(struct support_result){.device = "b", .received_ms = 8500});
-    lists_must(store_list_pace(reader, 1, lists_take_pace, &lists, &width_ms, &fault), &fault);
+    lists_must(lists_read_pace(&lists, store_list_pace(reader, 1, &fault), NULL), &fault);
     lists_assert(&lists, "6000|1|1|0\n8500|0|2|0\n");
-    lists_must(store_list_pace(reader, 77, lists_take_pace, &lists, &width_ms, &fault), &fault);
+    lists_must(lists_read_pace(&lists, store_list_pace(reader, 77, &fault), NULL), &fault);
     lists_assert(&lists, "");
-    assert_int_equal(width_ms, 0);
     store_reader_free(reader);
 }
 

@@ -98,39 +98,39 @@ static void list_filtered(struct store_reader *reader, const struct store_upgrad
 {
     struct store_place place = {""};
     for (int page = 0; page < 2; page++) {
-        const struct store_place after = place;
-        MUST(store_list_upgrades(reader, filter, &after, 10, lists_take_upgrade, lists, &place,
-                                 &fault));
+        MUST(lists_read_upgrades(lists, store_list_upgrades(reader, filter, &place, 10, &fault),
+                                 &place));
     }
 }
 
 static void operations(struct store_reader *reader, struct lists *lists)
 {
     struct store_place place;
-    MUST(store_list_operations(reader, &(struct store_place){"999999999"}, 10, lists_take_operation,
-                               lists, &place, &fault));
+    MUST(lists_read_operations(
+        lists, store_list_operations(reader, &(struct store_place){"999999999"}, 10, &fault),
+        &place));
 }
 
 static void operation(struct store_reader *reader, struct lists *lists)
 {
-    MUST(store_find_operations(reader, NULL, "o1", false, 10, lists_take_operation, lists, &fault));
+    MUST(lists_read_operations(lists, store_find_operations(reader, NULL, "o1", false, 10, &fault),
+                               NULL));
 }
 
 static void beginning(struct store_reader *reader, struct lists *lists)
 {
-    MUST(store_find_operations(reader, NULL, "o", true, 10, lists_take_operation, lists, &fault));
+    MUST(lists_read_operations(lists, store_find_operations(reader, NULL, "o", true, 10, &fault),
+                               NULL));
 }
 
 static void failures(struct store_reader *reader, struct lists *lists)
 {
-    bool more;
-    MUST(store_list_failures(reader, 1, 5, lists_take_failure, lists, &more, &fault));
+    MUST(lists_read_failures(lists, store_list_failures(reader, 1, 5, &fault), NULL));
 }
 
 static void moves(struct store_reader *reader, struct lists *lists)
 {
-    bool more;
-    MUST(store_list_moves(reader, 1, 5, lists_take_move, lists, &more, &fault));
+    MUST(lists_read_moves(lists, store_list_moves(reader, 1, 5, &fault), NULL));
 }
 
 static void upgrades(struct store_reader *reader, struct lists *lists)
@@ -197,8 +197,7 @@ static void all_failed_with(struct store_reader *reader, struct lists *lists)
 static void device(struct store_reader *reader, struct lists *lists)
 {
     struct store_place next;
-    MUST(store_list_device(reader, "d5", &(struct store_place){""}, 10, lists_take_upgrade, lists,
-                           &next, &fault));
+    MUST(lists_read_upgrades(lists, store_list_device(reader, "d5", NULL, 10, &fault), &next));
 }
 
 static void between(struct store_reader *reader, struct lists *lists)
@@ -379,7 +378,8 @@ static void the_latest_notifications_are_read_without_the_others(void **state)
     struct watch watch = {.books = books};
     MUST(store_read_begin(reader, 0, &fault));
     sqlite3_trace_v2(reader->db, SQLITE_TRACE_PROFILE, note_statement, &watch);
-    MUST(store_list_notifications(reader, "d", 0, NULL, 20, lists_take_kept, &lists, &fault));
+    MUST(lists_read_notifications(
+        &lists, store_list_notifications(reader, "d", 0, NULL, 20, &fault), NULL));
     sqlite3_trace_v2(reader->db, 0, NULL, NULL);
     store_read_end(reader);
     assert_int_equal(lists.count, 20);

@@ -31,9 +31,8 @@ static size_t list_operations(struct store_reader *reader, size_t most, struct l
     size_t pages = 0, rows = 0;
     do {
         struct fault fault = FAULT_NONE;
-        struct store_place after = place;
-        lists_must(store_list_operations(reader, &after, most, lists_take_operation, lists, &place,
-                                         &fault),
+        lists_must(lists_read_operations(lists, store_list_operations(reader, &place, most, &fault),
+                                         &place),
                    &fault);
         assert_true(lists->count - rows <= most);
         rows = lists->count;
@@ -69,11 +68,13 @@ static void add_operation(struct books *books, const char *name)
     books_add_result(books, &(struct support_result){.operation = name, .device = id});
 }
 
-static int take_name(void *owner, const struct store_operation_row *row)
+/* Their names alone. */
+static int read_names(struct lists *lists, struct store_rows rows, struct store_place *next)
 {
-    struct lists *lists = owner;
-    text_addf(&lists->rows, "%s\n", row->operation_id);
-    return 0;
+    struct store_operation_row row;
+    while (store_next_operation(&rows, &row))
+        text_addf(&lists->rows, "%s\n", row.operation_id);
+    return store_rows_end(&rows, next);
 }
 
 /* What changes meanwhile comes to the front, where the walk has been: it is not seen twice, and
@@ -87,17 +88,13 @@ static void a_walk_over_operations_that_change_meets_none_twice(void **state)
     struct fault fault = FAULT_NONE;
     for (size_t i = 0; i < 6; i++)
         add_operation(books, (const char *[]){"a", "b", "c", "d", "e", "f"}[i]);
-    lists_must(store_list_operations(reader, &(struct store_place){""}, 2, take_name, &lists,
-                                     &place, &fault),
-               &fault);
+    lists_must(read_names(&lists, store_list_operations(reader, NULL, 2, &fault), &place), &fault);
     add_operation(books, "f"); /* seen already */
     add_operation(books, "b"); /* not yet */
     add_operation(books, "new");
-    while (place.text[0] != '\0') {
-        struct store_place after = place;
-        lists_must(store_list_operations(reader, &after, 2, take_name, &lists, &place, &fault),
+    while (place.text[0] != '\0')
+        lists_must(read_names(&lists, store_list_operations(reader, &place, 2, &fault), &place),
                    &fault);
-    }
     lists_assert(&lists, "f\ne\nd\nc\na\n");
     store_reader_free(reader);
 }
@@ -108,8 +105,9 @@ static void find(struct store_reader *reader, const char *app, const char *name,
 {
     struct lists lists = {.count = 0};
     struct fault fault = FAULT_NONE;
-    lists_must(store_find_operations(reader, app, name, prefix, 100, take_name, &lists, &fault),
-               &fault);
+    lists_must(
+        read_names(&lists, store_find_operations(reader, app, name, prefix, 100, &fault), NULL),
+        &fault);
     lists_assert(&lists, expected);
 }
 
@@ -177,14 +175,15 @@ static void the_latest_changed_of_one_name_comes_first(void **state)
                                                          .device = device,
                                                          .received_ms = (int64_t)i + 1});
     }
-    lists_must(store_find_operations(reader, NULL, "operation", false, 2, lists_take_operation,
-                                     &lists, &fault),
-               &fault);
+    lists_must(
+        lists_read_operations(
+            &lists, store_find_operations(reader, NULL, "operation", false, 2, &fault), NULL),
+        &fault);
     lists_assert(&lists, "1|x|operation|0|2|0|0|1|5|0\n2|y|operation|0|2|0|0|2|4|0\n");
     store_reader_free(reader);
 }
 
-static void a_callback_ends_the_page_or_the_reading(void **state)
+static void a_page_that_ends_early_ends_behind_its_last_row(void **state)
 {
     struct books *books = *state;
     struct store_reader *reader = lists_reader(books);
@@ -193,24 +192,31 @@ static void a_callback_ends_the_page_or_the_reading(void **state)
     for (size_t i = 0; i < 4; i++)
         add_operation(books, (const char *[]){"a", "b", "c", "d"}[i]);
     struct lists lists = {.page_rows = 3};
-    lists_must(store_list_operations(reader, &(struct store_place){""}, 100, lists_take_operation,
-                                     &lists, &place, &fault),
-               &fault);
+    lists_must(
+        lists_read_operations(&lists, store_list_operations(reader, NULL, 100, &fault), &place),
+        &fault);
     assert_int_equal(lists.count, 3);
     assert_string_equal(place.text, "2");
     lists_free(&lists);
     lists.page_rows = 4; /* there is no next page behind the last row */
-    lists_must(store_list_operations(reader, &(struct store_place){""}, 100, lists_take_operation,
-                                     &lists, &place, &fault),
-               &fault);
+    lists_must(
+        lists_read_operations(&lists, store_list_operations(reader, NULL, 100, &fault), &place),
+        &fault);
     assert_string_equal(place.text, "");
     lists_free(&lists);
-    lists.fail_at = 2;
-    assert_int_equal(store_list_operations(reader, &(struct store_place){""}, 100,
-                                           lists_take_operation, &lists, &place, &fault),
-                     -1);
-    assert_false(fault.set);
-    assert_int_equal(lists.count, 2);
+    lists_must(
+        lists_read_operations(
+            &lists, store_list_operations(reader, &(struct store_place){"2"}, 100, &fault), NULL),
+        &fault);
+    assert_int_equal(strtoll(lists_text(&lists), NULL, 10), 1);
+    lists_free(&lists);
+    struct store_rows rows = store_list_operations(reader, NULL, 1, &fault);
+    lists_must(store_rows_end(&rows, &place), &fault); /* no row was taken */
+    assert_true(rows.more);
+    lists_must(
+        lists_read_operations(&lists, store_list_operations(reader, &place, 100, &fault), NULL),
+        &fault);
+    assert_int_equal(lists.count, 4);
     lists_free(&lists);
     store_reader_free(reader);
 }
@@ -244,17 +250,16 @@ static void failures_are_those_of_a_recount(void **state)
                  (long long)id, (long long)id, (long long)id);
         struct lists lists = {.count = 0};
         struct fault fault = FAULT_NONE;
-        bool more = true;
-        lists_must(store_list_failures(reader, id, 100, lists_take_failure, &lists, &more, &fault),
+        lists_must(lists_read_failures(&lists, store_list_failures(reader, id, 100, &fault), NULL),
                    &fault);
-        assert_false(more);
+        assert_false(lists.more);
         assert_true(lists.count > 0);
         size_t count = lists.count;
         lists_assert_query(&lists, books, sql);
         lists_must(
-            store_list_failures(reader, id, count - 1, lists_take_failure, &lists, &more, &fault),
+            lists_read_failures(&lists, store_list_failures(reader, id, count - 1, &fault), NULL),
             &fault);
-        assert_true(more);
+        assert_true(lists.more);
         assert_int_equal(lists.count, count - 1);
         lists_free(&lists);
     }
@@ -266,9 +271,8 @@ static void assert_failures(struct books *books, int64_t operation, const char *
     struct store_reader *reader = lists_reader(books);
     struct lists lists = {.count = 0};
     struct fault fault = FAULT_NONE;
-    bool more;
     lists_must(
-        store_list_failures(reader, operation, 50, lists_take_failure, &lists, &more, &fault),
+        lists_read_failures(&lists, store_list_failures(reader, operation, 50, &fault), NULL),
         &fault);
     lists_assert(&lists, expected);
     store_reader_free(reader);
@@ -318,14 +322,13 @@ static void moves_are_those_of_a_recount(void **state)
                  (long long)id);
         struct lists lists = {.count = 0};
         struct fault fault = FAULT_NONE;
-        bool more = true;
-        lists_must(store_list_moves(reader, id, 100, lists_take_move, &lists, &more, &fault),
+        lists_must(lists_read_moves(&lists, store_list_moves(reader, id, 100, &fault), NULL),
                    &fault);
-        assert_false(more);
+        assert_false(lists.more);
         assert_true(lists.count > 2);
         lists_assert_query(&lists, books, sql);
-        lists_must(store_list_moves(reader, id, 1, lists_take_move, &lists, &more, &fault), &fault);
-        assert_true(more);
+        lists_must(lists_read_moves(&lists, store_list_moves(reader, id, 1, &fault), NULL), &fault);
+        assert_true(lists.more);
         lists_free(&lists);
     }
     store_reader_free(reader);
@@ -350,7 +353,7 @@ static void kinds_are_those_of_a_recount(void **state)
     support_records_free(records, LENGTH(records));
     struct lists lists = {.count = 0};
     struct fault fault = FAULT_NONE;
-    lists_must(store_list_kinds(reader, lists_take_kind, &lists, &fault), &fault);
+    lists_must(lists_read_kinds(&lists, store_list_kinds(reader, &fault), NULL), &fault);
     assert_int_equal(lists.count, 8);
     lists_assert_query(
         &lists, books,
@@ -379,9 +382,8 @@ static void quarantine_comes_in_pages(void **state)
         struct store_place place = {""};
         do {
             struct fault fault = FAULT_NONE;
-            struct store_place after = place;
-            lists_must(store_list_quarantined(reader, &after, most, lists_take_quarantined, &lists,
-                                              &place, &fault),
+            lists_must(lists_read_quarantined(
+                           &lists, store_list_quarantined(reader, &place, most, &fault), &place),
                        &fault);
         } while (place.text[0] != '\0');
         lists_assert(&lists, "1|0|reason 0||2\n2|1|reason 1||3\n4|3|reason 3||2\n"
@@ -403,25 +405,27 @@ static void a_text_that_is_no_place_is_a_fault(void **state)
         struct lists lists = {.count = 0};
         snprintf(after.text, sizeof after.text, "%s", wrong[i]);
         struct fault faults[5] = {FAULT_NONE};
-        assert_int_equal(store_list_operations(reader, &after, 1, lists_take_operation, &lists,
-                                               &next, &faults[0]),
+        assert_int_equal(lists_read_operations(
+                             &lists, store_list_operations(reader, &after, 1, &faults[0]), &next),
                          -1);
-        assert_int_equal(store_list_quarantined(reader, &after, 1, lists_take_quarantined, &lists,
-                                                &next, &faults[1]),
+        assert_int_equal(lists_read_quarantined(
+                             &lists, store_list_quarantined(reader, &after, 1, &faults[1]), &next),
                          -1);
         const struct store_upgrade_filter failed = {.operation = 1, .error_code = ""};
-        assert_int_equal(store_list_upgrades(reader, &failed, &after, 1, lists_take_upgrade, &lists,
-                                             &next, &faults[2]),
-                         -1);
+        assert_int_equal(
+            lists_read_upgrades(&lists, store_list_upgrades(reader, &failed, &after, 1, &faults[2]),
+                                &next),
+            -1);
         snprintf(after.text, sizeof after.text, "1.%s",
                  strcmp(wrong[i], "1.2") == 0 ? "" : wrong[i]);
-        assert_int_equal(store_list_device(reader, "d", &after, 1, lists_take_upgrade, &lists,
-                                           &next, &faults[3]),
+        assert_int_equal(lists_read_upgrades(
+                             &lists, store_list_device(reader, "d", &after, 1, &faults[3]), &next),
                          -1);
         const struct store_upgrade_filter all_failed = {.of_state = true, .state = RECORD_FAIL};
-        assert_int_equal(store_list_upgrades(reader, &all_failed, &after, 1, lists_take_upgrade,
-                                             &lists, &next, &faults[4]),
-                         -1);
+        assert_int_equal(
+            lists_read_upgrades(
+                &lists, store_list_upgrades(reader, &all_failed, &after, 1, &faults[4]), &next),
+            -1);
         for (size_t f = 0; f < LENGTH(faults); f++) {
             support_assert_fault(&faults[f], "after: no place");
             assert_true(faults[f].misused);
@@ -441,7 +445,7 @@ int store_query_tests(void)
         TEST(a_walk_over_operations_that_change_meets_none_twice),
         TEST(operations_are_found_by_name_and_by_its_beginning),
         TEST(the_latest_changed_of_one_name_comes_first),
-        TEST(a_callback_ends_the_page_or_the_reading),
+        TEST(a_page_that_ends_early_ends_behind_its_last_row),
         TEST(failures_are_those_of_a_recount),
         TEST(a_failure_has_an_example),
         TEST(moves_are_those_of_a_recount),

@@ -28,9 +28,11 @@ static void what_is_begun_is_of_one_moment(void **state)
     assert_int_equal(count_upgrades(reader), 1);
     struct lists lists = {.count = 0};
     struct store_place next;
-    lists_must(store_list_upgrades(reader, &(struct store_upgrade_filter){.operation = 1},
-                                   &(struct store_place){""}, 10, lists_take_upgrade, &lists, &next,
-                                   &fault),
+    lists_must(lists_read_upgrades(
+                   &lists,
+                   store_list_upgrades(reader, &(struct store_upgrade_filter){.operation = 1}, NULL,
+                                       10, &fault),
+                   &next),
                &fault);
     assert_int_equal(lists.count, 1);
     lists_free(&lists);
@@ -61,9 +63,11 @@ static int read_all(struct store_reader *reader, struct fault *fault)
 {
     struct lists lists = {.count = 0};
     struct store_place next;
-    int result = store_list_upgrades(reader, &(struct store_upgrade_filter){.operation = 1},
-                                     &(struct store_place){""}, SIZE_MAX, lists_take_upgrade,
-                                     &lists, &next, fault);
+    int result = lists_read_upgrades(
+        &lists,
+        store_list_upgrades(reader, &(struct store_upgrade_filter){.operation = 1}, NULL, SIZE_MAX,
+                            fault),
+        &next);
     assert_int_equal(lists.count, result == 0 ? 30000 : lists.count);
     lists_free(&lists);
     return result;
@@ -125,12 +129,12 @@ static void expect_unreadable(struct store_reader *reader, const char *part, boo
     struct store_place next;
     assert_int_equal(store_read_begin(reader, 0, &faults[0]), -1);
     assert_int_equal(store_read_overview(reader, &overview, &faults[1]), -1);
-    assert_int_equal(store_list_operations(reader, &(struct store_place){""}, 1,
-                                           lists_take_operation, &lists, &next, &faults[2]),
-                     -1);
-    assert_int_equal(store_list_device(reader, "d", &(struct store_place){""}, 1,
-                                       lists_take_upgrade, &lists, &next, &faults[3]),
-                     -1);
+    assert_int_equal(
+        lists_read_operations(&lists, store_list_operations(reader, NULL, 1, &faults[2]), &next),
+        -1);
+    assert_int_equal(
+        lists_read_upgrades(&lists, store_list_device(reader, "d", NULL, 1, &faults[3]), &next),
+        -1);
     for (size_t i = 0; i < LENGTH(faults); i++) {
         support_assert_fault(&faults[i], part);
         support_assert_fault(&faults[i], "upgrades.db");

@@ -31,9 +31,8 @@ static char *list_in_pages(struct store_reader *reader, const struct store_upgra
     size_t rows = 0, pages = 0;
     do {
         struct fault fault = FAULT_NONE;
-        struct store_place after = place;
-        lists_must(store_list_upgrades(reader, filter, &after, most, lists_take_upgrade, &lists,
-                                       &place, &fault),
+        lists_must(lists_read_upgrades(
+                       &lists, store_list_upgrades(reader, filter, &place, most, &fault), &place),
                    &fault);
         /* Every page but the last is full. */
         assert_int_equal(lists.count - rows, place.text[0] != '\0' ? most : lists.count - rows);
@@ -194,16 +193,15 @@ static void a_page_over_all_operations_may_end_where_one_of_them_does(void **sta
     struct lists lists = {.count = 0};
     struct fault fault = FAULT_NONE;
     struct store_place next;
-    lists_must(store_list_upgrades(reader, &all, &(struct store_place){""}, 5, lists_take_upgrade,
-                                   &lists, &next, &fault),
-               &fault);
+    lists_must(
+        lists_read_upgrades(&lists, store_list_upgrades(reader, &all, NULL, 5, &fault), &next),
+        &fault);
     lists_free(&lists);
     for (size_t i = 0; i < 2; i++)
         books_add_result(books,
                          &(struct support_result){.operation = "o5", .device = i == 0 ? "0" : "1"});
-    const struct store_place after = next;
     lists_must(
-        store_list_upgrades(reader, &all, &after, 2, lists_take_upgrade, &lists, &next, &fault),
+        lists_read_upgrades(&lists, store_list_upgrades(reader, &all, &next, 2, &fault), &next),
         &fault);
     assert_int_equal(lists.count, 2);
     support_assert_has(lists_text(&lists), "app|o2|sub|50|FAIL");
@@ -212,8 +210,8 @@ static void a_page_over_all_operations_may_end_where_one_of_them_does(void **sta
     store_reader_free(reader);
 }
 
-/* A callback that has enough ends the page in the middle of an operation and at its end. */
-static void a_callback_ends_a_page_of_upgrades(void **state)
+/* In the middle of an operation and at its end. */
+static void a_page_of_upgrades_may_end_early(void **state)
 {
     struct books *books = *state;
     struct store_reader *reader = lists_reader(books);
@@ -226,9 +224,8 @@ static void a_callback_ends_a_page_of_upgrades(void **state)
         do {
             struct lists lists = {.page_rows = rows};
             struct fault fault = FAULT_NONE;
-            const struct store_place after = place;
-            lists_must(store_list_upgrades(reader, &all, &after, 1000, lists_take_upgrade, &lists,
-                                           &place, &fault),
+            lists_must(lists_read_upgrades(
+                           &lists, store_list_upgrades(reader, &all, &place, 1000, &fault), &place),
                        &fault);
             seen += lists.count;
             assert_true(lists.count == rows || (lists.count < rows && place.text[0] == '\0'));
@@ -333,10 +330,9 @@ static char *list_device(struct store_reader *reader, const char *device, size_t
     struct lists lists = {.count = 0};
     do {
         struct fault fault = FAULT_NONE;
-        struct store_place after = place;
         size_t before = lists.count;
-        lists_must(store_list_device(reader, device, &after, most, lists_take_upgrade, &lists,
-                                     &place, &fault),
+        lists_must(lists_read_upgrades(
+                       &lists, store_list_device(reader, device, &place, most, &fault), &place),
                    &fault);
         assert_true(lists.count - before <= most);
         assert_true(lists.count - before == most || place.text[0] == '\0');
@@ -416,9 +412,12 @@ static void devices_with_the_same_hash_stay_apart(void **state)
         for (int64_t operation = 0; operation < 2; operation++) {
             struct lists lists = {.count = 0};
             struct fault fault = FAULT_NONE;
-            lists_must(store_list_notifications(reader, devices[i], operation, NULL, 100,
-                                                lists_take_kept, &lists, &fault),
-                       &fault);
+            lists_must(
+                lists_read_notifications(
+                    &lists,
+                    store_list_notifications(reader, devices[i], operation, NULL, 100, &fault),
+                    NULL),
+                &fault);
             assert_int_equal(lists.count, operation == 0 ? 1 : 3);
             assert_null(strstr(lists_text(&lists), other));
             lists_free(&lists);
@@ -433,8 +432,10 @@ static void assert_notes(struct store_reader *reader, const char *device, int64_
     struct lists lists = {.count = 0};
     struct text seqs = {0};
     struct fault fault = FAULT_NONE;
-    lists_must(store_list_notifications(reader, device, operation, sub_operation, most,
-                                        lists_take_kept, &lists, &fault),
+    lists_must(lists_read_notifications(
+                   &lists,
+                   store_list_notifications(reader, device, operation, sub_operation, most, &fault),
+                   NULL),
                &fault);
     for (const char *at = lists_text(&lists); *at != '\0'; at = strchr(at, '\n') + 1)
         text_addf(&seqs, "%lld ", strtoll(at, NULL, 10));
@@ -539,7 +540,7 @@ int store_upgrades_tests(void)
     const struct CMUnitTest tests[] = {
         TEST(every_condition_gives_its_upgrades_in_pages_of_every_size),
         TEST(a_page_over_all_operations_may_end_where_one_of_them_does),
-        TEST(a_callback_ends_a_page_of_upgrades),
+        TEST(a_page_of_upgrades_may_end_early),
         TEST(upgrades_in_progress_come_by_their_beginning_whatever_the_clock_said),
         TEST(an_upgrade_began_when_the_first_of_its_bodies_was_received),
         TEST(a_step_from_quarantine_counts_from_when_it_was_received),
