@@ -31,10 +31,10 @@ struct line {
     size_t words_length;
 };
 
-static const struct status_option *find_option(const char *word, size_t length)
+static const struct status_option *find_option(const struct status_call *call, const char *word,
+                                               size_t length)
 {
-    const struct status_option *option;
-    for (size_t i = 0; (option = status_option_at(i)) != NULL; i++)
+    for (const struct status_option *option = call->all_options; option->word != NULL; option++)
         if (strlen(option->word) == length && memcmp(option->word, word, length) == 0)
             return option;
     return NULL;
@@ -46,7 +46,7 @@ static int take_option(struct status_call *call, char **argv, int *index, struct
     const char *argument = argv[*index];
     const char *word = argument + 2;
     size_t length = strncmp(argument, "--", 2) == 0 ? strcspn(word, "=") : 0;
-    const struct status_option *option = length > 0 ? find_option(word, length) : NULL;
+    const struct status_option *option = length > 0 ? find_option(call, word, length) : NULL;
     if (option == NULL)
         return fault_set(fault, "%s: no such option", argument);
     void *member = (char *)call + option->offset;
@@ -95,13 +95,12 @@ static bool is_given(const struct status_call *call, const struct status_option 
 static int understand(struct status_call *call, const struct line *line, struct fault *fault)
 {
     size_t taken = 0;
-    call->command = status_find_command(line->words, line->words_length, &taken);
+    call->command = status_find_command(call, line->words, line->words_length, &taken);
     if (call->command == NULL)
         return fault_set(fault, "%s%s%s: no such command", line->words[0],
                          line->words_length > 1 ? " " : "",
                          line->words_length > 1 ? line->words[1] : "");
-    const struct status_option *option;
-    for (size_t i = 0; (option = status_option_at(i)) != NULL; i++)
+    for (const struct status_option *option = call->all_options; option->word != NULL; option++)
         if (is_given(call, option) && !status_takes(call->command, option))
             return fault_set(fault, "--%s: not an option of %s %s", option->word,
                              call->command->words[0], call->command->words[1]);
@@ -180,16 +179,8 @@ static void explain(const struct status_call *call, struct fault *fault)
 
 static int run(struct status_call *call, struct fault *fault)
 {
-    if (call->help) {
-        struct text help = {0};
-        if (call->words_length + strlen(call->command->words[0]) == 0)
-            status_add_help(&help);
-        else
-            status_add_command_help(call->command, &help);
-        int printed = term_print(call->term, &help, fault);
-        text_release(&help);
-        return printed == 0 ? STATUS_DONE : status_failed(call);
-    }
+    if (call->help)
+        return status_own_help(call, fault);
     if (store_reader_new(&call->reader, call->options->state, fault) != 0)
         return STATUS_UNUSABLE;
     int code = call->command->run(call, fault);
@@ -250,6 +241,7 @@ int main(int argc, char **argv)
     fill_descriptors();
     struct line line = {.words_length = 0};
     struct status_call call = {.words_length = 0};
+    status_set_table(&call);
     struct fault fault = FAULT_NONE;
     int code;
     if (sodium_init() < 0) {

@@ -35,7 +35,9 @@ enum status_code {
 
 /* One call: a command with its words and options. Everything is lent for its time. */
 struct status_call {
-    const struct options *options; /* the receiver's, of which the state folder is one */
+    const struct status_command *commands;   /* all there are; behind the last, RUN is NULL */
+    const struct status_option *all_options; /* behind the last, WORD is NULL */
+    const struct options *options;           /* the receiver's, of which the state folder is one */
     const struct status_command *command;
     struct term *term;
     struct store_reader *reader; /* not open yet */
@@ -87,21 +89,20 @@ struct status_command {
     int (*run)(struct status_call *call, struct fault *fault);
 };
 
-/* status_table.c: the INDEX-th command and option, NULL behind the last. */
-const struct status_command *status_command_at(size_t index);
-const struct status_option *status_option_at(size_t index);
+/* status_table.c: sets the tables that CALL goes by. */
+void status_set_table(struct status_call *call);
 
-/* The command that the first of WORDS name, and in *TAKEN how many that were; NULL where there is
- * none. Without words it is the one without words. */
-const struct status_command *status_find_command(const char *const *words, size_t length,
+/* status_help.c: the command that the first of WORDS name, and in *TAKEN how many that were; NULL
+ * if there is none. Without words it is the one without words. */
+const struct status_command *status_find_command(const struct status_call *call,
+                                                 const char *const *words, size_t length,
                                                  size_t *taken);
 
 /* Whether COMMAND (NULL: any of them) takes OPTION. */
 bool status_takes(const struct status_command *command, const struct status_option *option);
 
-/* Appends the text of --help, or of `help COMMAND`. */
-void status_add_help(struct text *out);
-void status_add_command_help(const struct status_command *command, struct text *out);
+/* Prints the help of the call's command for --help, and returns an exit code. */
+int status_own_help(struct status_call *call, struct fault *fault);
 
 /* The commands. */
 int status_show_operations(struct status_call *call, struct fault *fault);
@@ -127,6 +128,9 @@ int status_code_of(const struct status_call *call, enum view_result result);
 /* The exit code where output or store failed: STATUS_DONE where it is only that nobody reads any
  * more. */
 int status_failed(const struct status_call *call);
+
+/* Prints and releases TEXT, and returns an exit code. */
+int status_print(struct status_call *call, struct text *text, struct fault *fault);
 
 /* Reads the call's words as ids of bodies in quarantine. */
 int status_read_ids(const struct status_call *call, int64_t ids[STATUS_WORDS_MAX],

@@ -1,231 +1,156 @@
-/* status_help: upgrade-status's help, and what the shell's completion asks it. */
+/* status_help: what the table of commands says: which command is meant, what it takes, and the
+ * help. */
 #include "config.h"
 
 #include "status_cmd.h"
-#include "store_query.h"
-#include "whole.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Ids offered, and notifications looked through for device ids. */
-#define OFFERED_MAX 100
-#define LOOKED_THROUGH_MAX 200
+/* What the exit codes mean. */
+static const struct {
+    enum status_code code;
+    const char *meaning;
+} codes[] = {
+    {STATUS_DONE, "done, and nothing to complain of"},
+    {STATUS_UNUSABLE, "the store cannot be used, or the output cannot be written"},
+    {STATUS_USAGE, "the command line makes no sense"},
+    {STATUS_ABOVE, "operation --fail-above: a larger share has failed"},
+    {STATUS_MISSING, "expect: some have not reported, or not finished"},
+    {STATUS_FLAWS, "check: the store is not sound"},
+    {STATUS_NOT_THERE, "there is no such operation, device, application or body in quarantine"},
+    {STATUS_REFUSED, "follow: the store does not have the token, or not all behind it"},
+};
 
-static int print(struct status_call *call, struct text *text, struct fault *fault)
+const struct status_command *status_find_command(const struct status_call *call,
+                                                 const char *const *words, size_t length,
+                                                 size_t *taken)
 {
-    int printed = term_print(call->term, text, fault);
-    text_release(text);
-    return printed == 0 ? STATUS_DONE : status_failed(call);
+    for (const struct status_command *command = call->commands; command->run != NULL; command++) {
+        const char *const *own = command->words;
+        size_t count = own[0][0] == '\0' ? 0 : own[1][0] == '\0' ? 1 : 2;
+        if (length < count || (count == 0 && length > 0))
+            continue;
+        if ((count < 1 || strcmp(words[0], own[0]) == 0) &&
+            (count < 2 || strcmp(words[1], own[1]) == 0)) {
+            *taken = count;
+            return command;
+        }
+    }
+    return NULL;
+}
+
+bool status_takes(const struct status_command *command, const struct status_option *option)
+{
+    if (option->everywhere || command == NULL)
+        return true;
+    for (size_t i = 0; command->options[i] != NULL; i++)
+        if (strcmp(command->options[i], option->word) == 0)
+            return true;
+    return false;
+}
+
+static void add_usage(const struct status_command *command, struct text *out)
+{
+    size_t begin = out->length;
+    const char *const parts[] = {command->words[0], command->words[1], command->arguments};
+    for (size_t i = 0; i < 3; i++)
+        if (parts[i][0] != '\0')
+            text_addf(out, "%s%s", out->length > begin ? " " : "", parts[i]);
+}
+
+/* A line of the help: USAGE in its column, then WHAT. */
+static void add_line(struct text *out, struct text *usage, const char *what)
+{
+    text_addf(out, "  %-24.*s %s\n", (int)usage->length, usage->length > 0 ? usage->bytes : "",
+              what);
+    text_clear(usage);
+}
+
+static void add_options(const struct status_call *call, const struct status_command *command,
+                        bool everywhere, struct text *out)
+{
+    struct text usage = {0};
+    for (const struct status_option *option = call->all_options; option->word != NULL; option++) {
+        if (option->everywhere != everywhere || !status_takes(command, option))
+            continue;
+        text_addf(&usage, "--%s%s%s", option->word, option->value != NULL ? " " : "",
+                  option->value != NULL ? option->value : "");
+        add_line(out, &usage, option->help);
+    }
+    text_release(&usage);
+}
+
+static void add_help(const struct status_call *call, struct text *out)
+{
+    struct text usage = {0};
+    text_add_string(out, "Usage: " STATUS_PROGRAM " [OPTION]... [COMMAND [WORD]... [OPTION]...]\n\n"
+                         "Shows how upgrades go, from the store of a running or stopped receiver.\n"
+                         "\nCommands; without one, " STATUS_PROGRAM " shows");
+    text_addf(out, " %s:\n", call->commands->help);
+    for (const struct status_command *command = call->commands + 1; command->run != NULL;
+         command++) {
+        add_usage(command, &usage);
+        add_line(out, &usage, command->help);
+    }
+    text_add_string(out, "\nOptions of every command:\n");
+    add_options(call, NULL, true, out);
+    text_add_string(out, "\nOptions of a command, behind it (" STATUS_PROGRAM
+                         " help COMMAND tells which it takes):\n");
+    add_options(call, NULL, false, out);
+    text_add_string(out, "\nA TIME is 2026-01-02T03:04:05Z, a date, or how long ago: 45s, 30m, 2h, "
+                         "7d, 1w.\nTimes and dates are in UTC.\n\nExit codes:\n");
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        text_addf(out, "  %d  %s\n", codes[i].code, codes[i].meaning);
+    text_release(&usage);
+}
+
+static void add_command_help(const struct status_call *call, const struct status_command *command,
+                             struct text *out)
+{
+    text_add_string(out, "Usage: " STATUS_PROGRAM);
+    struct text usage = {0};
+    add_usage(command, &usage);
+    if (usage.length > 0)
+        text_addf(out, " %.*s", (int)usage.length, usage.bytes);
+    text_release(&usage);
+    text_addf(out, " [OPTION]...\n\n%c%s.\n", toupper((unsigned char)command->help[0]),
+              command->help + 1);
+    if (command->more != NULL)
+        text_addf(out, "\n%s", command->more);
+    if (command->options[0] != NULL) {
+        text_add_string(out, "\nIts options:\n");
+        add_options(call, command, false, out);
+    }
+    text_add_string(out, "\nOptions of every command:\n");
+    add_options(call, command, true, out);
+}
+
+int status_own_help(struct status_call *call, struct fault *fault)
+{
+    struct text help = {0};
+    if (call->words_length + strlen(call->command->words[0]) == 0)
+        add_help(call, &help);
+    else
+        add_command_help(call, call->command, &help);
+    return status_print(call, &help, fault);
 }
 
 int status_help(struct status_call *call, struct fault *fault)
 {
     struct text help = {0};
     size_t taken;
-    const struct status_command *command = status_find_command(call->words, call->words_length,
-                                                               &taken);
+    const struct status_command *command = status_find_command(call, call->words,
+                                                               call->words_length, &taken);
     if (call->words_length == 0) {
-        status_add_help(&help);
+        add_help(call, &help);
     } else if (command == NULL || taken < call->words_length) {
         fault_set(fault, "%s%s%s: no such command", call->words[0],
                   call->words_length > 1 ? " " : "", call->words_length > 1 ? call->words[1] : "");
         return STATUS_USAGE;
     } else {
-        status_add_command_help(command, &help);
+        add_command_help(call, command, &help);
     }
-    return print(call, &help, fault);
-}
-
-/* --- completion
- * ------------------------------------------------------------------------------------ */
-
-/* What is being completed: the word that begins so, and the answers so far, a line each. */
-struct completion {
-    const char *prefix;
-    struct text out;
-};
-
-/* Whether the word is among the answers already. */
-static bool is_offered(const struct completion *completion, const char *word, size_t length)
-{
-    const char *line = completion->out.bytes;
-    const char *end = line + completion->out.length;
-    for (const char *next; line < end; line = next + 1) {
-        next = memchr(line, '\n', (size_t)(end - line));
-        if ((size_t)(next - line) == length && memcmp(line, word, length) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Offers a word that begins as it should. One that a shell would have to quote is not offered:
- * strangers choose ids, and the shell reads what is offered. */
-static void offer(struct completion *completion, const char *word)
-{
-    size_t length = strlen(word);
-    for (size_t i = 0; i < length; i++)
-        if (!isalnum((unsigned char)word[i]) && strchr("-._~@+,/%", word[i]) == NULL)
-            return;
-    if (length == 0 || strncmp(word, completion->prefix, strlen(completion->prefix)) != 0 ||
-        is_offered(completion, word, length))
-        return;
-    text_add(&completion->out, word, length);
-    text_add(&completion->out, "\n", 1);
-}
-
-static void offer_options(struct completion *completion, const struct status_command *command)
-{
-    const struct status_option *option;
-    for (size_t i = 0; (option = status_option_at(i)) != NULL; i++) {
-        if (!status_takes(command, option))
-            continue;
-        struct text word = {0};
-        text_addf(&word, "--%s", option->word);
-        text_add(&word, "", 1);
-        if (!word.failed)
-            offer(completion, word.bytes);
-        text_release(&word);
-    }
-}
-
-/* Offers the INDEX-th words of the commands that begin with the words before it. */
-static void offer_commands(struct completion *completion, const char *const *words, size_t index)
-{
-    const struct status_command *command;
-    for (size_t i = 0; index < 2 && (command = status_command_at(i)) != NULL; i++)
-        if (index == 0 || strcmp(command->words[0], words[0]) == 0)
-            offer(completion, command->words[index]);
-}
-
-static void offer_operations(struct completion *completion, struct store_reader *reader)
-{
-    struct store_rows rows = store_find_operations(reader, NULL, completion->prefix, true,
-                                                   OFFERED_MAX, NULL);
-    struct store_operation_row row;
-    while (store_next_operation(&rows, &row))
-        offer(completion, row.operation_id);
-    store_rows_end(&rows, NULL);
-}
-
-static void offer_applications(struct completion *completion, struct store_reader *reader)
-{
-    struct store_overview overview;
-    if (store_read_overview(reader, &overview, NULL) != 0)
-        return;
-    for (size_t i = 0; i < overview.cursors_length; i++)
-        offer(completion, overview.cursors[i].name);
-}
-
-/* The devices that were heard of last: no list of all is kept by name. */
-static void offer_devices(struct completion *completion, struct store_reader *reader)
-{
-    struct store_kept kept[LOOKED_THROUGH_MAX];
-    struct store_overview overview;
-    size_t count = 0;
-    if (store_read_overview(reader, &overview, NULL) != 0 ||
-        store_read_after(reader, overview.totals.seq - LOOKED_THROUGH_MAX, kept, LOOKED_THROUGH_MAX,
-                         &count, NULL) != 0)
-        return;
-    for (size_t i = count; i > 0; i--) {
-        json_t *body = whole_parse(kept[i - 1].body, kept[i - 1].body_length);
-        offer(completion, whole_text(body, "deviceId"));
-        json_decref(body);
-    }
-    store_kept_release(kept, count);
-}
-
-static void offer_quarantined(struct completion *completion, struct store_reader *reader)
-{
-    struct store_rows rows = store_list_quarantined(reader, NULL, OFFERED_MAX, NULL);
-    struct store_quarantined_row row;
-    while (store_next_quarantined(&rows, &row)) {
-        char word[32];
-        snprintf(word, sizeof word, "%lld", (long long)row.id);
-        offer(completion, word);
-    }
-    store_rows_end(&rows, NULL);
-}
-
-static void offer_word(struct completion *completion, struct status_call *call,
-                       enum status_word what)
-{
-    switch (what) {
-    case STATUS_WORD_OPERATION:
-        offer_operations(completion, call->reader);
-        break;
-    case STATUS_WORD_DEVICE:
-        offer_devices(completion, call->reader);
-        break;
-    case STATUS_WORD_APPLICATION:
-        offer_applications(completion, call->reader);
-        break;
-    case STATUS_WORD_QUARANTINED:
-        offer_quarantined(completion, call->reader);
-        break;
-    case STATUS_WORD_WHEN:
-        offer(completion, "auto");
-        offer(completion, "always");
-        offer(completion, "never");
-        break;
-    case STATUS_WORD_FILE:
-        /* The shell knows its files. */
-        text_add_string(&completion->out, "/\n");
-        break;
-    default:
-        break;
-    }
-}
-
-/* Takes the words of a line apart as main does, without its complaints. Returns the option whose
- * value stands at the end, or NULL; *LENGTH is how many of WORDS are no options. */
-static const struct status_option *sort_out(const char *const *line, size_t line_length,
-                                            const char **words, size_t *length)
-{
-    const struct status_option *waiting = NULL;
-    *length = 0;
-    for (size_t i = 0; i < line_length; i++) {
-        const struct status_option *option = NULL;
-        if (waiting != NULL) {
-            waiting = NULL;
-            continue;
-        }
-        for (size_t o = 0; strncmp(line[i], "--", 2) == 0 && (option = status_option_at(o)); o++)
-            if (strcmp(line[i] + 2, option->word) == 0)
-                break;
-        if (option != NULL && option->value != NULL)
-            waiting = option;
-        else if (line[i][0] != '-' || line[i][1] == '\0')
-            words[(*length)++] = line[i];
-    }
-    return waiting;
-}
-
-int status_complete(struct status_call *call, struct fault *fault)
-{
-    struct completion completion = {.prefix = ""};
-    const char *words[STATUS_WORDS_MAX];
-    size_t length, taken;
-    if (call->words_length == 0)
-        return STATUS_DONE;
-    completion.prefix = call->words[call->words_length - 1];
-    const struct status_option *waiting = sort_out(call->words, call->words_length - 1, words,
-                                                   &length);
-    const struct status_command *command = NULL;
-    for (size_t known = length < 2 ? length : 2; known > 0 && command == NULL; known--)
-        command = status_find_command(words, known, &taken);
-    if (waiting != NULL) {
-        offer_word(&completion, call, waiting->completes);
-    } else if (completion.prefix[0] == '-') {
-        offer_options(&completion, command);
-    } else if (command == NULL) {
-        offer_commands(&completion, words, length);
-    } else if (command->completes[0] == STATUS_WORD_COMMAND) {
-        offer_commands(&completion, words + taken, length - taken);
-    } else if (length - taken < command->most) {
-        size_t place = length - taken < 2 ? length - taken : 1;
-        offer_word(&completion, call, command->completes[place]);
-    }
-    return print(call, &completion.out, fault);
+    return status_print(call, &help, fault);
 }

@@ -78,3 +78,10 @@ int status_open_store(struct status_call *call, struct store **store, struct fau
     *store = NULL;
     return -1;
 }
+
+int status_print(struct status_call *call, struct text *text, struct fault *fault)
+{
+    int printed = term_print(call->term, text, fault);
+    text_release(text);
+    return printed == 0 ? STATUS_DONE : status_failed(call);
+}

@@ -1,11 +1,9 @@
-/* status_table: every command and option of upgrade-status, and the help made from them. */
+/* status_table: every command and option of upgrade-status. */
 #include "config.h"
 
 #include "status_cmd.h"
 
-#include <ctype.h>
-#include <stdio.h>
-#include <string.h>
+#include <stddef.h>
 
 #define MEMBER(name) offsetof(struct status_call, name)
 
@@ -48,9 +46,8 @@ static const struct status_option options[] = {
      STATUS_WORD_NONE, false, MEMBER(any_app)},
     {"force", NULL, "prune what is younger than two days; follow although some was pruned",
      STATUS_WORD_NONE, false, MEMBER(force)},
+    {.word = NULL},
 };
-
-#define OPTIONS (sizeof options / sizeof options[0])
 
 static const struct status_command commands[] = {
     {.words = {"", ""},
@@ -197,131 +194,11 @@ static const struct status_command commands[] = {
      .most = 2,
      .completes = {STATUS_WORD_COMMAND},
      .run = status_help},
+    {.run = NULL},
 };
 
-#define COMMANDS (sizeof commands / sizeof commands[0])
-
-/* What the exit codes mean. */
-static const struct {
-    enum status_code code;
-    const char *meaning;
-} codes[] = {
-    {STATUS_DONE, "done, and nothing to complain of"},
-    {STATUS_UNUSABLE, "the store cannot be used, or the output cannot be written"},
-    {STATUS_USAGE, "the command line makes no sense"},
-    {STATUS_ABOVE, "operation --fail-above: a larger share has failed"},
-    {STATUS_MISSING, "expect: some have not reported, or not finished"},
-    {STATUS_FLAWS, "check: the store is not sound"},
-    {STATUS_NOT_THERE, "there is no such operation, device, application or body in quarantine"},
-    {STATUS_REFUSED, "follow: the store does not have the token, or not all behind it"},
-};
-
-const struct status_command *status_command_at(size_t index)
+void status_set_table(struct status_call *call)
 {
-    return index < COMMANDS ? &commands[index] : NULL;
-}
-
-const struct status_option *status_option_at(size_t index)
-{
-    return index < OPTIONS ? &options[index] : NULL;
-}
-
-const struct status_command *status_find_command(const char *const *words, size_t length,
-                                                 size_t *taken)
-{
-    for (size_t i = 0; i < COMMANDS; i++) {
-        size_t own = commands[i].words[0][0] == '\0' ? 0 : commands[i].words[1][0] == '\0' ? 1 : 2;
-        if (length < own || (own == 0 && length > 0))
-            continue;
-        if ((own < 1 || strcmp(words[0], commands[i].words[0]) == 0) &&
-            (own < 2 || strcmp(words[1], commands[i].words[1]) == 0)) {
-            *taken = own;
-            return &commands[i];
-        }
-    }
-    return NULL;
-}
-
-bool status_takes(const struct status_command *command, const struct status_option *option)
-{
-    if (option->everywhere || command == NULL)
-        return true;
-    for (size_t i = 0; command->options[i] != NULL; i++)
-        if (strcmp(command->options[i], option->word) == 0)
-            return true;
-    return false;
-}
-
-static void add_usage(const struct status_command *command, struct text *out)
-{
-    size_t begin = out->length;
-    const char *const parts[] = {command->words[0], command->words[1], command->arguments};
-    for (size_t i = 0; i < 3; i++)
-        if (parts[i][0] != '\0')
-            text_addf(out, "%s%s", out->length > begin ? " " : "", parts[i]);
-}
-
-/* A line of the help: USAGE in its column, then WHAT. */
-static void add_line(struct text *out, struct text *usage, const char *what)
-{
-    text_addf(out, "  %-24.*s %s\n", (int)usage->length, usage->length > 0 ? usage->bytes : "",
-              what);
-    text_clear(usage);
-}
-
-static void add_options(const struct status_command *command, bool everywhere, struct text *out)
-{
-    struct text usage = {0};
-    for (size_t i = 0; i < OPTIONS; i++) {
-        const struct status_option *option = &options[i];
-        if (option->everywhere != everywhere || !status_takes(command, option))
-            continue;
-        text_addf(&usage, "--%s%s%s", option->word, option->value != NULL ? " " : "",
-                  option->value != NULL ? option->value : "");
-        add_line(out, &usage, option->help);
-    }
-    text_release(&usage);
-}
-
-void status_add_help(struct text *out)
-{
-    struct text usage = {0};
-    text_add_string(out, "Usage: " STATUS_PROGRAM " [OPTION]... [COMMAND [WORD]... [OPTION]...]\n\n"
-                         "Shows how upgrades go, from the store of a running or stopped receiver.\n"
-                         "\nCommands; without one, " STATUS_PROGRAM " shows");
-    text_addf(out, " %s:\n", commands[0].help);
-    for (size_t i = 1; i < COMMANDS; i++) {
-        add_usage(&commands[i], &usage);
-        add_line(out, &usage, commands[i].help);
-    }
-    text_add_string(out, "\nOptions of every command:\n");
-    add_options(NULL, true, out);
-    text_add_string(out, "\nOptions of a command, behind it (" STATUS_PROGRAM
-                         " help COMMAND tells which it takes):\n");
-    add_options(NULL, false, out);
-    text_add_string(out, "\nA TIME is 2026-01-02T03:04:05Z, a date, or how long ago: 45s, 30m, 2h, "
-                         "7d, 1w.\nTimes and dates are in UTC.\n\nExit codes:\n");
-    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
-        text_addf(out, "  %d  %s\n", codes[i].code, codes[i].meaning);
-    text_release(&usage);
-}
-
-void status_add_command_help(const struct status_command *command, struct text *out)
-{
-    text_add_string(out, "Usage: " STATUS_PROGRAM);
-    struct text usage = {0};
-    add_usage(command, &usage);
-    if (usage.length > 0)
-        text_addf(out, " %.*s", (int)usage.length, usage.bytes);
-    text_release(&usage);
-    text_addf(out, " [OPTION]...\n\n%c%s.\n", toupper((unsigned char)command->help[0]),
-              command->help + 1);
-    if (command->more != NULL)
-        text_addf(out, "\n%s", command->more);
-    if (command->options[0] != NULL) {
-        text_add_string(out, "\nIts options:\n");
-        add_options(command, false, out);
-    }
-    text_add_string(out, "\nOptions of every command:\n");
-    add_options(command, true, out);
+    call->commands = commands;
+    call->all_options = options;
 }

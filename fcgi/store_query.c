@@ -7,12 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *store_column_text(sqlite3_stmt *statement, int column)
-{
-    const char *text = (const char *)sqlite3_column_text(statement, column);
-    return text == NULL ? "" : text;
-}
-
 static int no_place(struct fault *fault)
 {
     if (fault != NULL && !fault->set)

@@ -34,50 +34,6 @@
  * in the main file. */
 #define COPY_ROOM ((int64_t)8 << 20)
 
-static const char *const statement_texts[] = {
-#define X(name, sql) sql,
-#include "sql_writer.inc"
-#undef X
-};
-
-static const char *const texts[] = {
-#define X(name, sql) sql,
-#include "sql_prune.inc"
-#include "sql_reader.inc"
-#undef X
-};
-
-const char *store_text(enum store_text text)
-{
-    return texts[text];
-}
-
-const char *store_statement_text(enum store_statement statement)
-{
-    return statement_texts[statement];
-}
-
-int store_fault(sqlite3 *db, struct fault *fault, const char *what)
-{
-    return fault_set(fault, "%s: %s (SQLite %d)", what,
-                     db != NULL ? sqlite3_errmsg(db) : "out of memory",
-                     db != NULL ? sqlite3_extended_errcode(db) : SQLITE_NOMEM);
-}
-
-sqlite3_stmt *store_statement(struct store *store, enum store_statement statement)
-{
-    return store->statements[statement];
-}
-
-int store_run(struct store *store, sqlite3_stmt *statement, const char *what, struct fault *fault)
-{
-    int step = sqlite3_step(statement);
-    if (step != SQLITE_DONE)
-        store_fault(store->db, fault, what);
-    sqlite3_reset(statement);
-    return step == SQLITE_DONE ? 0 : -1;
-}
-
 void store_library_init(void)
 {
     /* SQLite counts every piece of memory under a lock unless it is told not to; that it cannot be
@@ -252,8 +208,8 @@ static int open_database(struct store *store, struct fault *fault)
 static int prepare_statements(struct store *store, struct fault *fault)
 {
     for (size_t i = 0; i < STORE_STATEMENT_COUNT; i++)
-        if (sqlite3_prepare_v3(store->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
-                               &store->statements[i], NULL) != SQLITE_OK)
+        if (sqlite3_prepare_v3(store->db, store_statement_text((enum store_statement)i), -1,
+                               SQLITE_PREPARE_PERSISTENT, &store->statements[i], NULL) != SQLITE_OK)
             return store_fault(store->db, fault, "cannot prepare the store");
     return 0;
 }

@@ -169,9 +169,8 @@ sqlite3_stmt *store_reader_prepare(struct store_reader *reader, const char *sql,
 int store_reader_finish(struct store_reader *reader, sqlite3_stmt *statement, int step,
                         struct fault *fault);
 
-/* store_query.c: what the lists share. A column's text, "" for NULL. A statement of a reader,
- * opened, with COUNT numbers bound to its first parameters; NULL on failure. */
-const char *store_column_text(sqlite3_stmt *statement, int column);
+/* store_query.c: what the lists share. A statement of a reader, opened, with COUNT numbers bound to
+ * its first parameters; NULL on failure. */
 sqlite3_stmt *store_query_prepare(struct store_reader *reader, const char *sql,
                                   const int64_t numbers[], int count, struct fault *fault);
 
@@ -285,11 +284,12 @@ static inline int64_t store_low32(uint64_t hash)
     return (int64_t)(hash & 0xFFFFFFFFu);
 }
 
-/* store_sqlite.c: small tools. A statement got is ready for binding. Run steps a statement that
- * gives no row, and resets it. */
+/* store_tools.c: a fault that says what SQLite said. A statement of the writer, ready for binding;
+ * and run, which steps one that gives no row and resets it. A column's text, "" for NULL. */
 int store_fault(sqlite3 *db, struct fault *fault, const char *what);
 sqlite3_stmt *store_statement(struct store *store, enum store_statement statement);
 int store_run(struct store *store, sqlite3_stmt *statement, const char *what, struct fault *fault);
+const char *store_column_text(sqlite3_stmt *statement, int column);
 
 /* store_files.c: the paths of the files in FOLDER, whose memory release frees. Note remembers which
  * files they lead to now, and is -1, with errno, if there is no main file. Check fails if one leads
