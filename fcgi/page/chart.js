@@ -4,7 +4,7 @@
  * Content-Security-Policy refuses, and would know neither the patterns that tell states apart without colour
  * nor how to be changed in place. */
 
-import { later } from './operation.js';
+import { later } from './opened.js';
 import { PATTERNS, STATES, inWords, swatch, table, totalOf } from './parts.js';
 import { pageOf, place } from './places.js';
 import { number } from './text.js';

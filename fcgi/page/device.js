@@ -1,6 +1,7 @@
 /* device: one device's upgrades, and what was received of it. */
 
-import { later, moved, upgradeKey, version } from './operation.js';
+import { later } from './opened.js';
+import { moved, upgradeKey, version } from './operation.js';
 import { heading, instead, isStuck, mark, odd, pager, panel, stateOf } from './parts.js';
 import { STUCK_DEFAULT_S, place, toOperation } from './places.js';
 import { documentOf, refusalOf } from './reading.js';

@@ -1,6 +1,6 @@
 /* health: what an operator must know, whatever the view. */
 
-import { fillBar } from './parts.js';
+import { FILLING, fillBar } from './parts.js';
 import { to } from './places.js';
 import { latest, link, refresh, samples } from './reading.js';
 import { bytes, counted, cut, foreign, number, visible } from './text.js';
@@ -9,7 +9,6 @@ import { h } from './tree.js';
 
 const STALE_MS = 6000;
 const PLATFORM_ACTS_AT = 10; /* answers in a row that are not 200 */
-export const FILLING = 0.8; /* of a bound of quarantine */
 const GROWS_FROM = 3; /* bodies; one or two may be somebody who tries the address */
 
 /* One failed try may be nothing: what is there is not called stale before the second, or before it is

@@ -1,8 +1,8 @@
 /* operation: one upgrade task: how far, who failed and why, who is stuck. */
 
 import { paceOf } from './chart.js';
-import { draw } from './draw.js';
 import { go } from './going.js';
+import { isOpened, later, setOpened } from './opened.js';
 import {
   figure,
   heading,
@@ -114,30 +114,11 @@ const listLink = (list, more = {}) =>
     ...more,
   });
 
-/* Rows of failures that are shown although there are many, by page. */
-const opened = new Set();
-
-function toggle(key, isOpen) {
-  if (isOpen === opened.has(key)) return;
-  if (isOpen) opened.add(key);
-  else opened.delete(key);
-  draw();
-}
-
-/* A part that is only made once somebody opens it. */
-export const later = (key, summary, content) =>
-  h(
-    'details',
-    { key, ontoggle: event => toggle(key, event.target.open) },
-    h('summary', null, summary),
-    opened.has(key) ? content() : null,
-  );
-
 function failuresOf(operation) {
   if (operation.failures.length === 0) return h('p', { class: 'quiet' }, 'None has failed.');
   const most = operation.failures[0].count;
   const key = `codes ${pageOf(place)}`;
-  const isAll = opened.has(key) || operation.failures.length <= CODES_FIRST + 2;
+  const isAll = isOpened(key) || operation.failures.length <= CODES_FIRST + 2;
   const rows = isAll ? operation.failures : operation.failures.slice(0, CODES_FIRST);
   return [
     table(
@@ -189,7 +170,7 @@ function failuresOf(operation) {
 }
 
 function showAllCodes(key) {
-  toggle(key, true);
+  setOpened(key, true);
   document.getElementById('failures').focus({ preventScroll: true });
 }
 

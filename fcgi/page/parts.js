@@ -1,11 +1,12 @@
 /* parts: what views are made of: marks, bars, tables, headings. */
 
-import { FILLING } from './health.js';
 import { to } from './places.js';
 import { link, refusalOf } from './reading.js';
 import { cut, foreign, number, share, stepInWords, visible } from './text.js';
 import { serverNow } from './time.js';
 import { h } from './tree.js';
+
+export const FILLING = 0.8; /* of a bound of quarantine */
 
 export const unseen = text => h('span', { class: 'unseen' }, text);
 
