@@ -305,14 +305,6 @@ void options_release(struct options *options)
     forget_environment(&options->app_ids);
 }
 
-void options_store_config(const struct options *options, struct store_config *config)
-{
-    *config = (struct store_config){.folder = options->state,
-                                    .quarantine_max = options->quarantine_max,
-                                    .quarantine_bytes = options->quarantine_bytes,
-                                    .repeat_window_ms = (int64_t)options->repeat_window_s * 1000};
-}
-
 void options_print_help(const char *program, FILE *out)
 {
     fprintf(

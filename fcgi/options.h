@@ -3,7 +3,6 @@
 #define OPTIONS_H
 
 #include "fault.h"
-#include "store.h"
 #include "text.h"
 
 #include <stdbool.h>
@@ -49,9 +48,6 @@ bool options_next_unknown(const char *const **at, struct text *name);
 
 /* Frees what options_read copied. Safe on a zeroed struct. */
 void options_release(struct options *options);
-
-/* The part of the options that is the store's; it lends the folder's name from OPTIONS. */
-void options_store_config(const struct options *options, struct store_config *config);
 
 /* Prints the usage text of PROGRAM; its option list is the table that options_read follows. */
 void options_print_help(const char *program, FILE *out);

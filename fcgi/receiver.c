@@ -117,7 +117,7 @@ static int new_store(const struct options *options, int64_t wait_ms, struct stor
                      struct fault *fault)
 {
     struct store_config config;
-    options_store_config(options, &config);
+    store_config_read(options, &config);
     config.wait_ms = wait_ms;
     return store_new(store, &config, fault);
 }

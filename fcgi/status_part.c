@@ -66,7 +66,7 @@ int status_open_store(struct status_call *call, struct store **store, struct fau
 {
     struct store_config config;
     int64_t version;
-    options_store_config(call->options, &config);
+    store_config_read(call->options, &config);
     /* A store is not made where there is none: the folder is a wrong one. */
     if (owner_become(call->options->state, fault) != 0 ||
         store_read_version(call->reader, &version, fault) != 0 ||

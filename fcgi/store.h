@@ -8,6 +8,7 @@
 #define STORE_H
 
 #include "fault.h"
+#include "options.h"
 #include "record.h"
 #include "token.h"
 
@@ -57,6 +58,9 @@ struct store_config {
     int64_t repeat_window_ms;  /* how long equal news is a repeat; equal upgrades always are */
     int64_t wait_ms;           /* longest wait in line for other processes; 0: STORE_WAIT_MS */
 };
+
+/* What the options say of the store; the folder's name is lent from OPTIONS. */
+void store_config_read(const struct options *options, struct store_config *config);
 
 struct store;
 

@@ -34,6 +34,14 @@
  * in the main file. */
 #define COPY_ROOM ((int64_t)8 << 20)
 
+void store_config_read(const struct options *options, struct store_config *config)
+{
+    *config = (struct store_config){.folder = options->state,
+                                    .quarantine_max = options->quarantine_max,
+                                    .quarantine_bytes = options->quarantine_bytes,
+                                    .repeat_window_ms = (int64_t)options->repeat_window_s * 1000};
+}
+
 void store_library_init(void)
 {
     /* SQLite counts every piece of memory under a lock unless it is told not to; that it cannot be

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "options.h"
+#include "store.h"
 #include "support.h"
 
 #include <stdio.h>
@@ -396,7 +397,7 @@ static void the_stores_part_is_the_stores_configuration(void **state)
     struct options options = read_right(WORDS("--state", "/s", "--quarantine-max", "3",
                                               "--quarantine-bytes", "4", "--repeat-window", "5"));
     struct store_config config;
-    options_store_config(&options, &config);
+    store_config_read(&options, &config);
     assert_string_equal(config.folder, "/s");
     assert_int_equal(config.quarantine_max, 3);
     assert_int_equal(config.quarantine_bytes, 4);
