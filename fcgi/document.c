@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* What comes before each member or element. */
+/* What comes before each member or element. A space is behind the beginning of a line. */
 static void begin(struct text *text, const char *name)
 {
     char last = text->length > 0 ? text->bytes[text->length - 1] : '{';
@@ -30,8 +30,18 @@ void document_close(struct text *text, char bracket)
     text_add(text, &bracket, 1);
 }
 
+void document_line(struct text *text)
+{
+    begin(text, NULL);
+    text_add_string(text, "\n ");
+}
+
 void document_string(struct text *text, const char *name, const char *value)
 {
+    if (value == NULL) {
+        document_null(text, name);
+        return;
+    }
     begin(text, name);
     text_add_json_string(text, value, strlen(value));
 }
@@ -59,6 +69,14 @@ void document_time(struct text *text, const char *name, int64_t ms)
     char time[MOMENT_TEXT_SIZE];
     begin(text, name);
     text_addf(text, "\"%s\"", moment_format(ms, time));
+}
+
+void document_time_or_null(struct text *text, const char *name, int64_t ms)
+{
+    if (ms != 0)
+        document_time(text, name, ms);
+    else
+        document_null(text, name);
 }
 
 void document_share(struct text *text, const char *name, int64_t part, int64_t whole)

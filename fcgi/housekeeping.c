@@ -7,6 +7,7 @@
 #include "monitor.h"
 #include "running.h"
 #include "status.h"
+#include "view.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +41,6 @@ struct housekeeping {
     struct log *log;
     const struct metrics *metrics;
     struct store_reader *reader;
-    struct store_snapshot snapshot;
     struct text text;
     char last_fault[FAULT_TEXT_MAX]; /* of the housekeeping, logged already; "" none */
     struct seen shown;               /* by the status file, once it is */
@@ -58,11 +58,9 @@ struct housekeeping {
 static int write_status(struct housekeeping *housekeeping, const struct fault *store_fault,
                         struct fault *fault)
 {
-    if (store_read_snapshot(housekeeping->reader, &housekeeping->snapshot, fault) != 0)
-        return -1;
     struct fault warning;
     log_warning(housekeeping->log, &warning);
-    const struct status_process process = {
+    const struct view_status status = {
         .time_ms = moment_now_ms(),
         .start_ms = metrics_start_ms(housekeeping->metrics),
         .next_ms = housekeeping->running >= 0 ? moment_now_ms() + HOUSEKEEPING_STATUS_VALID_MS : 0,
@@ -72,8 +70,10 @@ static int write_status(struct housekeeping *housekeeping, const struct fault *s
         .metrics = housekeeping->metrics,
     };
     text_clear(&housekeeping->text);
-    status_format(&housekeeping->snapshot, &process, &housekeeping->text);
-    store_snapshot_release(&housekeeping->snapshot);
+    if (view_write_status(housekeeping->reader, &status, &housekeeping->text, fault) != 0) {
+        store_reader_close(housekeeping->reader);
+        return -1;
+    }
     return status_replace(housekeeping->folder, &housekeeping->text, fault);
 }
 

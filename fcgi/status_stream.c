@@ -14,6 +14,9 @@
 /* How often it looks for new notifications. */
 #define LOOK_MS 100
 
+/* Notifications that it begins with, unless it is told where to begin. */
+#define LAST_COUNT 10
+
 /* Notifications read at a time. */
 #define CHUNK_MAX 256
 
@@ -36,21 +39,21 @@ struct follow {
     bool waiting;       /* the store cannot be read now, and that was said */
 };
 
-/* Sets the token to that before the ten last notifications. */
+/* Sets the token to that before the last notifications. */
 static int find_last(struct follow *follow, struct fault *fault)
 {
-    struct store_snapshot *snapshot = calloc(1, sizeof *snapshot);
-    if (snapshot == NULL)
-        return fault_set(fault, "out of memory");
-    int result = store_read_snapshot(follow->call->reader, snapshot, fault);
-    if (result == 0) {
-        size_t length = snapshot->records_length;
-        int64_t seq = length > 0 ? snapshot->records[length - 1].seq - 1 : snapshot->totals.seq;
-        result = store_read_token(follow->call->reader, seq, &follow->token, fault);
-        store_snapshot_release(snapshot);
-    }
-    free(snapshot);
-    return result;
+    struct store_reader *reader = follow->call->reader;
+    struct store_overview overview;
+    struct store_kept kept;
+    if (store_read_overview(reader, &overview, fault) != 0)
+        return -1;
+    int64_t seq = overview.totals.seq;
+    struct store_rows rows = store_list_latest(reader, LAST_COUNT, fault);
+    while (store_next_notification(&rows, &kept))
+        seq = kept.seq - 1;
+    if (store_rows_end(&rows, NULL) != 0)
+        return -1;
+    return store_read_token(reader, seq, &follow->token, fault);
 }
 
 /* Finds where the lines begin. Who names a token is told that notifications behind it were pruned;

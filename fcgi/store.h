@@ -43,14 +43,6 @@
 /* Bytes of a cursor's name, with the NUL. */
 #define STORE_CURSOR_NAME_MAX 64
 
-/* Bounds of a snapshot. */
-#define STORE_SNAPSHOT_CURSORS 8
-#define STORE_SNAPSHOT_OPERATIONS 10
-#define STORE_SNAPSHOT_FAILURES 10
-#define STORE_SNAPSHOT_RECORDS 10
-#define STORE_SNAPSHOT_TEXT_MAX 256 /* bytes of an id or error code; longer ones are cut */
-#define STORE_SNAPSHOT_BODY_MAX ((size_t)16 << 10) /* a longer body is left out */
-
 struct store_config {
     const char *folder;        /* the state folder, lent for the store's lifetime */
     uint64_t quarantine_max;   /* bodies held */
@@ -160,26 +152,11 @@ static inline void store_totals_token(const struct store_totals *totals, struct 
     memcpy(token->life, totals->life, sizeof token->life);
 }
 
-struct store_failure {
-    char error_code[STORE_SNAPSHOT_TEXT_MAX];
-    int64_t count;
-    int64_t first_ms, last_ms;
-};
-
-struct store_operation {
-    char app_id[STORE_SNAPSHOT_TEXT_MAX];
-    char operation_id[STORE_SNAPSHOT_TEXT_MAX];
-    int64_t in_progress, success, fail, contradictory;
-    int64_t first_ms, last_ms;
-    struct store_failure failures[STORE_SNAPSHOT_FAILURES]; /* the most frequent first */
-    size_t failures_length;
-};
-
 /* A notification as it is kept. */
 struct store_kept {
     int64_t seq, received_ms, deliveries;
     char life[TOKEN_LIFE_SIZE]; /* of SEQ; "" in lists, which do not look for it */
-    char *body; /* NUL-terminated; in a snapshot NULL where longer than STORE_SNAPSHOT_BODY_MAX */
+    char *body;                 /* NUL-terminated */
     size_t body_length;
 };
 
@@ -200,17 +177,6 @@ struct store_quarantined {
     size_t body_length;
 };
 
-/* What the status file shows, all of one moment, whose cost does not grow with history. */
-struct store_snapshot {
-    struct store_totals totals;
-    struct store_operation operations[STORE_SNAPSHOT_OPERATIONS]; /* the latest first */
-    size_t operations_length;
-    struct store_kept records[STORE_SNAPSHOT_RECORDS]; /* the latest first */
-    size_t records_length;
-    struct store_cursor cursors[STORE_SNAPSHOT_CURSORS]; /* by name */
-    size_t cursors_length;
-};
-
 /* Bytes of bodies after which a read of many ends early. */
 #define STORE_READ_BYTES ((size_t)4 << 20)
 
@@ -225,11 +191,6 @@ void store_reader_free(struct store_reader *reader);
  * hold on to them: SQLite shares what it has open within a process, a read-only memory map for one.
  */
 void store_reader_close(struct store_reader *reader);
-
-/* Reads a snapshot; gives what it points to, to be freed with store_snapshot_release. */
-int store_read_snapshot(struct store_reader *reader, struct store_snapshot *snapshot,
-                        struct fault *fault);
-void store_snapshot_release(struct store_snapshot *snapshot);
 
 /* Sets *BYTES to how long the store's log is on disk, and *HOLDER, if that is more than
  * STORE_LOG_KEPT, to another process that reads a state of the store now; else to 0. */

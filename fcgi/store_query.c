@@ -1,4 +1,4 @@
-/* store_query: pages of operations and what is counted of them. */
+/* store_query: pages of operations, what is counted of them, and of the store as a whole. */
 #include "config.h"
 
 #include "store_sqlite.h"
@@ -221,6 +221,35 @@ struct store_rows store_list_pace(struct store_reader *reader, int64_t operation
 }
 
 /* --- of the whole store ----------------------------------------------------------------------- */
+
+int store_read_overview(struct store_reader *reader, struct store_overview *overview,
+                        struct fault *fault)
+{
+    struct store_overview taken = {.cursors_length = 0};
+    struct store_rows totals = {.reader = reader, .fault = fault, .left = 1};
+    struct store_rows cursors = {.reader = reader, .fault = fault, .left = STORE_CURSORS_MAX};
+    store_rows_begin(&totals, store_statement_text(STORE_read_totals), NULL);
+    sqlite3_stmt *read = store_rows_next(&totals);
+    if (read != NULL) {
+        struct store_ledger ledger;
+        store_ledger_read(read, &ledger);
+        taken.totals = ledger.totals;
+    }
+    if (store_rows_end(&totals, NULL) != 0)
+        return -1;
+    store_rows_begin(&cursors, store_text(STORE_TEXT_cursors), NULL);
+    while ((read = store_rows_next(&cursors)) != NULL) {
+        struct store_cursor *cursor = &taken.cursors[taken.cursors_length++];
+        snprintf(cursor->name, sizeof cursor->name, "%s", store_column_text(read, 0));
+        cursor->at.seq = sqlite3_column_int64(read, 1);
+        store_life_copy(read, 2, cursor->at.life);
+        cursor->lost = sqlite3_column_int(read, 3) != 0;
+    }
+    if (store_rows_end(&cursors, NULL) != 0)
+        return -1;
+    *overview = taken;
+    return 0;
+}
 
 bool store_next_kind(struct store_rows *rows, struct store_kind_row *row)
 {

@@ -26,6 +26,9 @@
 /* Most rows of one page. */
 #define STORE_PAGE_MAX 1000
 
+/* Most applications that are told of. */
+#define STORE_CURSORS_MAX 8
+
 /* Bounds of what is shown of one operation. */
 #define STORE_FAILURES_MAX 50
 #define STORE_MOVES_MAX 20
@@ -70,7 +73,7 @@ int store_rows_end(struct store_rows *rows, struct store_place *next);
 /* Totals and cursors. */
 struct store_overview {
     struct store_totals totals;
-    struct store_cursor cursors[STORE_SNAPSHOT_CURSORS]; /* by name */
+    struct store_cursor cursors[STORE_CURSORS_MAX]; /* by name */
     size_t cursors_length;
 };
 int store_read_overview(struct store_reader *reader, struct store_overview *overview,
@@ -182,6 +185,9 @@ bool store_next_notification(struct store_rows *rows, struct store_kept *kept);
 struct store_rows store_list_notifications(struct store_reader *reader, const char *device_id,
                                            int64_t operation, const char *sub_operation_id,
                                            size_t most, struct fault *fault);
+
+/* The latest notifications of all, the last one first. No next page. */
+struct store_rows store_list_latest(struct store_reader *reader, size_t most, struct fault *fault);
 
 /* Notifications received from SINCE_MS on and before UNTIL_MS, numbered above AFTER, in seq order.
  * Gives like store_read_after. */

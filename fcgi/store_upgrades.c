@@ -234,6 +234,13 @@ bool store_next_notification(struct store_rows *rows, struct store_kept *kept)
     return true;
 }
 
+struct store_rows store_list_latest(struct store_reader *reader, size_t most, struct fault *fault)
+{
+    struct store_rows rows = {.reader = reader, .fault = fault, .left = most};
+    store_rows_begin(&rows, store_text(STORE_TEXT_notifications_latest), NULL);
+    return rows;
+}
+
 struct store_rows store_list_notifications(struct store_reader *reader, const char *device_id,
                                            int64_t operation, const char *sub_operation_id,
                                            size_t most, struct fault *fault)

@@ -8,6 +8,7 @@
 #define VIEW_H
 
 #include "fault.h"
+#include "metrics.h"
 #include "store_query.h"
 #include "text.h"
 
@@ -107,5 +108,25 @@ int view_set(struct view_query *query, const struct view *view, const char *name
 enum view_result view_write(const struct view *view, struct store_reader *reader,
                             const struct view_query *query, int64_t limit_ms, struct text *out,
                             struct store_place *next, struct fault *fault);
+
+/* What the status file says of the process that writes it; all is lent. */
+struct view_status {
+    int64_t time_ms;               /* since 1970 */
+    int64_t start_ms;              /* when the process started */
+    int64_t next_ms;               /* when the file is replaced at the latest; 0: never, it ends */
+    const char *store_fault;       /* why the store cannot keep records now; NULL: it can */
+    int64_t fault_ms;              /* since when; 0: that is not known, or there is none */
+    const char *log_warning;       /* why nobody reads the log; NULL: somebody may */
+    const struct metrics *metrics; /* of this process; NULL: none */
+};
+
+/* Rows that the status file has of each: operations, failures of one of them, notifications. */
+#define VIEW_STATUS_ROWS 10
+
+/* Appends the document that the status file is: the store as it is at one moment, and STATUS. OUT
+ * is empty, or ends with a line. The document has several lines, and VIEW_DOCUMENT_MAX bytes at
+ * most. Returns 0, or -1 if the store cannot be read; then what was appended is not whole. */
+int view_write_status(struct store_reader *reader, const struct view_status *status,
+                      struct text *out, struct fault *fault);
 
 #endif

@@ -23,28 +23,6 @@ static int add_also_in(struct store_reader *reader, const struct view_query *que
     return store_rows_end(&rows, NULL);
 }
 
-static int add_failures(struct store_reader *reader, const struct view_named *named,
-                        struct text *out, struct fault *fault)
-{
-    struct store_rows rows = store_list_failures(reader, named->id, STORE_FAILURES_MAX, fault);
-    struct store_failure_row row;
-    document_open(out, "failures", '[');
-    while (store_next_failure(&rows, &row)) {
-        document_open(out, NULL, '{');
-        view_add_text(out, "errorCode", row.error_code, VIEW_TEXT_MAX);
-        document_number(out, "count", row.count);
-        document_share(out, "share", row.count, named->fail);
-        document_time(out, "firstAt", row.first_ms);
-        document_time(out, "lastAt", row.last_ms);
-        view_add_text(out, "example", row.example, VIEW_TEXT_MAX);
-        document_close(out, '}');
-    }
-    document_close(out, ']');
-    int result = store_rows_end(&rows, NULL);
-    document_bool(out, "failuresMore", rows.more);
-    return result;
-}
-
 static int add_versions(struct store_reader *reader, int64_t operation, struct text *out,
                         struct fault *fault)
 {
@@ -123,7 +101,7 @@ enum view_result view_operation(struct store_reader *reader, const struct view_q
     if (result == VIEW_DONE) {
         text_add(out, named.members.bytes, named.members.length);
         if (add_also_in(reader, query, named.id, out, fault) != 0 ||
-            add_failures(reader, &named, out, fault) != 0 ||
+            view_add_failures(reader, named.id, named.fail, STORE_FAILURES_MAX, out, fault) != 0 ||
             add_versions(reader, named.id, out, fault) != 0 ||
             add_progress(reader, named.id, out, fault) != 0 ||
             add_stuck(reader, query, named.id, out, fault) != 0)

@@ -4,7 +4,6 @@
 #include "view_pages.h"
 
 #include "document.h"
-#include "figures.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,20 +54,22 @@ void view_add_text(struct text *out, const char *name, const char *value, size_t
 
 void view_add_notification(struct text *out, const struct store_kept *kept)
 {
-    struct store_kept shown = *kept;
-    if (shown.body_length > VIEW_BODY_MAX)
-        shown.body = NULL;
     document_open(out, NULL, '{');
-    figures_notification(out, &shown);
+    document_number(out, "seq", kept->seq);
+    document_time(out, "receivedAt", kept->received_ms);
+    document_number(out, "deliveries", kept->deliveries);
+    if (kept->body_length <= VIEW_BODY_MAX) {
+        document_json(out, "body", kept->body, kept->body_length);
+    } else {
+        document_null(out, "body");
+        document_number(out, "bodyBytes", (int64_t)kept->body_length);
+    }
     document_close(out, '}');
 }
 
 void view_add_next(struct text *out, const struct store_place *next)
 {
-    if (next->text[0] != '\0')
-        document_string(out, "next", next->text);
-    else
-        document_null(out, "next");
+    document_string(out, "next", next->text[0] != '\0' ? next->text : NULL);
 }
 
 void view_end(struct text *out)
@@ -77,11 +78,20 @@ void view_end(struct text *out)
     text_add(out, "\n", 1);
 }
 
+static void add_upgrades(struct text *out, int64_t in_progress, int64_t success, int64_t fail,
+                         int64_t contradictory)
+{
+    document_number(out, "inProgress", in_progress);
+    document_number(out, "success", success);
+    document_number(out, "fail", fail);
+    document_number(out, "contradictory", contradictory);
+}
+
 void view_add_operation_members(struct text *out, const struct store_operation_row *row)
 {
     view_add_text(out, "appId", row->app_id, VIEW_ID_MAX);
     view_add_text(out, "operationId", row->operation_id, VIEW_ID_MAX);
-    figures_upgrades(out, row->in_progress, row->success, row->fail, row->contradictory);
+    add_upgrades(out, row->in_progress, row->success, row->fail, row->contradictory);
     document_share(out, "failureShare", row->fail, row->success + row->fail);
     document_time(out, "firstAt", row->first_ms);
     document_time(out, "lastAt", row->last_ms);
@@ -93,6 +103,28 @@ static void add_operation(struct text *out, const struct store_operation_row *ro
     document_open(out, NULL, '{');
     view_add_operation_members(out, row);
     document_close(out, '}');
+}
+
+int view_add_failures(struct store_reader *reader, int64_t operation, int64_t fail, size_t most,
+                      struct text *out, struct fault *fault)
+{
+    struct store_rows rows = store_list_failures(reader, operation, most, fault);
+    struct store_failure_row row;
+    document_open(out, "failures", '[');
+    while (store_next_failure(&rows, &row)) {
+        document_open(out, NULL, '{');
+        view_add_text(out, "errorCode", row.error_code, VIEW_TEXT_MAX);
+        document_number(out, "count", row.count);
+        document_share(out, "share", row.count, fail);
+        document_time(out, "firstAt", row.first_ms);
+        document_time(out, "lastAt", row.last_ms);
+        view_add_text(out, "example", row.example, VIEW_TEXT_MAX);
+        document_close(out, '}');
+    }
+    document_close(out, ']');
+    int result = store_rows_end(&rows, NULL);
+    document_bool(out, "failuresMore", rows.more);
+    return result;
 }
 
 void view_add_upgrade_members(struct text *out, const struct store_upgrade_row *row)
@@ -154,24 +186,55 @@ int64_t view_stuck_before(const struct view_query *query)
     return query->now_ms > seconds * 1000 ? query->now_ms - seconds * 1000 : 1;
 }
 
-static void add_totals(struct text *out, const struct store_totals *totals)
+static void add_token(struct text *out, const struct token *token)
 {
+    char text[TOKEN_TEXT_SIZE];
+    document_string(out, "token", token_write(token, text));
+}
+
+static void add_quarantine(struct text *out, const struct store_totals *totals)
+{
+    document_number(out, "held", totals->quarantine_held);
+    document_number(out, "bytes", totals->quarantine_bytes);
+    document_time_or_null(out, "fullSince", totals->quarantine_full_ms);
+    document_time_or_null(out, "unknownFullSince", totals->quarantine_unknown_full_ms);
+}
+
+void view_add_totals(struct text *out, const struct store_totals *totals)
+{
+    struct token token;
+    store_totals_token(totals, &token);
     document_number(out, "seq", totals->seq);
-    figures_token(out, totals);
-    if (totals->last_ms != 0)
-        document_time(out, "lastAt", totals->last_ms);
-    else
-        document_null(out, "lastAt");
+    add_token(out, &token);
+    document_time_or_null(out, "lastAt", totals->last_ms);
     document_open(out, "totals", '{');
-    figures_received(out, totals);
+    document_number(out, "notifications", totals->notifications);
+    document_number(out, "repeats", totals->repeats);
+    document_number(out, "quarantined", totals->quarantined);
+    document_number(out, "quarantineLogOnly", totals->quarantine_log_only);
     document_close(out, '}');
     document_open(out, "upgrades", '{');
-    figures_upgrades(out, totals->in_progress, totals->success, totals->fail,
-                     totals->contradictory);
+    add_upgrades(out, totals->in_progress, totals->success, totals->fail, totals->contradictory);
     document_close(out, '}');
     document_open(out, "quarantine", '{');
-    figures_quarantine(out, totals);
+    add_quarantine(out, totals);
     document_close(out, '}');
+}
+
+void view_add_applications(struct text *out, const struct store_overview *overview)
+{
+    document_open(out, "applications", '[');
+    for (size_t i = 0; i < overview->cursors_length; i++) {
+        const struct store_cursor *cursor = &overview->cursors[i];
+        document_open(out, NULL, '{');
+        document_string(out, "name", cursor->name);
+        document_number(out, "cursor", cursor->at.seq);
+        add_token(out, &cursor->at);
+        document_bool(out, "lost", cursor->lost);
+        document_number(out, "backlog", overview->totals.seq - cursor->at.seq);
+        document_close(out, '}');
+    }
+    document_close(out, ']');
 }
 
 static void add_process(struct text *out, const struct view_process *process)
@@ -183,10 +246,7 @@ static void add_process(struct text *out, const struct view_process *process)
     document_open(out, "receiver", '{');
     document_string(out, "version", process->version);
     document_number(out, "pid", process->pid);
-    if (process->store_fault != NULL)
-        document_string(out, "storeFault", process->store_fault);
-    else
-        document_null(out, "storeFault");
+    document_string(out, "storeFault", process->store_fault);
     document_number(out, "logLinesDropped", (int64_t)process->log_lines_dropped);
     document_number(out, "refusedInARow", (int64_t)process->refused_in_a_row);
     document_number(out, "nearMisses", (int64_t)process->near_misses);
@@ -204,10 +264,8 @@ enum view_result view_overview(struct store_reader *reader, const struct view_qu
     if (store_read_overview(reader, &overview, fault) != 0)
         return VIEW_FAILED;
     document_open(out, NULL, '{');
-    add_totals(out, &overview.totals);
-    document_open(out, "applications", '[');
-    figures_applications(out, overview.cursors, overview.cursors_length, overview.totals.seq);
-    document_close(out, ']');
+    view_add_totals(out, &overview.totals);
+    view_add_applications(out, &overview);
     add_process(out, query->process);
     document_open(out, "operations", '[');
     struct store_rows rows = store_list_operations(reader, &after,
@@ -282,7 +340,7 @@ enum view_result view_quarantine(struct store_reader *reader, const struct view_
     if (store_read_overview(reader, &overview, fault) != 0)
         return VIEW_FAILED;
     document_open(out, NULL, '{');
-    figures_quarantine(out, &overview.totals);
+    add_quarantine(out, &overview.totals);
     document_open(out, "bodies", '[');
     struct store_rows rows = store_list_quarantined(reader, &after,
                                                     view_limit(query, VIEW_LIMIT_DEFAULT), fault);

@@ -46,7 +46,13 @@ void view_add_notification(struct text *out, const struct store_kept *kept);
 void view_add_next(struct text *out, const struct store_place *next);
 void view_end(struct text *out);
 
-/* Members of an object that is open; and an upgrade as a whole one. */
+/* Members of an object that is open: what is counted in all, the applications, one operation, what
+ * failed in it (MOST error codes, the most frequent first; FAIL is how many upgrades did), and an
+ * upgrade; and an upgrade as a whole one. */
+void view_add_totals(struct text *out, const struct store_totals *totals);
+void view_add_applications(struct text *out, const struct store_overview *overview);
+int view_add_failures(struct store_reader *reader, int64_t operation, int64_t fail, size_t most,
+                      struct text *out, struct fault *fault);
 void view_add_operation_members(struct text *out, const struct store_operation_row *row);
 void view_add_upgrade_members(struct text *out, const struct store_upgrade_row *row);
 void view_add_upgrade(struct text *out, const struct store_upgrade_row *row);

@@ -1,21 +1,13 @@
--- What readers ask (store_read.c and its siblings), statement by statement: `-- name` begins one, and is what C calls
+-- What readers ask (store_query.c and its siblings), statement by statement: `-- name` begins one, and is what C calls
 -- it (STORE_TEXT_name). Lists of upgrades are put together in store_upgrades.c, from pieces.
 
--- failures_most: for the status file
-SELECT error_code, count, first_at, last_at FROM failure
-WHERE operation = ?1 AND count > 0 ORDER BY count DESC LIMIT ?2;
-
--- operations_latest: for the status file
-SELECT id, app_id, operation_id, in_progress, success, fail, contradictory, first_at, last_at
-FROM operation ORDER BY last_seq DESC LIMIT ?1;
-
 -- notifications_latest
-SELECT seq, received_at, deliveries, body FROM notification ORDER BY seq DESC LIMIT ?1;
+SELECT seq, received_at, deliveries, body FROM notification ORDER BY seq DESC;
 
 -- cursors: and whether the store has what the application was told
 SELECT name, seq, life, seq > 0 AND (seq > (SELECT seq FROM totals)
     OR life IS NOT (SELECT id FROM life WHERE first_seq <= cursor.seq ORDER BY first_seq DESC LIMIT 1))
-FROM cursor ORDER BY name LIMIT ?1;
+FROM cursor ORDER BY name;
 
 -- cursor
 SELECT seq, life FROM cursor WHERE name = ?1;

@@ -4,8 +4,8 @@
 #include "compare.h"
 
 #include "moment.h"
-#include "status.h"
 #include "store_sqlite.h"
+#include "view.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -267,9 +267,7 @@ static void compare_kept(const struct model *model, int64_t seq, const struct st
     fuzz_demand(kept->seq == seq && kept->received_ms == note->received_ms &&
                     kept->deliveries == note->deliveries && kept->body_length == note->length,
                 "notification %lld is given back", (long long)seq);
-    fuzz_demand(kept->body == NULL ? note->length > STORE_SNAPSHOT_BODY_MAX
-                                   : memcmp(kept->body, note->text, note->length) == 0,
-                "with its body");
+    fuzz_demand(memcmp(kept->body, note->text, note->length) == 0, "with its body");
 }
 
 static void compare_all_kept(const struct model *model, struct store_reader *reader)
@@ -285,16 +283,6 @@ static void compare_all_kept(const struct model *model, struct store_reader *rea
     store_kept_release(kept, count);
 }
 
-/* Demands that FOUND is TEXT, cut before a character that does not fit whole. */
-static void demand_cut(const char *found, const char *text)
-{
-    size_t length = strlen(found), whole = strlen(text);
-    fuzz_demand(strncmp(found, text, length) == 0 && text_is_utf8(found, length) &&
-                    (length == whole || (whole > STORE_SNAPSHOT_TEXT_MAX - 1 &&
-                                         length >= STORE_SNAPSHOT_TEXT_MAX - 4)),
-                "'%s' is a beginning of '%s'", found, text);
-}
-
 static const struct model_operation *latest_before(const struct model *model, int64_t seq)
 {
     const struct model_operation *latest = NULL;
@@ -306,31 +294,69 @@ static const struct model_operation *latest_before(const struct model *model, in
     return latest;
 }
 
-static void compare_snapshot_operation(const struct model *model,
-                                       const struct model_operation *expected,
-                                       const struct store_operation *found)
+/* Its error codes, the most frequent first; each failure has one. */
+static void compare_failures(const struct model *model, const struct model_operation *expected,
+                             struct store_reader *reader, int64_t operation)
 {
-    demand_cut(found->app_id, expected->app_id);
-    demand_cut(found->operation_id, expected->operation_id);
+    struct fault fault = FAULT_NONE;
+    struct store_failure_row row;
+    struct store_rows rows = store_list_failures(reader, operation, SIZE_MAX, &fault);
+    int64_t failed = 0, last = INT64_MAX;
+    size_t codes = 0;
+    for (size_t i = 0; i < model->failures_length; i++)
+        codes += model->failures[i].operation == expected && model->failures[i].count > 0;
+    for (; store_next_failure(&rows, &row); codes--) {
+        fuzz_demand(row.count <= last, "the most frequent first");
+        last = row.count;
+        failed += last;
+    }
+    fuzz_demand(store_rows_end(&rows, NULL) == 0, "%s", fault.text);
+    fuzz_demand(codes == 0 && failed == expected->fail, "each failure has one error code");
+}
+
+static void compare_operation_row(const struct model_operation *expected,
+                                  const struct store_operation_row *found)
+{
+    fuzz_demand(strcmp(found->app_id, expected->app_id) == 0 &&
+                    strcmp(found->operation_id, expected->operation_id) == 0,
+                "the operation that was changed before");
     fuzz_demand(found->in_progress == expected->in_progress &&
                     found->success == expected->success && found->fail == expected->fail &&
                     found->contradictory == expected->contradictory &&
                     found->first_ms == expected->first_ms && found->last_ms == expected->last_ms,
                 "an operation's counters");
-    int64_t failed = 0, last = INT64_MAX;
-    size_t codes = 0;
-    for (size_t i = 0; i < model->failures_length; i++)
-        codes += model->failures[i].operation == expected && model->failures[i].count > 0;
-    fuzz_demand(found->failures_length ==
-                    (codes < STORE_SNAPSHOT_FAILURES ? codes : STORE_SNAPSHOT_FAILURES),
-                "its error codes");
-    for (size_t i = 0; i < found->failures_length; i++) {
-        fuzz_demand(found->failures[i].count <= last, "the most frequent first");
-        last = found->failures[i].count;
-        failed += last;
+}
+
+/* All operations, the latest changed first. */
+static void compare_operations(const struct model *model, struct store_reader *reader)
+{
+    struct fault fault = FAULT_NONE;
+    struct store_operation_row row;
+    fuzz_demand(store_read_begin(reader, 0, &fault) == 0, "%s", fault.text);
+    struct store_rows rows = store_list_operations(reader, NULL, SIZE_MAX, &fault);
+    int64_t seq = INT64_MAX;
+    while (store_next_operation(&rows, &row)) {
+        const struct model_operation *expected = latest_before(model, seq);
+        fuzz_demand(expected != NULL, "no other operation");
+        compare_operation_row(expected, &row);
+        compare_failures(model, expected, reader, row.id);
+        seq = expected->last_seq;
     }
-    fuzz_demand(codes > STORE_SNAPSHOT_FAILURES || failed == expected->fail,
-                "each failure has one error code");
+    fuzz_demand(store_rows_end(&rows, NULL) == 0, "%s", fault.text);
+    fuzz_demand(latest_before(model, seq) == NULL, "all operations");
+    store_read_end(reader);
+}
+
+static void compare_latest(const struct model *model, struct store_reader *reader)
+{
+    struct fault fault = FAULT_NONE;
+    struct store_kept kept;
+    struct store_rows rows = store_list_latest(reader, SIZE_MAX, &fault);
+    size_t left = model->notes_length;
+    for (; store_next_notification(&rows, &kept); left--)
+        compare_kept(model, (int64_t)left, &kept);
+    fuzz_demand(store_rows_end(&rows, NULL) == 0, "%s", fault.text);
+    fuzz_demand(left == 0, "all notifications, the last one first");
 }
 
 /* Sums in SQL and in C meet: the totals, member by member, but for the life, which is random
@@ -346,34 +372,31 @@ static void compare_totals(const struct store_totals *expected, const struct sto
                 (long long)found->quarantine_held, (long long)found->quarantine_bytes);
 }
 
-static void check_status(const struct store_snapshot *snapshot)
+/* The status file is JSON, bounded, and shows no more than it should. */
+static void check_status(const struct model *model, struct store_reader *reader)
 {
-    const struct status_process process = {.time_ms = 1};
+    struct fault fault = FAULT_NONE;
     struct text text = {0};
-    status_format(snapshot, &process, &text);
-    json_decref(fuzz_read_document(&text));
+    fuzz_demand(view_write_status(reader, &(struct view_status){.time_ms = 1}, &text, &fault) == 0,
+                "%s", fault.text);
+    fuzz_demand(text.length <= VIEW_DOCUMENT_MAX, "%zu bytes of a status", text.length);
+    json_t *json = fuzz_read_document(&text);
+    size_t records = json_array_size(json_object_get(json, "records"));
+    fuzz_demand(records == (model->notes_length < VIEW_STATUS_ROWS ? model->notes_length
+                                                                   : VIEW_STATUS_ROWS),
+                "%zu records", records);
+    json_decref(json);
     text_release(&text);
 }
 
 void compare_readers(const struct model *model, struct store_reader *reader)
 {
-    static struct store_snapshot snapshot;
     struct fault fault = FAULT_NONE;
+    struct store_overview overview;
     compare_all_kept(model, reader);
-    fuzz_demand(store_read_snapshot(reader, &snapshot, &fault) == 0, "%s", fault.text);
-    compare_totals(&model->totals, &snapshot.totals);
-    int64_t seq = INT64_MAX;
-    for (size_t i = 0; i < snapshot.operations_length; i++) {
-        const struct model_operation *expected = latest_before(model, seq);
-        fuzz_demand(expected != NULL, "no other operation");
-        compare_snapshot_operation(model, expected, &snapshot.operations[i]);
-        seq = expected->last_seq;
-    }
-    fuzz_demand(snapshot.operations_length == STORE_SNAPSHOT_OPERATIONS ||
-                    latest_before(model, seq) == NULL,
-                "all operations that fit");
-    for (size_t i = 0; i < snapshot.records_length; i++)
-        compare_kept(model, (int64_t)(model->notes_length - i), &snapshot.records[i]);
-    check_status(&snapshot);
-    store_snapshot_release(&snapshot);
+    fuzz_demand(store_read_overview(reader, &overview, &fault) == 0, "%s", fault.text);
+    compare_totals(&model->totals, &overview.totals);
+    compare_operations(model, reader);
+    compare_latest(model, reader);
+    check_status(model, reader);
 }

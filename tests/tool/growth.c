@@ -7,7 +7,6 @@
 
 #include "dispatch.h"
 #include "pusher_campaign.h"
-#include "status.h"
 #include "store.h"
 #include "view.h"
 
@@ -145,13 +144,9 @@ static int read_once(struct reading *reading, struct fault *fault)
                           fault) == VIEW_DONE
                    ? 0
                    : -1;
-    struct store_snapshot snapshot;
-    if (store_read_snapshot(reading->reader, &snapshot, fault) != 0)
-        return -1;
-    status_format(&snapshot, &(struct status_process){.time_ms = reading->query.now_ms},
-                  &reading->out);
-    store_snapshot_release(&snapshot);
-    return 0;
+    return view_write_status(reading->reader,
+                             &(struct view_status){.time_ms = reading->query.now_ms}, &reading->out,
+                             fault);
 }
 
 /* The one function into which callgrind looks, by its name. */
@@ -172,24 +167,26 @@ static int64_t now_us(void)
     return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
 }
 
+#define ID_SIZE 256
+
 /* The id of the operation that was changed last, which both stores have filled. */
-static int last_operation(struct store_reader *reader, char *id, struct fault *fault)
+static int last_operation(struct store_reader *reader, char id[ID_SIZE], struct fault *fault)
 {
-    struct store_snapshot snapshot;
-    if (store_read_snapshot(reader, &snapshot, fault) != 0)
+    struct store_rows rows = store_list_operations(reader, NULL, 1, fault);
+    struct store_operation_row row;
+    id[0] = '\0';
+    if (store_next_operation(&rows, &row))
+        snprintf(id, ID_SIZE, "%s", row.operation_id);
+    if (store_rows_end(&rows, NULL) != 0)
         return -1;
-    int result = snapshot.operations_length > 0 ? 0 : fault_set(fault, "no operation");
-    if (result == 0)
-        memcpy(id, snapshot.operations[0].operation_id, STORE_SNAPSHOT_TEXT_MAX);
-    store_snapshot_release(&snapshot);
-    return result;
+    return id[0] != '\0' ? 0 : fault_set(fault, "no operation");
 }
 
 /* Reads WHAT once, which opens the files, then as often as TIMES says; prints how long one took,
  * and how long it is. */
 static int read_what(const char *folder, const char *what, unsigned times, struct fault *fault)
 {
-    char operation[STORE_SNAPSHOT_TEXT_MAX];
+    char operation[ID_SIZE];
     struct reading reading = {.view = view_find(what, strlen(what))};
     int result = -1;
     if (reading.view == NULL && strcmp(what, "status.json") != 0)

@@ -6,6 +6,7 @@
 
 #include "campaign.h"
 #include "store_care.h"
+#include "store_query.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,12 +148,12 @@ static void assert_deliveries(const struct world *world, const struct campaign *
 static void assert_totals(const struct world *world)
 {
     struct store_reader *reader;
-    struct store_snapshot snapshot;
+    struct store_overview overview;
     struct fault fault = FAULT_NONE;
     if (store_reader_new(&reader, world->folder, &fault) != 0 ||
-        store_read_snapshot(reader, &snapshot, &fault) != 0)
+        store_read_overview(reader, &overview, &fault) != 0)
         fail_msg("%s", fault.text);
-    const struct store_totals *is = &snapshot.totals, *must_be = &world->totals;
+    const struct store_totals *is = &overview.totals, *must_be = &world->totals;
     assert_int_equal(is->seq, must_be->seq);
     assert_int_equal(is->notifications, must_be->notifications);
     assert_int_equal(is->repeats, must_be->repeats);
@@ -161,7 +162,6 @@ static void assert_totals(const struct world *world)
     assert_int_equal(is->fail, must_be->fail);
     assert_int_equal(is->contradictory, must_be->contradictory);
     assert_int_equal(is->quarantined, 0);
-    store_snapshot_release(&snapshot);
     store_reader_free(reader);
 }
 

@@ -59,6 +59,36 @@ static void a_document_may_stand_behind_another(void **state)
     assert_text(&out, "{\"i\":0}\n{\"i\":1}\n");
 }
 
+static void what_is_missing_is_null(void **state)
+{
+    struct text out = {0};
+    document_open(&out, NULL, '{');
+    document_string(&out, "string", NULL);
+    document_time_or_null(&out, "never", 0);
+    document_time_or_null(&out, "at", 1764000000123);
+    document_close(&out, '}');
+    assert_text(&out, "{\"string\":null,\"never\":null,\"at\":\"2025-11-24T16:00:00.123Z\"}");
+}
+
+static void members_and_elements_may_begin_lines(void **state)
+{
+    struct text out = {0};
+    document_open(&out, NULL, '{');
+    document_line(&out);
+    document_number(&out, "a", 1);
+    document_number(&out, "b", 2);
+    document_line(&out);
+    document_open(&out, "list", '[');
+    for (int i = 0; i < 2; i++) {
+        document_line(&out);
+        document_open(&out, NULL, '{');
+        document_close(&out, '}');
+    }
+    document_close(&out, ']');
+    document_close(&out, '}');
+    assert_text(&out, "{\n \"a\":1,\"b\":2,\n \"list\":[\n {},\n {}]}");
+}
+
 /* A string that ends like an opening bracket is a string all the same. */
 static void strings_are_safe_whatever_they_say(void **state)
 {
@@ -138,6 +168,8 @@ int document_tests(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commas_come_by_themselves),
         cmocka_unit_test(a_document_may_stand_behind_another),
+        cmocka_unit_test(what_is_missing_is_null),
+        cmocka_unit_test(members_and_elements_may_begin_lines),
         cmocka_unit_test(strings_are_safe_whatever_they_say),
         cmocka_unit_test(shares_are_rounded_to_four_decimals),
     };

@@ -1,8 +1,10 @@
-/* The status file: valid JSON whatever the ids, bounded, replaced at once. */
+/* The status file: what stands in it, valid JSON and bounded whatever came; replaced at once. */
 #include "config.h"
 
+#include "lists.h"
 #include "status.h"
-#include "support.h"
+#include "store_sqlite.h"
+#include "view.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,13 +17,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Formats the snapshot and parses what comes out; free with json_decref. */
-static json_t *format(const struct store_snapshot *snapshot, const struct status_process *process)
+/* Reads what READER's status file would say; free with json_decref. */
+static json_t *read_status(struct store_reader *reader, const struct view_status *status)
 {
     struct text text = {0};
+    struct fault fault = FAULT_NONE;
     json_error_t error;
-    status_format(snapshot, process, &text);
+    lists_must(view_write_status(reader, status, &text, &fault), &fault);
     assert_false(text.failed);
+    assert_in_range(text.length, 1, VIEW_DOCUMENT_MAX);
     assert_true(text_is_utf8(text.bytes, text.length));
     for (size_t i = 0; i < text.length; i++) /* safe to look at, too */
         assert_true(text.bytes[i] == '\n' ||
@@ -33,7 +37,39 @@ static json_t *format(const struct store_snapshot *snapshot, const struct status
     return json;
 }
 
-/* Takes what depends on the process out of JSON and fails where the rest is not EXPECTED, in which
+static json_t *show(const struct books *books, const struct view_status *status)
+{
+    struct store_reader *reader = lists_reader(books);
+    json_t *json = read_status(reader, status);
+    store_reader_free(reader);
+    return json;
+}
+
+static const json_t *get(const json_t *json, const char *name)
+{
+    const json_t *value = json_object_get(json, name);
+    if (value == NULL)
+        fail_msg("no %s", name);
+    return value;
+}
+
+static const json_t *get_item(const json_t *json, const char *name, size_t index)
+{
+    return json_array_get(get(json, name), index);
+}
+
+static const char *get_text(const json_t *json, const char *name)
+{
+    return json_string_value(get(json, name));
+}
+
+static int64_t get_number(const json_t *json, const char *name)
+{
+    assert_true(json_is_integer(get(json, name)));
+    return json_integer_value(get(json, name));
+}
+
+/* Takes what differs from run to run out of JSON and fails where the rest is not EXPECTED, in which
  * ' stands for a quotation mark. */
 static void expect_json(json_t *json, const char *expected)
 {
@@ -48,8 +84,7 @@ static void expect_json(json_t *json, const char *expected)
     json_object_del(json, "version");
     json_object_del(json, "pid");
     json_object_del(json, "process");
-    json_object_del(json, "startedAt");
-    json_object_del(json, "nextBefore");
+    json_object_del(json, "token");
     char *found = json_dumps(json, 0);
     if (!json_equal(json, wanted))
         fail_msg("is %s, not %s", found, text);
@@ -58,195 +93,219 @@ static void expect_json(json_t *json, const char *expected)
     json_decref(wanted);
 }
 
-#define LIFE "0123456789abcdef"
-
-static struct store_snapshot *new_snapshot(void)
-{
-    struct store_snapshot *snapshot = calloc(1, sizeof *snapshot);
-    assert_non_null(snapshot);
-    return snapshot;
-}
-
 static void an_empty_store_has_a_status(void **state)
 {
-    struct store_snapshot *snapshot = new_snapshot();
-    const struct status_process process = {.time_ms = 1};
-    json_t *json = format(snapshot, &process);
-    assert_true(json_is_null(json_object_get(json, "nextBefore")));
-    assert_string_equal(json_string_value(json_object_get(json, "version")), PACKAGE_VERSION);
-    assert_int_equal(json_integer_value(json_object_get(json, "pid")), getpid());
-    assert_true(json_is_object(json_object_get(json, "process")));
+    json_t *json = show(*state, &(struct view_status){.time_ms = 1});
+    assert_string_equal(get_text(json, "version"), PACKAGE_VERSION);
+    assert_string_equal(get_text(json, "token"), "start");
+    assert_int_equal(get_number(json, "pid"), getpid());
+    assert_true(json_is_object(get(json, "process")));
     expect_json(json,
-                "{'time':'1970-01-01T00:00:00.001Z','seq':0,'token':'start','store':{'ok':true,'"
-                "fault':null,'since':null},"
+                "{'time':'1970-01-01T00:00:00.001Z','startedAt':'1970-01-01T00:00:00.000Z',"
+                "'nextBefore':null,'seq':0,'lastAt':null,"
+                "'store':{'ok':true,'fault':null,'since':null},"
                 "'log':{'linesDropped':0,'warning':null},'totals':{'notifications':0,'repeats':0,"
                 "'quarantined':0,'quarantineLogOnly':0},'upgrades':{'inProgress':0,'success':0,"
                 "'fail':0,'contradictory':0},'quarantine':{'held':0,'bytes':0,"
                 "'fullSince':null,'unknownFullSince':null},'applications':[],"
                 "'operations':[],'records':[]}");
     json_decref(json);
-    free(snapshot);
 }
 
-static void all_of_a_snapshot_is_shown(void **state)
+static void all_that_is_in_the_books_is_shown(void **state)
 {
-    struct store_snapshot *snapshot = new_snapshot();
-    snapshot->totals = (struct store_totals){.seq = 101,
-                                             .life = LIFE,
-                                             .notifications = 102,
-                                             .repeats = 103,
-                                             .quarantined = 104,
-                                             .quarantine_log_only = 105,
-                                             .in_progress = 106,
-                                             .success = 107,
-                                             .fail = 108,
-                                             .contradictory = 109,
-                                             .quarantine_held = 110,
-                                             .quarantine_bytes = 111,
-                                             .quarantine_full_ms = 112};
-    snapshot->operations_length = 2;
-    snapshot->operations[0] = (struct store_operation){
-        .app_id = "a",
-        .operation_id = "o",
-        .in_progress = 1,
-        .success = 2,
-        .fail = 3,
-        .contradictory = 4,
-        .first_ms = 5,
-        .last_ms = 6,
-        .failures = {{.error_code = "4", .count = 2, .first_ms = 7, .last_ms = 8},
-                     {.error_code = "", .count = 1, .first_ms = 9, .last_ms = 10}},
-        .failures_length = 2};
-    snapshot->operations[1] = (struct store_operation){.app_id = "b", .operation_id = "p"};
-    snapshot->records_length = 2;
-    snapshot->records[0] = (struct store_kept){.seq = 2,
-                                               .received_ms = 11,
-                                               .deliveries = 3,
-                                               .body = strdup("{\"a\":\n1.0}"),
-                                               .body_length = 10};
-    snapshot->records[1] = (struct store_kept){.seq = 1, .deliveries = 1, .body_length = 20000};
-    json_t *json = format(snapshot, &(struct status_process){.store_fault = "disk \"full\"\n",
-                                                             .fault_ms = 9,
-                                                             .start_ms = 8,
-                                                             .next_ms = 60000});
-    assert_string_equal(json_string_value(json_object_get(json, "startedAt")),
-                        "1970-01-01T00:00:00.008Z");
-    assert_string_equal(json_string_value(json_object_get(json, "nextBefore")),
-                        "1970-01-01T00:01:00.000Z");
+    struct books *books = *state;
+    struct support_result what = {
+        .result = "FAIL", .error_code = "4", .device = "a", .current = "1", .received_ms = 1};
+    books_add_result(books, &what);
+    what.received_ms = 2;
+    books_add_result(books, &what); /* a repeat */
+    books_add_result(books,
+                     &(struct support_result){.device = "b", .current = "1", .received_ms = 3});
+    books_add_progress(books, &(struct support_result){.device = "c", .received_ms = 4}, "idle");
+    struct record *record = support_record("no JSON");
+    books_keep_one(books, record);
+    support_record_free(record);
+    books_meddle(books, "INSERT INTO cursor SELECT 'failures', id, 1 FROM life");
+    json_t *json = show(books, &(struct view_status){.store_fault = "disk \"full\"\n",
+                                                     .fault_ms = 9,
+                                                     .start_ms = 8,
+                                                     .next_ms = 60000});
+    support_assert_has(get_text(json, "token"), ":3");
+    support_assert_has(get_text(get_item(json, "applications", 0), "token"), ":1");
+    json_object_del(json_array_get(json_object_get(json, "applications"), 0), "token");
+    for (size_t i = 0; i < 3; i++) /* a body is as it came */
+        assert_string_equal(get_text(get(get_item(json, "records", i), "body"), "deviceId"),
+                            i == 0   ? "c"
+                            : i == 1 ? "b"
+                                     : "a");
+    for (size_t i = 0; i < 3; i++)
+        json_object_del(json_array_get(json_object_get(json, "records"), i), "body");
     expect_json(
         json,
-        "{'time':'1970-01-01T00:00:00.000Z','seq':101,'token':'" LIFE ":101',"
+        "{'time':'1970-01-01T00:00:00.000Z','startedAt':'1970-01-01T00:00:00.008Z',"
+        "'nextBefore':'1970-01-01T00:01:00.000Z','seq':3,'lastAt':'1970-01-01T00:00:00.004Z',"
         "'store':{'ok':false,'fault':'disk \\'full\\'\\n','since':'1970-01-01T00:00:00.009Z'},"
         "'log':{'linesDropped':0,'warning':null},"
-        "'totals':{'notifications':102,'repeats':103,'quarantined':104,'quarantineLogOnly':105},"
-        "'upgrades':{'inProgress':106,'success':107,'fail':108,'contradictory':109},"
-        "'quarantine':{'held':110,'bytes':111,'fullSince':'1970-01-01T00:00:00.112Z',"
-        "'unknownFullSince':null},'applications':[],"
-        "'operations':[{'appId':'a','operationId':'o','inProgress':1,'success':2,'fail':3,"
-        "'contradictory':4,'firstAt':'1970-01-01T00:00:00.005Z',"
-        "'lastAt':'1970-01-01T00:00:00.006Z','failures':[{'errorCode':'4','count':2,"
-        "'firstAt':'1970-01-01T00:00:00.007Z','lastAt':'1970-01-01T00:00:00.008Z'},"
-        "{'errorCode':'','count':1,'firstAt':'1970-01-01T00:00:00.009Z',"
-        "'lastAt':'1970-01-01T00:00:00.010Z'}]},"
-        "{'appId':'b','operationId':'p','inProgress':0,'success':0,'fail':0,'contradictory':0,"
-        "'firstAt':'1970-01-01T00:00:00.000Z','lastAt':'1970-01-01T00:00:00.000Z','failures':[]}],"
-        "'records':[{'seq':2,'receivedAt':'1970-01-01T00:00:00.011Z','deliveries':3,"
-        "'body':{'a':1.0}},{'seq':1,'receivedAt':'1970-01-01T00:00:00.000Z','deliveries':1,"
-        "'body':null,'bodyBytes':20000}]}");
+        "'totals':{'notifications':3,'repeats':1,'quarantined':1,'quarantineLogOnly':0},"
+        "'upgrades':{'inProgress':1,'success':1,'fail':1,'contradictory':1},"
+        "'quarantine':{'held':1,'bytes':7,'fullSince':null,'unknownFullSince':null},"
+        "'applications':[{'name':'failures','cursor':1,'lost':false,'backlog':2}],"
+        "'operations':[{'appId':'app','operationId':'operation','inProgress':1,'success':1,"
+        "'fail':1,'contradictory':1,'failureShare':0.5,'firstAt':'1970-01-01T00:00:00.001Z',"
+        "'lastAt':'1970-01-01T00:00:00.004Z','pruned':false,'failures':[{'errorCode':'4',"
+        "'count':1,'share':1.0,'firstAt':'1970-01-01T00:00:00.001Z',"
+        "'lastAt':'1970-01-01T00:00:00.001Z','example':''}],'failuresMore':false}],"
+        "'records':[{'seq':3,'receivedAt':'1970-01-01T00:00:00.004Z','deliveries':1},"
+        "{'seq':2,'receivedAt':'1970-01-01T00:00:00.003Z','deliveries':1},"
+        "{'seq':1,'receivedAt':'1970-01-01T00:00:00.001Z','deliveries':2}]}");
     json_decref(json);
-    store_snapshot_release(snapshot);
-    free(snapshot);
 }
 
-static void the_process_shows_its_counters(void **state)
+static void the_process_shows_its_counters_and_its_log(void **state)
 {
-    struct store_snapshot *snapshot = new_snapshot();
     struct metrics *metrics = metrics_new();
     metrics_add(metrics, METRIC_log_lines_dropped, 7);
     metrics_add(metrics, METRIC_requests, 9);
-    json_t *json = format(snapshot, &(struct status_process){.metrics = metrics});
-    const json_t *log = json_object_get(json, "log"), *process = json_object_get(json, "process");
-    assert_int_equal(json_integer_value(json_object_get(log, "linesDropped")), 7);
+    metrics_set_gauge(metrics, METRIC_GAUGE_log_fault, 1);
+    json_t *json = show(*state,
+                        &(struct view_status){.metrics = metrics, .log_warning = "gone \"away\""});
+    const json_t *process = get(json, "process");
+    assert_int_equal(get_number(get(json, "log"), "linesDropped"), 7);
+    assert_string_equal(get_text(get(json, "log"), "warning"), "gone \"away\"");
     assert_int_equal(json_object_size(process), METRIC_COUNT + METRIC_GAUGE_COUNT);
-    assert_int_equal(json_integer_value(json_object_get(process, "requests")), 9);
+    assert_int_equal(get_number(process, "requests"), 9);
+    assert_int_equal(get_number(process, "log_fault"), 1);
     json_decref(json);
     metrics_free(metrics);
-    free(snapshot);
 }
 
-static void a_log_that_nobody_reads_is_a_warning(void **state)
+static void there_are_ten_of_each_the_latest_or_most_frequent_first(void **state)
 {
-    struct store_snapshot *snapshot = new_snapshot();
-    json_t *json = format(snapshot, &(struct status_process){.log_warning = "gone \"away\""});
-    const json_t *log = json_object_get(json, "log");
-    assert_string_equal(json_string_value(json_object_get(log, "warning")), "gone \"away\"");
+    struct books *books = *state;
+    char name[32];
+    struct support_result what = {.result = "FAIL", .device = name, .error_code = name};
+    for (int i = 1; i <= 25; i++) {
+        snprintf(name, sizeof name, "o%d", i);
+        books_add_result(books, &(struct support_result){.operation = name});
+    }
+    what.operation = "o3";
+    for (int code = 1; code <= 11; code++)
+        for (int device = 0; device < code; device++) {
+            char code_text[16];
+            snprintf(code_text, sizeof code_text, "%d", code);
+            snprintf(name, sizeof name, "%d-%d", code, device);
+            what.error_code = code_text;
+            books_add_result(books, &what);
+        }
+    json_t *json = show(books, &(struct view_status){.time_ms = 0});
+    assert_int_equal(json_array_size(get(json, "operations")), 10);
+    const json_t *operation = get_item(json, "operations", 0);
+    assert_string_equal(get_text(operation, "operationId"), "o3");
+    assert_string_equal(get_text(get_item(json, "operations", 1), "operationId"), "o25");
+    assert_string_equal(get_text(get_item(json, "operations", 9), "operationId"), "o17");
+    assert_int_equal(json_array_size(get(operation, "failures")), 10);
+    assert_true(json_is_true(get(operation, "failuresMore")));
+    for (size_t i = 0; i < 10; i++)
+        assert_int_equal(get_number(get_item(operation, "failures", i), "count"), 11 - i);
+    assert_string_equal(get_text(get_item(operation, "failures", 0), "errorCode"), "11");
+    assert_int_equal(json_array_size(get(json, "records")), 10);
+    for (size_t i = 0; i < 10; i++)
+        assert_int_equal(get_number(get_item(json, "records", i), "seq"), 25 + 66 - i);
     json_decref(json);
-    free(snapshot);
 }
 
-/* Ids and bodies as hostile as they can be, and as many. */
-static struct store_snapshot *hostile_snapshot(void)
+static void a_long_body_is_left_out_and_its_length_told(void **state)
+{
+    struct books *books = *state;
+    struct record *record = support_result(&(struct support_result){.description = ""});
+    size_t rest = VIEW_BODY_MAX - record->body_length;
+    support_record_free(record);
+    char *description = calloc(1, rest + 2);
+    assert_non_null(description);
+    for (size_t more = 0; more < 2; more++) {
+        memset(description, 'x', rest + more);
+        books_add_result(books, &(struct support_result){.description = description});
+    }
+    json_t *json = show(books, &(struct view_status){.time_ms = 0});
+    const json_t *longer = get_item(json, "records", 0), *fits = get_item(json, "records", 1);
+    assert_true(json_is_null(get(longer, "body")));
+    assert_int_equal(get_number(longer, "bodyBytes"), VIEW_BODY_MAX + 1);
+    assert_int_equal(json_string_length(get(get(fits, "body"), "description")), rest);
+    assert_null(json_object_get(fits, "bodyBytes"));
+    json_decref(json);
+    free(description);
+}
+
+/* Ten operations of ten error codes each whose texts are as hostile as they can be, and in bodies
+ * that are as long as they may be: all bytes of them become six. */
+static void whatever_came_it_is_bounded_and_text_stays_text(void **state)
 {
     static const char rubbish[] = "\x01\"\\\n\342\200\256\302\205\x7F{},";
-    struct store_snapshot *snapshot = new_snapshot();
-    snapshot->operations_length = STORE_SNAPSHOT_OPERATIONS;
-    for (size_t o = 0; o < STORE_SNAPSHOT_OPERATIONS; o++) {
-        struct store_operation *operation = &snapshot->operations[o];
-        memset(operation->app_id, 1, STORE_SNAPSHOT_TEXT_MAX - 1);
-        for (size_t i = 0; i + sizeof rubbish < STORE_SNAPSHOT_TEXT_MAX; i += sizeof rubbish - 1)
-            memcpy(operation->operation_id + i, rubbish, sizeof rubbish);
-        operation->success = INT64_MAX;
-        operation->fail = INT64_MIN;
-        operation->first_ms = INT64_MIN;
-        operation->last_ms = INT64_MAX;
-        operation->failures_length = STORE_SNAPSHOT_FAILURES;
-        for (size_t f = 0; f < STORE_SNAPSHOT_FAILURES; f++) {
-            memset(operation->failures[f].error_code, 0x7F, STORE_SNAPSHOT_TEXT_MAX - 1);
-            operation->failures[f].first_ms = operation->failures[f].last_ms = INT64_MAX;
-        }
+    static char id[2 * VIEW_ID_MAX + 1], description[VIEW_BODY_MAX], code[300];
+    struct books *books = *state;
+    struct support_result what = {
+        .app = id, .operation = id, .result = "FAIL", .error_code = code, .current = "1"};
+    memset(code, '\x7F', sizeof code - 1);
+    memset(description, '\x7F', VIEW_BODY_MAX - 400);
+    for (size_t i = 0; i < 100; i++) {
+        for (size_t at = 0; at + sizeof rubbish < sizeof id; at += sizeof rubbish - 1)
+            memcpy(id + at, rubbish, sizeof rubbish);
+        id[0] = code[0] = (char)('0' + i / 10);
+        code[1] = (char)('0' + i % 10);
+        what.device = code;
+        books_add_result(books, &what);
     }
-    snapshot->records_length = STORE_SNAPSHOT_RECORDS;
-    for (size_t r = 0; r < STORE_SNAPSHOT_RECORDS; r++) {
-        struct store_kept *record = &snapshot->records[r];
-        record->body_length = STORE_SNAPSHOT_BODY_MAX;
-        record->body = malloc(STORE_SNAPSHOT_BODY_MAX + 1);
-        assert_non_null(record->body);
-        memset(record->body, 0x7F, STORE_SNAPSHOT_BODY_MAX); /* six bytes each, the most there is */
-        memcpy(record->body, "{\"\":\"", 5);
-        memcpy(record->body + STORE_SNAPSHOT_BODY_MAX - 2, "\"}", 3);
+    for (size_t i = 0; i < 10; i++) {
+        description[0] = (char)('0' + i);
+        books_add_result(books, &(struct support_result){.description = description});
     }
-    return snapshot;
-}
-
-static void hostile_ids_stay_text(void **state)
-{
-    struct store_snapshot *snapshot = hostile_snapshot();
     char fault[FAULT_TEXT_MAX];
     memset(fault, 0xFF, sizeof fault - 1);
     fault[sizeof fault - 1] = '\0';
-    json_t *json = format(snapshot, &(struct status_process){.store_fault = fault});
-    const json_t *operation = json_array_get(json_object_get(json, "operations"), 9);
-    assert_string_equal(json_string_value(json_object_get(operation, "operationId")),
-                        snapshot->operations[9].operation_id);
-    assert_string_equal(json_string_value(json_object_get(operation, "appId")),
-                        snapshot->operations[9].app_id);
+    json_t *json = show(books, &(struct view_status){.time_ms = INT64_MAX, .store_fault = fault});
+    const json_t *operation = get_item(json, "operations", 9);
+    const char *shown = get_text(operation, "operationId");
+    assert_memory_equal(shown, "1", 1);
+    assert_memory_equal(shown + 1, id + 1, VIEW_ID_MAX - sizeof rubbish);
+    assert_string_equal(shown + strlen(shown) - strlen("…"), "…");
+    assert_int_equal(get_number(operation, "operationIdBytes"), strlen(id));
+    assert_int_equal(json_array_size(get(operation, "failures")), 10);
+    for (size_t i = 0; i < 10; i++)
+        assert_true(json_is_object(get(get_item(json, "records", i), "body")));
     json_decref(json);
-    store_snapshot_release(snapshot);
-    free(snapshot);
 }
 
-static void the_size_is_bounded_whatever_the_snapshot(void **state)
+/* Keeps a notification more whenever the reader asks for something. */
+static int keep_more(unsigned event, void *books, void *statement, void *text)
 {
-    struct store_snapshot *snapshot = hostile_snapshot();
-    struct text text = {0};
-    const size_t texts = STORE_SNAPSHOT_OPERATIONS * (2 + STORE_SNAPSHOT_FAILURES);
-    status_format(snapshot, &(struct status_process){.time_ms = INT64_MAX}, &text);
-    assert_in_range(text.length, 1,
-                    texts * (6 * STORE_SNAPSHOT_TEXT_MAX + 400) +
-                        STORE_SNAPSHOT_RECORDS * (6 * STORE_SNAPSHOT_BODY_MAX + 400) + 8192);
-    text_release(&text);
-    store_snapshot_release(snapshot);
-    free(snapshot);
+    (void)event;
+    (void)statement;
+    (void)text;
+    char device[32];
+    snprintf(device, sizeof device, "%lld",
+             (long long)books_number(books, "SELECT notifications FROM totals"));
+    books_add_result(books, &(struct support_result){.device = device});
+    return 0;
+}
+
+static void it_is_of_one_moment(void **state)
+{
+    struct books *books = *state;
+    struct store_reader *reader = lists_reader(books);
+    struct fault fault = FAULT_NONE;
+    int64_t version;
+    lists_must(store_read_version(reader, &version, &fault), &fault);
+    sqlite3_trace_v2(reader->db, SQLITE_TRACE_STMT, keep_more, books);
+    json_t *json = read_status(reader, &(struct view_status){.time_ms = 0});
+    int64_t seq = get_number(json, "seq");
+    assert_true(seq < books_number(books, "SELECT seq FROM totals"));
+    assert_int_equal(get_number(get(json, "totals"), "notifications"), seq);
+    assert_int_equal(get_number(get(json, "upgrades"), "success"), seq);
+    assert_int_equal(get_number(get_item(json, "operations", 0), "success"), seq);
+    assert_int_equal(get_number(get_item(json, "records", 0), "seq"), seq);
+    json_decref(json);
+    store_reader_free(reader);
 }
 
 /* --- the file --- */
@@ -390,17 +449,19 @@ static void two_processes_never_write_into_one_file(void **state)
     expect_file(*state, "new");
 }
 
+#define BOOKS(test) cmocka_unit_test_setup_teardown(test, books_setup, books_teardown)
 #define FOLDER(test) cmocka_unit_test_setup_teardown(test, setup_folder, teardown_folder)
 
 int status_tests(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_empty_store_has_a_status),
-        cmocka_unit_test(all_of_a_snapshot_is_shown),
-        cmocka_unit_test(the_process_shows_its_counters),
-        cmocka_unit_test(a_log_that_nobody_reads_is_a_warning),
-        cmocka_unit_test(hostile_ids_stay_text),
-        cmocka_unit_test(the_size_is_bounded_whatever_the_snapshot),
+        BOOKS(an_empty_store_has_a_status),
+        BOOKS(all_that_is_in_the_books_is_shown),
+        BOOKS(the_process_shows_its_counters_and_its_log),
+        BOOKS(there_are_ten_of_each_the_latest_or_most_frequent_first),
+        BOOKS(a_long_body_is_left_out_and_its_length_told),
+        BOOKS(whatever_came_it_is_bounded_and_text_stays_text),
+        BOOKS(it_is_of_one_moment),
         FOLDER(the_file_is_replaced_and_no_other_left),
         FOLDER(a_text_that_failed_leaves_the_old_file),
         FOLDER(a_disk_without_room_leaves_the_old_file),

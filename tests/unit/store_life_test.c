@@ -4,6 +4,7 @@
 
 #include "books.h"
 #include "store_care.h"
+#include "store_query.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -319,18 +320,14 @@ static void move_cursor(struct books *books, const struct token *at)
 static struct store_cursor read_cursor(const struct books *books)
 {
     struct store_reader *reader;
-    struct store_snapshot *snapshot = calloc(1, sizeof *snapshot);
+    struct store_overview overview;
     struct fault fault = FAULT_NONE;
-    assert_non_null(snapshot);
     assert_int_equal(store_reader_new(&reader, books->folder, &fault), 0);
-    if (store_read_snapshot(reader, snapshot, &fault) != 0)
+    if (store_read_overview(reader, &overview, &fault) != 0)
         fail_msg("%s", fault.text);
-    assert_int_equal(snapshot->cursors_length, 1);
-    struct store_cursor cursor = snapshot->cursors[0];
-    store_snapshot_release(snapshot);
-    free(snapshot);
+    assert_int_equal(overview.cursors_length, 1);
     store_reader_free(reader);
-    return cursor;
+    return overview.cursors[0];
 }
 
 static void a_cursor_moves_to_a_token_that_the_store_holds_and_to_no_other(void **state)

@@ -218,6 +218,11 @@ static void kept_after(struct store_reader *reader, struct lists *lists)
     store_kept_release(kept, count);
 }
 
+static void latest(struct store_reader *reader, struct lists *lists)
+{
+    MUST(lists_read_notifications(lists, store_list_latest(reader, 10, &fault), NULL));
+}
+
 static void overview(struct store_reader *reader, struct lists *lists)
 {
     struct store_overview read;
@@ -276,6 +281,7 @@ static const struct {
     {"between", between, "n USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", "SCAN n", false},
     {"after", kept_after, "notification USING INTEGER PRIMARY KEY (rowid>?)", "SCAN notification",
      false},
+    {"latest", latest, "SCAN notification", "TEMP B-TREE", false},
     {"overview", overview, "totals", "notification", false},
 };
 

@@ -1,4 +1,5 @@
-/* A reader beside the writer: one moment, a limit in time, and files that went or changed. */
+/* A reader beside the writer: one moment, a limit in time, files that went or changed, and the
+ * copying of the log. */
 #include "config.h"
 
 #include "lists.h"
@@ -6,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int64_t count_upgrades(struct store_reader *reader)
@@ -14,6 +16,46 @@ static int64_t count_upgrades(struct store_reader *reader)
     struct fault fault = FAULT_NONE;
     lists_must(store_read_overview(reader, &overview, &fault), &fault);
     return overview.totals.in_progress + overview.totals.success + overview.totals.fail;
+}
+
+static void an_overview_has_the_totals(void **state)
+{
+    struct books *books = *state;
+    struct store_reader *reader = lists_reader(books);
+    struct store_overview overview;
+    struct fault fault = FAULT_NONE;
+    const struct store_totals none = {.seq = 0};
+    lists_must(store_read_overview(reader, &overview, &fault), &fault);
+    assert_memory_equal(&overview.totals, &none, offsetof(struct store_totals, life));
+    assert_string_equal(overview.totals.life, "");
+    assert_int_equal(overview.cursors_length, 0);
+    struct record *records[] = {
+        support_result(&(struct support_result){
+            .result = "FAIL", .error_code = "4", .device = "a", .current = "1", .received_ms = 1}),
+        support_result(&(struct support_result){
+            .result = "FAIL", .error_code = "4", .device = "a", .current = "1", .received_ms = 2}),
+        support_result(&(struct support_result){.device = "b", .current = "1", .received_ms = 3}),
+        support_progress(&(struct support_result){.device = "c", .received_ms = 4}, "idle"),
+        support_record("no JSON")};
+    books_keep(books, records, LENGTH(records));
+    support_records_free(records, LENGTH(records));
+    lists_must(store_read_overview(reader, &overview, &fault), &fault);
+    const struct store_totals totals = {.seq = 3,
+                                        .notifications = 3,
+                                        .repeats = 1,
+                                        .quarantined = 1,
+                                        .in_progress = 1,
+                                        .success = 1,
+                                        .fail = 1,
+                                        .contradictory = 1,
+                                        .quarantine_held = 1,
+                                        .quarantine_bytes = 7,
+                                        .quarantine_unknown_held = 1,
+                                        .quarantine_unknown_bytes = 7,
+                                        .last_ms = 4};
+    assert_memory_equal(&overview.totals, &totals, offsetof(struct store_totals, life));
+    assert_int_equal(strlen(overview.totals.life), TOKEN_LIFE_SIZE - 1);
+    store_reader_free(reader);
 }
 
 static void what_is_begun_is_of_one_moment(void **state)
@@ -159,6 +201,16 @@ static void a_store_that_is_missing_is_found_when_it_is_there(void **state)
     store_reader_free(reader);
 }
 
+static void a_reader_of_an_empty_folder_makes_no_file(void **state)
+{
+    struct books books = {.folder = support_folder()};
+    struct store_reader *reader = lists_reader(&books);
+    expect_unreadable(reader, "No such file", false);
+    assert_int_equal(support_count_files(books.folder, ""), 0);
+    store_reader_free(reader);
+    support_folder_free(books.folder);
+}
+
 static void a_store_that_was_replaced_is_read_anew_but_not_in_the_middle(void **state)
 {
     struct books *books = *state;
@@ -238,19 +290,75 @@ static void the_size_is_that_of_the_files(void **state)
     store_reader_free(reader);
 }
 
+/* --- the log --- */
+
+/* Keeps a result of the operation NUMBER. */
+static void add_numbered(struct books *books, int number)
+{
+    char operation[24];
+    snprintf(operation, sizeof operation, "o%d", number);
+    books_add_result(books, &(struct support_result){.operation = operation});
+}
+
+static int64_t wal_size(const struct books *books)
+{
+    struct stat status;
+    assert_int_equal(stat(support_path(books->folder, "upgrades.db-wal"), &status), 0);
+    return status.st_size;
+}
+
+static void a_checkpoint_copies_and_a_final_one_empties_the_log(void **state)
+{
+    struct books *books = *state;
+    struct store_reader *reader = lists_reader(books);
+    struct fault fault = FAULT_NONE;
+    add_numbered(books, 1);
+    assert_true(wal_size(books) > 0);
+    assert_int_equal(store_checkpoint(reader, false, NULL, &fault), 0);
+    assert_true(wal_size(books) > 0);
+    add_numbered(books, 2); /* the writer goes on */
+    assert_int_equal(store_checkpoint(reader, true, NULL, &fault), 0);
+    assert_int_equal(wal_size(books), 0);
+    add_numbered(books, 3);
+    books_assert(books, "SELECT count(*) FROM notifications", "3");
+    books_assert(books, "PRAGMA integrity_check", "ok");
+    store_reader_free(reader);
+}
+
+/* With checkpoints beside the writer, the log starts again from its beginning. */
+static void the_log_does_not_grow_with_history(void **state)
+{
+    struct books *books = *state;
+    struct store_reader *reader = lists_reader(books);
+    struct fault fault = FAULT_NONE;
+    int64_t highest = 0;
+    for (int i = 0; i < 60; i++) {
+        add_numbered(books, i);
+        assert_int_equal(store_checkpoint(reader, false, NULL, &fault), 0);
+        if (i == 10)
+            highest = wal_size(books);
+    }
+    assert_true(wal_size(books) <= highest);
+    store_reader_free(reader);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, books_setup, books_teardown)
 
 int store_reader_tests(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(an_overview_has_the_totals),
         TEST(what_is_begun_is_of_one_moment),
         TEST(a_read_that_takes_too_long_fails_and_the_reader_works_on),
         TEST(many_short_reads_take_too_long_together),
         TEST(a_store_that_is_missing_is_found_when_it_is_there),
+        cmocka_unit_test(a_reader_of_an_empty_folder_makes_no_file),
         TEST(a_store_that_was_replaced_is_read_anew_but_not_in_the_middle),
         TEST(a_store_of_another_version_is_not_read),
         TEST(a_file_that_is_no_database_is_not_read),
         TEST(the_size_is_that_of_the_files),
+        TEST(a_checkpoint_copies_and_a_final_one_empties_the_log),
+        TEST(the_log_does_not_grow_with_history),
     };
     return cmocka_run_group_tests(tests, support_begin, NULL);
 }

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "campaign.h"
+#include "store_query.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,12 +93,11 @@ static enum record_outcome requeue(struct shelf *shelf, const char *body, int64_
 
 static struct store_totals totals(struct shelf *shelf)
 {
-    struct store_snapshot snapshot;
+    struct store_overview overview;
     struct fault fault = FAULT_NONE;
-    if (store_read_snapshot(shelf->reader, &snapshot, &fault) != 0)
+    if (store_read_overview(shelf->reader, &overview, &fault) != 0)
         fail_msg("%s", fault.text);
-    store_snapshot_release(&snapshot);
-    return snapshot.totals;
+    return overview.totals;
 }
 
 static void assert_held(struct shelf *shelf, int64_t held, int64_t bytes)
@@ -311,13 +311,12 @@ static void cursors_of_two_names_are_two(void **state)
     assert_int_equal(cursor_at(shelf, "one"), 5);
     assert_int_equal(cursor_at(shelf, "two"), 2);
     assert_int_equal(cursor_at(shelf, "tw"), 0);
-    struct store_snapshot snapshot;
+    struct store_overview overview;
     struct fault fault = FAULT_NONE;
-    assert_int_equal(store_read_snapshot(shelf->reader, &snapshot, &fault), 0);
-    assert_int_equal(snapshot.cursors_length, 2);
-    assert_string_equal(snapshot.cursors[0].name, "one");
-    assert_int_equal(snapshot.cursors[1].at.seq, 2);
-    store_snapshot_release(&snapshot);
+    assert_int_equal(store_read_overview(shelf->reader, &overview, &fault), 0);
+    assert_int_equal(overview.cursors_length, 2);
+    assert_string_equal(overview.cursors[0].name, "one");
+    assert_int_equal(overview.cursors[1].at.seq, 2);
 }
 
 static void a_cursor_moves_with_the_records_of_its_batch(void **state)
