@@ -29,7 +29,7 @@ TYPES = {
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SUFFIX = ".schema.json"
 
-# The body without a notifyType, and the member by which fcgi/dispatch.c knows it.
+# The body without a notifyType, and the member by which fcgi/notification/dispatch.c knows it.
 UNTYPED, UNTYPED_MEMBER = "commandStatus", "commandId"
 
 # Longer strings than any body that the receiver takes.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Turns the files of the status page into the C table that fcgi/page.c serves them from.
+"""Turns the files of the status page into the C table that fcgi/receiver/page.c serves them from.
 
 Usage: generate.py FOLDER > page_table.inc
 

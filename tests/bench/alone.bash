@@ -120,7 +120,7 @@ grow_turn() {
 grow() {
     local round size broken_promises=''
     # those of another layout are refused
-    STORES=$(dirname "$DATA")/stores.$(cksum <"$SOURCE/fcgi/store_layout.c" | cut -d ' ' -f 1)
+    STORES=$(dirname "$DATA")/stores.$(cksum <"$SOURCE/fcgi/store/sql/layout.sql" | cut -d ' ' -f 1)
     mkdir -p "$STORES"
     for ((round = 1; round <= rounds; round++)); do
         say "round $round of $rounds"

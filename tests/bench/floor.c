@@ -11,11 +11,11 @@
  * The groups are those of the receiver: what a worker has read in a round. */
 #include "config.h"
 
-#include "content.h"
-#include "dispatch.h"
-#include "intake.h"
-#include "viewer.h"
-#include "worker.h"
+#include "notification/content.h"
+#include "notification/dispatch.h"
+#include "receiver/intake.h"
+#include "receiver/viewer.h"
+#include "receiver/worker.h"
 
 #include <errno.h>
 #include <fcntl.h>

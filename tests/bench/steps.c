@@ -8,14 +8,14 @@
  * beside the writer. */
 #include "config.h"
 
-#include "answer.h"
-#include "content.h"
-#include "dispatch.h"
-#include "gather.h"
-#include "notification.h"
+#include "notification/content.h"
+#include "notification/dispatch.h"
+#include "notification/notification.h"
 #include "pusher_campaign.h"
-#include "request.h"
-#include "store.h"
+#include "receiver/answer.h"
+#include "receiver/gather.h"
+#include "receiver/request.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <gnu/libc-version.h>

@@ -7,10 +7,10 @@
 
 #include "fuzz.h"
 
-#include "answer.h"
-#include "content.h"
-#include "dispatch.h"
-#include "notification.h"
+#include "notification/content.h"
+#include "notification/dispatch.h"
+#include "notification/notification.h"
+#include "receiver/answer.h"
 #include "support.h"
 
 #include <sodium.h>

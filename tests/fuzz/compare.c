@@ -3,9 +3,9 @@
 
 #include "compare.h"
 
-#include "moment.h"
-#include "store_sqlite.h"
-#include "view.h"
+#include "base/moment.h"
+#include "store/engine.h"
+#include "view/view.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 
 #include "stream.h"
 
-#include "gather.h"
+#include "receiver/gather.h"
 #include "support.h"
 
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 
 #include "fuzz.h"
 
-#include "content.h"
+#include "notification/content.h"
 #include "support.h"
 
 #include <signal.h>

@@ -3,7 +3,7 @@
 #ifndef FUZZ_H
 #define FUZZ_H
 
-#include "text.h"
+#include "base/text.h"
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -3,7 +3,7 @@
 
 #include "model.h"
 
-#include "dispatch.h"
+#include "notification/dispatch.h"
 
 #include <stdlib.h>
 #include <string.h>

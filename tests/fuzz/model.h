@@ -4,8 +4,8 @@
 #define MODEL_H
 
 #include "fuzz.h"
-#include "record.h"
-#include "store.h"
+#include "notification/record.h"
+#include "store/store.h"
 
 /* Records that a model takes. */
 #define MODEL_MAX 64

@@ -7,9 +7,9 @@
 
 #include "fuzz.h"
 
-#include "options.h"
+#include "base/options.h"
+#include "receiver/trust.h"
 #include "support.h"
-#include "trust.h"
 
 #include <ctype.h>
 #include <sodium.h>

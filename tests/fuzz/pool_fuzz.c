@@ -8,13 +8,13 @@
 
 #include "stream.h"
 
-#include "dispatch.h"
+#include "base/moment.h"
 #include "fastcgi.h"
-#include "moment.h"
-#include "site.h"
+#include "notification/dispatch.h"
+#include "receiver/site.h"
+#include "receiver/viewer.h"
+#include "receiver/worker.h"
 #include "support.h"
-#include "viewer.h"
-#include "worker.h"
 
 #include <errno.h>
 #include <poll.h>

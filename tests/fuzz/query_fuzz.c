@@ -9,10 +9,10 @@
 
 #include "fuzz.h"
 
+#include "base/query_string.h"
 #include "books.h"
-#include "dispatch.h"
-#include "query_string.h"
-#include "view.h"
+#include "notification/dispatch.h"
+#include "view/view.h"
 
 #include <stdio.h>
 #include <stdlib.h>

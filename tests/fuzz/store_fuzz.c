@@ -7,10 +7,10 @@
 
 #include "compare.h"
 
+#include "base/moment.h"
 #include "books.h"
-#include "content.h"
-#include "dispatch.h"
-#include "moment.h"
+#include "notification/content.h"
+#include "notification/dispatch.h"
 
 #include <sqlite3.h>
 #include <stdlib.h>

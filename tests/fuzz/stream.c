@@ -4,7 +4,7 @@
 #include "stream.h"
 
 #include "fastcgi.h"
-#include "gather.h"
+#include "receiver/gather.h"
 #include "support.h"
 
 #include <stdio.h>

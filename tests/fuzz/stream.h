@@ -4,7 +4,7 @@
 #define STREAM_H
 
 #include "fuzz.h"
-#include "request.h"
+#include "receiver/request.h"
 
 #include <stdbool.h>
 #include <stddef.h>

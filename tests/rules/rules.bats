@@ -6,9 +6,9 @@
 setup() {
     RULES=$BATS_TEST_DIRNAME
     tree=$BATS_TEST_TMPDIR/tree
-    mkdir -p "$tree/fcgi" "$tree/tests/unit"
+    mkdir -p "$tree"/fcgi/{base,store,view} "$tree/tests/unit"
     cp "$RULES/../../.clang-format" "$tree/"
-    plant fcgi/fault.h '/* fault: why. */' '#ifndef FAULT_H' '#define FAULT_H' '#endif'
+    plant fcgi/base/fault.h '/* fault: why. */' '#ifndef FAULT_H' '#define FAULT_H' '#endif'
 }
 
 # plant FILE LINE...: writes FILE into the tree.
@@ -32,27 +32,60 @@ breaks() {
 
 bats_require_minimum_version 1.5.0
 
-@test "layers: a header of a higher layer is found" {
-    plant fcgi/store_sqlite.c '#include "fault.h"' '#include <sqlite3.h>'
+@test "layers: a header of a folder that may not be included is found" {
+    plant fcgi/store/engine.c '#include "base/fault.h"' '#include "config.h"' '#include <sqlite3.h>'
     keeps layers
-    plant fcgi/fault.c '#include "fault.h"' '' '#include "store.h"'
-    breaks layers fcgi/fault.c:3
+    plant fcgi/base/fault.c '#include "base/fault.h"' '' '#include "store/store.h"'
+    breaks layers fcgi/base/fault.c:3
+    plant fcgi/base/fault.c '#include "fault.h"'
+    breaks layers fcgi/base/fault.c:1
 }
 
 @test "layers: a library's header in the wrong file is found" {
     local header
     for header in sqlite3.h fcgiapp.h pthread.h fcgi_stdio.h signal.h; do
-        plant fcgi/intake.c '#include "fault.h"' "#  include <$header>"
-        breaks layers fcgi/intake.c:2
+        plant fcgi/view/view.c '#include "base/fault.h"' "#  include <$header>"
+        breaks layers fcgi/view/view.c:2
     done
-    plant fcgi/intake.c '#include <stdio.h>'
-    plant fcgi/store.h '#include <sqlite3.h>'
-    breaks layers fcgi/store.h:1
+    plant fcgi/view/view.c '#include <stdio.h>'
+    plant fcgi/view/view.h '#include "store/engine.h"'
+    breaks layers fcgi/view/view.h:1
 }
 
-@test "layers: a file that the table does not know is found" {
-    plant fcgi/novelty.c '/* novelty: new. */'
-    breaks layers fcgi/novelty.c:1
+@test "layers: a folder that the table does not know is found" {
+    mkdir "$tree/fcgi/novelty"
+    plant fcgi/novelty/new.c '/* new: new. */'
+    breaks layers fcgi/novelty/new.c:1
+}
+
+# build_archive C...: puts a file a.c, b.c, ... with each of these texts into the archive of a build.
+build_archive() {
+    local name=a text
+    mkdir -p "$tree/build"
+    rm -f "$tree/build"/*
+    for text; do
+        "${CC:-cc}" -x c -c -o "$tree/build/$name.o" - <<<"$text"
+        name=$(tr a-y b-z <<<"$name")
+    done
+    ar cr "$tree/build/libreceiver.a" "$tree/build"/*.o
+    export UPGRADE_RECEIVER_BIN=$tree/build/upgrade-receiver
+}
+
+@test "layers: files that call each other in a circle are found" {
+    build_archive 'void b(void); void a(void) { b(); }' 'void c(void); void b(void) { c(); }' 'void c(void) { }'
+    keeps layers
+    build_archive 'void b(void); void a(void) { b(); }' 'void c(void); void b(void) { c(); }' 'void a(void); void c(void) { a(); }'
+    breaks layers fcgi
+    [[ $output == *'libreceiver.a:c.o'* ]]
+}
+
+@test "layers: files of the page that import each other in a circle are found" {
+    mkdir "$tree/fcgi/page"
+    plant fcgi/page/a.js "import { b } from './b.js';"
+    plant fcgi/page/b.js 'import {' '  c,' "} from './c.js';"
+    keeps layers
+    plant fcgi/page/c.js "import { a } from './a.js';"
+    breaks layers fcgi/page
 }
 
 @test "format: a line that is laid out otherwise is found" {
@@ -64,14 +97,14 @@ bats_require_minimum_version 1.5.0
 
 @test "banned: each function is found where it is called, and only there" {
     local name
-    plant fcgi/log.c '/* strcpy(a, b) is banned */' 'const char *text = "gets(x)";' \
+    plant fcgi/base/log.c '/* strcpy(a, b) is banned */' 'const char *text = "gets(x)";' \
         'my_strcpy(a);' 'snprintf(a, 1, "%d", 1); /*' 'system("x");' '*/'
     keeps banned
     for name in strcpy strcat sprintf vsprintf gets strtok atoi atol system popen strncpy alloca \
         scanf sscanf fscanf localtime gmtime; do
-        plant fcgi/log.c '#include "log.h"' '' "    x = $name (a);"
-        breaks banned fcgi/log.c:3
-        rm "$tree/fcgi/log.c"
+        plant fcgi/base/log.c '#include "log.h"' '' "    x = $name (a);"
+        breaks banned fcgi/base/log.c:3
+        rm "$tree/fcgi/base/log.c"
         plant tests/unit/a_test.c "$name(a);"
         breaks banned tests/unit/a_test.c:1
         rm "$tree/tests/unit/a_test.c"
@@ -79,14 +112,14 @@ bats_require_minimum_version 1.5.0
 }
 
 @test "banned: printing to stdout is found, except where it is allowed" {
-    plant fcgi/receiver.c 'printf("%s", VERSION);'
-    plant fcgi/fault.h 'int fault_set(const char *format, ...) __attribute__((format(printf, 1, 2)));'
+    plant fcgi/view/receiver.c 'printf("%s", VERSION);'
+    plant fcgi/base/fault.h 'int fault_set(const char *format, ...) __attribute__((format(printf, 1, 2)));'
     plant tests/unit/a_test.c 'puts("a");'
     keeps banned
-    plant fcgi/log.c '' 'fputs("a", stdout);'
-    breaks banned fcgi/log.c:2
-    plant fcgi/log.c 'printf("a");'
-    breaks banned fcgi/log.c:1
+    plant fcgi/base/log.c '' 'fputs("a", stdout);'
+    breaks banned fcgi/base/log.c:2
+    plant fcgi/base/log.c 'printf("a");'
+    breaks banned fcgi/base/log.c:1
 }
 
 @test "shell: what shellcheck finds is found, whatever the file is called" {
@@ -132,19 +165,24 @@ bats_require_minimum_version 1.5.0
 @test "readme: a file without a line, or with two, is found" {
     receiver_that_knows '--state DIR'
     plant README.md '- `--state DIR`: where'
-    plant fcgi/README.md '## Map' '- `fault.[ch]`: why'
+    local head=('## Map' '### `base/`: tools' '| `fault.[ch]` | why |')
+    plant fcgi/README.md "${head[@]}"
     keeps readme
-    plant fcgi/log.c '/* log: lines. */'
+    plant fcgi/base/log.c '/* log: lines. */'
     breaks readme fcgi/README.md:1
-    plant fcgi/README.md '## Map' '- `fault.[ch]`: why' '- `log.c`: lines'
+    plant fcgi/README.md "${head[@]}" '### `view/`' '| `log.c` | lines |'
+    breaks readme fcgi/README.md:1
+    plant fcgi/README.md "${head[@]}" '| `log.c` | lines |'
     keeps readme
-    plant fcgi/README.md '## Map' '- `fault.[ch]`: why' '- `log.c`: lines' '- `log.c`: again'
-    breaks readme fcgi/README.md:4
+    plant fcgi/README.md "${head[@]}" '| `log.c` | lines |' '| `log.c` | again |'
+    breaks readme fcgi/README.md:5
+    plant fcgi/README.md "${head[@]}" '| `log.c` | lines |' '| `gone.c` | nothing |'
+    breaks readme fcgi/README.md:5
 }
 
 @test "readme: an option that --help does not know is found" {
     receiver_that_knows '--state DIR' '--check'
-    plant fcgi/README.md '## Map' '- `fault.h`: why'
+    plant fcgi/README.md '## Map' '### `base/`: tools' '| `fault.h` | why |'
     plant README.md '| `--state DIR` | where |'
     keeps readme
     plant README.md '| `--state DIR` | where |' '| `--wish` | what for |'

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# SIGKILL at each named step, by a build in which the process can be killed there (fcgi/fault_point.h).
+# SIGKILL at each named step, by a build in which the process can be killed there (fcgi/base/fault_point.h).
 #
 # POINTS_BUILD is that build's folder: make CPPFLAGS=-DENABLE_FAULT_POINTS.
 
@@ -17,7 +17,7 @@ setup() {
 
 # points: the names of all steps, in the order of the table.
 points() {
-    sed -nE 's/^ +X\(([a-z_]+), ".*/\1/p' "$SOURCE/fcgi/fault_point.h"
+    sed -nE 's/^ +X\(([a-z_]+), ".*/\1/p' "$SOURCE/fcgi/base/fault_point.h"
 }
 
 # kill_at POINT: the receiver is killed there, and its holder starts another.

@@ -80,7 +80,7 @@ all_are_shown() {
 build_with_more_schemas() {
     local program flags
     [[ -f $BUILD/fcgi/libreceiver.a ]] || skip "$BUILD holds no build"
-    mkdir -p "$T/new/schema"
+    mkdir -p "$T/new/schema" "$T/new/notification"
     cp "$SOURCE"/schema/* "$T/new/schema"
     cat >"$T/new/schema/deviceMoodChanged.schema.json" <<'SCHEMA'
 {
@@ -96,13 +96,13 @@ build_with_more_schemas() {
   "required": ["notifyType", "deviceId", "mood"]
 }
 SCHEMA
-    "$PYTHON" "$SOURCE/schema/generate.py" "$T/new/schema" >"$T/new/schema_table.inc"
+    "$PYTHON" "$SOURCE/schema/generate.py" "$T/new/schema" >"$T/new/notification/schema_table.inc"
     flags=$(sed -n 's/^SANITIZER_CFLAGS = *//p; s/^JANSSON_CFLAGS = *//p' "$BUILD/Makefile" | tr '\n' ' ')
     # shellcheck disable=SC2086 # flags are words
     "${CC:-cc}" -std=gnu11 $flags -fPIE -pthread -DHAVE_CONFIG_H -I "$T/new" -I "$BUILD" -I "$SOURCE/fcgi" \
-        -c -o "$T/new/schema.o" "$SOURCE/fcgi/schema.c"
+        -c -o "$T/new/schema.o" "$SOURCE/fcgi/notification/schema.c"
     # the new object comes before the archives, whose own is then not needed
-    for program in main:upgrade-receiver status_cmd:upgrade-status; do
+    for program in main:upgrade-receiver command/command:upgrade-status; do
         # shellcheck disable=SC2086
         "${CC:-cc}" $flags -pthread -o "$T/new/${program#*:}" "$BUILD/fcgi/${program%:*}.o" "$T/new/schema.o" \
             "$BUILD/fcgi/libstatus.a" "$BUILD/fcgi/libreceiver.a" -lfcgi -lsqlite3 -ljansson -lsodium -lm

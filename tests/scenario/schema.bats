@@ -35,7 +35,7 @@ setup() {
     SCHEMAS=$BATS_FILE_TMPDIR/tree/schema
     BUILD=$BATS_FILE_TMPDIR/build
     [[ -f $BUILD/Makefile ]] || skip "${RECEIVER_BIN%/*/*} holds no build"
-    TABLE=$BUILD/fcgi/schema_table.inc
+    TABLE=$BUILD/fcgi/notification/schema_table.inc
     RECEIVER_BIN=$BUILD/fcgi/upgrade-receiver
 }
 
@@ -191,7 +191,7 @@ for schema, text in zip(sys.stdin, texts, strict=True):
 @test "a keyword that is not supported ends the build, named with its place" {
     # Each keyword that the C side does not check makes make fail, which names file, place and keyword.
     local before keyword value
-    build fcgi/schema_table.inc
+    build fcgi/notification/schema_table.inc
     before=$(<"$TABLE")
     while read -r keyword value; do
         misuse ".properties.deviceId[\"$keyword\"] = $value" \
@@ -217,7 +217,7 @@ KEYWORDS
     misuses_end_the_build
     equal table "$(<"$TABLE")" "$before"
     rm "$SCHEMAS/unitNotify.schema.json"
-    build fcgi/schema_table.inc
+    build fcgi/notification/schema_table.inc
 }
 
 @test "a schema that contradicts itself ends the build, named with its place" {
@@ -303,7 +303,7 @@ sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 ' "$SCHEMAS/generate.py" .) >"$T/other"
     cmp "$T/one" "$T/other"
-    build fcgi/schema_table.inc
+    build fcgi/notification/schema_table.inc
     cmp "$T/one" "$TABLE"
     grep -q '"unitA"' "$T/one"
     # Another order of members is another table: the first member at fault is named.

@@ -5,10 +5,10 @@
  * one more failures, intervals and stuck upgrades than a document takes. */
 #include "config.h"
 
-#include "dispatch.h"
+#include "notification/dispatch.h"
 #include "pusher_campaign.h"
-#include "store.h"
-#include "view.h"
+#include "store/store.h"
+#include "view/view.h"
 
 #include <errno.h>
 #include <stdio.h>

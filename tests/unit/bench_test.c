@@ -6,7 +6,7 @@
 #include "support.h"
 #include "tally.h"
 
-#include "dispatch.h"
+#include "notification/dispatch.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
 
 #include "books.h"
 
-#include "store_sqlite.h"
-#include "text.h"
+#include "base/text.h"
+#include "store/engine.h"
 
 #include <sqlite3.h>
 #include <stdlib.h>

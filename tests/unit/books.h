@@ -2,7 +2,7 @@
 #ifndef BOOKS_H
 #define BOOKS_H
 
-#include "store.h"
+#include "store/store.h"
 #include "support.h"
 
 struct books {

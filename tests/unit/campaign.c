@@ -3,8 +3,8 @@
 
 #include "campaign.h"
 
-#include "dispatch.h"
-#include "moment.h"
+#include "base/moment.h"
+#include "notification/dispatch.h"
 
 #include <sqlite3.h>
 #include <stdio.h>

@@ -6,9 +6,9 @@
 #ifndef CAMPAIGN_H
 #define CAMPAIGN_H
 
-#include "store.h"
+#include "base/text.h"
+#include "store/store.h"
 #include "support.h"
-#include "text.h"
 
 #define CAMPAIGN_OPERATIONS_MAX 2
 #define CAMPAIGN_SUB_OPERATIONS_MAX 3

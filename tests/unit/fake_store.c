@@ -3,7 +3,7 @@
 
 #include "fake_store.h"
 
-#include "monitor.h"
+#include "base/monitor.h"
 #include "support.h"
 
 #include <sched.h>

@@ -3,7 +3,7 @@
 #ifndef FAKE_STORE_H
 #define FAKE_STORE_H
 
-#include "store.h"
+#include "store/store.h"
 
 /* Records that a fake store remembers. */
 #define FAKE_STORE_MAX 10000

@@ -2,8 +2,8 @@
 #ifndef FASTCGI_H
 #define FASTCGI_H
 
-#include "gather.h"
-#include "text.h"
+#include "base/text.h"
+#include "receiver/gather.h"
 
 #include <stddef.h>
 #include <stdint.h>

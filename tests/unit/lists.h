@@ -2,9 +2,9 @@
 #ifndef LISTS_H
 #define LISTS_H
 
+#include "base/text.h"
 #include "books.h"
-#include "store_query.h"
-#include "text.h"
+#include "store/lists.h"
 
 /* Gives a reader of the books; free with store_reader_free. */
 struct store_reader *lists_reader(const struct books *books);

@@ -3,10 +3,10 @@
 
 #include "support.h"
 
-#include "content.h"
-#include "dispatch.h"
-#include "moment.h"
-#include "notification.h"
+#include "base/moment.h"
+#include "notification/content.h"
+#include "notification/dispatch.h"
+#include "notification/notification.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -3,8 +3,8 @@
 #ifndef SUPPORT_H
 #define SUPPORT_H
 
-#include "fault.h"
-#include "record.h"
+#include "base/fault.h"
+#include "notification/record.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

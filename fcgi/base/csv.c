@@ -1,0 +1,42 @@
+/* csv: lines of a table for spreadsheets, safe whatever stands in the fields. */
+#include "config.h"
+
+#include "base/csv.h"
+
+#include <string.h>
+
+/* A sign, digits, and one point with digits behind it: a spreadsheet takes it for a number. */
+static bool is_number(const char *value)
+{
+    static const char digits[] = "0123456789";
+    value += *value == '+' || *value == '-';
+    size_t whole = strspn(value, digits);
+    value += whole;
+    if (*value == '.')
+        value += 1 + strspn(value + 1, digits);
+    return whole > 0 && *value == '\0';
+}
+
+/* What a formula begins with, or what a spreadsheet skips before looking for one. */
+static bool is_formula(const char *value)
+{
+    return value[0] != '\0' && strchr("=+-@\t\r\n", value[0]) != NULL && !is_number(value);
+}
+
+void csv_add_field(struct text *text, const char *value, bool first)
+{
+    if (!first)
+        text_add(text, ",", 1);
+    text_add_string(text, is_formula(value) ? "\"'" : "\"");
+    for (const char *quote; (quote = strchr(value, '"')) != NULL; value = quote + 1) {
+        text_add(text, value, (size_t)(quote - value));
+        text_add(text, "\"\"", 2);
+    }
+    text_add_string(text, value);
+    text_add(text, "\"", 1);
+}
+
+void csv_end_line(struct text *text)
+{
+    text_add(text, "\r\n", 2);
+}

@@ -1,0 +1,14 @@
+/* csv: lines of a table for spreadsheets (RFC 4180), safe whatever stands in the fields. */
+#ifndef CSV_H
+#define CSV_H
+
+#include "base/text.h"
+
+/* Appends one field in quotes, with a comma before it unless it is the FIRST of its line. A field
+ * that a spreadsheet would take for a formula gets an apostrophe before it. */
+void csv_add_field(struct text *text, const char *value, bool first);
+
+/* Ends the line. */
+void csv_end_line(struct text *text);
+
+#endif

@@ -1,0 +1,406 @@
+/* log: lines for stdout or a file, written by a thread of their own. */
+#include "config.h"
+
+#include "base/log.h"
+
+#include "base/moment.h"
+#include "base/monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* How often the thread looks where its lines go, and tries again what failed. */
+#define RETRY_MS 1000
+
+/* A buffer that a stall made larger than this is given back when it is empty again. */
+#define BUFFER_KEEP ((size_t)1 << 20)
+
+struct log {
+    const char *path; /* NULL: stdout */
+    struct metrics *metrics;
+    pthread_t thread;
+    bool nameless;   /* stdout was a file without a name from the start: somebody holds it open */
+    bool nowhere;    /* the log is /dev/null */
+    bool deleted;    /* its file has no name any more */
+    int open_error;  /* why the thread could not open PATH again; 0: it is open */
+    int write_error; /* why its last write failed; 0: it did not */
+    struct fault lost_by;   /* the fault that the lines not yet reported were lost by */
+    struct monitor monitor; /* guards what follows */
+    int fd;                 /* the thread alone changes it */
+    struct fault fault;     /* see log_warning */
+    bool lost;              /* what is written now reaches nobody */
+    struct text waiting;    /* appended by log_lines, taken whole by the thread */
+    uint64_t dropped;       /* lines lost and not yet reported */
+    bool reopen;
+    bool stop;     /* no more lines: write what waits and end */
+    bool abandon;  /* end now */
+    bool finished; /* the thread has ended */
+};
+
+/* Without O_NONBLOCK, a pipe that nobody reads would be waited for. */
+static int open_path(const char *path)
+{
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
+}
+
+static int cannot_open(struct fault *fault, const char *path, int error)
+{
+    if (error == ENXIO)
+        return fault_set(fault, "log: cannot open %s: a pipe that nobody reads, or a socket", path);
+    return fault_set_errno(fault, error, "log: cannot open %s", path);
+}
+
+/* What spawn-fcgi without -n makes of stdout, for one. */
+static bool is_dev_null(int fd)
+{
+    struct stat here, null;
+    return fstat(fd, &here) == 0 && stat("/dev/null", &null) == 0 && S_ISCHR(here.st_mode) &&
+           here.st_rdev == null.st_rdev;
+}
+
+static bool is_deleted(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 0;
+}
+
+/* Whether FD is a pipe, a socket or a terminal with nobody at its other end. */
+static bool is_hung_up(int fd)
+{
+    struct pollfd pollfd = {.fd = fd};
+    return poll(&pollfd, 1, 0) > 0;
+}
+
+/* Writes all of BYTES; waits while the reader is slow, until the log is abandoned. Returns how many
+ * bytes went out: fewer than LENGTH when the reader is gone or the disk is full. */
+static size_t write_all(struct log *log, const char *bytes, size_t length)
+{
+    size_t done = 0;
+    while (done < length) {
+        ssize_t written = write(log->fd, bytes + done, length - done);
+        if (written > 0) {
+            done += (size_t)written;
+        } else if (written < 0 && errno == EAGAIN) {
+            /* stdout may be non-blocking, by whoever else holds it */
+            struct pollfd pollfd = {.fd = log->fd, .events = POLLOUT};
+            poll(&pollfd, 1, RETRY_MS);
+        } else if (written < 0 && errno != EINTR) {
+            log->write_error = errno;
+            return done;
+        }
+    }
+    log->write_error = 0;
+    return done;
+}
+
+static size_t count_lines(const char *bytes, size_t length)
+{
+    size_t lines = 0;
+    const char *end = length > 0 ? bytes + length : bytes;
+    while (bytes < end && (bytes = memchr(bytes, '\n', (size_t)(end - bytes))) != NULL) {
+        lines++;
+        bytes++;
+    }
+    return lines;
+}
+
+/* Opens PATH again if that is ASKED, or failed before, or the file was deleted. If it cannot be
+ * opened, the file of before takes the lines for as long as it has a name. */
+static void care_for_path(struct log *log, bool asked)
+{
+    bool failed = log->open_error != 0;
+    struct fault fault = FAULT_NONE;
+    log->deleted = !log->nameless && is_deleted(log->fd);
+    if (log->path == NULL || !(asked || log->deleted || failed))
+        return;
+    int fd = open_path(log->path);
+    log->open_error = fd < 0 ? errno : 0;
+    if (fd < 0 && !log->deleted && !failed) {
+        cannot_open(&fault, log->path, log->open_error);
+        fault_add(&fault, "lines go to the file that was open before");
+    } else if (fd >= 0) {
+        if (log->deleted && !failed)
+            fault_set(&fault, "log: %s was deleted while open: made again", log->path);
+        monitor_enter(&log->monitor);
+        close(log->fd);
+        log->fd = fd;
+        monitor_leave(&log->monitor);
+        log->deleted = false;
+        log->nowhere = is_dev_null(fd);
+    }
+    if (fault.set)
+        log_event(log, "fault", "fault", fault.text);
+}
+
+/* Finds what log_warning says. Called and returns with the lock held. */
+static void judge(struct log *log)
+{
+    struct fault fault = FAULT_NONE;
+    const char *name = log->path != NULL ? log->path : "stdout";
+    bool hung_up = is_hung_up(log->fd);
+    log->lost = log->nowhere || log->deleted || log->write_error != 0 || hung_up;
+    if (log->open_error != 0)
+        cannot_open(&fault, name, log->open_error);
+    else if (log->nowhere)
+        fault_set(&fault, "%s is /dev/null: the log's lines go nowhere%s", name,
+                  log->path == NULL ? " without --log FILE" : "");
+    else if (log->write_error != 0)
+        fault_set_errno(&fault, log->write_error, "log: cannot write to %s", name);
+    else if (hung_up)
+        fault_set(&fault, "log: nobody reads %s", name);
+    else if (log->deleted)
+        fault_set(&fault, "log: the file that is stdout was deleted");
+    log->fault = fault;
+    metrics_set_gauge(log->metrics, METRIC_GAUGE_log_fault, fault.set);
+}
+
+/* What the thread takes in one turn. */
+struct turn {
+    struct text batch; /* whole lines */
+    uint64_t dropped;  /* lines lost before this turn, to be reported behind the batch */
+    bool reopen;
+};
+
+/* Takes what waits, or nothing after RETRY_MS; false when the log is to end. Called and returns
+ * with the lock held. */
+static bool take(struct log *log, struct turn *turn)
+{
+    int64_t until_ms = moment_monotonic_ms() + RETRY_MS;
+    while (log->waiting.length == 0 && log->dropped == 0 && !log->reopen && !log->stop &&
+           monitor_wait_until(&log->monitor, until_ms))
+        continue;
+    if (log->abandon || (log->stop && log->waiting.length == 0 && log->dropped == 0))
+        return false;
+    struct text emptied = turn->batch;
+    if (emptied.capacity > BUFFER_KEEP)
+        text_release(&emptied);
+    text_clear(&emptied);
+    turn->batch = log->waiting;
+    log->waiting = emptied;
+    turn->dropped = log->dropped;
+    log->dropped = 0;
+    turn->reopen = log->reopen;
+    log->reopen = false;
+    return true;
+}
+
+/* Writes the line that reports DROPPED lost lines; false when it did not go out whole. */
+static bool report(struct log *log, uint64_t dropped, bool *torn)
+{
+    struct text line = {0};
+    log_begin(&line, "linesDropped");
+    text_addf(&line, ",\"lines\":%llu", (unsigned long long)dropped);
+    if (log->lost_by.set) {
+        text_add_string(&line, ",\"reason\":");
+        text_add_json_string(&line, log->lost_by.text, strlen(log->lost_by.text));
+    }
+    log_end(&line);
+    size_t done = line.failed ? 0 : write_all(log, line.bytes, line.length);
+    bool whole = !line.failed && done == line.length;
+    *torn = *torn || (done > 0 && !whole);
+    text_release(&line);
+    if (whole)
+        log->lost_by.set = false;
+    return whole;
+}
+
+/* Writes one turn's lines; returns how many lines are lost in all. */
+static uint64_t write_turn(struct log *log, const struct turn *turn, bool *torn)
+{
+    const struct text *batch = &turn->batch;
+    if (*torn && !log->deleted && write_all(log, "\n", 1) == 1)
+        *torn = false;
+    size_t done = *torn || log->deleted ? 0 : write_all(log, batch->bytes, batch->length);
+    if (batch->length > 0)
+        metrics_add(log->metrics, METRIC_log_lines, count_lines(batch->bytes, done));
+    if (done < batch->length) {
+        uint64_t lost = count_lines(batch->bytes + done, batch->length - done);
+        *torn = *torn || (done > 0 && batch->bytes[done - 1] != '\n');
+        metrics_add(log->metrics, METRIC_log_lines_dropped, lost);
+        return lost + turn->dropped;
+    }
+    if (turn->dropped > 0 && (log->deleted || !report(log, turn->dropped, torn)))
+        return turn->dropped;
+    return 0;
+}
+
+/* Waits before a log that failed is tried again. Called and returns with the lock held. */
+static void pause_before_retry(struct log *log)
+{
+    int64_t until_ms = moment_monotonic_ms() + RETRY_MS;
+    while (!log->stop && !log->reopen && monitor_wait_until(&log->monitor, until_ms))
+        continue;
+}
+
+static void *write_lines(void *argument)
+{
+    struct log *log = argument;
+    struct turn turn = {0};
+    bool torn = false; /* the last line written is not whole: end it before the next */
+    monitor_enter(&log->monitor);
+    while (take(log, &turn)) {
+        monitor_leave(&log->monitor);
+        care_for_path(log, turn.reopen);
+        uint64_t lost = write_turn(log, &turn, &torn);
+        monitor_enter(&log->monitor);
+        judge(log);
+        if (lost > 0 && log->fault.set)
+            log->lost_by = log->fault;
+        if (lost > 0 && log->stop)
+            break; /* nowhere left to report it */
+        log->dropped += lost;
+        if (lost > 0)
+            pause_before_retry(log);
+    }
+    /* what came meanwhile has nowhere to go either */
+    metrics_add(log->metrics, METRIC_log_lines_dropped,
+                count_lines(log->waiting.bytes, log->waiting.length));
+    log->finished = true;
+    monitor_wake(&log->monitor);
+    monitor_leave(&log->monitor);
+    text_release(&turn.batch);
+    return NULL;
+}
+
+int log_start(struct log **gives, const char *path, struct metrics *metrics, struct fault *fault)
+{
+    struct log *log = calloc(1, sizeof *log);
+    if (log == NULL)
+        return fault_set(fault, "log: out of memory");
+    log->path = path;
+    log->metrics = metrics;
+    log->fd = path == NULL ? STDOUT_FILENO : open_path(path);
+    if (log->fd < 0) {
+        cannot_open(fault, path, errno);
+        goto no_file;
+    }
+    log->nowhere = is_dev_null(log->fd);
+    log->nameless = path == NULL && is_deleted(log->fd);
+    monitor_init(&log->monitor);
+    judge(log);
+    int error = pthread_create(&log->thread, NULL, write_lines, log);
+    if (error != 0) {
+        fault_set_errno(fault, error, "log: cannot start a thread");
+        goto no_thread;
+    }
+    *gives = log;
+    return 0;
+
+no_thread:
+    monitor_release(&log->monitor);
+    if (path != NULL)
+        close(log->fd);
+no_file:
+    free(log);
+    return -1;
+}
+
+void log_stop(struct log *log)
+{
+    if (log == NULL)
+        return;
+    int64_t until_ms = moment_monotonic_ms() + LOG_STOP_WAIT_MS;
+    monitor_enter(&log->monitor);
+    log->stop = true;
+    monitor_wake(&log->monitor);
+    while (!log->finished && monitor_wait_until(&log->monitor, until_ms))
+        continue;
+    log->abandon = true;
+    bool finished = log->finished;
+    monitor_leave(&log->monitor);
+    if (!finished) {
+        /* The thread sits in write(2) on a stalled reader. It and the log end with the process. */
+        pthread_detach(log->thread);
+        return;
+    }
+    pthread_join(log->thread, NULL);
+    text_release(&log->waiting);
+    monitor_release(&log->monitor);
+    if (log->path != NULL)
+        close(log->fd);
+    free(log);
+}
+
+void log_reopen(struct log *log)
+{
+    monitor_enter(&log->monitor);
+    log->reopen = true;
+    monitor_wake(&log->monitor);
+    monitor_leave(&log->monitor);
+}
+
+void log_warning(struct log *log, struct fault *warning)
+{
+    monitor_enter(&log->monitor);
+    *warning = log->fault;
+    monitor_leave(&log->monitor);
+}
+
+bool log_reaches(struct log *log)
+{
+    if (log == NULL)
+        return false;
+    monitor_enter(&log->monitor);
+    bool reaches = !log->lost && log->waiting.length <= LOG_WAITING_MAX / 2 &&
+                   !is_hung_up(log->fd) && (log->nameless || !is_deleted(log->fd));
+    monitor_leave(&log->monitor);
+    return reaches;
+}
+
+bool log_lines(struct log *log, const struct text *text, size_t lines)
+{
+    if (log == NULL || lines == 0)
+        return lines == 0;
+    monitor_enter(&log->monitor);
+    /* However large a batch is, it may wait alone: a reader that keeps up loses nothing. */
+    if (text->failed ||
+        (log->waiting.length > 0 && log->waiting.length + text->length > LOG_WAITING_MAX))
+        log->waiting.failed = true;
+    else
+        text_add(&log->waiting, text->bytes, text->length);
+    bool taken = !log->waiting.failed;
+    if (!taken) {
+        log->waiting.failed = false;
+        log->dropped += lines;
+        metrics_add(log->metrics, METRIC_log_lines_dropped, lines);
+    }
+    monitor_wake(&log->monitor);
+    monitor_leave(&log->monitor);
+    return taken;
+}
+
+void log_begin_at(struct text *text, int64_t at_ms, const char *event)
+{
+    char time[MOMENT_TEXT_SIZE];
+    text_add_string(text, "{\"time\":\"");
+    text_add_string(text, moment_format(at_ms, time));
+    text_add_string(text, "\",\"event\":\"");
+    text_add_string(text, event);
+    text_add_string(text, "\"");
+}
+
+void log_begin(struct text *text, const char *event)
+{
+    log_begin_at(text, moment_now_ms(), event);
+}
+
+void log_end(struct text *text)
+{
+    text_add(text, "}\n", 2);
+}
+
+void log_event(struct log *log, const char *event, const char *member, const char *value)
+{
+    struct text line = {0};
+    log_begin(&line, event);
+    text_addf(&line, ",\"%s\":", member);
+    text_add_json_string(&line, value, strlen(value));
+    log_end(&line);
+    log_lines(log, &line, 1);
+    text_release(&line);
+}

@@ -1,0 +1,61 @@
+/* columns: aligned tables of strangers' texts, which fit the terminal's width. */
+#ifndef COLUMNS_H
+#define COLUMNS_H
+
+#include "base/text.h"
+#include "command/term.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Columns of one table. */
+#define COLUMNS_MAX 12
+
+/* What a column is called, and how it behaves. */
+struct column {
+    const char *title;
+    bool right;    /* aligned to the right: a number */
+    bool elastic;  /* may be cut, on a terminal, to fit its width */
+    bool optional; /* left out where no row has something in it */
+    int spare; /* left out where the table is too wide for the terminal, the highest first; 0: not
+                */
+};
+
+struct columns_cell {
+    size_t at;    /* of its text, in TEXT */
+    size_t width; /* in columns, when it is shown whole */
+    enum term_tone tone;
+    bool is_bar;
+    struct term_bar bar;
+};
+
+/* A table being filled, cell by cell. Release with columns_release. */
+struct columns {
+    const struct term *term; /* lent */
+    const struct column *columns;
+    size_t length; /* of them */
+    size_t widths[COLUMNS_MAX];
+    bool left_out[COLUMNS_MAX];
+    bool begun;       /* the titles are written */
+    struct text text; /* of the cells, each with a NUL behind it */
+    struct columns_cell *cells;
+    size_t cells_length, cells_capacity;
+    bool failed; /* memory ran out */
+};
+
+/* Makes an empty table; COLUMNS is lent for its lifetime. */
+void columns_init(struct columns *table, const struct term *term, const struct column *columns,
+                  size_t length);
+
+/* Fills the next cell: a stranger's text, a number, or a bar of WIDTH columns. */
+void columns_add(struct columns *table, enum term_tone tone, const char *text);
+void columns_add_number(struct columns *table, enum term_tone tone, int64_t number);
+void columns_add_bar(struct columns *table, const struct term_bar *bar, size_t width);
+
+/* Appends the rows so far, behind the titles where these were not written before, and empties the
+ * table. Columns keep at least the width that they have had. */
+void columns_write(struct columns *table, struct text *out);
+
+void columns_release(struct columns *table);
+
+#endif

@@ -1,0 +1,264 @@
+/* status_cmd: upgrade-status, the operator's command on the store of a running or stopped receiver:
+ * reads the command line along the table of commands, and runs one.
+ */
+#include "config.h"
+
+#include "command/command.h"
+
+#include "base/moment.h"
+#include "notification/content.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int complain(int code, const struct fault *fault)
+{
+    term_complain(STATUS_PROGRAM, fault->text);
+    return code;
+}
+
+/* A command line taken apart: the words in their order, and the options, which take a command to be
+ * understood. */
+struct line {
+    const char *words[STATUS_WORDS_MAX + 2];
+    size_t words_length;
+};
+
+static const struct status_option *find_option(const struct status_call *call, const char *word,
+                                               size_t length)
+{
+    for (const struct status_option *option = call->all_options; option->word != NULL; option++)
+        if (strlen(option->word) == length && memcmp(option->word, word, length) == 0)
+            return option;
+    return NULL;
+}
+
+/* Takes the option at ARGV[*INDEX], and its value, which may be the argument behind it. */
+static int take_option(struct status_call *call, char **argv, int *index, struct fault *fault)
+{
+    const char *argument = argv[*index];
+    const char *word = argument + 2;
+    size_t length = strncmp(argument, "--", 2) == 0 ? strcspn(word, "=") : 0;
+    const struct status_option *option = length > 0 ? find_option(call, word, length) : NULL;
+    if (option == NULL)
+        return fault_set(fault, "%s: no such option", argument);
+    void *member = (char *)call + option->offset;
+    const char *value = word[length] == '=' ? word + length + 1 : NULL;
+    if (option->value == NULL) {
+        if (value != NULL)
+            return fault_set(fault, "--%s: takes no value", option->word);
+        *(bool *)member = true;
+        return 0;
+    }
+    if (value == NULL && (value = argv[++*index]) == NULL)
+        return fault_set(fault, "--%s: takes a value, %s", option->word, option->value);
+    if (*(const char **)member != NULL)
+        return fault_set(fault, "--%s: given twice", option->word);
+    *(const char **)member = value;
+    return 0;
+}
+
+/* Takes words and options apart; behind -- all are words. */
+static int take_apart(struct status_call *call, struct line *line, char **argv, struct fault *fault)
+{
+    bool only_words = false;
+    for (int i = 1; argv[i] != NULL; i++) {
+        bool is_option = !only_words && argv[i][0] == '-' && argv[i][1] != '\0';
+        if (is_option && strcmp(argv[i], "--") == 0) {
+            only_words = true;
+        } else if (is_option) {
+            if (take_option(call, argv, &i, fault) != 0)
+                return -1;
+        } else if (line->words_length == STATUS_WORDS_MAX) {
+            return fault_set(fault, "more than %d words", STATUS_WORDS_MAX);
+        } else {
+            line->words[line->words_length++] = argv[i];
+        }
+    }
+    return 0;
+}
+
+static bool is_given(const struct status_call *call, const struct status_option *option)
+{
+    const void *member = (const char *)call + option->offset;
+    return option->value == NULL ? *(const bool *)member : *(const char *const *)member != NULL;
+}
+
+/* Finds the command, and sees that it takes what was given. */
+static int understand(struct status_call *call, const struct line *line, struct fault *fault)
+{
+    size_t taken = 0;
+    call->command = status_find_command(call, line->words, line->words_length, &taken);
+    if (call->command == NULL)
+        return fault_set(fault, "%s%s%s: no such command", line->words[0],
+                         line->words_length > 1 ? " " : "",
+                         line->words_length > 1 ? line->words[1] : "");
+    for (const struct status_option *option = call->all_options; option->word != NULL; option++)
+        if (is_given(call, option) && !status_takes(call->command, option))
+            return fault_set(fault, "--%s: not an option of %s %s", option->word,
+                             call->command->words[0], call->command->words[1]);
+    call->words = line->words + taken;
+    call->words_length = line->words_length - taken;
+    if (call->help)
+        return 0;
+    if (call->words_length < call->command->least || call->words_length > call->command->most)
+        return fault_set(fault, "%s %s: takes %s", call->command->words[0], call->command->words[1],
+                         call->command->most > 0 ? call->command->arguments : "no further word");
+    return 0;
+}
+
+static int read_colour(const struct status_call *call, enum term_when *when, struct fault *fault)
+{
+    static const char *const words[] = {
+        [TERM_AUTO] = "auto", [TERM_NEVER] = "never", [TERM_ALWAYS] = "always"};
+    *when = TERM_AUTO;
+    if (call->colour == NULL)
+        return 0;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(call->colour, words[i]) == 0) {
+            *when = (enum term_when)i;
+            return 0;
+        }
+    return fault_set(fault, "--color %s: takes auto, always or never", call->colour);
+}
+
+/* The receiver's options come from the environment, as the receiver's own do. */
+static int read_environment(const struct status_call *call, struct options *options,
+                            struct fault *fault)
+{
+    char program[] = STATUS_PROGRAM, word[] = "--state";
+    char *arguments[] = {program, word, (char *)(uintptr_t)call->state, NULL};
+    if (call->state == NULL)
+        arguments[1] = NULL;
+    return options_read(options, call->state == NULL ? 1 : 3, arguments, fault);
+}
+
+/* Whether the file NAME of the state folder can (MODE) be used: 0, or the error. */
+static int try_access(const struct status_call *call, const char *name, int mode)
+{
+    struct text path = {0};
+    text_addf(&path, "%s%s", call->options->state, name);
+    text_add(&path, "", 1);
+    int error = path.failed ? ENOMEM : access(path.bytes, mode) == 0 ? 0 : errno;
+    text_release(&path);
+    return error;
+}
+
+/* Who cannot open the store is told what stands in the way. */
+static void explain(const struct status_call *call, struct fault *fault)
+{
+    static const struct {
+        const char *name;
+        int mode;
+        const char *what;
+    } needs[] = {
+        {"", X_OK, "may not look into the folder"},
+        {"/upgrades.db", R_OK, "may not read the store"},
+        {"/upgrades.db-wal", R_OK, "may not read the store's log, upgrades.db-wal"},
+        {"/upgrades.db-shm", R_OK, "may not read the log's index, upgrades.db-shm"},
+    };
+    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
+        if (try_access(call, needs[i].name, needs[i].mode) == EACCES) {
+            fault_add(fault, "you %s", needs[i].what);
+            return;
+        }
+    /* SQLite reads through an index of the log, and makes one where there is none. */
+    if (try_access(call, "/upgrades.db", F_OK) == 0 &&
+        try_access(call, "/upgrades.db-shm", F_OK) == ENOENT &&
+        try_access(call, "", W_OK) == EACCES)
+        fault_add(fault, "no receiver has the store open, and you may not make upgrades.db-shm in "
+                         "the folder, which it takes to read it");
+}
+
+static int run(struct status_call *call, struct fault *fault)
+{
+    if (call->help)
+        return status_own_help(call, fault);
+    if (store_reader_new(&call->reader, call->options->state, fault) != 0)
+        return STATUS_UNUSABLE;
+    int code = call->command->run(call, fault);
+    if (code == STATUS_UNUSABLE)
+        explain(call, fault);
+    store_reader_free(call->reader);
+    return code;
+}
+
+/* Runs the command once everything is known about it. */
+static int start(struct status_call *call, struct fault *fault)
+{
+    struct options options;
+    enum term_when colours;
+    if (read_colour(call, &colours, fault) != 0 || read_environment(call, &options, fault) != 0)
+        return STATUS_USAGE;
+    struct term term;
+    term_open(&term, colours, !call->no_pager);
+    call->options = &options;
+    call->term = &term;
+    call->now_ms = moment_now_ms();
+    int code = run(call, fault);
+    term_close(&term);
+    options_release(&options);
+    return code;
+}
+
+static int print_version(struct fault *fault)
+{
+    struct term term;
+    struct text text = {0};
+    term_open(&term, TERM_NEVER, false);
+    text_addf(&text, "%s %s\n", PACKAGE_NAME, PACKAGE_VERSION);
+    int printed = term_print(&term, &text, fault);
+    text_release(&text);
+    return printed == 0 || term.ended ? STATUS_DONE : STATUS_UNUSABLE;
+}
+
+/* A descriptor that is closed would be given to the next file that is opened, and what is printed
+ * would be written into that. */
+static void fill_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    umask(0027);
+    setlocale(LC_CTYPE, "");
+    content_init();
+    store_library_init();
+    fill_descriptors();
+    struct line line = {.words_length = 0};
+    struct status_call call = {.words_length = 0};
+    status_set_table(&call);
+    struct fault fault = FAULT_NONE;
+    int code;
+    if (sodium_init() < 0) {
+        fault_set(&fault, "libsodium cannot start");
+        code = STATUS_UNUSABLE;
+    } else if (take_apart(&call, &line, argv, &fault) != 0) {
+        code = STATUS_USAGE;
+    } else if (call.version) {
+        code = print_version(&fault);
+    } else if (understand(&call, &line, &fault) != 0) {
+        code = STATUS_USAGE;
+    } else {
+        code = start(&call, &fault);
+    }
+    if (fault.set)
+        complain(code, &fault);
+    if (code == STATUS_USAGE)
+        fprintf(stderr, "Try '" STATUS_PROGRAM " --help'.\n");
+    return code;
+}

@@ -1,0 +1,87 @@
+/* status_part: what the commands of upgrade-status have in common. */
+#include "config.h"
+
+#include "base/measure.h"
+#include "base/moment.h"
+#include "base/owner.h"
+#include "command/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int status_failed(const struct status_call *call)
+{
+    return call->term->ended ? STATUS_DONE : STATUS_UNUSABLE;
+}
+
+int status_code_of(const struct status_call *call, enum view_result result)
+{
+    switch (result) {
+    case VIEW_DONE:
+        return STATUS_DONE;
+    case VIEW_NOT_FOUND:
+        return STATUS_NOT_THERE;
+    case VIEW_MISUSED:
+        return STATUS_USAGE;
+    default:
+        return status_failed(call);
+    }
+}
+
+int status_read_ids(const struct status_call *call, int64_t ids[STATUS_WORDS_MAX],
+                    struct fault *fault)
+{
+    for (size_t i = 0; i < call->words_length; i++)
+        if (measure_number(call->words[i], 1, &ids[i], fault) != 0)
+            return -1;
+    return 0;
+}
+
+const char *status_time(const struct status_call *call, const char *time,
+                        char text[STATUS_TIME_SIZE])
+{
+    snprintf(text, STATUS_TIME_SIZE, "%s", time);
+    size_t second = strlen("2026-01-02T03:04:05");
+    if (call->term->is_terminal && strlen(time) > second) {
+        text[strlen("2026-01-02")] = ' ';
+        text[second] = '\0';
+    }
+    return text;
+}
+
+const char *status_ago(const struct status_call *call, const char *time,
+                       char text[STATUS_TIME_SIZE])
+{
+    char age[MEASURE_TEXT_SIZE];
+    int64_t ms;
+    text[0] = '\0';
+    if (measure_time(time, call->now_ms, &ms, NULL) != 0)
+        return text;
+    measure_age(call->now_ms - ms, age);
+    snprintf(text, STATUS_TIME_SIZE, strcmp(age, "now") == 0 ? "just %s" : "%s ago", age);
+    return text;
+}
+
+int status_open_store(struct status_call *call, struct store **store, struct fault *fault)
+{
+    struct store_config config;
+    int64_t version;
+    store_config_read(call->options, &config);
+    /* A store is not made where there is none: the folder is a wrong one. */
+    if (owner_become(call->options->state, fault) != 0 ||
+        store_read_version(call->reader, &version, fault) != 0 ||
+        store_new(store, &config, fault) != 0)
+        return -1;
+    if (store_open(*store, fault) == 0)
+        return 0;
+    store_free(*store);
+    *store = NULL;
+    return -1;
+}
+
+int status_print(struct status_call *call, struct text *text, struct fault *fault)
+{
+    int printed = term_print(call->term, text, fault);
+    text_release(text);
+    return printed == 0 ? STATUS_DONE : status_failed(call);
+}

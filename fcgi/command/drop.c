@@ -1,0 +1,98 @@
+/* status_drop: upgrade-status's command that throws away what is hopeless in quarantine. */
+#include "config.h"
+
+#include "base/measure.h"
+#include "command/command.h"
+#include "store/lists.h"
+#include "store/maintenance.h"
+
+#include <string.h>
+
+/* Which bodies are dropped, and the ids of one page of them. */
+struct drop {
+    const char *reason; /* what a reason begins with */
+    int64_t before_ms;
+    int64_t ids[STORE_PAGE_MAX];
+    size_t ids_length;
+};
+
+/* Drops all bodies that --reason and --before mean. */
+static int drop_matching(const struct status_call *call, struct store *store, struct drop *drop,
+                         int64_t *dropped, struct fault *fault)
+{
+    struct store_place place = {""};
+    do {
+        struct store_rows rows = store_list_quarantined(call->reader, &place, STORE_PAGE_MAX,
+                                                        fault);
+        struct store_quarantined_row row;
+        drop->ids_length = 0;
+        while (store_next_quarantined(&rows, &row))
+            if (row.received_ms < drop->before_ms &&
+                strncmp(row.reason, drop->reason, strlen(drop->reason)) == 0)
+                drop->ids[drop->ids_length++] = row.id;
+        if (store_rows_end(&rows, &place) != 0 ||
+            store_drop_quarantined(store, drop->ids, drop->ids_length, dropped, fault) != 0)
+            return -1;
+    } while (place.text[0] != '\0');
+    return 0;
+}
+
+/* Drops the bodies that were named. Returns an exit code. */
+static int drop_named(const struct status_call *call, struct store *store, struct drop *drop,
+                      int64_t *dropped, struct fault *fault)
+{
+    int code = STATUS_DONE;
+    for (size_t i = 0; i < call->words_length; i++) {
+        int64_t before = *dropped;
+        if (store_drop_quarantined(store, &drop->ids[i], 1, dropped, fault) != 0)
+            return STATUS_UNUSABLE;
+        if (*dropped == before && code == STATUS_DONE) {
+            fault_set(fault, "%lld is not in quarantine", (long long)drop->ids[i]);
+            code = STATUS_NOT_THERE;
+        }
+    }
+    return code;
+}
+
+_Static_assert(STATUS_WORDS_MAX <= STORE_PAGE_MAX, "a page has room for all ids that are named");
+
+/* What to drop must be said in one of two ways. */
+static int read_call(const struct status_call *call, struct drop *drop, struct fault *fault)
+{
+    bool is_described = call->reason != NULL || call->before != NULL;
+    if (is_described == (call->words_length > 0))
+        return fault_set(fault, "quarantine drop: takes IDs, or --reason and --before");
+    *drop = (struct drop){.reason = call->reason != NULL ? call->reason : "",
+                          .before_ms = INT64_MAX};
+    if (status_read_ids(call, drop->ids, fault) != 0)
+        return -1;
+    if (call->before != NULL &&
+        measure_time(call->before, call->now_ms, &drop->before_ms, fault) != 0)
+        return fault_add(fault, "--before");
+    return 0;
+}
+
+int status_quarantine_drop(struct status_call *call, struct fault *fault)
+{
+    struct drop drop;
+    struct store *store = NULL;
+    int64_t dropped = 0;
+    if (read_call(call, &drop, fault) != 0)
+        return STATUS_USAGE;
+    if (status_open_store(call, &store, fault) != 0)
+        return STATUS_UNUSABLE;
+    int code = STATUS_DONE;
+    if (call->words_length > 0)
+        code = drop_named(call, store, &drop, &dropped, fault);
+    else if (drop_matching(call, store, &drop, &dropped, fault) != 0)
+        code = STATUS_UNUSABLE;
+    store_free(store);
+    struct text out = {0};
+    if (code == STATUS_DONE || dropped > 0)
+        text_addf(&out, call->json ? "{\"dropped\":%lld}\n" : "Dropped from quarantine: %lld.\n",
+                  (long long)dropped);
+    if (term_print(call->term, &out, fault) != 0)
+        code = status_failed(call);
+    text_release(&out);
+    return code;
+}

@@ -1,0 +1,225 @@
+/* status_expect: upgrade-status's answer to who of a list has not reported. */
+#include "config.h"
+
+#include "command/columns.h"
+#include "command/command.h"
+#include "command/roster.h"
+#include "store/lists.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Bytes of output gathered before they are printed. */
+#define PRINT_BYTES ((size_t)64 << 10)
+
+struct expectation {
+    struct roster roster;
+    int64_t operation; /* the store's number of it */
+    struct text app_id;
+    bool overflow; /* more devices reported than were expected and than can be told apart */
+};
+
+/* How many devices of the list are how far, and how many reported that are not in it. */
+struct tally {
+    int64_t expected, success, fail, in_progress, missing, unexpected;
+};
+
+static int read_list(const char *path, struct roster *roster, struct fault *fault)
+{
+    bool is_stdin = strcmp(path, "-") == 0;
+    int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fault_set_errno(fault, errno, "%s", path);
+    int result = roster_read(roster, fd, is_stdin ? "standard input" : path, fault);
+    if (!is_stdin)
+        close(fd);
+    return result;
+}
+
+static void note_upgrade(struct expectation *expectation, const struct store_upgrade_row *row)
+{
+    struct roster_entry *entry = roster_add(&expectation->roster, row->device_id);
+    if (entry == NULL)
+        /* It is not in the list: those are in the roster already. */
+        expectation->overflow = true;
+    else if (row->state == RECORD_IN_PROGRESS)
+        roster_note_progress(entry, row->began_ms);
+    else
+        roster_note_result(entry, row->state == RECORD_SUCCESS, row->state_ms, row->seq);
+}
+
+/* Finds the operation. Returns an exit code. */
+static int find_operation(struct status_call *call, struct expectation *expectation,
+                          struct fault *fault)
+{
+    struct store_rows rows = store_find_operations(call->reader, call->app_id, call->words[0],
+                                                   false, 1, fault);
+    struct store_operation_row row;
+    if (store_next_operation(&rows, &row)) {
+        expectation->operation = row.id;
+        text_add(&expectation->app_id, row.app_id, strlen(row.app_id) + 1);
+    }
+    if (store_rows_end(&rows, NULL) != 0)
+        return STATUS_UNUSABLE;
+    if (expectation->operation != 0)
+        return STATUS_DONE;
+    fault_set(fault, "%s: no such operation", call->words[0]);
+    return STATUS_NOT_THERE;
+}
+
+/* Notes what every device of the operation has reported, all of one moment. Returns an exit code.
+ */
+static int read_upgrades(struct status_call *call, struct expectation *expectation,
+                         struct fault *fault)
+{
+    if (store_read_begin(call->reader, STORE_READ_MOST_MS, fault) != 0)
+        return STATUS_UNUSABLE;
+    int code = find_operation(call, expectation, fault);
+    const struct store_upgrade_filter filter = {.operation = expectation->operation};
+    if (code == STATUS_DONE) {
+        struct store_rows rows = store_list_upgrades(call->reader, &filter, NULL, SIZE_MAX, fault);
+        struct store_upgrade_row row;
+        while (store_next_upgrade(&rows, &row))
+            note_upgrade(expectation, &row);
+        if (store_rows_end(&rows, NULL) != 0)
+            code = STATUS_UNUSABLE;
+    }
+    store_read_end(call->reader);
+    return code;
+}
+
+static struct tally count(const struct roster *roster)
+{
+    struct tally tally = {0};
+    for (size_t i = 0; i < roster->length; i++) {
+        const struct roster_entry *entry = &roster->entries[i];
+        if (!entry->expected) {
+            tally.unexpected++;
+            continue;
+        }
+        tally.expected++;
+        enum roster_where where = roster_where(entry);
+        int64_t *counts[] = {&tally.missing, &tally.in_progress, &tally.fail, &tally.success};
+        ++*counts[where];
+    }
+    return tally;
+}
+
+static int print_some(struct status_call *call, struct text *out, struct fault *fault)
+{
+    return out->length < PRINT_BYTES && !out->failed ? 0 : term_print(call->term, out, fault);
+}
+
+/* Appends the ids of those that are there, as members of a JSON array. */
+static int add_ids_json(struct status_call *call, const struct roster *roster,
+                        enum roster_where where, struct text *out, struct fault *fault)
+{
+    bool first = true;
+    for (size_t i = 0; i < roster->length; i++) {
+        const struct roster_entry *entry = &roster->entries[i];
+        if (!entry->expected || roster_where(entry) != where)
+            continue;
+        const char *id = roster_id(roster, entry);
+        text_add_string(out, first ? "" : ",");
+        text_add_json_string(out, id, strlen(id));
+        first = false;
+        if (print_some(call, out, fault) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int print_json(struct status_call *call, const struct expectation *expectation,
+                      const struct tally *tally, struct text *out, struct fault *fault)
+{
+    text_add_string(out, "{\"appId\":");
+    text_add_json_string(out, expectation->app_id.bytes, expectation->app_id.length - 1);
+    text_add_string(out, ",\"operationId\":");
+    text_add_json_string(out, call->words[0], strlen(call->words[0]));
+    text_addf(out,
+              ",\"expected\":%lld,\"success\":%lld,\"fail\":%lld,\"inProgress\":%lld,"
+              "\"missing\":%lld,\"unexpected\":%lld,\"unexpectedMore\":%s,\"missingDevices\":[",
+              (long long)tally->expected, (long long)tally->success, (long long)tally->fail,
+              (long long)tally->in_progress, (long long)tally->missing,
+              (long long)tally->unexpected, expectation->overflow ? "true" : "false");
+    if (add_ids_json(call, &expectation->roster, ROSTER_MISSING, out, fault) != 0)
+        return -1;
+    text_add_string(out, "],\"inProgressDevices\":[");
+    if (add_ids_json(call, &expectation->roster, ROSTER_IN_PROGRESS, out, fault) != 0)
+        return -1;
+    text_add_string(out, "]}\n");
+    return term_print(call->term, out, fault);
+}
+
+/* The lines of those that are there. */
+static int add_ids(struct status_call *call, const struct roster *roster, enum roster_where where,
+                   const char *word, struct text *out, struct fault *fault)
+{
+    for (size_t i = 0; i < roster->length; i++) {
+        const struct roster_entry *entry = &roster->entries[i];
+        if (!entry->expected || roster_where(entry) != where)
+            continue;
+        term_begin_tone(call->term, out, where == ROSTER_MISSING ? TERM_WARN : TERM_PLAIN);
+        text_addf(out, "%-12s", word);
+        term_end_tone(call->term, out, where == ROSTER_MISSING ? TERM_WARN : TERM_PLAIN);
+        term_add_safe(call->term, out, roster_id(roster, entry), 0);
+        text_add_string(out, "\n");
+        if (print_some(call, out, fault) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int print_lines(struct status_call *call, const struct expectation *expectation,
+                       const struct tally *tally, struct text *out, struct fault *fault)
+{
+    text_addf(out,
+              "Of %lld devices %lld have finished (%lld SUCCESS, %lld FAIL), %lld are in progress, "
+              "%lld have not reported.\n",
+              (long long)tally->expected, (long long)(tally->success + tally->fail),
+              (long long)tally->success, (long long)tally->fail, (long long)tally->in_progress,
+              (long long)tally->missing);
+    if (tally->unexpected > 0)
+        text_addf(out, "%s%lld devices that are not in the list have reported as well.\n",
+                  expectation->overflow ? "More than " : "", (long long)tally->unexpected);
+    if (add_ids(call, &expectation->roster, ROSTER_MISSING, "missing", out, fault) != 0 ||
+        add_ids(call, &expectation->roster, ROSTER_IN_PROGRESS, "in progress", out, fault) != 0)
+        return -1;
+    return term_print(call->term, out, fault);
+}
+
+/* Prints the answer; returns an exit code. */
+static int answer(struct status_call *call, const struct expectation *expectation,
+                  struct fault *fault)
+{
+    const struct tally tally = count(&expectation->roster);
+    struct text out = {0};
+    term_page(call->term);
+    int result = call->json ? print_json(call, expectation, &tally, &out, fault)
+                            : print_lines(call, expectation, &tally, &out, fault);
+    text_release(&out);
+    if (result != 0 && !call->term->ended)
+        return STATUS_UNUSABLE;
+    return tally.missing + tally.in_progress > 0 ? STATUS_MISSING : STATUS_DONE;
+}
+
+int status_expect(struct status_call *call, struct fault *fault)
+{
+    struct expectation expectation = {.operation = 0};
+    roster_init(&expectation.roster);
+    int code = STATUS_USAGE;
+    if (read_list(call->words[1], &expectation.roster, fault) == 0) {
+        if (expectation.roster.length == 0)
+            fault_set(fault, "%s: names no device", call->words[1]);
+        else
+            code = read_upgrades(call, &expectation, fault);
+    }
+    if (code == STATUS_DONE)
+        code = answer(call, &expectation, fault);
+    text_release(&expectation.app_id);
+    roster_release(&expectation.roster);
+    return code;
+}

@@ -1,0 +1,242 @@
+/* status_stream: upgrade-status's lines of notifications: as they come, and of a time. */
+#include "config.h"
+
+#include "base/measure.h"
+#include "command/command.h"
+#include "notification/notification.h"
+#include "store/lists.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* How often it looks for new notifications. */
+#define LOOK_MS 100
+
+/* Notifications that it begins with, unless it is told where to begin. */
+#define LAST_COUNT 10
+
+/* Notifications read at a time. */
+#define CHUNK_MAX 256
+
+static void add_line(const struct store_kept *kept, struct text *lines)
+{
+    struct token token;
+    store_kept_token(kept, &token);
+    notification_add_kept_line(&token, kept->received_ms, kept->body, kept->body_length, lines);
+}
+
+/* --- follow -------------------------------------------------------------------------------------
+ */
+
+struct follow {
+    struct status_call *call;
+    struct token token; /* of the last line written */
+    int64_t pruned_seq; /* that notifications up to this one were pruned is known */
+    int64_t version;    /* of the store, when all of it had been read */
+    bool refused;       /* the store does not have what comes behind TOKEN */
+    bool waiting;       /* the store cannot be read now, and that was said */
+};
+
+/* Sets the token to that before the last notifications. */
+static int find_last(struct follow *follow, struct fault *fault)
+{
+    struct store_reader *reader = follow->call->reader;
+    struct store_overview overview;
+    struct store_kept kept;
+    if (store_read_overview(reader, &overview, fault) != 0)
+        return -1;
+    int64_t seq = overview.totals.seq;
+    struct store_rows rows = store_list_latest(reader, LAST_COUNT, fault);
+    while (store_next_notification(&rows, &kept))
+        seq = kept.seq - 1;
+    if (store_rows_end(&rows, NULL) != 0)
+        return -1;
+    return store_read_token(reader, seq, &follow->token, fault);
+}
+
+/* Finds where the lines begin. Who names a token is told that notifications behind it were pruned;
+ * who does not, or forces it, wants those that are left. */
+static int begin(struct follow *follow, const struct token *since, struct fault *fault)
+{
+    const struct status_call *call = follow->call;
+    struct store_standing standing;
+    follow->version = -1;
+    if (since != NULL)
+        follow->token = *since;
+    else if (find_last(follow, fault) != 0)
+        return -1;
+    if (store_read_standing(call->reader, &follow->token, &standing, fault) != 0)
+        return -1;
+    if (call->force || since == NULL || since->seq == 0)
+        follow->pruned_seq = standing.pruned_seq;
+    return 0;
+}
+
+/* Whether the store has all that comes behind the token; if not, FAULT says how to go on. */
+static int check_token(struct follow *follow, struct fault *fault)
+{
+    const struct token *token = &follow->token;
+    struct store_standing standing;
+    char text[TOKEN_TEXT_SIZE];
+    if (store_read_standing(follow->call->reader, token, &standing, fault) != 0)
+        return -1;
+    follow->refused = true;
+    if (!standing.holds) {
+        char hint[128];
+        snprintf(hint, sizeof hint,
+                 standing.end.seq > 0
+                     ? "to go on from there use --since %s, to read all that it has,"
+                       " --since start"
+                     : "to read all that it has use --since start",
+                 token_write(&standing.end, text));
+        return store_refuse_token(token, &standing, hint, fault);
+    }
+    if (standing.pruned_seq > token->seq && standing.pruned_seq > follow->pruned_seq)
+        return fault_set(
+            fault,
+            "of the notifications behind %s, some of %lld to %lld were pruned; to go on"
+            " with those that are left: --since %s --force",
+            token_write(token, text), (long long)token->seq + 1, (long long)standing.pruned_seq,
+            text);
+    follow->refused = false;
+    return 0;
+}
+
+/* Reads what has come since the last line; FAULT says why it cannot be read. */
+static int read_new(struct follow *follow, struct store_kept *kept, size_t *count,
+                    struct fault *fault)
+{
+    struct store_reader *reader = follow->call->reader;
+    int64_t version;
+    if (store_read_version(reader, &version, fault) != 0)
+        return -1;
+    if (version == follow->version)
+        return 0;
+    if (store_read_begin(reader, 0, fault) != 0)
+        return -1;
+    int result = check_token(follow, fault);
+    if (result == 0)
+        result = store_read_after(reader, follow->token.seq, kept, CHUNK_MAX, count, fault);
+    store_read_end(reader);
+    if (result == 0 && *count == 0)
+        follow->version = version;
+    return result;
+}
+
+/* The same, but a store that cannot be read for a while is waited for; that is said once. */
+static int await_new(struct follow *follow, struct store_kept *kept, size_t *count,
+                     struct fault *fault)
+{
+    struct fault trouble = FAULT_NONE;
+    *count = 0;
+    if (read_new(follow, kept, count, &trouble) == 0) {
+        follow->waiting = false;
+        return 0;
+    }
+    store_reader_close(follow->call->reader);
+    if (follow->refused || trouble.lasting) {
+        *fault = trouble;
+        return -1;
+    }
+    if (!follow->waiting)
+        fprintf(stderr, STATUS_PROGRAM ": waiting: %s\n", trouble.text);
+    follow->waiting = true;
+    return 0;
+}
+
+static int write_lines(struct follow *follow, const struct store_kept *kept, size_t count,
+                       struct fault *fault)
+{
+    struct text lines = {0};
+    for (size_t i = 0; i < count; i++)
+        add_line(&kept[i], &lines);
+    int result = term_print(follow->call->term, &lines, fault);
+    text_release(&lines);
+    if (result == 0 && count > 0)
+        store_kept_token(&kept[count - 1], &follow->token);
+    return result;
+}
+
+/* Waits until it is time to look again. Returns -1 if nobody reads any more: a pipe without a
+ * reader, a terminal that has gone. */
+static int wait_to_look(struct follow *follow)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    if (poll(&out, 1, LOOK_MS) <= 0 || out.revents == 0)
+        return 0;
+    follow->call->term->ended = true;
+    return -1;
+}
+
+static int follow_store(struct follow *follow, struct fault *fault)
+{
+    struct store_kept kept[CHUNK_MAX];
+    size_t count;
+    int result;
+    do {
+        result = await_new(follow, kept, &count, fault);
+        if (result == 0)
+            result = write_lines(follow, kept, count, fault);
+        store_kept_release(kept, count);
+        if (result == 0 && count == 0)
+            result = wait_to_look(follow);
+    } while (result == 0);
+    return result;
+}
+
+int status_follow(struct status_call *call, struct fault *fault)
+{
+    struct follow follow = {.call = call};
+    struct token since;
+    if (call->since != NULL && token_read(call->since, &since, fault) != 0) {
+        fault_add(fault, "--since");
+        return STATUS_USAGE;
+    }
+    if (begin(&follow, call->since != NULL ? &since : NULL, fault) == 0)
+        follow_store(&follow, fault);
+    return follow.refused ? STATUS_REFUSED : status_failed(call);
+}
+
+/* --- log
+ * ------------------------------------------------------------------------------------------ */
+
+static int print_between(struct status_call *call, int64_t since_ms, int64_t until_ms,
+                         struct fault *fault)
+{
+    struct store_kept kept[CHUNK_MAX];
+    struct text lines = {0};
+    int64_t after = 0;
+    size_t count = 0;
+    int result;
+    do {
+        result = store_read_between(call->reader, since_ms, until_ms, after, kept, CHUNK_MAX,
+                                    &count, fault);
+        for (size_t i = 0; result == 0 && i < count; i++) {
+            after = kept[i].seq;
+            add_line(&kept[i], &lines);
+        }
+        if (result == 0) {
+            store_kept_release(kept, count);
+            result = term_print(call->term, &lines, fault);
+        }
+    } while (result == 0 && count > 0);
+    text_release(&lines);
+    return result;
+}
+
+int status_log(struct status_call *call, struct fault *fault)
+{
+    int64_t since_ms = 0, until_ms = INT64_MAX;
+    if (call->since != NULL && measure_time(call->since, call->now_ms, &since_ms, fault) != 0) {
+        fault_add(fault, "--since");
+        return STATUS_USAGE;
+    }
+    if (call->until != NULL && measure_time(call->until, call->now_ms, &until_ms, fault) != 0) {
+        fault_add(fault, "--until");
+        return STATUS_USAGE;
+    }
+    term_page(call->term);
+    return print_between(call, since_ms, until_ms, fault) == 0 ? STATUS_DONE : status_failed(call);
+}

@@ -1,0 +1,201 @@
+/* status_care: upgrade-status's commands on the store itself: check, prune and forget.
+ */
+#include "config.h"
+
+#include "base/measure.h"
+#include "base/moment.h"
+#include "command/command.h"
+#include "store/maintenance.h"
+
+#include <string.h>
+
+/* --- check
+ * ------------------------------------------------------------------------------------------ */
+
+/* What is told while the store is checked. */
+struct checking {
+    struct status_call *call;
+    struct term_progress progress;
+    int64_t flaws;
+    struct text out;
+    bool cannot_print;
+    struct fault fault;
+};
+
+static void tell_flaw(void *owner, const char *flaw)
+{
+    struct checking *checking = owner;
+    struct text *out = &checking->out;
+    if (checking->call->json) {
+        text_add_string(out, checking->flaws > 0 ? "," : "");
+        text_add_json_string(out, flaw, strlen(flaw));
+    } else {
+        term_report_end(&checking->progress);
+        term_add_safe(checking->call->term, out, flaw, 0);
+        text_add_string(out, "\n");
+    }
+    checking->flaws++;
+    if (!checking->cannot_print && term_print(checking->call->term, out, &checking->fault) != 0)
+        checking->cannot_print = true;
+}
+
+static void report_check(void *owner, int64_t done, int64_t of)
+{
+    struct checking *checking = owner;
+    term_report(&checking->progress, done, of);
+}
+
+/* Sets TOKEN to the last notification that a receiver has written of into its status file. */
+static bool read_written(const struct status_call *call, struct token *token)
+{
+    struct fault fault = FAULT_NONE;
+    json_t *status = status_read_file(call);
+    const char *text = json_string_value(json_object_get(status, "token"));
+    bool is_there = text != NULL && token_read(text, token, &fault) == 0;
+    json_decref(status);
+    return is_there;
+}
+
+/* Whether the store has what a receiver wrote of: not if an older copy was put back. */
+static int check_written(struct status_call *call, const struct token *token,
+                         struct checking *checking, int64_t *flaws, struct fault *fault)
+{
+    struct store_standing standing;
+    char text[TOKEN_TEXT_SIZE];
+    struct text flaw = {0};
+    if (store_read_standing(call->reader, token, &standing, fault) != 0)
+        return -1;
+    if (standing.holds)
+        return 0;
+    text_addf(&flaw, "status.json was written when the store had %s, which it does not have",
+              token_write(token, text));
+    text_add(&flaw, "", 1);
+    tell_flaw(checking, flaw.failed ? "status.json" : flaw.bytes);
+    text_release(&flaw);
+    (*flaws)++;
+    return 0;
+}
+
+int status_check(struct status_call *call, struct fault *fault)
+{
+    struct token written;
+    /* Before the store: what a receiver keeps meanwhile is in the store and not yet in the file. */
+    bool is_written = read_written(call, &written);
+    struct checking checking = {.call = call, .progress = {.what = "checking"}};
+    const struct store_progress progress = {.owner = &checking, .report = report_check};
+    int64_t flaws = 0;
+    if (call->json)
+        text_add_string(&checking.out, "{\"flaws\":[");
+    int result = store_check(call->reader, &progress, tell_flaw, &checking, &flaws, fault);
+    if (result == 0 && is_written)
+        result = check_written(call, &written, &checking, &flaws, fault);
+    term_report_end(&checking.progress);
+    int code = result == 0 ? flaws == 0 ? STATUS_DONE : STATUS_FLAWS : STATUS_UNUSABLE;
+    if (code != STATUS_UNUSABLE && call->json)
+        text_addf(&checking.out, "],\"sound\":%s}\n", flaws == 0 ? "true" : "false");
+    else if (code == STATUS_DONE)
+        text_add_string(&checking.out, "The store is sound, and its counters are right.\n");
+    if (code != STATUS_UNUSABLE &&
+        (checking.cannot_print || term_print(call->term, &checking.out, &checking.fault) != 0)) {
+        if (!call->term->ended)
+            code = STATUS_UNUSABLE;
+        if (checking.fault.set)
+            *fault = checking.fault;
+    }
+    text_release(&checking.out);
+    return code;
+}
+
+/* --- prune
+ * ------------------------------------------------------------------------------------------ */
+
+/* Reads --before, and sees that it is not too young. */
+static int read_before(const struct status_call *call, int64_t *before_ms, struct fault *fault)
+{
+    if (call->before == NULL)
+        return fault_set(fault, "prune: takes --before TIME");
+    if (measure_time(call->before, call->now_ms, before_ms, fault) != 0)
+        return fault_add(fault, "--before");
+    if (*before_ms > call->now_ms)
+        return fault_set(fault, "--before %s: that is yet to come", call->before);
+    if (*before_ms > call->now_ms - STORE_PRUNE_AGE_MS && !call->force)
+        return fault_set(fault,
+                         "--before %s: younger than %d hours, and what the platform pushes again "
+                         "would count as new; --force does it all the same",
+                         call->before, (int)(STORE_PRUNE_AGE_MS / 3600000));
+    return 0;
+}
+
+static void add_pruned(const struct status_call *call, const struct store_pruned *pruned,
+                       int64_t before_ms, struct text *out)
+{
+    char time[MOMENT_TEXT_SIZE];
+    moment_format(before_ms, time);
+    if (call->json) {
+        text_addf(out,
+                  "{\"before\":\"%s\",\"notifications\":%lld,\"upgrades\":%lld,"
+                  "\"operations\":%lld,\"undelivered\":%lld,\"behind\":",
+                  time, (long long)pruned->notifications, (long long)pruned->upgrades,
+                  (long long)pruned->operations, (long long)pruned->undelivered);
+        if (pruned->behind[0] != '\0')
+            text_add_json_string(out, pruned->behind, strlen(pruned->behind));
+        else
+            text_add_string(out, "null");
+        text_add_string(out, "}\n");
+        return;
+    }
+    text_addf(out,
+              "Taken out from before %s: %lld notifications, %lld upgrades of %lld operations.\n"
+              "Their counters stay.\n",
+              time, (long long)pruned->notifications, (long long)pruned->upgrades,
+              (long long)pruned->operations);
+    if (pruned->behind[0] == '\0')
+        return;
+    text_add_string(out, "Left: what application ");
+    term_add_safe(call->term, out, pruned->behind, 0);
+    text_addf(out,
+              " has not got yet, %lld operations among it. If that application is gone:\n"
+              "  " STATUS_PROGRAM " forget ",
+              (long long)pruned->undelivered);
+    term_add_safe(call->term, out, pruned->behind, 0);
+    text_add_string(out, "\n");
+}
+
+int status_prune(struct status_call *call, struct fault *fault)
+{
+    struct term_progress bar = {.what = "pruning"};
+    const struct store_progress progress = {.owner = &bar, .report = term_report};
+    struct store *store = NULL;
+    struct store_pruned pruned;
+    int64_t before_ms;
+    if (read_before(call, &before_ms, fault) != 0)
+        return STATUS_USAGE;
+    if (status_open_store(call, &store, fault) != 0)
+        return STATUS_UNUSABLE;
+    int result = store_prune(store, before_ms, &progress, &pruned, fault);
+    term_report_end(&bar);
+    store_free(store);
+    if (result != 0)
+        return STATUS_UNUSABLE;
+    struct text out = {0};
+    add_pruned(call, &pruned, before_ms, &out);
+    result = term_print(call->term, &out, fault);
+    text_release(&out);
+    return result == 0 ? STATUS_DONE : status_failed(call);
+}
+
+/* --- forget
+ * ------------------------------------------------------------------------------------------ */
+
+int status_forget(struct status_call *call, struct fault *fault)
+{
+    struct store *store = NULL;
+    bool found = false;
+    if (status_open_store(call, &store, fault) != 0)
+        return STATUS_UNUSABLE;
+    int result = store_forget(store, call->words[0], &found, fault);
+    store_free(store);
+    if (result == 0 && !found)
+        fault_set(fault, "%s: there is no such application", call->words[0]);
+    return result != 0 ? STATUS_UNUSABLE : found ? STATUS_DONE : STATUS_NOT_THERE;
+}

@@ -1,0 +1,269 @@
+/* status_quarantine: upgrade-status's commands on what was not understood: list, show, retry. */
+#include "config.h"
+
+#include "base/measure.h"
+#include "command/columns.h"
+#include "command/show.h"
+#include "notification/dispatch.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Bodies read from quarantine at a time. */
+#define CHUNK_MAX 64
+
+/* --- list ---------------------------------------------------------------------------------------
+ */
+
+static const struct column body_columns[] = {
+    {.title = "ID", .right = true},
+    {.title = "RECEIVED"},
+    {.title = "BYTES", .right = true, .spare = 1},
+    {.title = "REASON", .elastic = true},
+    {.title = "POINTER", .elastic = true},
+};
+
+struct listing {
+    struct status_call *call;
+    struct columns table;
+};
+
+static int add_bodies(void *owner, json_t *page, bool first, struct fault *fault)
+{
+    struct listing *listing = owner;
+    struct columns *table = &listing->table;
+    struct text out = {0};
+    size_t i;
+    json_t *body;
+    json_array_foreach(json_object_get(page, "bodies"), i, body)
+    {
+        char time[STATUS_TIME_SIZE];
+        columns_add_number(table, TERM_STRONG, whole_number(body, "id"));
+        columns_add(table, TERM_PLAIN,
+                    status_time(listing->call, whole_text(body, "receivedAt"), time));
+        columns_add_number(table, TERM_PLAIN, whole_number(body, "bytes"));
+        columns_add(table, TERM_PLAIN, whole_text(body, "reason"));
+        columns_add(table, TERM_PLAIN, whole_text(body, "pointer"));
+    }
+    if (i > 0)
+        columns_write(table, &out);
+    else if (first)
+        text_add_string(&out, "Nothing is in quarantine.\n");
+    int result = term_print(listing->call->term, &out, fault);
+    text_release(&out);
+    return result;
+}
+
+int status_quarantine_list(struct status_call *call, struct fault *fault)
+{
+    const struct view_query query = {.now_ms = call->now_ms};
+    struct listing listing = {.call = call};
+    columns_init(&listing.table, call->term, body_columns,
+                 sizeof body_columns / sizeof body_columns[0]);
+    int code = status_show_document(call, "quarantine.json", "bodies", &query, add_bodies, &listing,
+                                    fault);
+    columns_release(&listing.table);
+    return code;
+}
+
+/* --- walking through the bodies ------------------------------------------------------------------
+ */
+
+/* What a body is done with; another result than 0 ends the walk. */
+typedef int each_body(void *owner, const struct store_quarantined *body, struct fault *fault);
+
+/* Calls EACH for every body in quarantine; *FOUND is how many there were. */
+static int walk(struct status_call *call, int64_t only, each_body *each, void *owner, size_t *found,
+                struct fault *fault)
+{
+    struct store_quarantined bodies[CHUNK_MAX];
+    int64_t after = only != 0 ? only - 1 : 0;
+    size_t count;
+    int result = 0;
+    *found = 0;
+    do {
+        if (store_read_quarantined(call->reader, after, bodies, only != 0 ? 1 : CHUNK_MAX, &count,
+                                   fault) != 0)
+            return -1;
+        for (size_t i = 0; i < count && result == 0; i++) {
+            after = bodies[i].id;
+            if (only != 0 && bodies[i].id != only)
+                continue;
+            ++*found;
+            result = each(owner, &bodies[i], fault);
+        }
+        store_quarantined_release(bodies, count);
+    } while (result == 0 && count > 0 && only == 0);
+    return result;
+}
+
+/* The same for the one that WORD names; returns an exit code. */
+static int walk_one(struct status_call *call, int64_t id, each_body *each, void *owner,
+                    struct fault *fault)
+{
+    size_t found;
+    if (walk(call, id, each, owner, &found, fault) != 0)
+        return status_failed(call);
+    if (found > 0)
+        return STATUS_DONE;
+    fault_set(fault, "%lld is not in quarantine", (long long)id);
+    return STATUS_NOT_THERE;
+}
+
+/* --- show
+ * ------------------------------------------------------------------------------------------ */
+
+static int print_body(void *owner, const struct store_quarantined *body, struct fault *fault)
+{
+    struct status_call *call = owner;
+    struct text bytes = {0};
+    if (call->term->is_terminal && !call->raw) {
+        term_add_safe_bytes(call->term, &bytes, body->body, body->body_length, 0);
+        text_add_string(&bytes, "\n");
+    } else {
+        text_add(&bytes, body->body, body->body_length);
+    }
+    int result = term_print(call->term, &bytes, fault);
+    text_release(&bytes);
+    return result;
+}
+
+int status_quarantine_show(struct status_call *call, struct fault *fault)
+{
+    int64_t ids[STATUS_WORDS_MAX];
+    if (status_read_ids(call, ids, fault) != 0)
+        return STATUS_USAGE;
+    return walk_one(call, ids[0], print_body, call, fault);
+}
+
+/* --- retry
+ * ----------------------------------------------------------------------------------------- */
+
+static const char *outcome_word(const struct record *record)
+{
+    switch (record->outcome) {
+    case RECORD_STORED:
+        return "stored";
+    case RECORD_REPEATED:
+        return "repeated";
+    case RECORD_GONE:
+        return "gone";
+    default:
+        return "quarantined";
+    }
+}
+
+static void add_member(struct text *text, const char *name, const char *value)
+{
+    text_addf(text, ",\"%s\":", name);
+    text_add_json_string(text, value, strlen(value));
+}
+
+static void add_outcome_json(const struct record *record, struct text *line)
+{
+    text_addf(line, "{\"id\":%lld,\"result\":\"%s\"", (long long)record->requeue_id,
+              outcome_word(record));
+    if (record->seq != 0)
+        text_addf(line, ",\"seq\":%lld", (long long)record->seq);
+    if (record->meaning == RECORD_QUARANTINE) {
+        add_member(line, "reason", record->verdict.reason);
+        if (record->verdict.pointer[0] != '\0')
+            add_member(line, "pointer", record->verdict.pointer);
+    }
+    text_add_string(line, "}\n");
+}
+
+static void add_outcome(const struct term *term, const struct record *record, struct text *line)
+{
+    bool left = record->outcome == RECORD_STORED || record->outcome == RECORD_REPEATED;
+    text_addf(line, "%lld  ", (long long)record->requeue_id);
+    term_begin_tone(term, line, left ? TERM_GOOD : TERM_WARN);
+    text_add_string(line, outcome_word(record));
+    term_end_tone(term, line, left ? TERM_GOOD : TERM_WARN);
+    if (record->seq != 0)
+        text_addf(line, "  seq %lld", (long long)record->seq);
+    if (record->meaning == RECORD_QUARANTINE) {
+        text_add_string(line, "  ");
+        term_add_safe(term, line, record->verdict.reason, 0);
+        text_add_string(line, record->verdict.pointer[0] != '\0' ? " " : "");
+        term_add_safe(term, line, record->verdict.pointer, 0);
+    }
+    text_add_string(line, "\n");
+}
+
+/* What retry_one needs beside the body. */
+struct retry {
+    struct status_call *call;
+    struct store *store;
+};
+
+static int report(const struct retry *retry, const struct record *record, struct fault *fault)
+{
+    struct text line = {0};
+    if (retry->call->json)
+        add_outcome_json(record, &line);
+    else
+        add_outcome(retry->call->term, record, &line);
+    int result = term_print(retry->call->term, &line, fault);
+    text_release(&line);
+    return result;
+}
+
+/* Whether a notification of that appId may enter the books: the operator says so, or the receiver
+ * would take it, as far as is known: it accepts every appId, or the environment has its list. */
+static bool is_app_accepted(const struct status_call *call, const struct store_quarantined *body,
+                            const char *app_id)
+{
+    const struct options_list *accepted = &call->options->app_ids;
+    if (call->any_app || call->app_id != NULL || app_id[0] == '\0')
+        return true;
+    for (size_t i = 0; i < accepted->length; i++)
+        if (strcmp(accepted->items[i], app_id) == 0)
+            return true;
+    return accepted->length == 0 && body->any_app;
+}
+
+/* Reads a body again; what is a notification now moves from quarantine into the books, in one
+ * transaction, as one received when it was. With --app, what is of another appId is passed over. */
+static int retry_one(void *owner, const struct store_quarantined *body, struct fault *fault)
+{
+    const struct retry *retry = owner;
+    const char *app_id = retry->call->app_id;
+    struct record record = {.body = body->body,
+                            .body_length = body->body_length,
+                            .received_ms = body->received_ms,
+                            .requeue_id = body->id};
+    struct record *records[] = {&record};
+    enum dispatch_result what = dispatch_read(&record);
+    bool other = what == DISPATCH_NOTIFICATION && app_id != NULL &&
+                 strcmp(record.app_id, app_id) != 0;
+    int result = 0;
+    if (what == DISPATCH_NO_MEMORY)
+        result = fault_set(fault, "out of memory");
+    else if (what == DISPATCH_NOTIFICATION && !is_app_accepted(retry->call, body, record.app_id))
+        dispatch_quarantine(&record, DISPATCH_APP_NOT_ACCEPTED, "/appId");
+    else if (what == DISPATCH_NOTIFICATION && !other)
+        result = store_keep(retry->store, records, 1, NULL, fault);
+    if (result == 0 && !other)
+        result = report(retry, &record, fault);
+    record_release(&record);
+    return result;
+}
+
+int status_quarantine_retry(struct status_call *call, struct fault *fault)
+{
+    struct retry retry = {.call = call};
+    int64_t ids[STATUS_WORDS_MAX];
+    size_t found;
+    if (status_read_ids(call, ids, fault) != 0)
+        return STATUS_USAGE;
+    if (status_open_store(call, &retry.store, fault) != 0)
+        return STATUS_UNUSABLE;
+    int code = STATUS_DONE;
+    if (call->words_length == 0 && walk(call, 0, retry_one, &retry, &found, fault) != 0)
+        code = status_failed(call);
+    for (size_t i = 0; code == STATUS_DONE && i < call->words_length; i++)
+        code = walk_one(call, ids[i], retry_one, &retry, fault);
+    store_free(retry.store);
+    return code;
+}

@@ -1,0 +1,148 @@
+/* notification: from a body's bytes to a typed record, and from a record to its log line. */
+#include "config.h"
+
+#include "notification/notification.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Whether two members are one text, which may hold a NUL. One that is missing, or no text, is "".
+ */
+static bool is_same(const json_t *one, const json_t *other)
+{
+    size_t length = json_string_length(one);
+    return length == json_string_length(other) &&
+           (length == 0 || memcmp(json_string_value(one), json_string_value(other), length) == 0);
+}
+
+static const char *member(const json_t *json, const char *name)
+{
+    const char *value = json_string_value(json_object_get(json, name));
+    return value == NULL ? "" : value;
+}
+
+void notification_read_ids(struct record *record)
+{
+    record->notify_type = member(record->json, "notifyType");
+    record->app_id = member(record->json, "appId");
+    record->device_id = member(record->json, "deviceId");
+    if (record->device_id[0] == '\0') /* commandRsp and deviceEvent have theirs in a header */
+        record->device_id = member(json_object_get(record->json, "header"), "deviceId");
+    record->operation_id = member(record->json, "operationId");
+    record->sub_operation_id = member(record->json, "subOperationId");
+}
+
+void notification_read_result(struct record *record,
+                              const struct notification_result_members *members)
+{
+    const char *result = member(record->json, members->result[0]);
+    if (result[0] == '\0' && members->result[1] != NULL)
+        result = member(record->json, members->result[1]);
+    bool success = strcmp(result, "SUCCESS") == 0;
+    record->source_version = member(record->json, "sourceVersion");
+    record->target_version = member(record->json, "targetVersion");
+    bool arrived = is_same(json_object_get(record->json, "curVersion"),
+                           json_object_get(record->json, "targetVersion"));
+    record->state = success ? RECORD_SUCCESS : RECORD_FAIL;
+    record->contradictory = success != arrived;
+    record->description = member(record->json, members->description);
+    record->error_code = members->error_code == NULL ? ""
+                                                     : member(record->json, members->error_code);
+}
+
+int notification_settle(struct record *record)
+{
+    const char **const texts[] = {
+        &record->notify_type,    &record->app_id,      &record->device_id,
+        &record->operation_id,   &record->error_code,  &record->sub_operation_id,
+        &record->source_version, &record->description, &record->target_version,
+    };
+    const size_t count = sizeof texts / sizeof texts[0];
+    size_t sizes[sizeof texts / sizeof texts[0]], size = 0;
+    for (size_t i = 0; i < count; i++) {
+        sizes[i] = *texts[i] == NULL ? 0 : strlen(*texts[i]) + 1;
+        size += sizes[i];
+    }
+    char *at = malloc(size);
+    if (at == NULL)
+        return -1;
+    record->texts = at;
+    for (size_t i = 0; i < count; at += sizes[i++])
+        if (*texts[i] != NULL)
+            *texts[i] = memcpy(at, *texts[i], sizes[i]);
+    content_release(&record->memory, record->json);
+    record->json = NULL;
+    return 0;
+}
+
+static void add_quarantined(const struct record *record, struct text *text)
+{
+    log_begin(text, "quarantined");
+    if (record->outcome == RECORD_QUARANTINED)
+        text_addf(text, ",\"id\":%lld", (long long)record->id);
+    else
+        text_add_string(text, ",\"id\":null");
+    text_add_string(text, ",\"reason\":");
+    text_add_json_string(text, record->verdict.reason, strlen(record->verdict.reason));
+    if (record->verdict.pointer[0] != '\0') {
+        text_add_string(text, ",\"pointer\":");
+        text_add_json_string(text, record->verdict.pointer, strlen(record->verdict.pointer));
+    }
+    if (record->outcome == RECORD_LOG_ONLY && text_is_utf8(record->body, record->body_length)) {
+        text_add_string(text, ",\"body\":");
+        text_add_json_string(text, record->body, record->body_length);
+    } else if (record->outcome == RECORD_LOG_ONLY) {
+        text_add_string(text, ",\"bodyBase64\":\"");
+        text_add_base64(text, record->body, record->body_length);
+        text_add_string(text, "\"");
+    }
+    log_end(text);
+}
+
+static void add_token(struct text *text, const char *life, int64_t seq)
+{
+    text_add_string(text, ",\"token\":\"");
+    text_add_string(text, life);
+    text_add_string(text, ":");
+    text_add_number(text, seq);
+    text_add_string(text, "\"");
+}
+
+void notification_add_log_line(const struct record *record, struct text *text)
+{
+    if (record->meaning == RECORD_QUARANTINE) {
+        add_quarantined(record, text);
+        return;
+    }
+    bool repeat = record->outcome == RECORD_REPEATED;
+    size_t length;
+    const char *body = record_text(record, &length);
+    log_begin(text, "notification");
+    text_add_string(text, ",\"seq\":");
+    text_add_number(text, record->seq);
+    text_add_string(text, repeat ? ",\"repeat\":true" : ",\"repeat\":false");
+    if (repeat) {
+        text_add_string(text, ",\"deliveries\":");
+        text_add_number(text, record->deliveries);
+    } else {
+        add_token(text, record->life, record->seq);
+    }
+    text_add_string(text, ",\"body\":");
+    text_add_json_line(text, body, length);
+    log_end(text);
+}
+
+void notification_add_kept_line(const struct token *token, int64_t received_ms, const char *body,
+                                size_t length, struct text *text)
+{
+    log_begin_at(text, received_ms, "notification");
+    text_add_string(text, ",\"seq\":");
+    text_add_number(text, token->seq);
+    text_add_string(text, ",\"repeat\":false");
+    add_token(text, token->life, token->seq);
+    text_add_string(text, ",\"body\":");
+    text_add_json_line(text, body, length);
+    log_end(text);
+}

@@ -1,0 +1,274 @@
+/* commit: whose turn it is to write to the store, and how the store is. */
+#include "config.h"
+
+#include "receiver/commit.h"
+
+#include "base/moment.h"
+#include "base/monitor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct commit {
+    struct store *store;
+    struct log *log;
+    struct metrics *metrics;
+
+    struct monitor monitor;     /* guards what follows; woken when a turn ends */
+    bool taken;                 /* the turn */
+    int64_t taken_ms;           /* since when */
+    struct store_cursor cursor; /* to be moved there, if MOVE says so */
+    bool move;
+    struct fault fault; /* set: the store does not work */
+    int64_t tried_ms;   /* when the last write ended, whether it worked or not */
+    uint64_t refused;   /* records turned away since the store failed */
+    bool asked;         /* for a write, by somebody who wants to know */
+};
+
+int commit_new(struct commit **gives, struct store *store, const struct fault *open_fault,
+               struct log *log, struct metrics *metrics, struct fault *fault)
+{
+    struct commit *commit = calloc(1, sizeof *commit);
+    if (commit == NULL)
+        return fault_set(fault, "commit: out of memory");
+    commit->store = store;
+    commit->log = log;
+    commit->metrics = metrics;
+    commit->asked = true; /* nothing is known yet */
+    if (open_fault != NULL) {
+        commit->fault = *open_fault;
+        log_event(log, "fault", "fault", open_fault->text);
+    }
+    monitor_init(&commit->monitor);
+    *gives = commit;
+    return 0;
+}
+
+void commit_free(struct commit *commit)
+{
+    if (commit == NULL)
+        return;
+    monitor_release(&commit->monitor);
+    free(commit);
+}
+
+/* Waits for the turn; false if it does not come in time. Called with the lock held. */
+static bool take_turn(struct commit *commit)
+{
+    int64_t until_ms = moment_monotonic_ms() + COMMIT_TURN_MS;
+    while (commit->taken && monitor_wait_until(&commit->monitor, until_ms))
+        continue;
+    if (commit->taken)
+        return false;
+    commit->taken = true;
+    commit->taken_ms = moment_monotonic_ms();
+    return true;
+}
+
+void commit_leave(struct commit *commit)
+{
+    monitor_enter(&commit->monitor);
+    commit->taken = false;
+    monitor_wake(&commit->monitor);
+    monitor_leave(&commit->monitor);
+}
+
+static void log_recovered(struct commit *commit, uint64_t refused)
+{
+    struct text line = {0};
+    log_begin(&line, "recovered");
+    text_addf(&line, ",\"refused\":%llu", (unsigned long long)refused);
+    log_end(&line);
+    log_lines(commit->log, &line, 1);
+    text_release(&line);
+}
+
+/* Notes how a write of COUNT records went, and says so if the store has failed or works again. The
+ * caller has the turn. */
+static void note_write(struct commit *commit, size_t count, const struct fault *fault)
+{
+    monitor_enter(&commit->monitor);
+    bool failed = commit->fault.set;
+    commit->fault = *fault;
+    commit->tried_ms = moment_monotonic_ms();
+    commit->asked = false;
+    if (fault->set)
+        commit->refused += count;
+    uint64_t refused = commit->refused;
+    if (!fault->set)
+        commit->refused = 0;
+    monitor_leave(&commit->monitor);
+    if (fault->set)
+        metrics_add(commit->metrics, METRIC_store_faults, 1);
+    if (fault->set && !failed)
+        log_event(commit->log, "fault", "fault", fault->text);
+    if (failed && !fault->set)
+        log_recovered(commit, refused);
+}
+
+/* The cursor is where it was to be moved to, unless another place was asked for meanwhile. */
+static void note_moved(struct commit *commit, const struct store_cursor *cursor)
+{
+    monitor_enter(&commit->monitor);
+    if (commit->cursor.at.seq == cursor->at.seq &&
+        strcmp(commit->cursor.at.life, cursor->at.life) == 0)
+        commit->move = false;
+    monitor_leave(&commit->monitor);
+}
+
+/* Runs one transaction. The caller has the turn. */
+static int keep(struct commit *commit, struct record **records, size_t count,
+                const struct store_cursor *cursor, struct fault *fault)
+{
+    int64_t began_us = moment_monotonic_us();
+    int result = store_keep(commit->store, records, count, cursor, fault);
+    note_write(commit, count, fault);
+    if (result != 0)
+        return -1;
+    if (cursor != NULL)
+        note_moved(commit, cursor);
+    metrics_add(commit->metrics, METRIC_batches, 1);
+    if (count == 0)
+        return 0; /* a cursor moved: no batch */
+    metrics_observe(commit->metrics, METRIC_HISTOGRAM_commit_batch_records, count);
+    metrics_observe(commit->metrics, METRIC_HISTOGRAM_commit_seconds,
+                    (uint64_t)(moment_monotonic_us() - began_us));
+    return 0;
+}
+
+int commit_keep(struct commit *commit, struct record **records, size_t count, struct fault *fault)
+{
+    struct store_cursor cursor;
+    bool turn = false, move = false;
+    monitor_enter(&commit->monitor);
+    if (!commit->fault.set)
+        turn = take_turn(commit);
+    if (commit->fault.set) { /* it may have failed while we waited */
+        commit->refused += count;
+        fault_set(fault, "the store cannot be written now");
+    } else if (!turn) {
+        fault_set(fault, "the store has been written to for too long");
+    } else {
+        cursor = commit->cursor;
+        move = commit->move;
+    }
+    monitor_leave(&commit->monitor);
+    if (!fault->set && keep(commit, records, count, move ? &cursor : NULL, fault) == 0)
+        return 0;
+    if (turn)
+        commit_leave(commit);
+    return -1;
+}
+
+void commit_move_cursor(struct commit *commit, const struct store_cursor *cursor)
+{
+    monitor_enter(&commit->monitor);
+    commit->cursor = *cursor;
+    commit->move = true;
+    monitor_leave(&commit->monitor);
+}
+
+void commit_get_fault(struct commit *commit, struct fault *fault)
+{
+    monitor_enter(&commit->monitor);
+    *fault = commit->fault;
+    monitor_leave(&commit->monitor);
+}
+
+int commit_is_ready(struct commit *commit, struct fault *fault)
+{
+    monitor_enter(&commit->monitor);
+    int64_t now_ms = moment_monotonic_ms();
+    if (commit->fault.set)
+        *fault = commit->fault;
+    else if (commit->tried_ms == 0)
+        fault_set(fault, "nothing has been written to the store yet");
+    else if (commit->taken && now_ms - commit->taken_ms > COMMIT_LONG_TURN_MS)
+        fault_set(fault, "the store has been written to for too long");
+    if (now_ms - commit->tried_ms > COMMIT_PROOF_MS)
+        commit->asked = true;
+    monitor_leave(&commit->monitor);
+    return fault->set ? -1 : 0;
+}
+
+/* What a turn of housekeeping's own is for. */
+enum errand { NOTHING, MOVE_CURSOR, TRY, PROBE };
+
+/* Called with the lock held. */
+static enum errand find_errand(const struct commit *commit, bool cursor_alone)
+{
+    if (commit->fault.set)
+        return !cursor_alone && moment_monotonic_ms() - commit->tried_ms >= COMMIT_PROBE_MS
+                   ? PROBE
+                   : NOTHING;
+    if (commit->move)
+        return MOVE_CURSOR;
+    return !cursor_alone && commit->asked ? TRY : NOTHING;
+}
+
+/* Takes a turn if there is something to do, also when the turn has come: what was waited for may
+ * have done it, or failed. */
+static enum errand take_own_turn(struct commit *commit, bool cursor_alone,
+                                 struct store_cursor *cursor)
+{
+    enum errand errand = NOTHING;
+    monitor_enter(&commit->monitor);
+    if (find_errand(commit, cursor_alone) != NOTHING && take_turn(commit)) {
+        errand = find_errand(commit, cursor_alone);
+        *cursor = commit->cursor;
+        commit->taken = errand != NOTHING;
+        if (!commit->taken)
+            monitor_wake(&commit->monitor);
+    }
+    monitor_leave(&commit->monitor);
+    return errand;
+}
+
+static void run_errand(struct commit *commit, bool cursor_alone)
+{
+    struct store_cursor cursor;
+    struct fault fault = FAULT_NONE;
+    enum errand errand = take_own_turn(commit, cursor_alone, &cursor);
+    switch (errand) {
+    case NOTHING:
+        return;
+    case MOVE_CURSOR:
+        keep(commit, NULL, 0, &cursor, &fault);
+        break;
+    case TRY:
+        store_try(commit->store, &fault);
+        note_write(commit, 0, &fault);
+        break;
+    case PROBE:
+        store_probe(commit->store, &fault);
+        note_write(commit, 0, &fault);
+        break;
+    }
+    commit_leave(commit);
+}
+
+void commit_flush_cursor(struct commit *commit)
+{
+    run_errand(commit, true);
+}
+
+void commit_tend(struct commit *commit)
+{
+    run_errand(commit, false);
+}
+
+int commit_log_pages(const struct commit *commit)
+{
+    return store_log_pages(commit->store);
+}
+
+void commit_copy_log(struct commit *commit)
+{
+    monitor_enter(&commit->monitor);
+    bool turn = take_turn(commit), works = !commit->fault.set;
+    monitor_leave(&commit->monitor);
+    if (turn && works)
+        store_copy_log(commit->store);
+    if (turn)
+        commit_leave(commit);
+}

@@ -1,0 +1,57 @@
+/* connection: one web server's connection. It belongs to one worker, and to a viewer while somebody
+ * who reads is answered. */
+#ifndef CONNECTION_H
+#define CONNECTION_H
+
+#include "base/text.h"
+#include "notification/record.h"
+#include "receiver/gather.h"
+#include "receiver/request.h"
+#include "receiver/viewer.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct worker;
+
+struct connection {
+    int fd;
+    struct worker *worker; /* whose it is */
+    struct gather gather;
+    struct text ahead;      /* bytes that came behind a whole request */
+    struct request request; /* once it is whole */
+    struct record record;   /* if it is a notification */
+    bool weighs;            /* its answer tells how the platform fares (metrics.h) */
+    struct visit visit;     /* if somebody reads */
+    bool sent;              /* that one has its answer */
+    bool armed;             /* its worker waits for bytes from it */
+    size_t held;            /* bytes counted for it in the pool's total */
+    size_t room;            /* bytes that its body has of the worker's */
+    int64_t idle_since_ms;  /* 0: it is not idle */
+    /* When its peer must have sent a whole request, or taken the answer to a visit; 0: no limit. A
+     * viewer may set it. */
+    atomic_int_fast64_t deadline_ms;
+    struct connection *previous, *next; /* of the same worker */
+    struct connection *next_in_line;    /* of a connection_line */
+};
+
+/* Connections that wait for something, the first come first. */
+struct connection_line {
+    struct connection *first, **last;
+};
+
+void connection_line_init(struct connection_line *line);
+void connection_line_add(struct connection_line *line, struct connection *connection);
+/* Gives the first one, or NULL if there is none. */
+struct connection *connection_line_take(struct connection_line *line);
+
+/* Gives a connection for the socket FD, which it takes; NULL if memory is short (FD stays the
+ * caller's). */
+struct connection *connection_new(int fd, size_t body_max, struct worker *worker);
+
+/* Closes and frees the connection. */
+void connection_free(struct connection *connection);
+
+#endif

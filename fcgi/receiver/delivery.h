@@ -1,0 +1,48 @@
+/* delivery: hands kept notifications to the application, in seq order, at least once, beside the
+ * answers to the platform. */
+#ifndef DELIVERY_H
+#define DELIVERY_H
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "receiver/commit.h"
+#include "store/store.h"
+
+/* Pauses before a notification that the application did not take is handed to it again: the first,
+ * and the longest, to which it doubles. */
+#define DELIVERY_PAUSE_MIN_MS 100
+#define DELIVERY_PAUSE_MAX_MS 60000
+
+/* How long, at most, a notification waits that another process put into the store. */
+#define DELIVERY_POLL_MS 1000
+
+/* How long delivery_stop waits for a callback that does not return. */
+#define DELIVERY_STOP_MS 1000
+
+/* Who gets the notifications. DELIVER returns 0 when one is done with. */
+struct delivery_target {
+    const char *name; /* of its cursor */
+    const void *owner;
+    int (*deliver)(const void *owner, const struct store_kept *kept);
+};
+
+struct delivery;
+
+/* Starts the thread, at the cursor of TARGET in the store in FOLDER. All but TARGET itself is lent.
+ * Gives *DELIVERY. */
+int delivery_start(struct delivery **delivery, const char *folder, struct commit *commit,
+                   struct log *log, const struct delivery_target *target, struct fault *fault);
+
+/* Something may have been kept. Thread-safe. Safe on NULL. */
+void delivery_wake(struct delivery *delivery);
+
+/* Ends delivery at the notification being handed over. Where the application does not return within
+ * DELIVERY_STOP_MS, the thread is left behind, to end with the process, and -1 is returned. Call it
+ * before the last commit_flush_cursor, so that the cursor's last move is kept. Safe on NULL. */
+int delivery_stop(struct delivery *delivery);
+
+/* Frees a delivery that was stopped, unless its thread was left behind with it. Call it when nobody
+ * can wake it any more: the cursor's last move may still do so. Safe on NULL. */
+void delivery_free(struct delivery *delivery);
+
+#endif

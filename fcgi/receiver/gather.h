@@ -1,0 +1,73 @@
+/* gather: bytes from a web server's connection -> one whole FastCGI request.
+ *
+ * libfcgi blocks its thread on a connection until a request is whole, and allocates what a length
+ * in the stream claims. So the records are gathered here first, from whatever has arrived, with a
+ * bound on everything; only a request that is whole and sane goes on (request.h). Written after the
+ * FastCGI specification 1.0, sections 3 and 5. */
+#ifndef GATHER_H
+#define GATHER_H
+
+#include "base/text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bytes of all parameters of one request: 10,000 small headers fit. */
+#define GATHER_PARAMS_MAX ((size_t)1 << 20)
+
+/* Bytes of an answer that gather itself owes to a management record. */
+#define GATHER_REPLY_SIZE 16
+
+enum gather_result {
+    GATHER_MORE,   /* not whole yet */
+    GATHER_BODY,   /* a body begins: find room for what is ANNOUNCED, then go on feeding */
+    GATHER_WHOLE,  /* a request is whole */
+    GATHER_REPLY,  /* send REPLY, then go on feeding */
+    GATHER_BROKEN, /* no FastCGI that this receiver takes: close the connection; see defect */
+};
+
+/* One request being gathered. Initialize with gather_init. */
+struct gather {
+    size_t body_max; /* bytes of body kept */
+
+    uint16_t request_id; /* 0: no request has begun */
+    bool keep;           /* the web server wants to use the connection again */
+    bool params_done;
+    bool body_begun;
+    bool whole;
+    bool body_too_large;  /* the body was longer than body_max, and is not kept */
+    bool body_excessive;  /* it was longer than announced, and is not kept either */
+    struct text params;   /* name-value pairs, as they came */
+    size_t announced;     /* bytes of body, BODY_MAX at most: by CONTENT_LENGTH, or where that is
+                             missing or no number BODY_MAX */
+    struct text body;     /* standard input */
+    uint64_t body_length; /* bytes of it that came, kept or not */
+    const char *defect;   /* why it is broken: a constant string */
+
+    unsigned char header[8]; /* of the record that is arriving */
+    size_t header_length;
+    size_t content_left, padding_left;
+    unsigned char reply[GATHER_REPLY_SIZE]; /* owed to the peer */
+    size_t reply_length;
+};
+
+/* Makes GATHER ready for a request of at most BODY_MAX bytes of body. */
+void gather_init(struct gather *gather, size_t body_max);
+
+/* Frees what was gathered and makes it ready for the next request. */
+void gather_reset(struct gather *gather);
+
+/* Takes bytes that arrived; *USED tells how many: fewer than LENGTH where the request became whole
+ * (the rest is the next request's), a body begins, or a reply is owed. No more of a body is
+ * kept than was announced. Memory that runs out is a defect. */
+enum gather_result gather_feed(struct gather *gather, const unsigned char *bytes, size_t length,
+                               size_t *used);
+
+/* Whether a request has begun to arrive. */
+bool gather_has_begun(const struct gather *gather);
+
+/* Bytes held now. */
+size_t gather_held(const struct gather *gather);
+
+#endif

@@ -1,0 +1,287 @@
+/* housekeeping: what is done beside the requests. */
+#include "config.h"
+
+#include "receiver/housekeeping.h"
+
+#include "base/moment.h"
+#include "base/monitor.h"
+#include "base/running.h"
+#include "view/status_file.h"
+#include "view/view.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Pause of the last status file between two tries. */
+#define FINISH_AGAIN_US 5000
+
+/* How often what came to the log meanwhile is copied, and the pages left for a turn: so few that it
+ * is not worth another round, or so many that somebody else must be in the way. */
+#define COPY_ROUNDS 4
+#define LEFT_FEW 256
+#define LEFT_MOST 2048
+
+/* A log of so many bytes is told of: somebody keeps it from being emptied. */
+#define LOG_LONG (4 * STORE_LOG_KEPT)
+
+/* What makes the status file out of date: a commit of any process, and what this one has to say. */
+struct seen {
+    int64_t version;
+    uint64_t lines_dropped, near_misses;
+    char fault[FAULT_TEXT_MAX];
+    char log_warning[FAULT_TEXT_MAX];
+};
+
+struct housekeeping {
+    const char *folder;
+    struct commit *commit;
+    struct log *log;
+    const struct metrics *metrics;
+    struct store_reader *reader;
+    struct text text;
+    char last_fault[FAULT_TEXT_MAX]; /* of the housekeeping, logged already; "" none */
+    struct seen shown;               /* by the status file, once it is */
+    bool written;
+    int64_t fault_ms; /* since when the store is at fault; 0: it is not */
+    int64_t due_ms;   /* when the status file is written, whatever happens; monotonic */
+    int running;      /* tells that this process runs; -1: not told yet */
+    pthread_t thread;
+    struct monitor monitor; /* guards what follows */
+    bool ended;
+};
+
+/* Writes the status file from the store as it is now: 0, or -1, or 1 where another process is just
+ * writing it. */
+static int write_status(struct housekeeping *housekeeping, const struct fault *store_fault,
+                        struct fault *fault)
+{
+    struct fault warning;
+    log_warning(housekeeping->log, &warning);
+    const struct view_status status = {
+        .time_ms = moment_now_ms(),
+        .start_ms = metrics_start_ms(housekeeping->metrics),
+        .next_ms = housekeeping->running >= 0 ? moment_now_ms() + HOUSEKEEPING_STATUS_VALID_MS : 0,
+        .store_fault = store_fault->set ? store_fault->text : NULL,
+        .fault_ms = housekeeping->fault_ms,
+        .log_warning = warning.set ? warning.text : NULL,
+        .metrics = housekeeping->metrics,
+    };
+    text_clear(&housekeeping->text);
+    if (view_write_status(housekeeping->reader, &status, &housekeeping->text, fault) != 0) {
+        store_reader_close(housekeeping->reader);
+        return -1;
+    }
+    return status_replace(housekeeping->folder, &housekeeping->text, fault);
+}
+
+/* Logs a fault of the housekeeping once, not each second. */
+static void note_fault(struct housekeeping *housekeeping, const struct fault *fault)
+{
+    if (fault->set && strcmp(fault->text, housekeeping->last_fault) != 0)
+        log_event(housekeeping->log, "fault", "fault", fault->text);
+    memcpy(housekeeping->last_fault, fault->set ? fault->text : "",
+           fault->set ? FAULT_TEXT_MAX : 1);
+}
+
+static void look(struct housekeeping *housekeeping, struct seen *seen, struct fault *store_fault,
+                 struct fault *fault)
+{
+    commit_get_fault(housekeeping->commit, store_fault);
+    store_read_version(housekeeping->reader, &seen->version, fault);
+    seen->lines_dropped = metrics_read(housekeeping->metrics, METRIC_log_lines_dropped);
+    seen->near_misses = metrics_read(housekeeping->metrics, METRIC_near_misses);
+    struct fault warning;
+    log_warning(housekeeping->log, &warning);
+    if (store_fault->set)
+        snprintf(seen->fault, sizeof seen->fault, "%s", store_fault->text);
+    if (warning.set)
+        snprintf(seen->log_warning, sizeof seen->log_warning, "%s", warning.text);
+}
+
+static bool is_log_long(const struct housekeeping *housekeeping)
+{
+    return commit_log_pages(housekeeping->commit) > STORE_LOG_LONG;
+}
+
+/* Copies the log. Returns how many pages came meanwhile; -1 where it cannot be copied now. */
+static int copy_log(struct housekeeping *housekeeping, struct fault *fault)
+{
+    struct fault store_fault;
+    int copied = -1;
+    /* What a store at fault has in its log may not be on the disk: see store_sqlite.c. */
+    commit_get_fault(housekeeping->commit, &store_fault);
+    if (store_fault.set || store_checkpoint(housekeeping->reader, false, &copied, fault) != 0 ||
+        copied < 0)
+        return -1;
+    return commit_log_pages(housekeeping->commit) - copied;
+}
+
+/* Copies the log in rounds for as long as less is left by each. If the log is long, what is left is
+ * copied in a turn of its own; not if it is much, because somebody reads what is in the log: the
+ * next call is soon enough. */
+static void catch_up(struct housekeeping *housekeeping, struct fault *fault)
+{
+    int left = copy_log(housekeeping, fault), before = left + 1;
+    for (int i = 1; i < COPY_ROUNDS && left > LEFT_FEW && left < before; i++) {
+        before = left;
+        left = copy_log(housekeeping, fault);
+    }
+    if (left >= 0 && left <= LEFT_MOST && is_log_long(housekeeping))
+        commit_copy_log(housekeeping->commit);
+}
+
+/* Empties a long log, or says that it cannot be emptied, and who reads an old state. */
+static void keep_log_short(struct housekeeping *housekeeping, struct fault *fault)
+{
+    int64_t bytes, holder;
+    if (store_read_log(housekeeping->reader, &bytes, &holder, fault) != 0 ||
+        bytes <= STORE_LOG_KEPT)
+        return;
+    if (store_checkpoint(housekeeping->reader, true, NULL, fault) != 0 ||
+        store_read_log(housekeeping->reader, &bytes, &holder, fault) != 0 || bytes <= LOG_LONG)
+        return;
+    if (holder > 0)
+        fault_set(fault, "the store's log grows while process %lld reads an old state of the store",
+                  (long long)holder);
+    else
+        fault_set(fault, "the store's log grows while somebody reads an old state of the store");
+}
+
+/* Shows how things are, and copies what little there is in the log. */
+static void keep_up(struct housekeeping *housekeeping)
+{
+    struct seen now = {0};
+    struct fault fault = FAULT_NONE, store_fault;
+    look(housekeeping, &now, &store_fault, &fault);
+    housekeeping->running = running_keep(housekeeping->running, housekeeping->folder);
+    if (!store_fault.set)
+        housekeeping->fault_ms = 0;
+    else if (housekeeping->fault_ms == 0)
+        housekeeping->fault_ms = moment_now_ms();
+    if (now.version != housekeeping->shown.version || is_log_long(housekeeping))
+        catch_up(housekeeping, &fault);
+    int64_t now_ms = moment_monotonic_ms();
+    if (!housekeeping->written || now_ms >= housekeeping->due_ms ||
+        memcmp(&now, &housekeeping->shown, sizeof now) != 0) {
+        housekeeping->written = write_status(housekeeping, &store_fault, &fault) == 0;
+        housekeeping->due_ms = now_ms + HOUSEKEEPING_STATUS_MS;
+        if (housekeeping->written)
+            housekeeping->shown = now;
+    }
+    if (!store_fault.set)
+        keep_log_short(housekeeping, &fault);
+    note_fault(housekeeping, &fault);
+    if (store_fault.set)
+        store_reader_close(housekeeping->reader);
+}
+
+/* Waits for the time to look; false if there is an end. */
+static bool wait_to_look(struct housekeeping *housekeeping, int64_t look_ms)
+{
+    monitor_enter(&housekeeping->monitor);
+    while (!housekeeping->ended && monitor_wait_until(&housekeeping->monitor, look_ms))
+        continue;
+    bool ended = housekeeping->ended;
+    monitor_leave(&housekeeping->monitor);
+    return !ended;
+}
+
+static void *run(void *argument)
+{
+    struct housekeeping *housekeeping = argument;
+    int64_t look_ms = 0, show_ms = 0;
+    while (wait_to_look(housekeeping, look_ms)) {
+        struct fault fault = FAULT_NONE;
+        int64_t now_ms = moment_monotonic_ms();
+        look_ms = now_ms + HOUSEKEEPING_LOOK_MS;
+        commit_tend(housekeeping->commit);
+        if (now_ms >= show_ms) {
+            keep_up(housekeeping);
+            show_ms = moment_monotonic_ms() + HOUSEKEEPING_MS;
+        } else if (is_log_long(housekeeping)) {
+            catch_up(housekeeping, &fault);
+            if (fault.set)
+                note_fault(housekeeping, &fault);
+        }
+    }
+    return NULL;
+}
+
+static void free_housekeeping(struct housekeeping *housekeeping)
+{
+    if (housekeeping->running >= 0)
+        close(housekeeping->running);
+    store_reader_free(housekeeping->reader);
+    text_release(&housekeeping->text);
+    monitor_release(&housekeeping->monitor);
+    free(housekeeping);
+}
+
+static struct housekeeping *new_housekeeping(const char *folder, struct log *log,
+                                             const struct metrics *metrics, struct fault *fault)
+{
+    struct housekeeping *housekeeping = calloc(1, sizeof *housekeeping);
+    if (housekeeping == NULL || store_reader_new(&housekeeping->reader, folder, fault) != 0) {
+        fault_set(fault, "housekeeping: out of memory");
+        free(housekeeping);
+        return NULL;
+    }
+    monitor_init(&housekeeping->monitor);
+    housekeeping->folder = folder;
+    housekeeping->running = -1;
+    housekeeping->log = log;
+    housekeeping->metrics = metrics;
+    return housekeeping;
+}
+
+int housekeeping_start(struct housekeeping **gives, const char *folder, struct commit *commit,
+                       struct log *log, struct metrics *metrics, struct fault *fault)
+{
+    struct housekeeping *housekeeping = new_housekeeping(folder, log, metrics, fault);
+    if (housekeeping == NULL)
+        return -1;
+    housekeeping->commit = commit;
+    int error = pthread_create(&housekeeping->thread, NULL, run, housekeeping);
+    if (error != 0) {
+        free_housekeeping(housekeeping);
+        return fault_set_errno(fault, error, "housekeeping: cannot start a thread");
+    }
+    *gives = housekeeping;
+    return 0;
+}
+
+void housekeeping_stop(struct housekeeping *housekeeping)
+{
+    if (housekeeping == NULL)
+        return;
+    monitor_enter(&housekeeping->monitor);
+    housekeeping->ended = true;
+    monitor_wake(&housekeeping->monitor);
+    monitor_leave(&housekeeping->monitor);
+    pthread_join(housekeeping->thread, NULL);
+    free_housekeeping(housekeeping);
+}
+
+void housekeeping_finish(const char *folder, const struct fault *store_fault, struct log *log,
+                         const struct metrics *metrics)
+{
+    struct fault fault = FAULT_NONE;
+    struct housekeeping *housekeeping = new_housekeeping(folder, log, metrics, &fault);
+    int result = 1;
+    int64_t until_ms = moment_monotonic_ms() + HOUSEKEEPING_FINISH_MS;
+    /* Another process that writes the file now may have looked into the books before our last
+     * commit. */
+    while (housekeeping != NULL &&
+           (result = write_status(housekeeping, store_fault, &fault)) == 1 &&
+           moment_monotonic_ms() < until_ms)
+        nanosleep(&(struct timespec){.tv_nsec = FINISH_AGAIN_US * 1000L}, NULL);
+    if (housekeeping != NULL && result >= 0 && !store_fault->set)
+        store_checkpoint(housekeeping->reader, true, NULL, &fault);
+    if (fault.set)
+        log_event(log, "fault", "fault", fault.text);
+    if (housekeeping != NULL)
+        free_housekeeping(housekeeping);
+}

@@ -1,0 +1,28 @@
+/* notify: what a supervisor is told of this process, by the protocol of systemd: datagrams of
+ * NAME=VALUE lines to the socket that $NOTIFY_SOCKET names (sd_notify(3), "Notes"). It is a page of
+ * code, and libsystemd would bring half a dozen libraries along. */
+#ifndef NOTIFY_H
+#define NOTIFY_H
+
+#include "base/fault.h"
+
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+struct notify {
+    int fd;              /* -1: there is no supervisor who wants to know */
+    int64_t watchdog_ms; /* it ends a process that is silent for so long; 0: it does not */
+    struct sockaddr_un address;
+    socklen_t address_length;
+};
+
+/* Reads the environment: NOTIFY_SOCKET, and WATCHDOG_USEC unless WATCHDOG_PID is another process's.
+ * Without the first, NOTIFY is one that tells nobody. */
+int notify_open(struct notify *notify, struct fault *fault);
+void notify_close(struct notify *notify);
+
+/* Sends LINES, such as "READY=1\nSTATUS=receiving", and never waits. */
+int notify_tell(const struct notify *notify, const char *lines, struct fault *fault);
+
+#endif

@@ -1,0 +1,205 @@
+/* push: hands one kept notification to the application's callback for its notifyType. */
+#include "config.h"
+
+#include "receiver/push.h"
+
+#include "notification/content.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Decimal digits of any number that the schema takes for an integer, its sign and a NUL: a double
+ * has up to 309. */
+#define NUMBER_SIZE 320
+
+/* A member as text; NUMBER holds the digits of one that is an integer. NULL where it is missing. */
+static const char *member(const json_t *json, const char *name, char number[NUMBER_SIZE])
+{
+    const json_t *value = json_object_get(json, name);
+    if (json_is_integer(value)) {
+        snprintf(number, NUMBER_SIZE, "%lld", (long long)json_integer_value(value));
+        return number;
+    }
+    if (json_is_real(value)) { /* 60.0 is an integer to the schema */
+        snprintf(number, NUMBER_SIZE, "%.0f", json_real_value(value));
+        return number;
+    }
+    return json_string_value(value);
+}
+
+/* The members that all of the upgrade family have. */
+#define UPGRADE_IDS(json, number)                                                         \
+    .deviceId = member(json, "deviceId", number), .appId = member(json, "appId", number), \
+    .operationId = member(json, "operationId", number),                                   \
+    .subOperationId = member(json, "subOperationId", number)
+
+static int deliver_sw_state(const struct push_message_receiver *receiver,
+                            const struct push_notification *notification)
+{
+    char number[NUMBER_SIZE];
+    const json_t *json = notification->json;
+    const struct push_sw_upgrade_state_change change = {
+        UPGRADE_IDS(json, number), .swUpgradeState = member(json, "swUpgradeState", number)};
+    return receiver->handle_sw_upgrade_state_change(receiver->application, notification, &change);
+}
+
+static int deliver_sw_result(const struct push_message_receiver *receiver,
+                             const struct push_notification *notification)
+{
+    char number[NUMBER_SIZE];
+    const json_t *json = notification->json;
+    const struct push_sw_upgrade_result result = {
+        UPGRADE_IDS(json, number),
+        .curVersion = member(json, "curVersion", number),
+        .targetVersion = member(json, "targetVersion", number),
+        .sourceVersion = member(json, "sourceVersion", number),
+        .swUpgradeResult = member(json, "swUpgradeResult", number),
+        .upgradeTime = member(json, "upgradeTime", number),
+        .resultDesc = member(json, "resultDesc", number),
+        .errorCode = member(json, "errorCode", number),
+        .description = member(json, "description", number),
+    };
+    return receiver->handle_sw_upgrade_result(receiver->application, notification, &result);
+}
+
+static int deliver_fw_state(const struct push_message_receiver *receiver,
+                            const struct push_notification *notification)
+{
+    char number[NUMBER_SIZE];
+    const json_t *json = notification->json;
+    const struct push_fw_upgrade_state_change change = {
+        UPGRADE_IDS(json, number),
+        .stepDesc = member(json, "stepDesc", number),
+        .step = member(json, "step", number),
+    };
+    return receiver->handle_fw_upgrade_state_change(receiver->application, notification, &change);
+}
+
+static int deliver_fw_result(const struct push_message_receiver *receiver,
+                             const struct push_notification *notification)
+{
+    char number[NUMBER_SIZE];
+    const json_t *json = notification->json;
+    const char *status = json_object_get(json, "status") != NULL ? "status" : "Status";
+    const struct push_fw_upgrade_result result = {
+        UPGRADE_IDS(json, number),
+        .curVersion = member(json, "curVersion", number),
+        .targetVersion = member(json, "targetVersion", number),
+        .sourceVersion = member(json, "sourceVersion", number),
+        .status = member(json, status, number),
+        .statusDesc = member(json, "statusDesc", number),
+        .upgradeTime = member(json, "upgradeTime", number),
+    };
+    return receiver->handle_fw_upgrade_result(receiver->application, notification, &result);
+}
+
+#define HANDLER(name) offsetof(struct push_message_receiver, handle_##name)
+
+/* The notifyTypes with a struct of their own. */
+static const struct {
+    const char *notify_type;
+    size_t handler; /* where the callback stands in the struct */
+    int (*deliver)(const struct push_message_receiver *receiver,
+                   const struct push_notification *notification);
+} typed[] = {
+    {"swUpgradeResultNotify", HANDLER(sw_upgrade_result), deliver_sw_result},
+    {"swUpgradeStateChangeNotify", HANDLER(sw_upgrade_state_change), deliver_sw_state},
+    {"fwUpgradeResultNotify", HANDLER(fw_upgrade_result), deliver_fw_result},
+    {"fwUpgradeStateChangeNotify", HANDLER(fw_upgrade_state_change), deliver_fw_state},
+};
+
+/* The others; "" is the body without a notifyType. */
+static const struct {
+    const char *notify_type;
+    size_t handler;
+} parsed[] = {
+    {"", HANDLER(command_status)},
+    {"bindDevice", HANDLER(bind_device)},
+    {"commandRsp", HANDLER(command_rsp)},
+    {"deviceAdded", HANDLER(device_added)},
+    {"deviceCapabilitiesAdded", HANDLER(device_capabilities_added)},
+    {"deviceCapabilitiesChanged", HANDLER(device_capabilities_changed)},
+    {"deviceCapabilitiesDeleted", HANDLER(device_capabilities_deleted)},
+    {"deviceDataChanged", HANDLER(device_data_changed)},
+    {"deviceDatasChanged", HANDLER(device_datas_changed)},
+    {"deviceDeleted", HANDLER(device_deleted)},
+    {"deviceDesiredPropertiesModifyStatusChanged",
+     HANDLER(device_desired_properties_modify_status_changed)},
+    {"deviceEvent", HANDLER(device_event)},
+    {"deviceInfoChanged", HANDLER(device_info_changed)},
+    {"deviceModelAdded", HANDLER(device_model_added)},
+    {"deviceModelDeleted", HANDLER(device_model_deleted)},
+    {"messageConfirm", HANDLER(message_confirm)},
+    {"ruleEvent", HANDLER(rule_event)},
+    {"serviceInfoChanged", HANDLER(service_info_changed)},
+};
+
+#define LENGTH(array) (sizeof(array) / sizeof(array)[0])
+
+/* Whether the callback at OFFSET is filled in. */
+static bool is_filled(const struct push_message_receiver *receiver, size_t offset)
+{
+    push_handler *handler;
+    memcpy(&handler, (const char *)receiver + offset, sizeof handler);
+    return handler != NULL;
+}
+
+static push_handler *find_handler(const struct push_message_receiver *receiver,
+                                  const char *notify_type)
+{
+    for (size_t i = 0; i < LENGTH(parsed); i++)
+        if (strcmp(parsed[i].notify_type, notify_type) == 0 &&
+            is_filled(receiver, parsed[i].handler)) {
+            push_handler *handler;
+            memcpy(&handler, (const char *)receiver + parsed[i].handler, sizeof handler);
+            return handler;
+        }
+    return receiver->handle_other;
+}
+
+bool push_has_handlers(const struct push_message_receiver *receiver)
+{
+    bool found = receiver->handle_other != NULL;
+    for (size_t i = 0; i < LENGTH(typed); i++)
+        found = found || is_filled(receiver, typed[i].handler);
+    for (size_t i = 0; i < LENGTH(parsed); i++)
+        found = found || is_filled(receiver, parsed[i].handler);
+    return found;
+}
+
+static int deliver(const struct push_message_receiver *receiver,
+                   const struct push_notification *notification)
+{
+    for (size_t i = 0; i < LENGTH(typed); i++)
+        if (strcmp(typed[i].notify_type, notification->notify_type) == 0 &&
+            is_filled(receiver, typed[i].handler))
+            return typed[i].deliver(receiver, notification);
+    push_handler *handler = find_handler(receiver, notification->notify_type);
+    return handler == NULL ? 0 : handler(receiver->application, notification);
+}
+
+int push_deliver(const void *argument, const struct store_kept *kept)
+{
+    const struct push_message_receiver *receiver = argument;
+    struct schema_verdict verdict;
+    struct arena memory = {0};
+    const json_t *json = NULL;
+    if (content_read(kept->body, kept->body_length, &memory, &json, &verdict) != CONTENT_OBJECT)
+        return -1; /* it was a notification when it was kept: memory is short */
+    const char *notify_type = json_string_value(json_object_get(json, "notifyType"));
+    char text[TOKEN_TEXT_SIZE];
+    struct token token;
+    store_kept_token(kept, &token);
+    const struct push_notification notification = {
+        .seq = kept->seq,
+        .token = token_write(&token, text),
+        .received_ms = kept->received_ms,
+        .notify_type = notify_type == NULL ? "" : notify_type,
+        .body = kept->body,
+        .body_length = kept->body_length,
+        .json = json,
+    };
+    int result = deliver(receiver, &notification);
+    content_release(&memory, json);
+    return result;
+}

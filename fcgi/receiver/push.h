@@ -1,0 +1,17 @@
+/* push: hands one kept notification to the application's callback for its notifyType. */
+#ifndef PUSH_H
+#define PUSH_H
+
+#include "push_message_receiver.h"
+#include "store/store.h"
+
+#include <stdbool.h>
+
+/* Whether the application has filled in any callback. */
+bool push_has_handlers(const struct push_message_receiver *receiver);
+
+/* Calls the callback for KEPT, if there is one; RECEIVER is a struct push_message_receiver. Returns
+ * what it returned; 0 where none is filled in; -1 when memory was short. */
+int push_deliver(const void *receiver, const struct store_kept *kept);
+
+#endif

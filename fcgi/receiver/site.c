@@ -1,0 +1,356 @@
+/* site: what can be read over HTTP beside the callback. */
+#include "config.h"
+
+#include "receiver/site.h"
+
+#include "base/document.h"
+#include "base/moment.h"
+#include "base/query_string.h"
+#include "receiver/answer.h"
+#include "receiver/page.h"
+#include "view/metrics_text.h"
+#include "view/view.h"
+
+#include <sodium.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Of a strong ETag: libsodium's shortest hash, in hex and in quotes, and a NUL. */
+#define ETAG_BYTES crypto_generichash_BYTES_MIN
+#define ETAG_SIZE (2 * ETAG_BYTES + 3)
+
+#define GET_ONLY "GET, HEAD"
+
+/* The page may load what comes from here and nothing else, and nobody may frame it. */
+#define PAGE_HEADERS                                                                     \
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; " \
+    "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "          \
+    "frame-ancestors 'none'\r\n"                                                         \
+    "Referrer-Policy: no-referrer\r\n"
+
+struct reply {
+    int status;
+    const char *type;
+    bool tagged; /* with an ETag, and a 304 to who has it */
+    struct site_part *part;
+    struct text headers, body;
+};
+
+struct site_place {
+    const char *path;    /* one that ends in / stands for all beneath it */
+    const char *methods; /* as the header Allow has them */
+    enum site_pace pace;
+    void (*answer)(const struct site *site, const struct site_request *request,
+                   struct store_reader *reader, struct reply *reply);
+};
+
+static void set_problem(struct reply *reply, int status, const char *detail)
+{
+    reply->status = status;
+    reply->type = "application/problem+json";
+    reply->tagged = false;
+    text_clear(&reply->headers);
+    text_clear(&reply->body);
+    answer_add_problem_body(&reply->body, status, detail);
+}
+
+/* --- the places ---------------------------------------------------------------------------------
+ */
+
+static void lead_to_page(const struct site *site, const struct site_request *request,
+                         struct store_reader *reader, struct reply *reply)
+{
+    (void)site;
+    (void)request;
+    (void)reader;
+    reply->status = 308;
+    reply->type = "text/plain; charset=utf-8";
+    text_add_string(&reply->headers, "Location: status/\r\n");
+    text_add_string(&reply->body, "the page is at status/\n");
+}
+
+static void show_file(const struct page_file *file, struct reply *reply)
+{
+    reply->type = file->type;
+    reply->tagged = true;
+    text_add_string(&reply->headers, PAGE_HEADERS);
+    text_add(&reply->body, file->bytes, file->length);
+}
+
+static int status_of(enum view_result result)
+{
+    return result == VIEW_DONE        ? 200
+           : result == VIEW_MISUSED   ? 400
+           : result == VIEW_NOT_FOUND ? 404
+                                      : 503;
+}
+
+static int read_query(const struct site_request *request, const struct view *view,
+                      struct query_string *words, struct view_query *query, struct fault *fault)
+{
+    if (query_string_read(words, request->query == NULL ? "" : request->query, fault) != 0)
+        return -1;
+    for (size_t i = 0; i < words->length; i++)
+        if (view_set(query, view, words->parameters[i].name, words->parameters[i].value, fault) !=
+            0)
+            return -1;
+    return 0;
+}
+
+/* Where the next page is, for those who follow links and do not look into documents (RFC 8288). */
+static void add_link(const struct query_string *words, const struct store_place *next,
+                     struct text *headers)
+{
+    text_add_string(headers, "Link: <?");
+    for (size_t i = 0; i < words->length; i++)
+        if (strcmp(words->parameters[i].name, "after") != 0)
+            query_string_add(headers, words->parameters[i].name, words->parameters[i].value);
+    query_string_add(headers, "after", next->text);
+    text_add_string(headers, ">; rel=\"next\"\r\n");
+}
+
+static void show_view(const struct site *site, const struct site_request *request,
+                      const struct view *view, struct store_reader *reader, struct reply *reply)
+{
+    struct fault fault = FAULT_NONE, store_fault;
+    commit_get_fault(site->commit, &store_fault);
+    const struct view_process process = {
+        .version = PACKAGE_VERSION,
+        .pid = getpid(),
+        .store_fault = store_fault.set ? store_fault.text : NULL,
+        .log_lines_dropped = metrics_read(site->metrics, METRIC_log_lines_dropped),
+        .refused_in_a_row = metrics_read_gauge(site->metrics, METRIC_GAUGE_refused_in_a_row),
+        .near_misses = metrics_read(site->metrics, METRIC_near_misses),
+        .quarantine_max = site->options->quarantine_max,
+        .quarantine_bytes_max = site->options->quarantine_bytes,
+    };
+    struct view_query query = {.now_ms = moment_now_ms(), .process = &process};
+    struct query_string words = {.length = 0};
+    struct store_place next = {""};
+    enum view_result result = VIEW_MISUSED;
+    bool asked = read_query(request, view, &words, &query, &fault) == 0;
+    struct site_part *part = reply->part;
+    /* A table is whole unless a page of it is asked for. */
+    bool whole = view_is_table(view) && query.limit == 0;
+    if (part->begun)
+        query.after = part->next.text;
+    if (asked)
+        result = view_write(view, reader, &query, site->read_ms, &reply->body, &next, &fault);
+    part->more = result == VIEW_DONE && whole && next.text[0] != '\0';
+    if (part->more)
+        text_add_string(&reply->headers, "Cache-Control: no-store\r\n");
+    else if (result == VIEW_DONE && next.text[0] != '\0')
+        add_link(&words, &next, &reply->headers);
+    query_string_release(&words);
+    part->next = next;
+    reply->type = view->type;
+    reply->tagged = !part->more;
+    if (result != VIEW_DONE)
+        set_problem(reply, status_of(result), fault.text);
+}
+
+static void show_status(const struct site *site, const struct site_request *request,
+                        struct store_reader *reader, struct reply *reply)
+{
+    const char *name = request->path + strlen("/status/");
+    size_t length = request->path_length - strlen("/status/");
+    const struct page_file *file = page_find(name, length);
+    const struct view *view = view_find(name, length);
+    if (file != NULL)
+        show_file(file, reply);
+    else if (view != NULL)
+        show_view(site, request, view, reader, reply);
+    else
+        set_problem(reply, 404, "there is nothing at this path");
+}
+
+static void show_metrics(const struct site *site, const struct site_request *request,
+                         struct store_reader *reader, struct reply *reply)
+{
+    (void)request;
+    struct fault store_fault;
+    commit_get_fault(site->commit, &store_fault);
+    const struct exposition_process process = {
+        .version = PACKAGE_VERSION,
+        .start_ms = site->start_ms,
+        .now_ms = moment_now_ms(),
+        .metrics = site->metrics,
+        .store_writable = !store_fault.set,
+        .quarantine_max = site->options->quarantine_max,
+        .quarantine_bytes_max = site->options->quarantine_bytes,
+    };
+    reply->type = EXPOSITION_TYPE;
+    text_add_string(&reply->headers, "Cache-Control: no-store\r\n");
+    exposition_write(&process, reader, site->read_ms, &reply->body);
+}
+
+/* Health as monitors know it (the Internet draft "Health Check Response Format for HTTP APIs"). */
+static void set_health(struct reply *reply, const char *output)
+{
+    reply->status = output == NULL ? 200 : 503;
+    reply->type = "application/health+json";
+    text_add_string(&reply->headers, "Cache-Control: no-store\r\n");
+    document_open(&reply->body, NULL, '{');
+    document_string(&reply->body, "status", output == NULL ? "pass" : "fail");
+    if (output != NULL)
+        document_string(&reply->body, "output", output);
+    document_close(&reply->body, '}');
+    text_add_string(&reply->body, "\n");
+}
+
+static void tell_live(const struct site *site, const struct site_request *request,
+                      struct store_reader *reader, struct reply *reply)
+{
+    (void)site;
+    (void)request;
+    (void)reader;
+    set_health(reply, NULL);
+}
+
+static void tell_ready(const struct site *site, const struct site_request *request,
+                       struct store_reader *reader, struct reply *reply)
+{
+    (void)request;
+    (void)reader;
+    struct fault fault = FAULT_NONE;
+    if (atomic_load(&site->leaving))
+        fault_set(&fault, "the receiver is stopping");
+    else
+        commit_is_ready(site->commit, &fault);
+    set_health(reply, fault.set ? fault.text : NULL);
+}
+
+static const struct site_place places[] = {
+    {"/status", GET_ONLY, SITE_AT_ONCE, lead_to_page},
+    {"/status/failures.csv", GET_ONLY, SITE_STREAMS, show_status},
+    {"/status/", GET_ONLY, SITE_READS, show_status},
+    {"/metrics", GET_ONLY, SITE_READS, show_metrics},
+    {"/health/live", GET_ONLY, SITE_AT_ONCE, tell_live},
+    {"/health/ready", GET_ONLY, SITE_AT_ONCE, tell_ready},
+};
+
+/* --- the answer ---------------------------------------------------------------------------------
+ */
+
+const struct site_place *site_find(const char *path, size_t length)
+{
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        size_t own = strlen(places[i].path);
+        bool beneath = places[i].path[own - 1] == '/' && length > own;
+        if ((length == own || beneath) && memcmp(path, places[i].path, own) == 0)
+            return &places[i];
+    }
+    return NULL;
+}
+
+enum site_pace site_pace(const struct site_place *place)
+{
+    return place->pace;
+}
+
+/* Whether METHOD stands in a list like GET_ONLY. */
+static bool is_listed(const char *methods, const char *method)
+{
+    size_t length = strlen(method);
+    while (*methods != '\0') {
+        size_t own = strcspn(methods, ",");
+        if (own == length && memcmp(methods, method, own) == 0)
+            return true;
+        methods += own + strspn(methods + own, ", ");
+    }
+    return false;
+}
+
+static void make_etag(const struct text *body, char etag[ETAG_SIZE])
+{
+    unsigned char hash[ETAG_BYTES];
+    crypto_generichash(hash, sizeof hash, (const unsigned char *)body->bytes, body->length, NULL,
+                       0);
+    etag[0] = '"';
+    sodium_bin2hex(etag + 1, ETAG_SIZE - 1, hash, sizeof hash);
+    etag[ETAG_SIZE - 2] = '"';
+    etag[ETAG_SIZE - 1] = '\0';
+}
+
+/* Whether ETAG stands in an If-None-Match header, compared weakly (RFC 9110, section 13.1.2). */
+static bool has_etag(const char *list, const char *etag)
+{
+    while (list != NULL && *list != '\0') {
+        list += strspn(list, ", \t");
+        if (*list == '*')
+            return true;
+        if (strncmp(list, "W/", 2) == 0)
+            list += 2;
+        if (strncmp(list, etag, strlen(etag)) == 0)
+            return true;
+        /* past this tag, in which a comma may stand */
+        if (*list == '"')
+            list += 1 + strcspn(list + 1, "\"");
+        list += strcspn(list, ",");
+    }
+    return false;
+}
+
+static void add_head(struct reply *reply, const struct site_request *request, struct text *out)
+{
+    char etag[ETAG_SIZE] = "";
+    if (reply->tagged) {
+        make_etag(&reply->body, etag);
+        if (has_etag(request->if_none_match, etag))
+            reply->status = 304;
+    }
+    text_addf(out, "Status: %d %s\r\nX-Content-Type-Options: nosniff\r\n", reply->status,
+              answer_title(reply->status));
+    if (reply->status != 304)
+        text_addf(out, "Content-Type: %s\r\n", reply->type);
+    if (reply->status != 304 && !reply->part->more)
+        text_addf(out, "Content-Length: %zu\r\n", reply->body.length);
+    if (reply->tagged)
+        text_addf(out, "ETag: %s\r\nCache-Control: no-cache\r\n", etag);
+    if (reply->status == 503)
+        text_add_string(out, "Retry-After: " SITE_RETRY_AFTER "\r\n");
+    text_add(out, reply->headers.bytes, reply->headers.length);
+    text_add_string(out, "\r\n");
+}
+
+/* Puts the response together: head, and the body if the method asks for it; or of an answer that
+ * has begun, what comes next. */
+static void finish(struct reply *reply, const struct site_request *request, struct text *out)
+{
+    struct site_part *part = reply->part;
+    bool head_only = strcmp(request->method, "HEAD") == 0;
+    bool broken = part->begun && reply->status != 200;
+    if (!part->begun)
+        add_head(reply, request, out);
+    if (reply->status != 304 && !head_only)
+        text_add(out, reply->body.bytes, reply->body.length);
+    part->begun = true;
+    part->more = part->more && !head_only;
+    if (reply->headers.failed || reply->body.failed || broken)
+        out->failed = true;
+    text_release(&reply->headers);
+    text_release(&reply->body);
+}
+
+void site_answer(const struct site *site, const struct site_place *place,
+                 const struct site_request *request, struct store_reader *reader,
+                 struct site_part *part, struct text *out)
+{
+    struct reply reply = {.status = 200, .part = part};
+    part->more = false;
+    if (is_listed(place->methods, request->method)) {
+        place->answer(site, request, reader, &reply);
+    } else {
+        set_problem(&reply, 405, "this path can be read only");
+        text_addf(&reply.headers, "Allow: %s\r\n", place->methods);
+    }
+    finish(&reply, request, out);
+}
+
+void site_refuse(const struct site_request *request, const char *detail, struct text *out)
+{
+    struct site_part part = {.begun = false};
+    struct reply reply = {.status = 503, .part = &part};
+    set_problem(&reply, 503, detail);
+    finish(&reply, request, out);
+}

@@ -1,0 +1,140 @@
+/* trust: whose notifications are taken, where the operator narrows that down. */
+#include "config.h"
+
+#include "receiver/trust.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Longest timestamp and nonce that are looked at; theirs are a dozen digits and some letters. */
+#define PART_MAX 256
+
+#define HEX_LENGTH (2 * crypto_hash_sha256_BYTES)
+
+struct trust {
+    const struct options *options;
+    char tokens[TRUST_TOKENS_MAX][TRUST_TOKEN_MAX + 1];
+    size_t tokens_length;
+};
+
+/* A token never appears in a message: only the line it stands in does. */
+static int add_token(struct trust *trust, const char *token, int line, struct fault *fault)
+{
+    size_t length = strlen(token);
+    bool plain = true;
+    for (size_t i = 0; i < length; i++)
+        plain = plain && isalnum((unsigned char)token[i]);
+    if (!plain || length < TRUST_TOKEN_MIN || length > TRUST_TOKEN_MAX)
+        return fault_set(fault, "line %d: a token is %d to %d letters and digits", line,
+                         TRUST_TOKEN_MIN, TRUST_TOKEN_MAX);
+    if (trust->tokens_length == TRUST_TOKENS_MAX)
+        return fault_set(fault, "line %d: more than %d tokens", line, TRUST_TOKENS_MAX);
+    memcpy(trust->tokens[trust->tokens_length++], token, length + 1);
+    return 0;
+}
+
+static int read_tokens(struct trust *trust, FILE *file, struct fault *fault)
+{
+    char text[PART_MAX];
+    int result = 0;
+    for (int line = 1; result == 0 && fgets(text, sizeof text, file) != NULL; line++) {
+        size_t length = strcspn(text, "\r\n");
+        if (text[length] == '\0' && !feof(file))
+            result = fault_set(fault, "line %d: too long", line);
+        text[length] = '\0';
+        if (result == 0 && length > 0 && text[0] != '#')
+            result = add_token(trust, text, line, fault);
+    }
+    sodium_memzero(text, sizeof text);
+    if (result == 0 && ferror(file))
+        result = fault_set_errno(fault, errno, "cannot read it");
+    if (result == 0 && trust->tokens_length == 0)
+        result = fault_set(fault, "no token in it");
+    return result;
+}
+
+static int load_tokens(struct trust *trust, const char *path, struct fault *fault)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return fault_set_errno(fault, errno, "--token-file %s", path);
+    int result = read_tokens(trust, file, fault);
+    fclose(file);
+    return result == 0 ? 0 : fault_add(fault, "--token-file %s", path);
+}
+
+int trust_new(struct trust **gives, const struct options *options, struct fault *fault)
+{
+    struct trust *trust = calloc(1, sizeof *trust);
+    if (trust == NULL)
+        return fault_set(fault, "trust: out of memory");
+    trust->options = options;
+    if (options->token_file != NULL && load_tokens(trust, options->token_file, fault) != 0) {
+        trust_free(trust);
+        return -1;
+    }
+    *gives = trust;
+    return 0;
+}
+
+void trust_free(struct trust *trust)
+{
+    if (trust == NULL)
+        return;
+    sodium_memzero(trust->tokens, sizeof trust->tokens);
+    free(trust);
+}
+
+bool trust_accepts_app(const struct trust *trust, const char *app_id)
+{
+    const struct options_list *accepted = &trust->options->app_ids;
+    for (size_t i = 0; i < accepted->length; i++)
+        if (strcmp(accepted->items[i], app_id) == 0)
+            return true;
+    return accepted->length == 0;
+}
+
+bool trust_has_tokens(const struct trust *trust)
+{
+    return trust->tokens_length > 0;
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void sign(const char *token, const char *timestamp, const char *nonce,
+                 char hex[HEX_LENGTH + 1])
+{
+    const char *parts[] = {token, timestamp, nonce};
+    qsort(parts, 3, sizeof parts[0], compare_strings);
+    crypto_hash_sha256_state state;
+    crypto_hash_sha256_init(&state);
+    for (size_t i = 0; i < 3; i++)
+        crypto_hash_sha256_update(&state, (const unsigned char *)parts[i], strlen(parts[i]));
+    unsigned char digest[crypto_hash_sha256_BYTES];
+    crypto_hash_sha256_final(&state, digest);
+    sodium_bin2hex(hex, HEX_LENGTH + 1, digest, sizeof digest);
+}
+
+bool trust_accepts_signature(const struct trust *trust, const char *timestamp, const char *nonce,
+                             const char *signature)
+{
+    if (trust->tokens_length == 0)
+        return true;
+    if (timestamp == NULL || nonce == NULL || signature == NULL || strlen(timestamp) > PART_MAX ||
+        strlen(nonce) > PART_MAX || strlen(signature) != HEX_LENGTH)
+        return false;
+    bool accepted = false;
+    for (size_t i = 0; i < trust->tokens_length; i++) {
+        char hex[HEX_LENGTH + 1];
+        sign(trust->tokens[i], timestamp, nonce, hex);
+        accepted = sodium_memcmp(hex, signature, HEX_LENGTH) == 0 || accepted;
+    }
+    return accepted;
+}

@@ -1,0 +1,870 @@
+/* worker: the loop of a worker, and the pool of them. */
+#include "config.h"
+
+#include "receiver/worker.h"
+
+#include "base/fault_point.h"
+#include "base/moment.h"
+#include "base/monitor.h"
+#include "receiver/answer.h"
+#include "receiver/connection.h"
+#include "receiver/route.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Events that a worker takes in a round. */
+#define EVENTS_MAX WORKER_BATCH_MAX
+
+/* Connections that a worker accepts in a round: others are free for more, perhaps. */
+#define ACCEPT_MAX 16
+
+/* What a worker reads from a connection at a time; and before a body, for which there may be no
+ * room. */
+#define READ_SIZE ((size_t)64 << 10)
+#define READ_HEAD_SIZE ((size_t)4 << 10)
+
+struct worker {
+    struct worker_pool *pool;
+    pthread_t thread;
+    bool started;
+    atomic_int_fast64_t round_ms; /* when its round began */
+
+    /* the thread's own: */
+    int64_t now_ms; /* the same */
+    int64_t look_ms;
+    int epoll;
+    bool listening;           /* to the pool's socket */
+    bool paused;              /* it does not, for lack of descriptors */
+    struct connection *first; /* all its connections */
+    struct connection_line for_room;
+    struct connection_line read_ahead; /* with bytes that no event will tell of */
+    struct connection_line batch;      /* whose notifications are kept next */
+    size_t batch_length, batch_bytes;
+    struct connection_line kept; /* whose answers may be held back, in the order of seq */
+    struct request_file file;
+    struct text answer;
+    unsigned char bytes[READ_SIZE];
+
+    int bell; /* readable if something came into the inbox, or the pool drains */
+    struct monitor monitor;
+    struct connection_line inbox; /* connections that are new, or come back from a viewer */
+};
+
+struct worker_pool {
+    int listener;
+    const struct options *options;
+    const struct trust *trust;
+    struct log *log;
+    struct metrics *metrics;
+    struct intake *intake;
+    struct viewer *viewer;
+    size_t connections_max; /* of all together */
+    atomic_size_t connections;
+    atomic_size_t taken;            /* bytes of memory that bodies may take now */
+    atomic_size_t gathered;         /* bytes of connections, without those of bodies */
+    atomic_int_fast64_t drained_ms; /* when all peers are given up; 0: the pool does not drain */
+    atomic_bool short_of; /* no descriptors, and logged, until a connection is accepted again */
+    atomic_size_t near_misses; /* since the last line about them */
+    atomic_llong near_miss_ms; /* when that was; 0: never */
+    atomic_int accept_error;   /* why the listening socket is of no use; 0: it is */
+    struct worker *workers;
+};
+
+/* --- connections and their memory --- */
+
+static void ring(struct worker *worker)
+{
+    const uint64_t one = 1;
+    ssize_t written = write(worker->bell, &one, sizeof one);
+    (void)written; /* it rings already */
+}
+
+static void count_held(struct worker_pool *pool, struct connection *connection)
+{
+    size_t held = connection->gather.params.capacity + connection->ahead.capacity;
+    atomic_fetch_add_explicit(&pool->gathered, held - connection->held, memory_order_relaxed);
+    connection->held = held;
+}
+
+static void drop(struct worker *worker, struct connection *connection);
+
+/* Waits for bytes from the connection from now on. */
+static void arm(struct worker *worker, struct connection *connection)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.ptr = connection};
+    if (connection->armed)
+        return;
+    connection->armed = epoll_ctl(worker->epoll, EPOLL_CTL_ADD, connection->fd, &event) == 0;
+    if (!connection->armed)
+        drop(worker, connection);
+}
+
+static void disarm(struct worker *worker, struct connection *connection)
+{
+    if (connection->armed)
+        epoll_ctl(worker->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
+    connection->armed = false;
+}
+
+/* Takes room for the body that begins; false if there is none. */
+static bool take_room(struct worker *worker, struct connection *connection)
+{
+    atomic_size_t *taken = &worker->pool->taken;
+    size_t size = WORKER_BODY_FACTOR * connection->gather.announced;
+    size_t before = atomic_fetch_add_explicit(taken, size, memory_order_relaxed);
+    if (before > 0 && before + size > WORKER_BODIES_MAX) {
+        atomic_fetch_sub_explicit(taken, size, memory_order_relaxed);
+        return false;
+    }
+    connection->room = size;
+    return true;
+}
+
+/* Lets in those who wait for room, the first come first, as far as there is some. */
+static void admit(struct worker *worker)
+{
+    while (worker->for_room.first != NULL && take_room(worker, worker->for_room.first))
+        connection_line_add(&worker->read_ahead, connection_line_take(&worker->for_room));
+}
+
+/* Gives back what the connection has of the room, but for SIZE bytes. Other workers see it when
+ * they look at the time. */
+static void give_room(struct worker *worker, struct connection *connection, size_t size)
+{
+    if (connection->room <= size)
+        return;
+    atomic_fetch_sub_explicit(&worker->pool->taken, connection->room - size, memory_order_relaxed);
+    connection->room = size;
+    admit(worker);
+}
+
+static void drop(struct worker *worker, struct connection *connection)
+{
+    atomic_fetch_sub_explicit(&worker->pool->gathered, connection->held, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&worker->pool->connections, 1, memory_order_relaxed);
+    gather_reset(&connection->gather);
+    give_room(worker, connection, 0);
+    if (connection->previous != NULL)
+        connection->previous->next = connection->next;
+    else
+        worker->first = connection->next;
+    if (connection->next != NULL)
+        connection->next->previous = connection->previous;
+    connection_free(connection);
+}
+
+/* A request has begun to arrive: its time runs. */
+static void note_begun(struct worker *worker, struct connection *connection)
+{
+    if (connection->idle_since_ms != 0)
+        atomic_store_explicit(&connection->deadline_ms, worker->now_ms + WORKER_REQUEST_MS,
+                              memory_order_relaxed);
+    connection->idle_since_ms = 0;
+}
+
+/* --- answers --- */
+
+static void log_broken(struct worker_pool *pool, const char *reason)
+{
+    metrics_add(pool->metrics, METRIC_broken_streams, 1);
+    log_event(pool->log, "broken", "reason", reason);
+}
+
+/* A kept record whose answer did not go out comes again, and is then a repeat: worth a line. */
+static void log_unanswered(struct worker_pool *pool, int64_t seq, int status)
+{
+    struct text line = {0};
+    metrics_add(pool->metrics, METRIC_unanswered, 1);
+    log_begin(&line, "unanswered");
+    text_addf(&line, ",\"status\":%d,\"seq\":%lld", status, (long long)seq);
+    log_end(&line);
+    log_lines(pool->log, &line, 1);
+    text_release(&line);
+}
+
+/* The request is answered, or could not be. The connection may be freed when this returns. */
+static void conclude(struct worker *worker, struct connection *connection, bool sent)
+{
+    bool keep = sent && connection->gather.keep;
+    /* While draining, an answer is the last one but for what has arrived already: from here on the
+     * web server cannot send, and tries elsewhere; what it has sent is read, then the end. */
+    if (keep && atomic_load_explicit(&worker->pool->drained_ms, memory_order_relaxed) != 0)
+        shutdown(connection->fd, SHUT_RD);
+    if (!keep) {
+        drop(worker, connection);
+        return;
+    }
+    gather_reset(&connection->gather);
+    record_release(&connection->record);
+    count_held(worker->pool, connection);
+    give_room(worker, connection, 0);
+    connection->idle_since_ms = worker->now_ms;
+    if (connection->ahead.length > 0)
+        connection_line_add(&worker->read_ahead, connection);
+    else
+        arm(worker, connection);
+}
+
+/* Sends the worker's answer. The connection may be freed when this returns. */
+static void reply(struct worker *worker, struct connection *connection, int status)
+{
+    struct worker_pool *pool = worker->pool;
+    bool sent = false;
+    if (worker->answer.failed)
+        request_drop(&connection->request);
+    else
+        sent = request_answer(&connection->request, connection->fd, worker->answer.bytes,
+                              worker->answer.length) == 0;
+    if (sent)
+        metrics_count_answer(pool->metrics, status, connection->weighs);
+    else
+        log_unanswered(pool, connection->record.seq, status);
+    conclude(worker, connection, sent);
+}
+
+static void reject(struct worker *worker, struct connection *connection, int status,
+                   const char *detail)
+{
+    text_clear(&worker->answer);
+    answer_add_problem(&worker->answer, status, detail);
+    reply(worker, connection, status);
+}
+
+static void answer_kept(struct worker *worker, struct connection *connection)
+{
+    text_clear(&worker->answer);
+    int status = answer_add_kept(&worker->answer, &connection->record,
+                                 worker->pool->options->refuse_invalid);
+    FAULT_POINT(before_answer);
+    reply(worker, connection, status);
+    FAULT_POINT(after_answer);
+}
+
+/* Answers those that are kept, up to the notification UP_TO. */
+static void release_answers(struct worker *worker, int64_t up_to)
+{
+    while (worker->kept.first != NULL && worker->kept.first->record.seq <= up_to)
+        answer_kept(worker, connection_line_take(&worker->kept));
+}
+
+/* Keeps the batch, and answers it. */
+static void keep_batch(struct worker *worker)
+{
+    struct record *records[WORKER_BATCH_MAX];
+    struct fault fault = FAULT_NONE;
+    struct connection *connection;
+    size_t count = 0;
+    for (connection = worker->batch.first; connection != NULL;
+         connection = connection->next_in_line)
+        records[count++] = &connection->record;
+    if (count == 0)
+        return;
+    worker->batch_length = worker->batch_bytes = 0;
+    bool kept = intake_keep(worker->pool->intake, records, count, &fault) == 0;
+    while ((connection = connection_line_take(&worker->batch)) != NULL)
+        if (kept)
+            connection_line_add(&worker->kept, connection);
+        else
+            reject(worker, connection, 503, "the notification could not be kept");
+    release_answers(worker, INT64_MAX); /* nothing holds them back yet */
+}
+
+/* --- requests --- */
+
+static void log_rejected(struct worker_pool *pool, const struct route *route)
+{
+    struct text line = {0};
+    log_begin(&line, "rejected");
+    text_addf(&line, ",\"status\":%d,\"reason\":\"%s\"", route->status, route->detail);
+    log_end(&line);
+    log_lines(pool->log, &line, 1);
+    text_release(&line);
+}
+
+/* Somebody posts to what is nearly a callback path: the platform, perhaps, and for ever. The path
+ * is a stranger's, so lines are few, and each tells of all since the one before. */
+static void log_near_miss(struct worker_pool *pool, const struct request *request,
+                          const char *callback)
+{
+    long long now_ms = moment_monotonic_ms(), last_ms = atomic_load(&pool->near_miss_ms);
+    atomic_fetch_add(&pool->near_misses, 1);
+    if ((last_ms != 0 && now_ms - last_ms < WORKER_NEAR_MISS_MS) ||
+        !atomic_compare_exchange_strong(&pool->near_miss_ms, &last_ms, now_ms))
+        return;
+    struct text line = {0};
+    log_begin(&line, "misdirected");
+    text_add_string(&line, ",\"path\":");
+    text_add_json_string(&line, request->path, request->path_length);
+    text_add_string(&line, ",\"callback\":");
+    text_add_json_string(&line, callback, strlen(callback));
+    text_addf(&line, ",\"count\":%zu", atomic_exchange(&pool->near_misses, 0));
+    log_end(&line);
+    log_lines(pool->log, &line, 1);
+    text_release(&line);
+}
+
+static void count_misdirected(struct worker_pool *pool, const struct request *request,
+                              const struct route *route)
+{
+    metrics_add(pool->metrics, METRIC_misdirected, 1);
+    if (route->near_miss == NULL)
+        return;
+    metrics_add(pool->metrics, METRIC_near_misses, 1);
+    log_near_miss(pool, request, route->near_miss);
+}
+
+/* A notification: reads its body, and puts it into the batch. */
+static void take_in(struct worker *worker, struct connection *connection)
+{
+    const struct text *body = &connection->gather.body;
+    struct record *record = &connection->record;
+    struct fault fault = FAULT_NONE;
+    record->body = body->length > 0 ? body->bytes : "";
+    record->body_length = body->length;
+    if (intake_read(worker->pool->intake, record, &fault) != 0) {
+        reject(worker, connection, 503, fault.text);
+        return;
+    }
+    /* An accepted notification fares as the platform's do, whoever sent it. */
+    connection->weighs = connection->weighs || record->meaning != RECORD_QUARANTINE;
+    connection_line_add(&worker->batch, connection);
+    worker->batch_length++;
+    worker->batch_bytes += body->length;
+    if (worker->batch_length == WORKER_BATCH_MAX || worker->batch_bytes >= WORKER_BATCH_BYTES_MAX)
+        keep_batch(worker);
+}
+
+/* Somebody wants to read: a viewer has the connection until the answer is sent. */
+static void show(struct worker *worker, struct connection *connection,
+                 const struct site_place *place)
+{
+    disarm(worker, connection);
+    connection->visit = (struct visit){
+        .request = &connection->request,
+        .socket = connection->fd,
+        .place = place,
+        .deadline_ms = &connection->deadline_ms,
+    };
+    viewer_take(worker->pool->viewer, &connection->visit);
+}
+
+/* The whole request is there: who wants it? */
+static void handle(struct worker *worker, struct connection *connection)
+{
+    struct worker_pool *pool = worker->pool;
+    struct fault fault = FAULT_NONE;
+    atomic_store_explicit(&connection->deadline_ms, 0, memory_order_relaxed);
+    give_room(worker, connection, WORKER_BODY_FACTOR * connection->gather.body.length);
+    if (request_read(&connection->request, &worker->file, &connection->gather, &fault) != 0) {
+        log_broken(pool, fault.text);
+        drop(worker, connection);
+        return;
+    }
+    FAULT_POINT(request_read);
+    const struct route route = route_find(pool->options, pool->trust, &connection->request);
+    connection->weighs = route.is_signed;
+    connection->record = (struct record){.seq = 0};
+    metrics_add(pool->metrics, METRIC_requests, 1);
+    switch (route.to) {
+    case ROUTE_INTAKE:
+        take_in(worker, connection);
+        break;
+    case ROUTE_VIEW:
+        show(worker, connection, route.place);
+        break;
+    case ROUTE_BACK:
+        if (route.logged)
+            log_rejected(pool, &route);
+        if (route.misdirected)
+            count_misdirected(pool, &connection->request, &route);
+        reject(worker, connection, route.status, route.detail);
+        break;
+    }
+}
+
+/* --- bytes --- */
+
+/* What is to become of a connection after some of its bytes were taken. */
+enum step { STEP_AWAIT, STEP_WAIT_FOR_ROOM, STEP_HANDLE, STEP_DROP };
+
+/* Feeds LENGTH bytes that arrived; what comes behind a whole request is set aside. */
+static enum step feed(struct worker *worker, struct connection *connection,
+                      const unsigned char *bytes, size_t length)
+{
+    struct worker_pool *pool = worker->pool;
+    struct gather *gather = &connection->gather;
+    while (length > 0) {
+        size_t used;
+        enum gather_result result = gather_feed(gather, bytes, length, &used);
+        bytes += used;
+        length -= used;
+        bool room = result != GATHER_BODY ||
+                    (worker->for_room.first == NULL && take_room(worker, connection));
+        if (result == GATHER_WHOLE || !room) {
+            text_add(&connection->ahead, (const char *)bytes, length);
+            if (connection->ahead.failed)
+                return STEP_DROP;
+            count_held(pool, connection);
+            return room ? STEP_HANDLE : STEP_WAIT_FOR_ROOM;
+        }
+        if (result == GATHER_REPLY && send(connection->fd, gather->reply, gather->reply_length,
+                                           MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+            return STEP_DROP;
+        if (result == GATHER_BROKEN) {
+            log_broken(pool, gather->defect);
+            return STEP_DROP;
+        }
+    }
+    count_held(pool, connection);
+    if (atomic_load_explicit(&pool->gathered, memory_order_relaxed) > WORKER_HEADS_MAX) {
+        log_broken(pool, "too many bytes of parameters");
+        return STEP_DROP;
+    }
+    return STEP_AWAIT;
+}
+
+static void take_step(struct worker *worker, struct connection *connection, enum step step)
+{
+    switch (step) {
+    case STEP_AWAIT:
+        if (gather_has_begun(&connection->gather))
+            note_begun(worker, connection);
+        else
+            connection->idle_since_ms = worker->now_ms;
+        arm(worker, connection);
+        break;
+    case STEP_WAIT_FOR_ROOM:
+        note_begun(worker, connection);
+        disarm(worker, connection);
+        connection_line_add(&worker->for_room, connection);
+        break;
+    case STEP_HANDLE:
+        handle(worker, connection);
+        break;
+    case STEP_DROP:
+        drop(worker, connection);
+        break;
+    }
+}
+
+/* The connection ended, or failed, or has nothing to say now. */
+static enum step see_end(struct worker_pool *pool, const struct connection *connection,
+                         ssize_t received)
+{
+    if (received < 0 && (errno == EAGAIN || errno == EINTR))
+        return STEP_AWAIT;
+    if (gather_has_begun(&connection->gather))
+        log_broken(pool, "the connection ended within a request");
+    return STEP_DROP;
+}
+
+/* Takes what has arrived, unless what came before it waits in the line. */
+static void read_some(struct worker *worker, struct connection *connection)
+{
+    if (connection->ahead.length > 0)
+        return;
+    size_t most = connection->gather.body_begun ? READ_SIZE : READ_HEAD_SIZE;
+    ssize_t received = recv(connection->fd, worker->bytes, most, MSG_DONTWAIT);
+    take_step(worker, connection,
+              received > 0 ? feed(worker, connection, worker->bytes, (size_t)received)
+                           : see_end(worker->pool, connection, received));
+}
+
+/* Takes what was read before. Connections that come into the line meanwhile are for the next round.
+ */
+static void read_ahead(struct worker *worker)
+{
+    struct connection_line line = {.first = worker->read_ahead.first};
+    struct connection *connection;
+    connection_line_init(&worker->read_ahead);
+    while ((connection = connection_line_take(&line)) != NULL) {
+        struct text ahead = connection->ahead;
+        connection->ahead = (struct text){0};
+        take_step(worker, connection,
+                  feed(worker, connection, (const unsigned char *)ahead.bytes, ahead.length));
+        text_release(&ahead);
+    }
+}
+
+/* --- new connections, and those that come back --- */
+
+static void list(struct worker *worker, struct connection *connection)
+{
+    connection->next = worker->first;
+    if (worker->first != NULL)
+        worker->first->previous = connection;
+    worker->first = connection;
+    connection->idle_since_ms = worker->now_ms;
+    atomic_store_explicit(&connection->deadline_ms, worker->now_ms + WORKER_FIRST_BYTE_MS,
+                          memory_order_relaxed);
+    metrics_add(worker->pool->metrics, METRIC_connections, 1);
+    arm(worker, connection);
+}
+
+/* Accepts one connection: 0, or the error that ended accepting for now. */
+static int accept_one(struct worker *worker)
+{
+    struct worker_pool *pool = worker->pool;
+    if (atomic_load_explicit(&pool->connections, memory_order_relaxed) >= pool->connections_max)
+        return EMFILE;
+    int fd = accept4(pool->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    struct connection *connection = connection_new(fd, pool->options->max_body, worker);
+    if (connection == NULL) {
+        close(fd);
+        return ENOMEM;
+    }
+    atomic_fetch_add_explicit(&pool->connections, 1, memory_order_relaxed);
+    list(worker, connection);
+    if (atomic_load_explicit(&pool->short_of, memory_order_relaxed))
+        atomic_store(&pool->short_of, false);
+    return 0;
+}
+
+static void listen_on(struct worker *worker, bool on)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.ptr = worker->pool};
+    if (worker->pool->listener < 0 || worker->listening == on)
+        return;
+    epoll_ctl(worker->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, worker->pool->listener, &event);
+    worker->listening = on;
+}
+
+static void accept_some(struct worker *worker)
+{
+    struct worker_pool *pool = worker->pool;
+    int error = 0;
+    for (int i = 0; i < ACCEPT_MAX && (error == 0 || error == EINTR || error == ECONNABORTED); i++)
+        error = accept_one(worker);
+    switch (error) {
+    case 0:
+    case EINTR:
+    case ECONNABORTED:
+    case EAGAIN:
+        break;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOBUFS:
+        worker->paused = true;
+        listen_on(worker, false);
+        if (!atomic_exchange(&pool->short_of, true))
+            log_event(pool->log, "fault", "fault", "no more connections can be accepted now");
+        break;
+    default:
+        listen_on(worker, false);
+        atomic_store(&pool->accept_error, error);
+        break;
+    }
+}
+
+static void put_into_inbox(struct connection *connection)
+{
+    struct worker *worker = connection->worker;
+    monitor_enter(&worker->monitor);
+    connection_line_add(&worker->inbox, connection);
+    monitor_leave(&worker->monitor);
+    ring(worker);
+}
+
+void worker_seen_off(struct visit *visit, bool sent)
+{
+    struct connection *connection =
+        (struct connection *)(void *)((char *)visit - offsetof(struct connection, visit));
+    atomic_store_explicit(&connection->deadline_ms, 0, memory_order_relaxed);
+    connection->sent = sent;
+    put_into_inbox(connection);
+}
+
+int worker_adopt(struct worker_pool *pool, int fd)
+{
+    struct connection *connection = connection_new(fd, pool->options->max_body, &pool->workers[0]);
+    if (connection == NULL)
+        return -1;
+    atomic_fetch_add_explicit(&pool->connections, 1, memory_order_relaxed);
+    put_into_inbox(connection);
+    return 0;
+}
+
+static void empty_inbox(struct worker *worker)
+{
+    uint64_t rung;
+    ssize_t length = read(worker->bell, &rung, sizeof rung);
+    (void)length; /* it may have been heard before */
+    monitor_enter(&worker->monitor);
+    struct connection_line line = {.first = worker->inbox.first};
+    connection_line_init(&worker->inbox);
+    monitor_leave(&worker->monitor);
+    struct connection *connection;
+    while ((connection = connection_line_take(&line)) != NULL)
+        if (connection->visit.place == NULL)
+            list(worker, connection);
+        else
+            conclude(worker, connection, connection->sent);
+}
+
+/* --- the time --- */
+
+/* Shuts down those whose deadline has passed: their next event is their end, or the end of what a
+ * viewer sends. */
+static void end_late(struct worker *worker)
+{
+    for (struct connection *c = worker->first; c != NULL; c = c->next) {
+        int64_t deadline_ms = atomic_load_explicit(&c->deadline_ms, memory_order_relaxed);
+        if (deadline_ms != 0 && worker->now_ms >= deadline_ms)
+            shutdown(c->fd, SHUT_RDWR);
+    }
+}
+
+/* Shuts down the reading side of idle connections: at most MOST of them, of those idle since before
+ * SINCE_MS. A request that has already arrived is still read and answered. */
+static void end_idle(struct worker *worker, size_t most, int64_t since_ms)
+{
+    for (struct connection *c = worker->first; c != NULL && most > 0; c = c->next)
+        if (c->idle_since_ms != 0 && c->idle_since_ms <= since_ms) {
+            shutdown(c->fd, SHUT_RD);
+            most--;
+        }
+}
+
+/* Closes those who have waited for room since before UNTIL_MS. They came in the order of their
+ * deadlines. */
+static void drop_late(struct worker *worker, int64_t until_ms)
+{
+    struct connection *first;
+    while ((first = worker->for_room.first) != NULL &&
+           atomic_load_explicit(&first->deadline_ms, memory_order_relaxed) <= until_ms) {
+        connection_line_take(&worker->for_room);
+        log_broken(worker->pool, "there was no room for its body in time");
+        drop(worker, first);
+    }
+}
+
+/* Accepts no more, ends who is idle, and in the end everybody. */
+static void drain(struct worker *worker, int64_t drained_ms)
+{
+    listen_on(worker, false);
+    end_idle(worker, SIZE_MAX, worker->now_ms - WORKER_LINGER_MS);
+    if (worker->now_ms < drained_ms)
+        return;
+    drop_late(worker, INT64_MAX);
+    for (struct connection *c = worker->first; c != NULL; c = c->next)
+        shutdown(c->fd, SHUT_RDWR);
+}
+
+/* What is due because time has passed. */
+static void look_at_time(struct worker *worker)
+{
+    int64_t drained_ms = atomic_load(&worker->pool->drained_ms);
+    worker->look_ms = worker->now_ms + (drained_ms != 0 ? WORKER_DRAIN_LOOK_MS : WORKER_LOOK_MS);
+    end_late(worker);
+    drop_late(worker, worker->now_ms);
+    admit(worker);
+    if (drained_ms != 0) {
+        drain(worker, drained_ms);
+    } else if (worker->paused) {
+        end_idle(worker, WORKER_EVICT_MAX, worker->now_ms - WORKER_EVICT_IDLE_MS);
+        worker->paused = false;
+        listen_on(worker, true);
+    }
+}
+
+/* --- the loop --- */
+
+static int64_t begin_round(struct worker *worker)
+{
+    worker->now_ms = moment_monotonic_ms();
+    atomic_store_explicit(&worker->round_ms, worker->now_ms, memory_order_relaxed);
+    return worker->now_ms;
+}
+
+/* Waits for something to do, and reads all of it. */
+static void read_all(struct worker *worker)
+{
+    struct epoll_event events[EVENTS_MAX];
+    int64_t pause_ms = worker->look_ms - moment_monotonic_ms();
+    if (pause_ms < 0 || worker->read_ahead.first != NULL)
+        pause_ms = 0;
+    int count = epoll_wait(worker->epoll, events, EVENTS_MAX, (int)pause_ms);
+    begin_round(worker);
+    for (int i = 0; i < count; i++)
+        if (events[i].data.ptr == worker)
+            empty_inbox(worker);
+        else if (events[i].data.ptr == worker->pool)
+            accept_some(worker);
+        else
+            read_some(worker, events[i].data.ptr);
+    read_ahead(worker);
+}
+
+static bool is_over(const struct worker *worker)
+{
+    int64_t drained_ms = atomic_load(&worker->pool->drained_ms);
+    return drained_ms != 0 &&
+           (worker->first == NULL || worker->now_ms >= drained_ms + WORKER_LOOK_MS);
+}
+
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    pthread_setname_np(pthread_self(), "worker");
+    listen_on(worker, true);
+    while (!is_over(worker)) {
+        read_all(worker);
+        keep_batch(worker);
+        if (worker->now_ms >= worker->look_ms)
+            look_at_time(worker);
+    }
+    return NULL;
+}
+
+/* --- the pool --- */
+
+static size_t connections_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= 2 * WORKER_SPARE_DESCRIPTORS)
+        return WORKER_SPARE_DESCRIPTORS;
+    return limit.rlim_cur - WORKER_SPARE_DESCRIPTORS;
+}
+
+static int set_nonblocking(int listener)
+{
+    int flags = listener < 0 ? 0 : fcntl(listener, F_GETFL);
+    if (listener < 0 || flags < 0)
+        return flags;
+    return fcntl(listener, F_SETFL, flags | O_NONBLOCK);
+}
+
+static int init_worker(struct worker *worker, struct worker_pool *pool, struct fault *fault)
+{
+    worker->pool = pool;
+    worker->file.fd = -1;
+    connection_line_init(&worker->for_room);
+    connection_line_init(&worker->read_ahead);
+    connection_line_init(&worker->batch);
+    connection_line_init(&worker->kept);
+    connection_line_init(&worker->inbox);
+    monitor_init(&worker->monitor);
+    worker->epoll = epoll_create1(EPOLL_CLOEXEC);
+    worker->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = worker};
+    if (worker->epoll < 0 || worker->bell < 0 ||
+        epoll_ctl(worker->epoll, EPOLL_CTL_ADD, worker->bell, &event) != 0)
+        return fault_set_errno(fault, errno, "workers: cannot wait for connections");
+    return request_file_open(&worker->file, fault);
+}
+
+int worker_new(struct worker_pool **gives, int listener, const struct options *options,
+               const struct trust *trust, struct log *log, struct metrics *metrics,
+               struct fault *fault)
+{
+    struct worker_pool *pool = calloc(1, sizeof *pool);
+    struct worker *workers = calloc(options->workers, sizeof *workers);
+    if (pool == NULL || workers == NULL) {
+        free(workers);
+        free(pool);
+        return fault_set(fault, "workers: out of memory");
+    }
+    *pool = (struct worker_pool){
+        .listener = listener,
+        .options = options,
+        .trust = trust,
+        .log = log,
+        .metrics = metrics,
+        .workers = workers,
+        .connections_max = connections_limit(),
+    };
+    int result = 0;
+    for (size_t i = 0; i < options->workers; i++)
+        if (init_worker(&workers[i], pool, fault) != 0)
+            result = -1;
+    if (set_nonblocking(listener) != 0)
+        result = fault_set_errno(fault, errno, "workers: cannot wait for connections");
+    if (result == 0 && request_library_init(fault) == 0) {
+        *gives = pool;
+        return 0;
+    }
+    worker_free(pool);
+    return -1;
+}
+
+int worker_start(struct worker_pool *pool, struct intake *intake, struct viewer *viewer,
+                 struct fault *fault)
+{
+    pool->intake = intake;
+    pool->viewer = viewer;
+    for (size_t i = 0; i < pool->options->workers; i++) {
+        struct worker *worker = &pool->workers[i];
+        begin_round(worker);
+        int error = pthread_create(&worker->thread, NULL, work, worker);
+        if (error != 0) {
+            worker_drain(pool);
+            return fault_set_errno(fault, error, "workers: cannot start a thread");
+        }
+        worker->started = true;
+    }
+    return 0;
+}
+
+int worker_check(struct worker_pool *pool, struct fault *fault)
+{
+    int error = atomic_load(&pool->accept_error);
+    return error == 0 ? 0 : fault_set_errno(fault, error, "the listening socket cannot be used");
+}
+
+bool worker_is_stuck(struct worker_pool *pool, int64_t limit_ms)
+{
+    int64_t since_ms = moment_monotonic_ms() - limit_ms;
+    for (size_t i = 0; i < pool->options->workers; i++)
+        if (atomic_load_explicit(&pool->workers[i].round_ms, memory_order_relaxed) < since_ms)
+            return true;
+    return false;
+}
+
+void worker_drain(struct worker_pool *pool)
+{
+    atomic_store(&pool->drained_ms, moment_monotonic_ms() + WORKER_DRAIN_MS);
+    viewer_leave(pool->viewer);
+    for (size_t i = 0; i < pool->options->workers; i++)
+        ring(&pool->workers[i]);
+    for (size_t i = 0; i < pool->options->workers; i++)
+        if (pool->workers[i].started)
+            pthread_join(pool->workers[i].thread, NULL);
+}
+
+static void release_worker(struct worker *worker)
+{
+    struct connection *connection;
+    while ((connection = connection_line_take(&worker->inbox)) != NULL)
+        if (connection->visit.place == NULL)
+            connection_free(connection);
+    while (worker->first != NULL)
+        drop(worker, worker->first);
+    request_file_close(&worker->file);
+    text_release(&worker->answer);
+    monitor_release(&worker->monitor);
+    if (worker->epoll >= 0)
+        close(worker->epoll);
+    if (worker->bell >= 0)
+        close(worker->bell);
+}
+
+void worker_free(struct worker_pool *pool)
+{
+    if (pool == NULL)
+        return;
+    for (size_t i = 0; i < pool->options->workers; i++)
+        release_worker(&pool->workers[i]);
+    free(pool->workers);
+    free(pool);
+}

@@ -1,0 +1,143 @@
+/* store_bodies: reads kept bodies, many at a time and in order: of notifications, and of
+ * quarantine. */
+#include "config.h"
+
+#include "store/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Copies a column's bytes, with a NUL behind them; NULL when memory is short. */
+static char *copy_bytes(sqlite3_stmt *statement, int column, size_t *length)
+{
+    const void *bytes = sqlite3_column_blob(statement, column);
+    size_t size = (size_t)sqlite3_column_bytes(statement, column);
+    char *copy = malloc(size + 1);
+    if (copy == NULL)
+        return NULL;
+    if (size > 0)
+        memcpy(copy, bytes, size);
+    copy[size] = '\0';
+    if (length != NULL)
+        *length = size;
+    return copy;
+}
+
+/* Takes what row READ stands on into ROWS[INDEX]; the bytes of its body, or -1 when memory is
+ * short: what was taken so far is released all the same. */
+typedef ssize_t take_row(sqlite3_stmt *read, void *rows, size_t index);
+
+static ssize_t take_kept(sqlite3_stmt *read, void *rows, size_t index)
+{
+    struct store_kept *kept = (struct store_kept *)rows + index;
+    *kept = (struct store_kept){
+        .seq = sqlite3_column_int64(read, 0),
+        .received_ms = sqlite3_column_int64(read, 1),
+        .deliveries = sqlite3_column_int64(read, 2),
+    };
+    store_life_copy(read, 4, kept->life);
+    kept->body = copy_bytes(read, 3, &kept->body_length);
+    return kept->body == NULL ? -1 : (ssize_t)kept->body_length;
+}
+
+static ssize_t take_quarantined(sqlite3_stmt *read, void *rows, size_t index)
+{
+    struct store_quarantined *quarantined = (struct store_quarantined *)rows + index;
+    *quarantined = (struct store_quarantined){
+        .id = sqlite3_column_int64(read, 0),
+        .received_ms = sqlite3_column_int64(read, 1),
+        .reason = copy_bytes(read, 2, NULL),
+        .pointer = copy_bytes(read, 3, NULL),
+    };
+    quarantined->body = copy_bytes(read, 4, &quarantined->body_length);
+    quarantined->any_app = sqlite3_column_int(read, 5) != 0;
+    return quarantined->reason == NULL || quarantined->pointer == NULL || quarantined->body == NULL
+               ? -1
+               : (ssize_t)quarantined->body_length;
+}
+
+/* Takes the rows of READ, which is done with then, until they are STORE_READ_BYTES long. *COUNT is
+ * how many there are to be released, also on failure. */
+static int take_rows(struct store_reader *reader, sqlite3_stmt *read, take_row *take, void *rows,
+                     size_t *count, struct fault *fault)
+{
+    size_t bytes = 0;
+    int step = SQLITE_DONE;
+    *count = 0;
+    while (bytes < STORE_READ_BYTES && (step = sqlite3_step(read)) == SQLITE_ROW) {
+        ssize_t length = take(read, rows, (*count)++);
+        if (length < 0) {
+            fault_set(fault, "out of memory");
+            step = SQLITE_NOMEM;
+            break;
+        }
+        bytes += (size_t)length;
+    }
+    return store_reader_finish(reader, read, step == SQLITE_ROW ? SQLITE_DONE : step, fault);
+}
+
+/* Reads notifications; the last of the NUMBERS is how many at most. */
+static int read_kept(struct store_reader *reader, const char *sql, const int64_t *numbers,
+                     int numbers_count, struct store_kept *kept, size_t *count, struct fault *fault)
+{
+    size_t taken;
+    sqlite3_stmt *read = store_query_prepare(reader, sql, numbers, numbers_count, fault);
+    if (read == NULL)
+        return -1;
+    if (take_rows(reader, read, take_kept, kept, &taken, fault) != 0) {
+        store_kept_release(kept, taken);
+        return -1;
+    }
+    *count = taken;
+    return 0;
+}
+
+int store_read_after(struct store_reader *reader, int64_t after, struct store_kept *kept,
+                     size_t most, size_t *count, struct fault *fault)
+{
+    const int64_t numbers[] = {after, (int64_t)most};
+    return read_kept(reader, store_text(STORE_TEXT_notifications_after), numbers, 2, kept, count,
+                     fault);
+}
+
+int store_read_between(struct store_reader *reader, int64_t since_ms, int64_t until_ms,
+                       int64_t after, struct store_kept *kept, size_t most, size_t *count,
+                       struct fault *fault)
+{
+    const int64_t numbers[] = {since_ms, until_ms, after, (int64_t)most, STORE_SPAN_BITS};
+    return read_kept(reader, store_text(STORE_TEXT_notifications_between), numbers, 5, kept, count,
+                     fault);
+}
+
+void store_kept_release(struct store_kept *kept, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(kept[i].body);
+}
+
+int store_read_quarantined(struct store_reader *reader, int64_t after,
+                           struct store_quarantined *quarantined, size_t most, size_t *count,
+                           struct fault *fault)
+{
+    const int64_t numbers[] = {after, (int64_t)most};
+    size_t taken;
+    sqlite3_stmt *read = store_query_prepare(reader, store_text(STORE_TEXT_quarantined_bodies),
+                                             numbers, 2, fault);
+    if (read == NULL)
+        return -1;
+    if (take_rows(reader, read, take_quarantined, quarantined, &taken, fault) != 0) {
+        store_quarantined_release(quarantined, taken);
+        return -1;
+    }
+    *count = taken;
+    return 0;
+}
+
+void store_quarantined_release(struct store_quarantined *quarantined, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(quarantined[i].reason);
+        free(quarantined[i].pointer);
+        free(quarantined[i].body);
+    }
+}

@@ -1,0 +1,85 @@
+/* store_cursor: how far each application has been told, and who tells it. */
+#include "config.h"
+
+#include "store/engine.h"
+#include "store/maintenance.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+int store_lock_delivery(const char *folder, const char *name, int *fd, struct fault *fault)
+{
+    char file[STORE_CURSOR_NAME_MAX + sizeof "delivery-.lock"];
+    int length = snprintf(file, sizeof file, "delivery-%s.lock", name);
+    if (length < 0 || (size_t)length >= sizeof file)
+        return fault_set(fault, "%s: is too long for an application's name", name);
+    *fd = store_lock_file(folder, file, fault);
+    if (*fd < 0)
+        return -1;
+    if (flock(*fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    int error = errno;
+    close(*fd);
+    *fd = -1;
+    return error == EWOULDBLOCK ? 1
+                                : fault_set_errno(fault, error, "cannot lock %s/%s", folder, file);
+}
+
+int store_read_cursor(struct store_reader *reader, struct store_cursor *cursor, struct fault *fault)
+{
+    if (store_reader_open(reader, fault) != 0)
+        return -1;
+    sqlite3_stmt *read = store_reader_prepare(reader, store_text(STORE_TEXT_cursor), fault);
+    if (read == NULL)
+        return -1;
+    struct token at = {.seq = 0};
+    int step;
+    sqlite3_bind_text(read, 1, cursor->name, -1, SQLITE_STATIC);
+    while ((step = sqlite3_step(read)) == SQLITE_ROW) {
+        at.seq = sqlite3_column_int64(read, 0);
+        store_life_copy(read, 1, at.life);
+    }
+    if (store_reader_finish(reader, read, step, fault) != 0)
+        return -1;
+    cursor->at = at;
+    return 0;
+}
+
+/* What store_forget was given, and found. */
+struct forgetting {
+    const char *name;
+    bool found;
+    int fd; /* the right to deliver, held until all is done; -1: not taken */
+};
+
+/* Undone if somebody delivers to the application: that one goes by its cursor. */
+static int forget(struct store *store, void *argument, struct fault *fault)
+{
+    struct forgetting *forgetting = argument;
+    sqlite3_stmt *forget = store_statement(store, STORE_forget_cursor);
+    sqlite3_bind_text(forget, 1, forgetting->name, -1, SQLITE_STATIC);
+    if (store_run(store, forget, "cannot forget an application", fault) != 0)
+        return -1;
+    forgetting->found = sqlite3_changes(store->db) > 0;
+    if (!forgetting->found)
+        return 0;
+    int result = store_lock_delivery(store->config.folder, forgetting->name, &forgetting->fd,
+                                     fault);
+    return result <= 0
+               ? result
+               : fault_set(fault, "a receiver that runs delivers to application %s: stop it first",
+                           forgetting->name);
+}
+
+int store_forget(struct store *store, const char *name, bool *found, struct fault *fault)
+{
+    struct forgetting forgetting = {.name = name, .fd = -1};
+    int result = store_transact(store, forget, &forgetting, fault);
+    if (forgetting.fd >= 0)
+        close(forgetting.fd);
+    if (result == 0)
+        *found = forgetting.found;
+    return result;
+}

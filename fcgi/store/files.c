@@ -1,0 +1,198 @@
+/* store_files: the three files of a store, and whether their names still lead to those that were
+ * opened. A file that was removed or replaced can still be written to, but nobody will find it
+ * again; and two processes with different files of locks (-shm) write over each other's commits. */
+#include "config.h"
+
+#include "store/engine.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+static const char *const names[STORE_FILES] = {"upgrades.db", "upgrades.db-wal", "upgrades.db-shm"};
+
+int store_files_init(struct store_file files[STORE_FILES], const char *folder, struct fault *fault)
+{
+    for (size_t i = 0; i < STORE_FILES; i++) {
+        size_t size = strlen(folder) + 1 + strlen(names[i]) + 1;
+        files[i].path = malloc(size);
+        if (files[i].path == NULL)
+            return fault_set(fault, "out of memory");
+        snprintf(files[i].path, size, "%s/%s", folder, names[i]);
+    }
+    return 0;
+}
+
+void store_files_release(struct store_file files[STORE_FILES])
+{
+    for (size_t i = 0; i < STORE_FILES; i++)
+        free(files[i].path);
+}
+
+/* Asks for nothing but which file it is, as it does with each transaction: since Linux 6.13 a file
+ * whose times somebody has looked at gets new ones with the next write, which a file system without
+ * a journal syncs by a write of its own. A file that is not there has inode 0. */
+static int identify(const char *path, dev_t *device, ino_t *inode)
+{
+    struct statx status;
+    *device = 0;
+    *inode = 0;
+    if (statx(AT_FDCWD, path, 0, STATX_INO, &status) != 0)
+        return -1;
+    *device = makedev(status.stx_dev_major, status.stx_dev_minor);
+    *inode = status.stx_ino;
+    return 0;
+}
+
+int store_files_note(struct store_file files[STORE_FILES])
+{
+    for (size_t i = STORE_FILES; i-- > 0;)
+        if (identify(files[i].path, &files[i].device, &files[i].inode) != 0 && i == STORE_DB)
+            return -1;
+    return 0;
+}
+
+bool store_file_changed(const struct store_file *file)
+{
+    dev_t device;
+    ino_t inode;
+    identify(file->path, &device, &inode);
+    return device != file->device || inode != file->inode;
+}
+
+int store_files_check(const struct store_file files[STORE_FILES], struct fault *fault)
+{
+    for (size_t i = 0; i < STORE_FILES; i++)
+        if (store_file_changed(&files[i]))
+            return fault_set(fault, "%s is no longer the file that was opened", files[i].path);
+    return 0;
+}
+
+/* Calls TAKE for each descriptor of this process that has one of FILES open, until it returns
+ * false. False if nobody can tell. */
+typedef bool take_held(void *owner, int fd, int file);
+static bool each_held(const struct store_file files[STORE_FILES], take_held *take, void *owner)
+{
+    DIR *descriptors = opendir("/proc/self/fd");
+    if (descriptors == NULL)
+        return false;
+    bool more = true;
+    for (struct dirent *entry; more && (entry = readdir(descriptors)) != NULL;) {
+        struct stat status;
+        int fd = (int)strtol(entry->d_name, NULL, 10);
+        /* by name: another thread may just close it */
+        if (entry->d_name[0] == '.' || fstatat(dirfd(descriptors), entry->d_name, &status, 0) != 0)
+            continue;
+        for (int i = 0; i < STORE_FILES; i++)
+            if (more && status.st_dev == files[i].device && status.st_ino == files[i].inode)
+                more = take(owner, fd, i);
+    }
+    closedir(descriptors);
+    return true;
+}
+
+static bool note_held(void *owner, int fd, int file)
+{
+    (void)fd;
+    bool *held = owner;
+    held[file] = true;
+    return true;
+}
+
+int store_files_require(const struct store_file files[STORE_FILES], struct fault *fault)
+{
+    bool held[STORE_FILES] = {false};
+    if (!each_held(files, note_held, held))
+        return 0;
+    for (size_t i = 0; i < STORE_FILES; i++)
+        if (!held[i] && files[i].inode != 0)
+            return fault_set(fault,
+                             "%s was removed or replaced, and the old one is still read here",
+                             files[i].path);
+    return 0;
+}
+
+struct holder {
+    int first, length;
+    int64_t pid;
+};
+
+/* SQLite's own descriptor is asked: to close one of ours would drop its locks. */
+static bool ask_holder(void *owner, int fd, int file)
+{
+    struct holder *holder = owner;
+    struct flock bytes = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = holder->first, .l_len = holder->length};
+    if (file != STORE_SHM)
+        return true;
+    if (fcntl(fd, F_GETLK, &bytes) == 0 && bytes.l_type != F_UNLCK && bytes.l_pid > 0)
+        holder->pid = bytes.l_pid;
+    return false;
+}
+
+int64_t store_files_holder(const struct store_file files[STORE_FILES], int first, int length)
+{
+    struct holder holder = {.first = first, .length = length};
+    each_held(files, ask_holder, &holder);
+    return holder.pid;
+}
+
+void store_give_to_owner(int fd, const char *folder)
+{
+    struct stat status;
+    if (geteuid() == 0 && stat(folder, &status) == 0 &&
+        fchown(fd, status.st_uid, status.st_gid) != 0)
+        return; /* its owner will say that it cannot be used */
+}
+
+/* Reads what the main file says it is. "immutable" is the one way in which SQLite makes no file,
+ * takes no lock and, if root asks, gives no file to anybody. It does not look into the log, so a
+ * store that has just been made may seem empty: it is usable all the same. */
+static int examine_layout(const struct store_file files[STORE_FILES], struct fault *fault)
+{
+    sqlite3 *db = NULL;
+    char uri[4096];
+    size_t length = (size_t)snprintf(uri, sizeof uri, "file:");
+    for (const char *c = files[STORE_DB].path; *c != '\0' && length + 40 < sizeof uri; c++)
+        length += (size_t)snprintf(uri + length, sizeof uri - length,
+                                   strchr("%?#", *c) != NULL ? "%%%02X" : "%c", (unsigned char)*c);
+    snprintf(uri + length, sizeof uri - length, "?mode=ro&immutable=1");
+    int result = -1;
+    if (sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) != SQLITE_OK)
+        store_fault(db, fault, "cannot open the store");
+    else
+        result = store_layout_check(db, fault);
+    sqlite3_close(db);
+    return result;
+}
+
+static int examine_files(const struct store_file files[STORE_FILES], bool *exists,
+                         struct fault *fault)
+{
+    *exists = access(files[STORE_DB].path, F_OK) == 0;
+    if (!*exists && errno != ENOENT && errno != ENOTDIR)
+        return fault_set_errno(fault, errno, "%s", files[STORE_DB].path);
+    if (!*exists)
+        return 0;
+    for (size_t i = 0; i < STORE_FILES; i++)
+        if (faccessat(AT_FDCWD, files[i].path, R_OK | W_OK, AT_EACCESS) != 0 && errno != ENOENT)
+            return fault_set_errno(fault, errno, "cannot write %s", files[i].path);
+    return examine_layout(files, fault) == 0 ? 0 : fault_add(fault, "%s", files[STORE_DB].path);
+}
+
+int store_examine(const char *folder, bool *exists, struct fault *fault)
+{
+    struct store_file files[STORE_FILES] = {{.path = NULL}};
+    *exists = false;
+    int result = store_files_init(files, folder, fault);
+    if (result == 0)
+        result = examine_files(files, exists, fault);
+    store_files_release(files);
+    return result;
+}

@@ -1,0 +1,267 @@
+/* store_upgrades: lists of upgrades, and the history of one device.
+ *
+ * Every list walks an index that is led by the operation, or `lookup`, which is. A device's history
+ * over all operations asks that once for each: an index by device alone would touch a random page
+ * for every notification kept. */
+#include "config.h"
+
+#include "store/engine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Columns of a row, and what they are read from: the upgrade U, its operation O, the notification N
+ * that its state comes from and S, its last step. */
+#define UPGRADE_COLUMNS                                                                      \
+    " o.app_id, o.operation_id, u.sub_operation_id, u.device_id, u.state, u.contradictory,"  \
+    " coalesce(json_extract(s.body, '$.swUpgradeState'), json_extract(s.body, '$.step')),"   \
+    " json_extract(n.body, '$.curVersion'), json_extract(n.body, '$.targetVersion'),"        \
+    " json_extract(n.body, '$.sourceVersion'), json_extract(n.body, '$.upgradeTime'),"       \
+    " coalesce(json_extract(n.body, '$.resultDesc'), json_extract(n.body, '$.statusDesc'))," \
+    " coalesce(u.error_code, json_extract(n.body, '$.errorCode')),"                          \
+    " json_extract(n.body, '$.description'), u.seq, u.began_at,"                             \
+    " max(n.received_at, coalesce(s.received_at, n.received_at)), u.operation,"              \
+    " n.received_at"
+#define UPGRADE_JOINS \
+    " CROSS JOIN notification n ON n.seq = u.seq LEFT JOIN notification s ON s.seq = u.step_seq"
+
+bool store_next_upgrade(struct store_rows *rows, struct store_upgrade_row *row)
+{
+    sqlite3_stmt *read = store_rows_next(rows);
+    if (read == NULL)
+        return false;
+    *row = (struct store_upgrade_row){
+        .app_id = store_column_text(read, 0),
+        .operation_id = store_column_text(read, 1),
+        .sub_operation_id = store_column_text(read, 2),
+        .device_id = store_column_text(read, 3),
+        .state = (enum record_state)sqlite3_column_int(read, 4),
+        .contradictory = sqlite3_column_int(read, 5) != 0,
+        .step = store_column_text(read, 6),
+        .current = store_column_text(read, 7),
+        .target = store_column_text(read, 8),
+        .source = store_column_text(read, 9),
+        .upgrade_time = store_column_text(read, 10),
+        .result_desc = store_column_text(read, 11),
+        .error_code = store_column_text(read, 12),
+        .description = store_column_text(read, 13),
+        .seq = sqlite3_column_int64(read, 14),
+        .began_ms = sqlite3_column_int64(read, 15),
+        .last_ms = sqlite3_column_int64(read, 16),
+        .operation = sqlite3_column_int64(read, 17),
+        .state_ms = sqlite3_column_int64(read, 18),
+    };
+    return true;
+}
+
+/* Parameters behind those of an operation and a place, ?1 to ?4. */
+enum parameter {
+    PARAMETER_STATE = 5,
+    PARAMETER_CONTRADICTORY,
+    PARAMETER_BEFORE,
+    PARAMETER_CODE,
+    PARAMETER_DEVICE, /* its hash */
+    PARAMETER_DEVICE_ID,
+    PARAMETER_SUB_OPERATION_ID,
+};
+
+/* One way to walk the upgrades of one operation or of all: from what, on what condition, and where
+ * a page begins. */
+struct walk {
+    const char *with; /* a recursion, which gives them in order; "": they are sorted by place */
+    const char *from;
+    const char *where;    /* of one operation, this is ?1, and the place's numbers are ?2 and on */
+    const char *place;    /* columns */
+    int64_t beginning[3]; /* the place before all */
+    int place_length;
+};
+
+#define INDEX(name)                                                                  \
+    .with = "", .from = " operation o CROSS JOIN upgrade u INDEXED BY upgrade_" name \
+                        " ON o.id = ?1 AND u.operation = o.id"
+#define BY_ID .place = "u.id", .place_length = 1
+
+/* Each upgrade leads to the next in `lookup` in one step, however many entries it has. They come
+ * one by one, so in that order; the first is where the page before ended. SQLite looks for a row of
+ * values from the first that is not less: no content's hash reaches 1 << 32. */
+static const struct walk walk_all = {
+    .with = "WITH RECURSIVE next(device, sub_operation, upgrade) AS (SELECT ?2, ?3, ?4 UNION ALL"
+            " SELECT l.device, l.sub_operation, l.upgrade FROM next CROSS JOIN lookup l"
+            " ON l.operation = ?1 AND (l.device, l.sub_operation, l.upgrade, l.content, l.seq) ="
+            "  (SELECT device, sub_operation, upgrade, content, seq FROM lookup"
+            "   WHERE operation = ?1 AND (device, sub_operation, upgrade, content) >"
+            "    (next.device, next.sub_operation, next.upgrade, 1 << 32)"
+            "   ORDER BY device, sub_operation, upgrade LIMIT 1)) ",
+    .from = " next CROSS JOIN operation o ON o.id = ?1 CROSS JOIN upgrade u ON u.id = next.upgrade",
+    .where = " AND (u.device, u.sub_operation, u.id) > (?2, ?3, ?4)",
+    .place = "u.device, u.sub_operation, u.id",
+    .beginning = {-1, 0, 0},
+    .place_length = 3,
+};
+static const struct walk walk_in_progress = {
+    INDEX("in_progress"),        .where = " AND u.state = 0 AND (u.began_at, u.id) > (?2, ?3)",
+    .place = "u.began_at, u.id", .beginning = {INT64_MIN, 0},
+    .place_length = 2,
+};
+static const struct walk walk_success = {INDEX("success"),
+                                         .where = " AND u.state = 1 AND u.id > ?2", BY_ID};
+static const struct walk walk_fail = {INDEX("fail"), .where = " AND u.state = 2 AND u.id > ?2",
+                                      BY_ID};
+static const struct walk walk_fail_code = {
+    INDEX("fail_code"), .where = " AND u.state = 2 AND u.error_code = ?8 AND u.id > ?2", BY_ID};
+static const struct walk walk_contradictory = {
+    INDEX("contradictory"), .where = " AND u.contradictory = 1 AND u.id > ?2", BY_ID};
+
+/* Failures of all operations, behind the upgrade ?2 of the operation ?1. One operation leads to the
+ * next that has failures, in one step; they come one by one, the newest first. */
+#define FAILURES(index, condition)                                                              \
+    .with = "WITH RECURSIVE failing(id) AS (SELECT ?1 UNION ALL"                                \
+            " SELECT (SELECT operation FROM upgrade INDEXED BY " index                          \
+            "  WHERE state = 2" condition " AND operation < failing.id"                         \
+            "  ORDER BY operation DESC LIMIT 1) FROM failing WHERE id IS NOT NULL) ",           \
+    .from = " failing CROSS JOIN operation o ON o.id = failing.id"                              \
+            " CROSS JOIN upgrade u INDEXED BY " index " ON u.operation = o.id",                 \
+    .where = " AND u.state = 2" condition " AND u.id > CASE WHEN o.id = ?1 THEN ?2 ELSE 0 END", \
+    .place = "o.id, u.id", .beginning = {INT64_MAX, 0}, .place_length = 2
+static const struct walk walk_failures = {FAILURES("upgrade_fail", "")};
+static const struct walk walk_failures_code = {
+    FAILURES("upgrade_fail_code", " AND error_code = ?8")};
+
+static const struct walk *choose_walk(const struct store_upgrade_filter *filter)
+{
+    if (filter->operation == 0)
+        return filter->error_code != NULL ? &walk_failures_code : &walk_failures;
+    if (filter->error_code != NULL)
+        return &walk_fail_code;
+    if (filter->contradictory)
+        return &walk_contradictory;
+    if (filter->of_state && filter->state == RECORD_FAIL)
+        return &walk_fail;
+    if (filter->of_state && filter->state == RECORD_SUCCESS)
+        return &walk_success;
+    if ((filter->of_state && filter->state == RECORD_IN_PROGRESS) || filter->began_before_ms > 0)
+        return &walk_in_progress;
+    return &walk_all;
+}
+
+struct store_rows store_list_upgrades(struct store_reader *reader,
+                                      const struct store_upgrade_filter *filter,
+                                      const struct store_place *after, size_t most,
+                                      struct fault *fault)
+{
+    const struct walk *walk = choose_walk(filter);
+    int before_place = filter->operation == 0 ? 0 : 1;
+    struct store_rows rows = {.reader = reader,
+                              .fault = fault,
+                              .left = most,
+                              .numbers = {filter->operation},
+                              .numbers_length = before_place + walk->place_length,
+                              .place_length = walk->place_length};
+    memcpy(rows.numbers + before_place, walk->beginning, sizeof walk->beginning);
+    char sql[4096];
+    snprintf(sql, sizeof sql,
+             "%sSELECT" UPGRADE_COLUMNS ", %s FROM%s" UPGRADE_JOINS
+             " WHERE (?5 < 0 OR u.state = ?5) AND (?6 = 0 OR u.contradictory = 1)%s%s%s%s",
+             walk->with, walk->place, walk->from, walk->where,
+             filter->began_before_ms > 0 ? " AND u.state = 0 AND u.began_at < ?7" : "",
+             walk->with[0] == '\0' ? " ORDER BY " : "", walk->with[0] == '\0' ? walk->place : "");
+    sqlite3_stmt *read = store_rows_begin(&rows, sql, after);
+    if (read == NULL)
+        return rows;
+    sqlite3_bind_int(read, PARAMETER_STATE, filter->of_state ? (int)filter->state : -1);
+    sqlite3_bind_int(read, PARAMETER_CONTRADICTORY, filter->contradictory);
+    if (filter->began_before_ms > 0)
+        sqlite3_bind_int64(read, PARAMETER_BEFORE, filter->began_before_ms);
+    if (filter->error_code != NULL)
+        store_bind_key(read, PARAMETER_CODE, filter->error_code);
+    return rows;
+}
+
+/* --- one device --------------------------------------------------------------------------------
+ */
+
+/* Begins a list about one device: its hash in this store and itself are bound. */
+static sqlite3_stmt *begin_device(struct store_rows *rows, const char *sql,
+                                  const struct store_place *after, const char *device_id)
+{
+    unsigned char key[CONTENT_KEY_SIZE];
+    sqlite3_stmt *read = store_rows_begin(rows, sql, after);
+    if (read == NULL)
+        return NULL;
+    if (store_read_secret(rows->reader->db, key, rows->fault) != 0) {
+        sqlite3_finalize(read);
+        rows->statement = NULL;
+        return NULL;
+    }
+    sqlite3_bind_int64(read, PARAMETER_DEVICE, store_low32(content_hash_string(device_id, key)));
+    sqlite3_bind_text(read, PARAMETER_DEVICE_ID, device_id, -1, SQLITE_STATIC);
+    return read;
+}
+
+struct store_rows store_list_device(struct store_reader *reader, const char *device_id,
+                                    const struct store_place *after, size_t most,
+                                    struct fault *fault)
+{
+    struct store_rows rows = {.reader = reader,
+                              .fault = fault,
+                              .left = most,
+                              .numbers = {INT64_MAX, INT64_MAX},
+                              .numbers_length = 2,
+                              .place_length = 2};
+    begin_device(
+        &rows,
+        "SELECT" UPGRADE_COLUMNS ", o.id, u.id FROM operation o CROSS JOIN upgrade u"
+        " ON u.id IN"
+        "  (SELECT upgrade FROM lookup WHERE operation = o.id AND device = ?9)" UPGRADE_JOINS
+        " WHERE o.id <= ?1 AND (o.id, u.id) < (?1, ?2)"
+        " AND u.device_id = ?10 ORDER BY o.id DESC, u.id DESC",
+        after, device_id);
+    return rows;
+}
+
+bool store_next_notification(struct store_rows *rows, struct store_kept *kept)
+{
+    sqlite3_stmt *read = store_rows_next(rows);
+    if (read == NULL)
+        return false;
+    *kept = (struct store_kept){
+        .seq = sqlite3_column_int64(read, 0),
+        .received_ms = sqlite3_column_int64(read, 1),
+        .deliveries = sqlite3_column_int64(read, 2),
+        .body = (char *)(uintptr_t)store_column_text(read, 3),
+        .body_length = (size_t)sqlite3_column_bytes(read, 3),
+    };
+    return true;
+}
+
+struct store_rows store_list_latest(struct store_reader *reader, size_t most, struct fault *fault)
+{
+    struct store_rows rows = {.reader = reader, .fault = fault, .left = most};
+    store_rows_begin(&rows, store_text(STORE_TEXT_notifications_latest), NULL);
+    return rows;
+}
+
+struct store_rows store_list_notifications(struct store_reader *reader, const char *device_id,
+                                           int64_t operation, const char *sub_operation_id,
+                                           size_t most, struct fault *fault)
+{
+    struct store_rows rows = {.reader = reader,
+                              .fault = fault,
+                              .left = most,
+                              .numbers = {operation},
+                              .numbers_length = 1};
+    /* The numbers alone are sorted, from the index; bodies are read as far as they are asked for.
+     */
+    sqlite3_stmt *read = begin_device(
+        &rows,
+        "SELECT n.seq, n.received_at, n.deliveries, n.body FROM notification n WHERE n.seq IN"
+        " (SELECT seq FROM lookup WHERE operation = ?1 AND device = ?9)"
+        " AND coalesce(nullif(json_extract(n.body, '$.deviceId'), ''),"
+        "  json_extract(n.body, '$.header.deviceId')) = ?10"
+        " AND (?11 IS NULL OR json_extract(n.body, '$.subOperationId') = ?11)"
+        " ORDER BY n.seq DESC",
+        NULL, device_id);
+    if (read != NULL && sub_operation_id != NULL)
+        sqlite3_bind_text(read, PARAMETER_SUB_OPERATION_ID, sub_operation_id, -1, SQLITE_STATIC);
+    return rows;
+}

@@ -1,0 +1,297 @@
+/* store_query: pages of operations, what is counted of them, and of the store as a whole. */
+#include "config.h"
+
+#include "store/engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int no_place(struct fault *fault)
+{
+    if (fault != NULL && !fault->set)
+        fault->misused = true;
+    return fault_set(fault, "after: no place that a page has named");
+}
+
+static int read_place(const struct store_place *place, int64_t numbers[], int count,
+                      struct fault *fault)
+{
+    const char *at = place->text;
+    for (int i = 0; i < count; i++) {
+        char *end;
+        numbers[i] = strtoll(at, &end, 10);
+        const char *digit = at[0] == '-' ? at + 1 : at;
+        if (*digit < '0' || *digit > '9' || *end != (i < count - 1 ? '.' : '\0'))
+            return no_place(fault);
+        at = end + 1;
+    }
+    return 0;
+}
+
+static void write_place(struct store_place *place, const int64_t numbers[], int count)
+{
+    size_t used = 0;
+    place->text[0] = '\0';
+    for (int i = 0; i < count; i++)
+        used += (size_t)snprintf(place->text + used, sizeof place->text - used, "%s%lld",
+                                 i == 0 ? "" : ".", (long long)numbers[i]);
+}
+
+sqlite3_stmt *store_query_prepare(struct store_reader *reader, const char *sql,
+                                  const int64_t numbers[], int count, struct fault *fault)
+{
+    if (store_reader_open(reader, fault) != 0)
+        return NULL;
+    sqlite3_stmt *read = store_reader_prepare(reader, sql, fault);
+    for (int i = 0; read != NULL && i < count; i++)
+        sqlite3_bind_int64(read, i + 1, numbers[i]);
+    return read;
+}
+
+sqlite3_stmt *store_rows_begin(struct store_rows *rows, const char *sql,
+                               const struct store_place *after)
+{
+    int64_t *place = rows->numbers + rows->numbers_length - rows->place_length;
+    rows->step = SQLITE_ROW;
+    if (after == NULL || after->text[0] == '\0' ||
+        read_place(after, place, rows->place_length, rows->fault) == 0)
+        rows->statement = store_query_prepare(rows->reader, sql, rows->numbers,
+                                              rows->numbers_length, rows->fault);
+    return rows->statement;
+}
+
+sqlite3_stmt *store_rows_next(struct store_rows *rows)
+{
+    if (rows->statement == NULL || rows->step != SQLITE_ROW || rows->left == 0)
+        return NULL;
+    rows->left--;
+    rows->step = sqlite3_step(rows->statement);
+    if (rows->step != SQLITE_ROW)
+        return NULL;
+    int column = sqlite3_column_count(rows->statement), number = rows->numbers_length;
+    for (int i = 0; i < rows->place_length; i++)
+        rows->numbers[--number] = sqlite3_column_int64(rows->statement, --column);
+    return rows->statement;
+}
+
+int store_rows_end(struct store_rows *rows, struct store_place *next)
+{
+    if (rows->statement == NULL)
+        return -1;
+    if (rows->step == SQLITE_ROW) /* its last row has not been seen */
+        rows->step = sqlite3_step(rows->statement);
+    rows->more = rows->step == SQLITE_ROW;
+    if (store_reader_finish(rows->reader, rows->statement, rows->more ? SQLITE_DONE : rows->step,
+                            rows->fault) != 0)
+        return -1;
+    if (next != NULL)
+        write_place(next, rows->numbers + rows->numbers_length - rows->place_length,
+                    rows->more ? rows->place_length : 0);
+    return 0;
+}
+
+/* --- operations ------------------------------------------------------------------------------ */
+
+bool store_next_operation(struct store_rows *rows, struct store_operation_row *row)
+{
+    sqlite3_stmt *read = store_rows_next(rows);
+    if (read == NULL)
+        return false;
+    *row = (struct store_operation_row){
+        .id = sqlite3_column_int64(read, 0),
+        .app_id = store_column_text(read, 1),
+        .operation_id = store_column_text(read, 2),
+        .in_progress = sqlite3_column_int64(read, 3),
+        .success = sqlite3_column_int64(read, 4),
+        .fail = sqlite3_column_int64(read, 5),
+        .contradictory = sqlite3_column_int64(read, 6),
+        .first_ms = sqlite3_column_int64(read, 7),
+        .last_ms = sqlite3_column_int64(read, 8),
+        .pruned = sqlite3_column_int(read, 9) != 0,
+    };
+    return true;
+}
+
+struct store_rows store_list_operations(struct store_reader *reader,
+                                        const struct store_place *after, size_t most,
+                                        struct fault *fault)
+{
+    struct store_rows rows = {.reader = reader,
+                              .fault = fault,
+                              .left = most,
+                              .numbers = {INT64_MAX},
+                              .numbers_length = 1,
+                              .place_length = 1};
+    store_rows_begin(&rows, store_text(STORE_TEXT_operations), after);
+    return rows;
+}
+
+struct store_rows store_find_operations(struct store_reader *reader, const char *app_id,
+                                        const char *operation_id, bool prefix, size_t most,
+                                        struct fault *fault)
+{
+    struct store_rows rows = {.reader = reader, .fault = fault, .left = most};
+    sqlite3_stmt *read = store_rows_begin(
+        &rows, store_text(prefix ? STORE_TEXT_operations_beginning : STORE_TEXT_operations_named),
+        NULL);
+    if (read == NULL)
+        return rows;
+    sqlite3_bind_text(read, 1, operation_id, -1, SQLITE_STATIC);
+    if (app_id != NULL)
+        sqlite3_bind_text(read, 2, app_id, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(read, 3, STORE_PAGE_MAX);
+    return rows;
+}
+
+/* --- what is counted of one operation --------------------------------------------------------- */
+
+static struct store_rows list_counted(struct store_reader *reader, enum store_text text,
+                                      int64_t operation, size_t most, struct fault *fault)
+{
+    struct store_rows rows = {.reader = reader,
+                              .fault = fault,
+                              .left = most,
+                              .numbers = {operation},
+                              .numbers_length = 1};
+    store_rows_begin(&rows, store_text(text), NULL);
+    return rows;
+}
+
+bool store_next_failure(struct store_rows *rows, struct store_failure_row *row)
+{
+    sqlite3_stmt *read = store_rows_next(rows);
+    if (read == NULL)
+        return false;
+    *row = (struct store_failure_row){
+        .error_code = store_column_text(read, 0),
+        .example = store_column_text(read, 1),
+        .count = sqlite3_column_int64(read, 2),
+        .first_ms = sqlite3_column_int64(read, 3),
+        .last_ms = sqlite3_column_int64(read, 4),
+    };
+    return true;
+}
+
+struct store_rows store_list_failures(struct store_reader *reader, int64_t operation, size_t most,
+                                      struct fault *fault)
+{
+    return list_counted(reader, STORE_TEXT_failures, operation, most, fault);
+}
+
+bool store_next_move(struct store_rows *rows, struct store_move_row *row)
+{
+    sqlite3_stmt *read = store_rows_next(rows);
+    if (read == NULL)
+        return false;
+    *row = (struct store_move_row){
+        .source = store_column_text(read, 0),
+        .target = store_column_text(read, 1),
+        .success = sqlite3_column_int64(read, 2),
+        .fail = sqlite3_column_int64(read, 3),
+    };
+    return true;
+}
+
+struct store_rows store_list_moves(struct store_reader *reader, int64_t operation, size_t most,
+                                   struct fault *fault)
+{
+    return list_counted(reader, STORE_TEXT_moves, operation, most, fault);
+}
+
+bool store_next_pace(struct store_rows *rows, struct store_pace_row *row)
+{
+    sqlite3_stmt *read = store_rows_next(rows);
+    if (read == NULL)
+        return false;
+    *row = (struct store_pace_row){
+        .width_ms = sqlite3_column_int64(read, 0),
+        .at_ms = sqlite3_column_int64(read, 1),
+        .in_progress = sqlite3_column_int64(read, 2),
+        .success = sqlite3_column_int64(read, 3),
+        .fail = sqlite3_column_int64(read, 4),
+    };
+    return true;
+}
+
+struct store_rows store_list_pace(struct store_reader *reader, int64_t operation,
+                                  struct fault *fault)
+{
+    return list_counted(reader, STORE_TEXT_pace, operation, STORE_PACE_MAX, fault);
+}
+
+/* --- of the whole store ----------------------------------------------------------------------- */
+
+int store_read_overview(struct store_reader *reader, struct store_overview *overview,
+                        struct fault *fault)
+{
+    struct store_overview taken = {.cursors_length = 0};
+    struct store_rows totals = {.reader = reader, .fault = fault, .left = 1};
+    struct store_rows cursors = {.reader = reader, .fault = fault, .left = STORE_CURSORS_MAX};
+    store_rows_begin(&totals, store_statement_text(STORE_read_totals), NULL);
+    sqlite3_stmt *read = store_rows_next(&totals);
+    if (read != NULL) {
+        struct store_ledger ledger;
+        store_ledger_read(read, &ledger);
+        taken.totals = ledger.totals;
+    }
+    if (store_rows_end(&totals, NULL) != 0)
+        return -1;
+    store_rows_begin(&cursors, store_text(STORE_TEXT_cursors), NULL);
+    while ((read = store_rows_next(&cursors)) != NULL) {
+        struct store_cursor *cursor = &taken.cursors[taken.cursors_length++];
+        snprintf(cursor->name, sizeof cursor->name, "%s", store_column_text(read, 0));
+        cursor->at.seq = sqlite3_column_int64(read, 1);
+        store_life_copy(read, 2, cursor->at.life);
+        cursor->lost = sqlite3_column_int(read, 3) != 0;
+    }
+    if (store_rows_end(&cursors, NULL) != 0)
+        return -1;
+    *overview = taken;
+    return 0;
+}
+
+bool store_next_kind(struct store_rows *rows, struct store_kind_row *row)
+{
+    sqlite3_stmt *read = store_rows_next(rows);
+    if (read == NULL)
+        return false;
+    *row = (struct store_kind_row){
+        .notify_type = store_column_text(read, 0),
+        .result = store_column_text(read, 1),
+        .count = sqlite3_column_int64(read, 2),
+    };
+    return true;
+}
+
+struct store_rows store_list_kinds(struct store_reader *reader, struct fault *fault)
+{
+    struct store_rows rows = {.reader = reader, .fault = fault, .left = SIZE_MAX};
+    store_rows_begin(&rows, store_text(STORE_TEXT_kinds), NULL);
+    return rows;
+}
+
+bool store_next_quarantined(struct store_rows *rows, struct store_quarantined_row *row)
+{
+    sqlite3_stmt *read = store_rows_next(rows);
+    if (read == NULL)
+        return false;
+    *row = (struct store_quarantined_row){
+        .received_ms = sqlite3_column_int64(read, 0),
+        .reason = store_column_text(read, 1),
+        .pointer = store_column_text(read, 2),
+        .body_length = (size_t)sqlite3_column_int64(read, 3),
+        .id = sqlite3_column_int64(read, 4),
+    };
+    return true;
+}
+
+struct store_rows store_list_quarantined(struct store_reader *reader,
+                                         const struct store_place *after, size_t most,
+                                         struct fault *fault)
+{
+    struct store_rows rows = {
+        .reader = reader, .fault = fault, .left = most, .numbers_length = 1, .place_length = 1};
+    store_rows_begin(&rows, store_text(STORE_TEXT_quarantined), after);
+    return rows;
+}

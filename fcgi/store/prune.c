@@ -1,0 +1,334 @@
+/* store_prune: takes old rows out of the store, and leaves what is counted of them.
+ *
+ * An operation goes whole, once nothing has come in it for long enough. What comes for it all the
+ * same is counted anew: which of its upgrades were counted before is not known any more. Whatever
+ * an application has not been told yet stays. */
+#include "config.h"
+
+#include "store/engine.h"
+#include "store/maintenance.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Rows of one transaction, and bytes of their bodies, which it may pass by one body: so many take
+ * some milliseconds, for which a receiver may have to wait. */
+#define CHUNK_ROWS 500
+#define CHUNK_BYTES ((int64_t)4 << 20)
+
+/* What is left to do, and what was done. */
+struct pruning {
+    int64_t before_ms;
+    int64_t deliverable; /* seq up to which every application has been told */
+    int64_t operation;   /* that is being pruned */
+    int64_t last_seq;    /* of its last notification, when it was found */
+    int64_t from_seq;    /* of the next notification that belongs to none */
+    int64_t changed;     /* rows that the last transaction took out */
+    struct store_pruned *pruned;
+};
+
+/* Runs TEXT with NUMBERS bound. Sets *FOUND, unless NULL, to the first row's columns. */
+static int run(struct store *store, enum store_text text, const int64_t *numbers, int count,
+               int64_t *found, int columns, struct fault *fault)
+{
+    sqlite3_stmt *statement = NULL;
+    if (sqlite3_prepare_v2(store->db, store_text(text), -1, &statement, NULL) != SQLITE_OK)
+        return store_fault(store->db, fault, "cannot prune");
+    for (int i = 0; i < count; i++)
+        sqlite3_bind_int64(statement, i + 1, numbers[i]);
+    int step = sqlite3_step(statement);
+    if (step == SQLITE_ROW)
+        for (int i = 0; i < columns; i++)
+            found[i] = sqlite3_column_int64(statement, i);
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        store_fault(store->db, fault, "cannot prune");
+    sqlite3_finalize(statement);
+    return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : -1;
+}
+
+/* A notification that goes: where it is looked up, and what is counted of it. */
+struct going {
+    struct store_entry entry;
+    int64_t seq, deliveries;
+};
+
+static int64_t read_going(sqlite3_stmt *read, struct going *going)
+{
+    *going = (struct going){
+        .entry.operation = sqlite3_column_int64(read, 0),
+        .entry.device = sqlite3_column_int64(read, 1),
+        .entry.sub_operation = sqlite3_column_int64(read, 2),
+        .entry.upgrade = sqlite3_column_int64(read, 3),
+        .entry.content = sqlite3_column_int64(read, 4),
+        .seq = sqlite3_column_int64(read, 5),
+        .deliveries = sqlite3_column_int64(read, 6),
+    };
+    return sqlite3_column_bytes(read, 7);
+}
+
+/* Reads as many of the notifications that TEXT finds as one transaction takes out. */
+static int gather(struct store *store, enum store_text text, const int64_t *numbers, int count,
+                  struct going all[CHUNK_ROWS], size_t *length, struct fault *fault)
+{
+    sqlite3_stmt *read = NULL;
+    int64_t bytes = 0;
+    int step = SQLITE_DONE;
+    if (sqlite3_prepare_v2(store->db, store_text(text), -1, &read, NULL) != SQLITE_OK)
+        return store_fault(store->db, fault, "cannot prune");
+    for (int i = 0; i < count; i++)
+        sqlite3_bind_int64(read, i + 1, numbers[i]);
+    *length = 0;
+    while (*length < CHUNK_ROWS && bytes < CHUNK_BYTES && (step = sqlite3_step(read)) == SQLITE_ROW)
+        bytes += read_going(read, &all[(*length)++]);
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        store_fault(store->db, fault, "cannot prune");
+    sqlite3_finalize(read);
+    return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : -1;
+}
+
+/* Takes out one notification by two statements: its entry, and its row. */
+static int remove_one(struct store *store, sqlite3_stmt *const removes[2],
+                      const struct going *going, struct fault *fault)
+{
+    store_entry_bind(removes[0], &going->entry);
+    sqlite3_bind_int64(removes[0], 6, going->seq);
+    sqlite3_bind_int64(removes[1], 1, going->seq);
+    return store_run(store, removes[0], "cannot prune", fault) != 0
+               ? -1
+               : store_run(store, removes[1], "cannot prune", fault);
+}
+
+static int remove_notifications(struct store *store, const struct going all[], size_t length,
+                                struct pruning *pruning, struct fault *fault)
+{
+    static const enum store_text texts[2] = {STORE_TEXT_prune_entry, STORE_TEXT_prune_notification};
+    sqlite3_stmt *removes[2] = {NULL, NULL};
+    int result = 0;
+    for (size_t i = 0; i < 2 && result == 0; i++)
+        if (sqlite3_prepare_v2(store->db, store_text(texts[i]), -1, &removes[i], NULL) != SQLITE_OK)
+            result = store_fault(store->db, fault, "cannot prune");
+    for (size_t i = 0; i < length && result == 0; i++)
+        result = remove_one(store, removes, &all[i], fault);
+    for (size_t i = 0; i < 2; i++)
+        sqlite3_finalize(removes[i]);
+    if (result != 0)
+        return -1;
+    for (size_t i = 0; i < length; i++) {
+        store->ledger.pruned_repeats += all[i].deliveries - 1;
+        if (all[i].seq > store->ledger.pruned_seq)
+            store->ledger.pruned_seq = all[i].seq;
+    }
+    store->ledger.pruned_notifications += (int64_t)length;
+    pruning->changed += (int64_t)length;
+    pruning->pruned->notifications += (int64_t)length;
+    return 0;
+}
+
+/* One transaction's part of an operation: first its upgrades, which point at notifications. Their
+ * entries go with the notifications; no other upgrade gets the number of one that is gone. */
+static int prune_operation(struct store *store, void *argument, struct fault *fault)
+{
+    struct pruning *pruning = argument;
+    const int64_t numbers[] = {pruning->operation, pruning->last_seq, CHUNK_ROWS};
+    struct going all[CHUNK_ROWS];
+    size_t length;
+    pruning->changed = 0;
+    if (run(store, STORE_TEXT_prune_mark_operation, numbers, 1, NULL, 0, fault) != 0 ||
+        run(store, STORE_TEXT_prune_upgrades, numbers, 3, NULL, 0, fault) != 0)
+        return -1;
+    pruning->changed = sqlite3_changes(store->db);
+    pruning->pruned->upgrades += pruning->changed;
+    if (pruning->changed > 0)
+        return 0;
+    return gather(store, STORE_TEXT_prune_of_operation, numbers, 2, all, &length, fault) != 0
+               ? -1
+               : remove_notifications(store, all, length, pruning, fault);
+}
+
+/* One transaction's part of what belongs to no operation: so many numbers from one on, fewer where
+ * bodies are large. */
+static int prune_news(struct store *store, void *argument, struct fault *fault)
+{
+    struct pruning *pruning = argument;
+    const int64_t numbers[] = {pruning->from_seq, pruning->from_seq + CHUNK_ROWS,
+                               pruning->before_ms, pruning->deliverable};
+    struct going all[CHUNK_ROWS];
+    size_t length;
+    pruning->changed = 0;
+    if (gather(store, STORE_TEXT_prune_news, numbers, 4, all, &length, fault) != 0)
+        return -1;
+    pruning->from_seq = length > 0 ? all[length - 1].seq + 1 : pruning->from_seq + 1;
+    return remove_notifications(store, all, length, pruning, fault);
+}
+
+/* Takes out the times of spans that no notification is left of. */
+static int prune_spans(struct store *store, void *argument, struct fault *fault)
+{
+    const struct pruning *pruning = argument;
+    const int64_t numbers[] = {pruning->before_ms, STORE_SPAN_BITS};
+    return run(store, STORE_TEXT_prune_spans, numbers, 2, NULL, 0, fault);
+}
+
+static void report(const struct store_progress *progress, const struct pruning *pruning, int64_t of)
+{
+    int64_t done = pruning->pruned->notifications;
+    if (progress != NULL && progress->report != NULL)
+        progress->report(progress->owner, done, done > of ? done : of);
+}
+
+/* Runs WORK in transactions of its own until one finds nothing to do. */
+static int repeat(struct store *store, store_work *work, struct pruning *pruning,
+                  const struct store_progress *progress, int64_t of, struct fault *fault)
+{
+    do {
+        if (store_transact(store, work, pruning, fault) != 0)
+            return -1;
+        report(progress, pruning, of);
+    } while (pruning->changed > 0);
+    return 0;
+}
+
+/* Whether nothing has come in the operation since, from quarantine either, that an application has
+ * not been told: 1, 0 or -1. Sets where it ends. */
+static int is_prunable(struct store *store, struct pruning *pruning, struct fault *fault)
+{
+    int64_t last[2] = {0};
+    if (run(store, STORE_TEXT_prune_operation_end, &pruning->operation, 1, last, 2, fault) != 0)
+        return -1;
+    pruning->last_seq = last[0];
+    if (last[1] >= pruning->before_ms)
+        return 0;
+    if (last[0] <= pruning->deliverable)
+        return 1;
+    pruning->pruned->undelivered++;
+    return 0;
+}
+
+/* Prunes the operations in which nothing has come since, one after the other. */
+static int prune_operations(struct store *store, struct pruning *pruning,
+                            const struct store_progress *progress, int64_t of, struct fault *fault)
+{
+    int64_t numbers[] = {0, pruning->before_ms};
+    for (;;) {
+        int64_t found = 0;
+        if (run(store, STORE_TEXT_prune_next_operation, numbers, 2, &found, 1, fault) != 0)
+            return -1;
+        if (found == 0)
+            return 0;
+        numbers[0] = pruning->operation = found;
+        int prunable = is_prunable(store, pruning, fault);
+        if (prunable < 0 ||
+            (prunable > 0 && repeat(store, prune_operation, pruning, progress, of, fault) != 0))
+            return -1;
+        pruning->pruned->operations += prunable;
+    }
+}
+
+/* Prunes what belongs to no operation. It is looked for outside of a transaction: there may be much
+ * else between, for which a receiver must not wait. */
+static int prune_all_news(struct store *store, struct pruning *pruning,
+                          const struct store_progress *progress, int64_t of, struct fault *fault)
+{
+    for (pruning->from_seq = 0;;) {
+        const int64_t numbers[] = {pruning->from_seq, pruning->before_ms, pruning->deliverable,
+                                   STORE_SPAN_BITS};
+        pruning->from_seq = 0;
+        if (run(store, STORE_TEXT_prune_next_news, numbers, 4, &pruning->from_seq, 1, fault) != 0)
+            return -1;
+        if (pruning->from_seq == 0)
+            return 0;
+        if (store_transact(store, prune_news, pruning, fault) != 0)
+            return -1;
+        report(progress, pruning, of);
+    }
+}
+
+/* Finds out up to where every application has been told, and which one is the last. */
+static int find_slowest(struct store *store, struct pruning *pruning,
+                        char name[STORE_CURSOR_NAME_MAX], struct fault *fault)
+{
+    sqlite3_stmt *read = NULL;
+    if (sqlite3_prepare_v2(store->db, store_text(STORE_TEXT_prune_slowest), -1, &read, NULL) !=
+        SQLITE_OK)
+        return store_fault(store->db, fault, "cannot prune");
+    int step = sqlite3_step(read);
+    pruning->deliverable = step == SQLITE_ROW ? sqlite3_column_int64(read, 1) : INT64_MAX;
+    snprintf(name, STORE_CURSOR_NAME_MAX, "%s",
+             step == SQLITE_ROW ? store_column_text(read, 0) : "");
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        store_fault(store->db, fault, "cannot prune");
+    sqlite3_finalize(read);
+    return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : -1;
+}
+
+/* Whether there is something to prune that belongs to no operation, but was not delivered. */
+static int is_news_left(struct store *store, const struct pruning *pruning, bool *left,
+                        struct fault *fault)
+{
+    const int64_t numbers[] = {pruning->before_ms, pruning->deliverable, STORE_SPAN_BITS};
+    int64_t found = 0;
+    if (run(store, STORE_TEXT_prune_news_left, numbers, 3, &found, 1, fault) != 0)
+        return -1;
+    *left = found != 0;
+    return 0;
+}
+
+int store_prune(struct store *store, int64_t before_ms, const struct store_progress *progress,
+                struct store_pruned *pruned, struct fault *fault)
+{
+    *pruned = (struct store_pruned){.operations = 0};
+    struct pruning pruning = {.before_ms = before_ms, .pruned = pruned};
+    char slowest[STORE_CURSOR_NAME_MAX];
+    int64_t of = 0;
+    bool left;
+    if (find_slowest(store, &pruning, slowest, fault) != 0 ||
+        run(store, STORE_TEXT_prune_count, &before_ms, 1, &of, 1, fault) != 0)
+        return -1;
+    report(progress, &pruning, of);
+    if (prune_operations(store, &pruning, progress, of, fault) != 0)
+        return -1;
+    if (prune_all_news(store, &pruning, progress, of, fault) != 0 ||
+        store_transact(store, prune_spans, &pruning, fault) != 0 ||
+        is_news_left(store, &pruning, &left, fault) != 0)
+        return -1;
+    if (left || pruned->undelivered > 0)
+        memcpy(pruned->behind, slowest, sizeof slowest);
+    report(progress, &pruning, pruned->notifications); /* what stays is no part of it */
+    return 0;
+}
+
+/* --- quarantine --- */
+
+/* Bodies that one transaction takes out of quarantine: each may have a megabyte. */
+#define DROP_MAX 32
+
+struct dropping {
+    const int64_t *ids;
+    size_t count;
+    int64_t dropped;
+};
+
+static int drop(struct store *store, void *argument, struct fault *fault)
+{
+    struct dropping *dropping = argument;
+    for (size_t i = 0; i < dropping->count; i++) {
+        int left = store_books_drop(store, dropping->ids[i], fault);
+        if (left < 0)
+            return -1;
+        dropping->dropped += left;
+    }
+    return 0;
+}
+
+int store_drop_quarantined(struct store *store, const int64_t ids[], size_t count, int64_t *dropped,
+                           struct fault *fault)
+{
+    for (size_t done = 0; done < count; done += DROP_MAX) {
+        struct dropping dropping = {.ids = ids + done,
+                                    .count = count - done < DROP_MAX ? count - done : DROP_MAX};
+        if (store_transact(store, drop, &dropping, fault) != 0)
+            return -1;
+        *dropped += dropping.dropped;
+    }
+    return 0;
+}

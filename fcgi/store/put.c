@@ -1,0 +1,401 @@
+/* store_books: one record into the books, within the open transaction of its batch.
+ *
+ * Hashes find candidates, the text decides: two bodies are one notification only when their parsed
+ * content is equal. */
+#include "config.h"
+
+#include "store/engine.h"
+
+#include "base/fault_point.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Where a record belongs. */
+struct place {
+    struct store_tally *tally; /* of its operation; NULL: it has none */
+    struct store_upgrade upgrade;
+    struct store_entry entry;
+};
+
+static void bind_text(sqlite3_stmt *statement, int index, const char *text)
+{
+    sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
+}
+
+void store_ledger_read(sqlite3_stmt *statement, struct store_ledger *ledger)
+{
+    int column = 0;
+    ledger->totals.seq = sqlite3_column_int64(statement, column++);
+#define X(name, member) ledger->member = sqlite3_column_int64(statement, column++);
+    STORE_TOTALS(X)
+#undef X
+    store_life_copy(statement, column, ledger->totals.life);
+}
+
+void store_ledger_bind(sqlite3_stmt *statement, const struct store_ledger *ledger)
+{
+    int parameter = 1;
+    sqlite3_bind_int64(statement, parameter++, ledger->totals.seq);
+#define X(name, member) sqlite3_bind_int64(statement, parameter++, ledger->member);
+    STORE_TOTALS(X)
+#undef X
+}
+
+void store_entry_bind(sqlite3_stmt *statement, const struct store_entry *entry)
+{
+    sqlite3_bind_int64(statement, 1, entry->operation);
+    sqlite3_bind_int64(statement, 2, entry->device);
+    sqlite3_bind_int64(statement, 3, entry->sub_operation);
+    sqlite3_bind_int64(statement, 4, entry->upgrade);
+    sqlite3_bind_int64(statement, 5, entry->content);
+}
+
+int store_books_begin(struct store *store, struct fault *fault)
+{
+    store_tally_forget(&store->batch);
+    store->batch.kinds_length = 0;
+    store->batch.span_open = store->batch.begins_life = false;
+    sqlite3_stmt *read = store_statement(store, STORE_read_totals);
+    int step = sqlite3_step(read);
+    if (step == SQLITE_ROW)
+        store_ledger_read(read, &store->ledger);
+    else
+        store_fault(store->db, fault, "cannot read the totals");
+    sqlite3_reset(read);
+    return step == SQLITE_ROW ? store_life_check(store, fault) : -1;
+}
+
+/* Writes between which times the notifications of the batch's last span were received. */
+static int write_span(struct store *store, struct fault *fault)
+{
+    const struct store_batch *batch = &store->batch;
+    if (!batch->span_open)
+        return 0;
+    sqlite3_stmt *widen = store_statement(store, STORE_widen_span);
+    sqlite3_bind_int64(widen, 1, batch->span);
+    sqlite3_bind_int64(widen, 2, batch->span_first_ms);
+    sqlite3_bind_int64(widen, 3, batch->span_last_ms);
+    return store_run(store, widen, "cannot note a time", fault);
+}
+
+static int write_kinds(struct store *store, struct fault *fault)
+{
+    for (size_t i = 0; i < store->batch.kinds_length; i++) {
+        const struct store_kind *kind = &store->batch.kinds[i];
+        sqlite3_stmt *count = store_statement(store, STORE_count_kind);
+        bind_text(count, 1, kind->notify_type);
+        bind_text(count, 2, kind->result);
+        sqlite3_bind_int64(count, 3, kind->count);
+        if (store_run(store, count, "cannot count a notifyType", fault) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int store_books_finish(struct store *store, struct fault *fault)
+{
+    if (store_tally_finish(store, fault) != 0 || write_kinds(store, fault) != 0 ||
+        write_span(store, fault) != 0)
+        return -1;
+    sqlite3_stmt *write = store_statement(store, STORE_write_totals);
+    store_ledger_bind(write, &store->ledger);
+    return store_run(store, write, "cannot write the totals", fault);
+}
+
+/* What bodies of no known notifyType may use of a bound of quarantine. */
+static uint64_t unknown_share(uint64_t bound)
+{
+    return bound - bound / STORE_QUARANTINE_KNOWN_SHARE;
+}
+
+/* Whether quarantine has room for the body. */
+static bool has_room(const struct store *store, const struct record *record)
+{
+    const struct store_totals *totals = &store->ledger.totals;
+    uint64_t count = store->config.quarantine_max, bytes = store->config.quarantine_bytes;
+    if ((uint64_t)totals->quarantine_held >= count ||
+        (uint64_t)totals->quarantine_bytes + record->body_length > bytes)
+        return false;
+    return record->known || ((uint64_t)totals->quarantine_unknown_held < unknown_share(count) &&
+                             (uint64_t)totals->quarantine_unknown_bytes + record->body_length <=
+                                 unknown_share(bytes));
+}
+
+/* Takes a body of LENGTH bytes into what quarantine holds (BY is 1), or out of it (BY is -1). */
+static void count_held(struct store_totals *totals, bool known, int64_t length, int64_t by)
+{
+    totals->quarantine_held += by;
+    totals->quarantine_bytes += by * length;
+    if (!known) {
+        totals->quarantine_unknown_held += by;
+        totals->quarantine_unknown_bytes += by * length;
+    }
+}
+
+/* Quarantine has no room for the body, which is kept by the log, or nowhere. */
+static int turn_away(struct store_totals *totals, struct record *record)
+{
+    int64_t *full_ms = record->known ? &totals->quarantine_full_ms
+                                     : &totals->quarantine_unknown_full_ms;
+    if (*full_ms == 0)
+        *full_ms = record->received_ms;
+    record->outcome = record->log_gone ? RECORD_REFUSED : RECORD_LOG_ONLY;
+    if (record->log_gone)
+        return 0;
+    totals->quarantined++;
+    totals->quarantine_log_only++;
+    return 0;
+}
+
+static int put_quarantined(struct store *store, struct record *record, struct fault *fault)
+{
+    struct store_totals *totals = &store->ledger.totals;
+    if (!has_room(store, record))
+        return turn_away(totals, record);
+    sqlite3_stmt *add = store_statement(store, STORE_add_quarantined);
+    sqlite3_bind_int64(add, 1, store->ledger.quarantine_id + 1);
+    sqlite3_bind_int64(add, 2, record->received_ms);
+    bind_text(add, 3, record->verdict.reason);
+    bind_text(add, 4, record->verdict.pointer);
+    sqlite3_bind_blob(add, 5, record->body_length > 0 ? record->body : "", (int)record->body_length,
+                      SQLITE_STATIC);
+    sqlite3_bind_int(add, 6, record->known);
+    sqlite3_bind_int(add, 7, record->any_app);
+    if (store_run(store, add, "cannot quarantine a body", fault) != 0)
+        return -1;
+    totals->quarantined++;
+    count_held(totals, record->known, (int64_t)record->body_length, 1);
+    *(record->known ? &totals->quarantine_full_ms : &totals->quarantine_unknown_full_ms) = 0;
+    record->id = ++store->ledger.quarantine_id;
+    record->outcome = RECORD_QUARANTINED;
+    return 0;
+}
+
+static bool is_of_upgrade(const struct record *record)
+{
+    return record->meaning == RECORD_PROGRESS || record->meaning == RECORD_RESULT;
+}
+
+static int find_place(struct store *store, const struct record *record, struct place *place,
+                      struct fault *fault)
+{
+    size_t length;
+    const char *body = record_text(record, &length);
+    *place = (struct place){
+        .entry.device = store_low32(content_hash_string(record->device_id, store->hash_key)),
+        .entry.content = store_low32(content_hash(body, length, store->hash_key)),
+    };
+    if (!is_of_upgrade(record))
+        return 0;
+    place->tally = store_tally_find(store, record, fault);
+    if (place->tally == NULL)
+        return -1;
+    place->entry.operation = place->tally->operation;
+    place->entry.sub_operation = store_low32(
+        content_hash_string(record->sub_operation_id, store->hash_key));
+    if (store_upgrade_find(store, record, &place->entry, &place->upgrade, fault) != 0)
+        return -1;
+    place->entry.upgrade = place->upgrade.id;
+    return 0;
+}
+
+/* Whether two times lie no further apart than WINDOW_MS; the clock may have stepped either way. */
+static bool is_within(int64_t window_ms, int64_t a_ms, int64_t b_ms)
+{
+    return a_ms - b_ms <= window_ms && b_ms - a_ms <= window_ms;
+}
+
+/* Whether a notification with this content is kept already: 1, with its number in RECORD; 0; or -1.
+ * What is of an upgrade that is not known yet is none. */
+static int find_same(struct store *store, struct record *record, const struct place *place,
+                     struct fault *fault)
+{
+    if (is_of_upgrade(record) && place->upgrade.id == 0)
+        return 0;
+    sqlite3_stmt *find = store_statement(store, STORE_find_same);
+    store_entry_bind(find, &place->entry);
+    int found = 0, step;
+    while (found == 0 && (step = sqlite3_step(find)) == SQLITE_ROW) {
+        size_t length;
+        const char *text = record_text(record, &length);
+        const char *body = (const char *)sqlite3_column_text(find, 2);
+        if (body == NULL)
+            found = fault_set(fault, "cannot look at a notification: out of memory");
+        if (body == NULL || !content_equals(text, length, body,
+                                            (size_t)sqlite3_column_bytes(find, 2), store->hash_key))
+            continue;
+        if (!is_of_upgrade(record) &&
+            !is_within(store->config.repeat_window_ms, record->received_ms,
+                       sqlite3_column_int64(find, 3))) {
+            step = SQLITE_DONE; /* the latest of its equals counts: there may be any number */
+            break;
+        }
+        record->seq = sqlite3_column_int64(find, 0);
+        record->deliveries = sqlite3_column_int64(find, 1) + 1;
+        found = 1;
+    }
+    if (found == 0 && step != SQLITE_DONE)
+        found = store_fault(store->db, fault, "cannot look up a notification");
+    sqlite3_reset(find);
+    return found;
+}
+
+static int count_repeat(struct store *store, struct record *record, struct fault *fault)
+{
+    sqlite3_stmt *count = store_statement(store, STORE_count_delivery);
+    sqlite3_bind_int64(count, 1, record->seq);
+    if (store_run(store, count, "cannot count a repeat", fault) != 0)
+        return -1;
+    store->ledger.totals.repeats++;
+    record->outcome = RECORD_REPEATED;
+    return 0;
+}
+
+/* Counts the notification among those of its notifyType and result, in the batch. */
+static int count_kind(struct store *store, const struct record *record, struct fault *fault)
+{
+    struct store_batch *batch = &store->batch;
+    const char *result = record->meaning == RECORD_RESULT ? record_state_word(record->state) : "";
+    size_t i = 0;
+    while (i < batch->kinds_length &&
+           (strcmp(batch->kinds[i].notify_type, record->notify_type) != 0 ||
+            strcmp(batch->kinds[i].result, result) != 0))
+        i++;
+    if (i == batch->kinds_length) {
+        struct store_kind *kinds = store_grow(batch->kinds, i, &batch->kinds_capacity,
+                                              sizeof *kinds, fault);
+        if (kinds == NULL)
+            return -1;
+        batch->kinds = kinds;
+        kinds[batch->kinds_length++] = (struct store_kind){.notify_type = record->notify_type,
+                                                           .result = result};
+    }
+    batch->kinds[i].count++;
+    return 0;
+}
+
+/* Notes when the notification was received, in the span that its number is of. */
+static int note_time(struct store *store, const struct record *record, struct fault *fault)
+{
+    struct store_batch *batch = &store->batch;
+    int64_t span = record->seq >> STORE_SPAN_BITS;
+    if (batch->span_open && batch->span != span && write_span(store, fault) != 0)
+        return -1;
+    if (!batch->span_open || batch->span != span) {
+        batch->span_open = true;
+        batch->span = span;
+        batch->span_first_ms = batch->span_last_ms = record->received_ms;
+    } else if (record->received_ms < batch->span_first_ms) {
+        batch->span_first_ms = record->received_ms;
+    } else if (record->received_ms > batch->span_last_ms) {
+        batch->span_last_ms = record->received_ms;
+    }
+    return 0;
+}
+
+static int add_notification(struct store *store, struct record *record, const struct place *place,
+                            struct fault *fault)
+{
+    struct store_totals *totals = &store->ledger.totals;
+    size_t length;
+    const char *body = record_text(record, &length);
+    if (store_life_begin(store, fault) != 0)
+        return -1;
+    sqlite3_stmt *add = store_statement(store, STORE_add_notification);
+    sqlite3_bind_int64(add, 1, totals->seq + 1);
+    sqlite3_bind_int64(add, 2, record->received_ms);
+    sqlite3_bind_int64(add, 3, place->entry.operation);
+    sqlite3_bind_int64(add, 4, place->entry.device);
+    sqlite3_bind_int64(add, 5, place->entry.content);
+    sqlite3_bind_text(add, 6, body, (int)length, SQLITE_STATIC);
+    if (store_run(store, add, "cannot add a notification", fault) != 0)
+        return -1;
+    record->seq = ++totals->seq;
+    memcpy(record->life, totals->life, sizeof record->life);
+    record->deliveries = 1;
+    record->outcome = RECORD_STORED;
+    totals->notifications++;
+    return count_kind(store, record, fault) != 0 ? -1 : note_time(store, record, fault);
+}
+
+static int add_entry(struct store *store, const struct record *record,
+                     const struct store_entry *entry, struct fault *fault)
+{
+    sqlite3_stmt *add = store_statement(store, STORE_add_entry);
+    store_entry_bind(add, entry);
+    sqlite3_bind_int64(add, 6, record->seq);
+    return store_run(store, add, "cannot add a notification to the lookup", fault);
+}
+
+static int put_notification(struct store *store, struct record *record, struct fault *fault)
+{
+    struct place place;
+    if (find_place(store, record, &place, fault) != 0)
+        return -1;
+    if (record->requeue_id == 0)
+        store->ledger.totals.last_ms = record->received_ms;
+    int same = find_same(store, record, &place, fault);
+    if (same != 0)
+        return same < 0 ? -1 : count_repeat(store, record, fault);
+    if (add_notification(store, record, &place, fault) != 0)
+        return -1;
+    if (is_of_upgrade(record) &&
+        store_upgrade_put(store, record, place.tally, &place.entry, &place.upgrade, fault) != 0)
+        return -1;
+    place.entry.upgrade = place.upgrade.id;
+    return add_entry(store, record, &place.entry, fault);
+}
+
+int store_books_drop(struct store *store, int64_t id, struct fault *fault)
+{
+    sqlite3_stmt *size = store_statement(store, STORE_size_quarantined);
+    sqlite3_bind_int64(size, 1, id);
+    int step = sqlite3_step(size);
+    int64_t bytes = step == SQLITE_ROW ? sqlite3_column_int64(size, 0) : 0;
+    bool known = step == SQLITE_ROW && sqlite3_column_int(size, 1) != 0;
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        store_fault(store->db, fault, "cannot look up a quarantined body");
+    sqlite3_reset(size);
+    if (step != SQLITE_ROW)
+        return step == SQLITE_DONE ? 0 : -1;
+
+    sqlite3_stmt *remove = store_statement(store, STORE_remove_quarantined);
+    sqlite3_bind_int64(remove, 1, id);
+    if (store_run(store, remove, "cannot take a body out of quarantine", fault) != 0)
+        return -1;
+    struct store_totals *totals = &store->ledger.totals;
+    count_held(totals, known, bytes, -1);
+    totals->quarantine_full_ms = totals->quarantine_unknown_full_ms = 0;
+    return 1;
+}
+
+int store_books_put(struct store *store, struct record *record, struct fault *fault)
+{
+    if (record->requeue_id != 0) {
+        int left = store_books_drop(store, record->requeue_id, fault);
+        if (left <= 0) {
+            record->outcome = RECORD_GONE;
+            return left;
+        }
+    }
+    return record->meaning == RECORD_QUARANTINE ? put_quarantined(store, record, fault)
+                                                : put_notification(store, record, fault);
+}
+
+int store_books_move_cursor(struct store *store, const struct store_cursor *cursor,
+                            struct fault *fault)
+{
+    bool holds;
+    if (store_life_holds(store, &cursor->at, &holds, fault) != 0)
+        return -1;
+    if (!holds)
+        return 0;
+    sqlite3_stmt *move = store_statement(store, STORE_move_cursor);
+    bind_text(move, 1, cursor->name);
+    bind_text(move, 2, cursor->at.life);
+    sqlite3_bind_int64(move, 3, cursor->at.seq);
+    int result = store_run(store, move, "cannot move a cursor", fault);
+    FAULT_POINT(cursor_moved);
+    return result;
+}

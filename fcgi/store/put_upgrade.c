@@ -1,0 +1,234 @@
+/* store_upgrade: a notification into its upgrade, and what is counted of it.
+ *
+ * Hashes find candidates, the text decides: two results are of one upgrade only when all of its ids
+ * are equal. */
+#include "config.h"
+
+#include "store/engine.h"
+
+#include "base/text.h"
+
+#include <string.h>
+
+static void bind_text(sqlite3_stmt *statement, int index, const char *text)
+{
+    sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
+}
+
+/* Reads the first of the upgrades under ENTRY behind number AFTER: 1, with it in UPGRADE where the
+ * record's ids are its own; 0: there is none; or -1. */
+static int read_upgrade(struct store *store, const struct record *record,
+                        const struct store_entry *entry, int64_t *after,
+                        struct store_upgrade *upgrade, struct fault *fault)
+{
+    sqlite3_stmt *find = store_statement(store, STORE_find_upgrade);
+    sqlite3_bind_int64(find, 1, entry->operation);
+    sqlite3_bind_int64(find, 2, entry->device);
+    sqlite3_bind_int64(find, 3, entry->sub_operation);
+    sqlite3_bind_int64(find, 4, *after);
+    bind_text(find, 5, record->device_id);
+    bind_text(find, 6, record->sub_operation_id);
+    int step = sqlite3_step(find);
+    if (step == SQLITE_ROW) {
+        *after = sqlite3_column_int64(find, 0);
+        if (sqlite3_column_int(find, 5) != 0)
+            *upgrade = (struct store_upgrade){
+                .id = *after,
+                .is.known = true,
+                .is.state = (enum record_state)sqlite3_column_int(find, 1),
+                .is.contradictory = sqlite3_column_int(find, 2) != 0,
+                .seq = sqlite3_column_int64(find, 3),
+                .is.began_ms = sqlite3_column_int64(find, 4),
+            };
+    } else if (step != SQLITE_DONE) {
+        store_fault(store->db, fault, "cannot look up an upgrade");
+    }
+    sqlite3_reset(find);
+    return step == SQLITE_ROW ? 1 : step == SQLITE_DONE ? 0 : -1;
+}
+
+/* One upgrade, however many entries it has, is passed over in one step. */
+int store_upgrade_find(struct store *store, const struct record *record,
+                       const struct store_entry *entry, struct store_upgrade *upgrade,
+                       struct fault *fault)
+{
+    *upgrade = (struct store_upgrade){.id = 0};
+    int64_t after = 0;
+    int read;
+    do
+        read = read_upgrade(store, record, entry, &after, upgrade, fault);
+    while (read > 0 && upgrade->id == 0);
+    return read < 0 ? -1 : 0;
+}
+
+/* Adds a result to the failures by errorCode: BY is 1, or 0 where it is history already. */
+static int count_failure(struct store *store, const struct record *record, int64_t operation,
+                         int by, struct fault *fault)
+{
+    sqlite3_stmt *count = store_statement(store, STORE_count_failure);
+    sqlite3_bind_int64(count, 1, operation);
+    store_bind_key(count, 2, record->error_code);
+    sqlite3_bind_int(count, 3, by);
+    sqlite3_bind_int64(count, 4, record->received_ms);
+    sqlite3_bind_int(count, 5, record->requeue_id != 0);
+    sqlite3_bind_text(count, 6, record->description,
+                      (int)text_cut(record->description, STORE_EXAMPLE_MAX), SQLITE_STATIC);
+    return store_run(store, count, "cannot count a failure", fault);
+}
+
+/* Takes the failure that the upgrade ended with so far out of the failures by errorCode. */
+static int uncount_failure(struct store *store, int64_t operation, int64_t upgrade,
+                           struct fault *fault)
+{
+    sqlite3_stmt *uncount = store_statement(store, STORE_uncount_failure);
+    sqlite3_bind_int64(uncount, 1, operation);
+    sqlite3_bind_int64(uncount, 2, upgrade);
+    return store_run(store, uncount, "cannot take back a failure", fault);
+}
+
+/* Takes the versions that the upgrade's result so far spoke of out of the moves. */
+static int uncount_move(struct store *store, struct store_tally *tally,
+                        const struct store_upgrade *upgrade, struct fault *fault)
+{
+    sqlite3_stmt *read = store_statement(store, STORE_read_versions);
+    sqlite3_bind_int64(read, 1, upgrade->seq);
+    int result = -1;
+    if (sqlite3_step(read) == SQLITE_ROW)
+        result = store_tally_move(tally, store_column_text(read, 0), store_column_text(read, 1),
+                                  upgrade->is.state, -1, fault);
+    /* A text for which there was no memory reads as none. */
+    if (result != 0 || sqlite3_errcode(store->db) == SQLITE_NOMEM)
+        result = store_fault(store->db, fault, "cannot look up an upgrade's versions");
+    sqlite3_reset(read);
+    return result;
+}
+
+static void bind_error_code(sqlite3_stmt *statement, int index, const struct record *record)
+{
+    if (record->meaning == RECORD_RESULT && record->state == RECORD_FAIL)
+        store_bind_key(statement, index, record->error_code);
+    else
+        sqlite3_bind_null(statement, index);
+}
+
+static int add_upgrade(struct store *store, const struct record *record,
+                       const struct store_entry *entry, struct fault *fault)
+{
+    bool progress = record->meaning == RECORD_PROGRESS;
+    sqlite3_stmt *add = store_statement(store, STORE_add_upgrade);
+    sqlite3_bind_int64(add, 1, entry->operation);
+    sqlite3_bind_int64(add, 2, entry->device);
+    sqlite3_bind_int64(add, 3, entry->sub_operation);
+    sqlite3_bind_int(add, 4, (int)record->state);
+    sqlite3_bind_int(add, 5, record->contradictory);
+    sqlite3_bind_int64(add, 6, record->seq);
+    if (progress)
+        sqlite3_bind_int64(add, 7, record->seq);
+    else
+        sqlite3_bind_null(add, 7);
+    bind_error_code(add, 8, record);
+    sqlite3_bind_int64(add, 9, record->received_ms);
+    bind_text(add, 10, record->device_id);
+    bind_text(add, 11, record->sub_operation_id);
+    return store_run(store, add, "cannot add an upgrade", fault);
+}
+
+/* Reads when the upgrade's result and its last step were received. Only what comes from quarantine
+ * may be older than they are. */
+static int read_times(struct store *store, const struct record *record,
+                      struct store_upgrade *upgrade, struct fault *fault)
+{
+    upgrade->is.result_ms = upgrade->is.step_ms = RULES_NEVER;
+    if (record->requeue_id == 0 || !upgrade->is.known)
+        return 0;
+    sqlite3_stmt *read = store_statement(store, STORE_read_times);
+    sqlite3_bind_int64(read, 1, upgrade->id);
+    int step = sqlite3_step(read);
+    if (step == SQLITE_ROW && sqlite3_column_type(read, 0) != SQLITE_NULL)
+        upgrade->is.result_ms = sqlite3_column_int64(read, 0);
+    if (step == SQLITE_ROW && sqlite3_column_type(read, 1) != SQLITE_NULL)
+        upgrade->is.step_ms = sqlite3_column_int64(read, 1);
+    if (step != SQLITE_ROW)
+        store_fault(store->db, fault, "cannot look up when an upgrade's state was received");
+    sqlite3_reset(read);
+    return step == SQLITE_ROW ? 0 : -1;
+}
+
+/* Counts what CHANGE says, for the store and for the operation. */
+static int count_change(struct store *store, const struct record *record, struct store_tally *tally,
+                        const struct store_upgrade *upgrade, const struct rules_change *change,
+                        struct fault *fault)
+{
+    struct store_totals *totals = &store->ledger.totals;
+    tally->in_progress += change->in_progress;
+    tally->success += change->success;
+    tally->fail += change->fail;
+    tally->contradictory += change->contradictory;
+    totals->in_progress += change->in_progress;
+    totals->success += change->success;
+    totals->fail += change->fail;
+    totals->contradictory += change->contradictory;
+    if (change->failure != RULES_NO_FAILURE &&
+        count_failure(store, record, tally->operation, change->failure == RULES_FAILURE, fault) !=
+            0)
+        return -1;
+    if (change->uncounts_failure &&
+        uncount_failure(store, tally->operation, upgrade->id, fault) != 0)
+        return -1;
+    if (change->counts_move &&
+        store_tally_move(tally, record->source_version, record->target_version, record->state, 1,
+                         fault) != 0)
+        return -1;
+    return change->uncounts_move ? uncount_move(store, tally, upgrade, fault) : 0;
+}
+
+/* Changes the row of an upgrade that there was before. */
+static int change_upgrade(struct store *store, const struct record *record,
+                          const struct store_upgrade *upgrade, const struct rules_change *change,
+                          struct fault *fault)
+{
+    sqlite3_stmt *begin = store_statement(store, STORE_begin_earlier);
+    sqlite3_stmt *step = store_statement(store, STORE_set_step);
+    sqlite3_stmt *result = store_statement(store, STORE_set_result);
+    if (change->begins_earlier) {
+        sqlite3_bind_int64(begin, 1, upgrade->id);
+        sqlite3_bind_int64(begin, 2, record->received_ms);
+        if (store_run(store, begin, "cannot set an upgrade's beginning", fault) != 0)
+            return -1;
+    }
+    if (change->sets_step) {
+        sqlite3_bind_int64(step, 1, upgrade->id);
+        sqlite3_bind_int64(step, 2, record->seq);
+        return store_run(store, step, "cannot set an upgrade's step", fault);
+    }
+    if (change->sets_result) {
+        sqlite3_bind_int64(result, 1, upgrade->id);
+        sqlite3_bind_int(result, 2, (int)record->state);
+        sqlite3_bind_int(result, 3, record->contradictory);
+        sqlite3_bind_int64(result, 4, record->seq);
+        bind_error_code(result, 5, record);
+        return store_run(store, result, "cannot set an upgrade's result", fault);
+    }
+    return 0;
+}
+
+int store_upgrade_put(struct store *store, const struct record *record, struct store_tally *tally,
+                      const struct store_entry *entry, struct store_upgrade *upgrade,
+                      struct fault *fault)
+{
+    if (read_times(store, record, upgrade, fault) != 0)
+        return -1;
+    tally->changed = true;
+    tally->at_ms = record->received_ms;
+    if (record->requeue_id == 0) {
+        tally->last_ms = record->received_ms;
+        tally->last_seq = record->seq;
+    }
+    const struct rules_change change = rules_apply(&upgrade->is, record);
+    if (count_change(store, record, tally, upgrade, &change, fault) != 0)
+        return -1;
+    if (!change.adds)
+        return change_upgrade(store, record, upgrade, &change, fault);
+    upgrade->id = record->seq;
+    return add_upgrade(store, record, entry, fault);
+}

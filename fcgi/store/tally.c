@@ -1,0 +1,303 @@
+/* store_tally: what a batch changes of each operation it touches: gathered, and written once at the
+ * batch's end, however many of its records there are. */
+#include "config.h"
+
+#include "store/engine.h"
+
+#include "base/text.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *store_key(const char *text, struct store_key *key)
+{
+    unsigned char hash[crypto_generichash_BYTES_MIN];
+    char hex[2 * sizeof hash + 1];
+    size_t length = strlen(text);
+    if (length <= STORE_KEY_MAX)
+        return text;
+    crypto_generichash(hash, sizeof hash, (const unsigned char *)text, length, NULL, 0);
+    sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
+    snprintf(key->text, sizeof key->text, "%.*s…%s", (int)text_cut(text, STORE_KEY_KEPT), text,
+             hex);
+    return key->text;
+}
+
+void store_bind_key(sqlite3_stmt *statement, int index, const char *text)
+{
+    struct store_key key;
+    sqlite3_bind_text(statement, index, store_key(text, &key), -1, SQLITE_TRANSIENT);
+}
+
+void *store_grow(void *array, size_t length, size_t *capacity, size_t size, struct fault *fault)
+{
+    void *grown = text_grow_array(array, length, capacity, size);
+    if (grown == NULL)
+        fault_set(fault, "out of memory");
+    return grown;
+}
+
+/* Finds the operation's row, or adds it for the notification that comes next. */
+static int identify_operation(struct store *store, const struct record *record, int64_t *operation,
+                              struct fault *fault)
+{
+    sqlite3_stmt *find = store_statement(store, STORE_find_operation);
+    sqlite3_bind_text(find, 1, record->app_id, -1, SQLITE_STATIC);
+    sqlite3_bind_text(find, 2, record->operation_id, -1, SQLITE_STATIC);
+    int step = sqlite3_step(find);
+    if (step == SQLITE_ROW)
+        *operation = sqlite3_column_int64(find, 0);
+    else if (step != SQLITE_DONE)
+        store_fault(store->db, fault, "cannot look up an operation");
+    sqlite3_reset(find);
+    if (step != SQLITE_DONE)
+        return step == SQLITE_ROW ? 0 : -1;
+
+    sqlite3_stmt *add = store_statement(store, STORE_add_operation);
+    sqlite3_bind_text(add, 1, record->app_id, -1, SQLITE_STATIC);
+    sqlite3_bind_text(add, 2, record->operation_id, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(add, 3, record->received_ms);
+    sqlite3_bind_int64(add, 4, store->ledger.totals.seq + 1);
+    if (store_run(store, add, "cannot add an operation", fault) != 0)
+        return -1;
+    *operation = sqlite3_last_insert_rowid(store->db);
+    return 0;
+}
+
+/* The batch's tally for the record's operation. Looked for from the end: the records of a campaign
+ * come together. */
+struct store_tally *store_tally_find(struct store *store, const struct record *record,
+                                     struct fault *fault)
+{
+    struct store_batch *batch = &store->batch;
+    for (size_t i = batch->tallies_length; i-- > 0;) {
+        struct store_tally *tally = &batch->tallies[i];
+        if (strcmp(tally->operation_id, record->operation_id) == 0 &&
+            strcmp(tally->app_id, record->app_id) == 0)
+            return tally;
+    }
+    struct store_tally *tallies = store_grow(batch->tallies, batch->tallies_length,
+                                             &batch->tallies_capacity, sizeof *tallies, fault);
+    if (tallies == NULL)
+        return NULL;
+    batch->tallies = tallies;
+    int64_t operation;
+    if (identify_operation(store, record, &operation, fault) != 0)
+        return NULL;
+    struct store_tally *tally = &batch->tallies[batch->tallies_length++];
+    *tally = (struct store_tally){
+        .app_id = record->app_id, .operation_id = record->operation_id, .operation = operation};
+    return tally;
+}
+
+/* The move between two versions, added where the tally has none yet; NULL on failure. */
+static struct store_move *find_move(struct store_tally *tally, const char *source,
+                                    const char *target, struct fault *fault)
+{
+    for (size_t i = tally->moves_length; i-- > 0;)
+        if (strcmp(tally->moves[i].source, source) == 0 &&
+            strcmp(tally->moves[i].target, target) == 0)
+            return &tally->moves[i];
+    struct store_move *moves = store_grow(tally->moves, tally->moves_length, &tally->moves_capacity,
+                                          sizeof *moves, fault);
+    if (moves == NULL)
+        return NULL;
+    tally->moves = moves;
+    struct store_move move = {.source = strdup(source), .target = strdup(target)};
+    if (move.source == NULL || move.target == NULL) {
+        free(move.source);
+        free(move.target);
+        fault_set(fault, "out of memory");
+        return NULL;
+    }
+    moves[tally->moves_length] = move;
+    return &moves[tally->moves_length++];
+}
+
+int store_tally_move(struct store_tally *tally, const char *source, const char *target,
+                     enum record_state state, int64_t by, struct fault *fault)
+{
+    struct store_key from, to;
+    struct store_move *move = find_move(tally, store_key(source, &from), store_key(target, &to),
+                                        fault);
+    if (move == NULL)
+        return -1;
+    *(state == RECORD_SUCCESS ? &move->success : &move->fail) += by;
+    return 0;
+}
+
+static int write_moves(struct store *store, const struct store_tally *tally, struct fault *fault)
+{
+    for (size_t i = 0; i < tally->moves_length; i++) {
+        const struct store_move *move = &tally->moves[i];
+        if (move->success == 0 && move->fail == 0)
+            continue;
+        sqlite3_stmt *count = store_statement(store, STORE_count_move);
+        sqlite3_bind_int64(count, 1, tally->operation);
+        sqlite3_bind_text(count, 2, move->source, -1, SQLITE_STATIC);
+        sqlite3_bind_text(count, 3, move->target, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(count, 4, move->success);
+        sqlite3_bind_int64(count, 5, move->fail);
+        if (store_run(store, count, "cannot count versions", fault) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* The intervals of an operation's pace: how wide, and where the first and the last begin. */
+struct pace {
+    int64_t width_ms, first_ms, last_ms;
+    bool empty;
+};
+
+/* Where the interval begins that AT_MS is in. */
+static int64_t interval_of(int64_t at_ms, int64_t width_ms)
+{
+    return at_ms < 0 ? 0 : at_ms - at_ms % width_ms;
+}
+
+static int read_pace(struct store *store, int64_t operation, struct pace *pace, struct fault *fault)
+{
+    sqlite3_stmt *read = store_statement(store, STORE_read_pace_width);
+    sqlite3_bind_int64(read, 1, operation);
+    int result = -1;
+    if (sqlite3_step(read) == SQLITE_ROW) {
+        *pace = (struct pace){
+            .width_ms = sqlite3_column_int64(read, 0),
+            .empty = sqlite3_column_type(read, 1) == SQLITE_NULL,
+            .first_ms = sqlite3_column_int64(read, 1),
+            .last_ms = sqlite3_column_int64(read, 2),
+        };
+        result = 0;
+    } else {
+        store_fault(store->db, fault, "cannot read an operation's pace");
+    }
+    sqlite3_reset(read);
+    return result;
+}
+
+/* Makes PACE's intervals wide enough that STORE_PACE_MAX of them reach from the first change to the
+ * last, AT_MS among them; whether they had to change. */
+static bool widen(struct pace *pace, int64_t at_ms)
+{
+    int64_t first_ms = pace->empty || at_ms < pace->first_ms ? at_ms : pace->first_ms;
+    int64_t last_ms = pace->empty || at_ms > pace->last_ms ? at_ms : pace->last_ms;
+    int64_t before_ms = pace->width_ms;
+    while ((interval_of(last_ms, pace->width_ms) - interval_of(first_ms, pace->width_ms)) /
+               pace->width_ms >=
+           STORE_PACE_MAX)
+        pace->width_ms *= 2;
+    return pace->width_ms != before_ms;
+}
+
+/* What changed in one interval. */
+struct change {
+    int64_t at_ms, in_progress, success, fail;
+};
+
+static int add_change(struct store *store, int64_t operation, int64_t width_ms,
+                      const struct change *change, struct fault *fault)
+{
+    sqlite3_stmt *add = store_statement(store, STORE_add_pace);
+    sqlite3_bind_int64(add, 1, operation);
+    sqlite3_bind_int64(add, 2, interval_of(change->at_ms, width_ms));
+    sqlite3_bind_int64(add, 3, change->in_progress);
+    sqlite3_bind_int64(add, 4, change->success);
+    sqlite3_bind_int64(add, 5, change->fail);
+    return store_run(store, add, "cannot note an operation's pace", fault);
+}
+
+static int run_with(struct store *store, enum store_statement which, int64_t operation,
+                    int64_t value, struct fault *fault)
+{
+    sqlite3_stmt *statement = store_statement(store, which);
+    sqlite3_bind_int64(statement, 1, operation);
+    if (sqlite3_bind_parameter_count(statement) > 1)
+        sqlite3_bind_int64(statement, 2, value);
+    return store_run(store, statement, "cannot change an operation's pace", fault);
+}
+
+/* Lays the changes noted so far into intervals of WIDTH_MS. It happens each time that an operation
+ * has lasted twice as long, so hardly ever. */
+static int lay_anew(struct store *store, int64_t operation, int64_t width_ms, struct fault *fault)
+{
+    struct change changes[STORE_PACE_MAX + 1];
+    size_t count = 0;
+    sqlite3_stmt *read = store_statement(store, STORE_read_pace);
+    sqlite3_bind_int64(read, 1, operation);
+    int step;
+    while ((step = sqlite3_step(read)) == SQLITE_ROW && count < STORE_PACE_MAX + 1)
+        changes[count++] = (struct change){
+            .at_ms = sqlite3_column_int64(read, 0),
+            .in_progress = sqlite3_column_int64(read, 1),
+            .success = sqlite3_column_int64(read, 2),
+            .fail = sqlite3_column_int64(read, 3),
+        };
+    if (step != SQLITE_DONE)
+        store_fault(store->db, fault, "cannot read an operation's pace");
+    sqlite3_reset(read);
+    if (step != SQLITE_DONE || run_with(store, STORE_remove_pace, operation, 0, fault) != 0 ||
+        run_with(store, STORE_set_pace_width, operation, width_ms, fault) != 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (add_change(store, operation, width_ms, &changes[i], fault) != 0)
+            return -1;
+    return 0;
+}
+
+static int write_pace(struct store *store, const struct store_tally *tally, struct fault *fault)
+{
+    const struct change change = {.at_ms = tally->at_ms,
+                                  .in_progress = tally->in_progress,
+                                  .success = tally->success,
+                                  .fail = tally->fail};
+    struct pace pace;
+    if (change.in_progress == 0 && change.success == 0 && change.fail == 0)
+        return 0;
+    if (read_pace(store, tally->operation, &pace, fault) != 0 ||
+        (widen(&pace, change.at_ms) &&
+         lay_anew(store, tally->operation, pace.width_ms, fault) != 0))
+        return -1;
+    return add_change(store, tally->operation, pace.width_ms, &change, fault);
+}
+
+static int write_counters(struct store *store, const struct store_tally *tally, struct fault *fault)
+{
+    sqlite3_stmt *change = store_statement(store, STORE_change_operation);
+    const int64_t values[] = {tally->operation,     tally->in_progress, tally->success, tally->fail,
+                              tally->contradictory, tally->last_ms,     tally->last_seq};
+    for (int v = 0; v < (int)(sizeof values / sizeof values[0]); v++)
+        sqlite3_bind_int64(change, v + 1, values[v]);
+    if (tally->last_seq == 0) {
+        sqlite3_bind_null(change, 6);
+        sqlite3_bind_null(change, 7);
+    }
+    return store_run(store, change, "cannot change an operation", fault);
+}
+
+int store_tally_finish(struct store *store, struct fault *fault)
+{
+    for (size_t i = 0; i < store->batch.tallies_length; i++) {
+        const struct store_tally *tally = &store->batch.tallies[i];
+        if (tally->changed &&
+            (write_counters(store, tally, fault) != 0 || write_moves(store, tally, fault) != 0 ||
+             write_pace(store, tally, fault) != 0))
+            return -1;
+    }
+    return 0;
+}
+
+void store_tally_forget(struct store_batch *batch)
+{
+    for (size_t i = 0; i < batch->tallies_length; i++) {
+        struct store_tally *tally = &batch->tallies[i];
+        for (size_t m = 0; m < tally->moves_length; m++) {
+            free(tally->moves[m].source);
+            free(tally->moves[m].target);
+        }
+        free(tally->moves);
+    }
+    batch->tallies_length = 0;
+}

@@ -1,0 +1,54 @@
+/* store_tools: statements, their texts and their faults: what every file of the engine takes. */
+#include "config.h"
+
+#include "store/engine.h"
+
+static const char *const statement_texts[] = {
+#define X(name, sql) sql,
+#include "store/sql_writer.inc"
+#undef X
+};
+
+static const char *const texts[] = {
+#define X(name, sql) sql,
+#include "store/sql_prune.inc"
+#include "store/sql_reader.inc"
+#undef X
+};
+
+const char *store_text(enum store_text text)
+{
+    return texts[text];
+}
+
+const char *store_statement_text(enum store_statement statement)
+{
+    return statement_texts[statement];
+}
+
+int store_fault(sqlite3 *db, struct fault *fault, const char *what)
+{
+    return fault_set(fault, "%s: %s (SQLite %d)", what,
+                     db != NULL ? sqlite3_errmsg(db) : "out of memory",
+                     db != NULL ? sqlite3_extended_errcode(db) : SQLITE_NOMEM);
+}
+
+sqlite3_stmt *store_statement(struct store *store, enum store_statement statement)
+{
+    return store->statements[statement];
+}
+
+int store_run(struct store *store, sqlite3_stmt *statement, const char *what, struct fault *fault)
+{
+    int step = sqlite3_step(statement);
+    if (step != SQLITE_DONE)
+        store_fault(store->db, fault, what);
+    sqlite3_reset(statement);
+    return step == SQLITE_DONE ? 0 : -1;
+}
+
+const char *store_column_text(sqlite3_stmt *statement, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+    return text == NULL ? "" : text;
+}

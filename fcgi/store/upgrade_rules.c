@@ -1,0 +1,66 @@
+/* upgrade_rules: what a notification makes of the upgrade that it is of, and of what is counted. */
+#include "config.h"
+
+#include "store/upgrade_rules.h"
+
+/* Takes an upgrade into the counters (BY is 1) or out of them (BY is -1). */
+static void count(struct rules_change *change, enum record_state state, bool contradictory, int by)
+{
+    switch (state) {
+    case RECORD_IN_PROGRESS:
+        change->in_progress += by;
+        break;
+    case RECORD_SUCCESS:
+        change->success += by;
+        break;
+    case RECORD_FAIL:
+        change->fail += by;
+        break;
+    }
+    if (contradictory)
+        change->contradictory += by;
+}
+
+static void apply_progress(const struct rules_upgrade *before, bool late,
+                           struct rules_change *change)
+{
+    if (!before->known)
+        count(change, RECORD_IN_PROGRESS, false, 1);
+    else
+        change->sets_step = !late;
+}
+
+static void apply_result(const struct rules_upgrade *before, const struct record *record, bool late,
+                         struct rules_change *change)
+{
+    bool failed = record->state == RECORD_FAIL;
+    if (late) {
+        change->failure = failed ? RULES_PAST_FAILURE : RULES_NO_FAILURE;
+        return;
+    }
+    change->failure = failed ? RULES_FAILURE : RULES_NO_FAILURE;
+    change->counts_move = true;
+    count(change, record->state, record->contradictory, 1);
+    if (!before->known)
+        return;
+    change->sets_result = true;
+    count(change, before->state, before->contradictory, -1);
+    change->uncounts_failure = before->state == RECORD_FAIL;
+    change->uncounts_move = before->state != RECORD_IN_PROGRESS;
+}
+
+struct rules_change rules_apply(const struct rules_upgrade *before, const struct record *record)
+{
+    bool progress = record->meaning == RECORD_PROGRESS;
+    int64_t overtaken_ms = progress ? before->step_ms : before->result_ms;
+    bool late = before->known && record->requeue_id != 0 && record->received_ms < overtaken_ms;
+    struct rules_change change = {
+        .adds = !before->known,
+        .begins_earlier = before->known && record->received_ms < before->began_ms,
+    };
+    if (progress)
+        apply_progress(before, late, &change);
+    else
+        apply_result(before, record, late, &change);
+    return change;
+}

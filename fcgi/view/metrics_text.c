@@ -1,0 +1,312 @@
+/* exposition: what Prometheus reads, in its text format 0.0.4. */
+#include "config.h"
+
+#include "view/metrics_text.h"
+
+#include "store/lists.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PREFIX "upgrade_receiver_"
+
+enum kind { COUNTER, GAUGE, HISTOGRAM };
+
+static const char *const kind_words[] = {"counter", "gauge", "histogram"};
+
+/* A family of samples. A counter's name is without its _total. */
+struct family {
+    enum kind kind;
+    const char *name;
+    const char *help;
+};
+
+/* --- the form -----------------------------------------------------------------------------------
+ */
+
+/* What all samples of a family have after its name. */
+static const char *suffix_of(enum kind kind)
+{
+    return kind == COUNTER ? "_total" : "";
+}
+
+static void put_family(struct text *out, const struct family *family)
+{
+    const char *suffix = suffix_of(family->kind);
+    text_addf(out, "# HELP " PREFIX "%s%s %s\n# TYPE " PREFIX "%s%s %s\n", family->name, suffix,
+              family->help, family->name, suffix, kind_words[family->kind]);
+}
+
+/* A label's value: the three characters that mean something there are escaped, and what is no UTF-8
+ * is shown as such. */
+static void put_label_value(struct text *out, const char *value)
+{
+    for (size_t left = strlen(value); left > 0;) {
+        size_t length = text_utf8_length(value, left);
+        if (length == 0)
+            text_add_string(out, "\xEF\xBF\xBD");
+        else if (*value == '\n')
+            text_add_string(out, "\\n");
+        else if (*value == '"' || *value == '\\')
+            text_addf(out, "\\%c", *value);
+        else
+            text_add(out, value, length);
+        value += length == 0 ? 1 : length;
+        left -= length == 0 ? 1 : length;
+    }
+}
+
+/* Labels are pairs of name and value that a NULL ends; one whose value is "" is the same as none.
+ */
+static void put_labels(struct text *out, const char *const *labels)
+{
+    char before = '{';
+    for (; labels != NULL && labels[0] != NULL; labels += 2) {
+        if (labels[1][0] == '\0')
+            continue;
+        text_addf(out, "%c%s=\"", before, labels[0]);
+        put_label_value(out, labels[1]);
+        text_add(out, "\"", 1);
+        before = ',';
+    }
+    if (before == ',')
+        text_add(out, "}", 1);
+}
+
+#define LABELS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* VALUE where SCALE of them are 1. No float is printed: an application may have set a locale. */
+static void put_number(struct text *out, int64_t value, int64_t scale)
+{
+    long long size = value < 0 ? -value : value;
+    text_addf(out, " %s%lld", value < 0 ? "-" : "", size / scale);
+    int digits = 0;
+    for (int64_t i = scale; i > 1; i /= 10)
+        digits++;
+    if (digits > 0)
+        text_addf(out, ".%0*lld", digits, size % scale);
+    text_add(out, "\n", 1);
+}
+
+static void put_scaled(struct text *out, const struct family *family, const char *const *labels,
+                       int64_t value, int64_t scale)
+{
+    text_addf(out, PREFIX "%s%s", family->name, suffix_of(family->kind));
+    put_labels(out, labels);
+    put_number(out, value, scale);
+}
+
+static void put(struct text *out, const struct family *family, const char *const *labels,
+                int64_t value)
+{
+    put_scaled(out, family, labels, value, 1);
+}
+
+/* A family of one sample. */
+static void put_one(struct text *out, const struct family *family, int64_t value, int64_t scale)
+{
+    put_family(out, family);
+    put_scaled(out, family, NULL, value, scale);
+}
+
+/* --- what the process knows ---------------------------------------------------------------------
+ */
+
+static void put_counters(struct text *out, const struct metrics *metrics)
+{
+    const struct family answers = {COUNTER, "answers", "answers to the platform, by status"};
+    put_family(out, &answers);
+    for (int i = 0; i < METRIC_COUNT; i++) {
+        enum metric metric = (enum metric)i;
+        char code[16];
+        snprintf(code, sizeof code, "%d", metrics_answer(metric));
+        if (metrics_answer(metric) != 0)
+            put(out, &answers, LABELS("code", code), (int64_t)metrics_read(metrics, metric));
+    }
+    for (int i = 0; i < METRIC_COUNT; i++) {
+        enum metric metric = (enum metric)i;
+        const struct family counter = {COUNTER, metrics_name(metric), metrics_help(metric)};
+        if (metrics_answer(metric) == 0)
+            put_one(out, &counter, (int64_t)metrics_read(metrics, metric), 1);
+    }
+}
+
+/* A bound as a number with a point, the same in every exposition: 0.0005, 1.0. */
+static void format_bound(uint64_t bound, uint64_t scale, char text[32])
+{
+    int length = snprintf(text, 32, "%llu.", (unsigned long long)(bound / scale));
+    do {
+        bound = bound % scale * 10;
+        text[length++] = (char)('0' + bound / scale);
+    } while (bound % scale != 0);
+    text[length] = '\0';
+}
+
+static void put_histogram(struct text *out, const struct metrics *metrics,
+                          enum metric_histogram histogram)
+{
+    const struct metrics_description what = metrics_describe_histogram(histogram);
+    const struct family family = {HISTOGRAM, what.name, what.help};
+    struct metrics_distribution now;
+    metrics_read_histogram(metrics, histogram, &now);
+    put_family(out, &family);
+    uint64_t below = 0;
+    for (size_t i = 0; i < now.buckets; i++) {
+        char bound[32] = "+Inf";
+        if (i < now.buckets - 1)
+            format_bound(now.bounds[i], what.scale, bound);
+        below += now.counts[i];
+        text_addf(out, PREFIX "%s_bucket{le=\"%s\"} %llu\n", what.name, bound,
+                  (unsigned long long)below);
+    }
+    text_addf(out, PREFIX "%s_count %llu\n" PREFIX "%s_sum", what.name, (unsigned long long)below,
+              what.name);
+    put_number(out, (int64_t)now.sum, (int64_t)what.scale);
+}
+
+static void put_process(struct text *out, const struct exposition_process *process)
+{
+    const struct metrics *metrics = process->metrics;
+    const struct family build = {GAUGE, "build_info", "the receiver's version"};
+    put_family(out, &build);
+    put(out, &build, LABELS("version", process->version), 1);
+    const struct {
+        struct family family;
+        int64_t value, scale;
+    } gauges[] = {
+        {{GAUGE, "start_time_seconds", "when the process started, since 1970"},
+         process->start_ms,
+         1000},
+        {{GAUGE, "store_writable", "1: the store takes notifications, as the last write told"},
+         process->store_writable,
+         1},
+        {{GAUGE, "quarantine_held_limit", "bodies that quarantine can hold"},
+         (int64_t)process->quarantine_max,
+         1},
+        {{GAUGE, "quarantine_limit_bytes", "bytes that quarantine can hold"},
+         (int64_t)process->quarantine_bytes_max,
+         1},
+    };
+    for (size_t i = 0; i < sizeof gauges / sizeof gauges[0]; i++)
+        put_one(out, &gauges[i].family, gauges[i].value, gauges[i].scale);
+    for (int i = 0; i < METRIC_GAUGE_COUNT; i++) {
+        const struct metrics_description what = metrics_describe_gauge((enum metric_gauge)i);
+        const struct family gauge = {GAUGE, what.name, what.help};
+        put_one(out, &gauge, (int64_t)metrics_read_gauge(metrics, (enum metric_gauge)i), 1);
+    }
+    put_counters(out, metrics);
+    for (int i = 0; i < METRIC_HISTOGRAM_COUNT; i++)
+        put_histogram(out, metrics, (enum metric_histogram)i);
+}
+
+/* --- what the books know ------------------------------------------------------------------------
+ */
+
+/* Families of one sample, each a member of the totals. */
+static const struct {
+    struct family family;
+    size_t offset;
+} totals_table[] = {
+#define MEMBER(name) offsetof(struct store_totals, name)
+    {{COUNTER, "repeats", "deliveries of what had been kept before"}, MEMBER(repeats)},
+    {{COUNTER, "quarantined", "bodies that were no notification we know"}, MEMBER(quarantined)},
+    {{COUNTER, "quarantine_log_only",
+      "of those, for which quarantine had no room: they went to the log alone"},
+     MEMBER(quarantine_log_only)},
+    {{GAUGE, "quarantine_held", "bodies in quarantine now"}, MEMBER(quarantine_held)},
+    {{GAUGE, "quarantine_bytes", "bytes of the bodies in quarantine now"},
+     MEMBER(quarantine_bytes)},
+    {{GAUGE, "upgrades_contradictory", "upgrades whose result and versions do not fit together"},
+     MEMBER(contradictory)},
+#undef MEMBER
+};
+
+static const struct family notifications = {COUNTER, "notifications",
+                                            "notifications kept, by notifyType and result"};
+
+static int put_kinds(struct text *out, struct store_reader *reader)
+{
+    struct store_rows rows = store_list_kinds(reader, NULL);
+    struct store_kind_row row;
+    put_family(out, &notifications);
+    while (store_next_kind(&rows, &row))
+        put(out, &notifications, LABELS("type", row.notify_type, "result", row.result), row.count);
+    return store_rows_end(&rows, NULL);
+}
+
+static void put_overview(struct text *out, const struct store_overview *overview, int64_t now_ms)
+{
+    const struct store_totals *totals = &overview->totals;
+    const struct family upgrades = {GAUGE, "upgrades", "upgrades by state"},
+                        backlog = {GAUGE, "cursor_backlog",
+                                   "notifications that an application was not told yet"},
+                        full = {GAUGE, "quarantine_full",
+                                "1: quarantine had no room for the last body of that kind"},
+                        age = {GAUGE, "last_notification_age_seconds",
+                               "since a notification or a repeat was last received"};
+    for (size_t i = 0; i < sizeof totals_table / sizeof totals_table[0]; i++) {
+        int64_t value;
+        memcpy(&value, (const char *)totals + totals_table[i].offset, sizeof value);
+        put_one(out, &totals_table[i].family, value, 1);
+    }
+    put_family(out, &upgrades);
+    put(out, &upgrades, LABELS("state", "IN_PROGRESS"), totals->in_progress);
+    put(out, &upgrades, LABELS("state", "SUCCESS"), totals->success);
+    put(out, &upgrades, LABELS("state", "FAIL"), totals->fail);
+    put_family(out, &full);
+    put(out, &full, LABELS("notify_type", "known"), totals->quarantine_full_ms != 0);
+    put(out, &full, LABELS("notify_type", "unknown"), totals->quarantine_unknown_full_ms != 0);
+    if (overview->cursors_length > 0)
+        put_family(out, &backlog);
+    for (size_t i = 0; i < overview->cursors_length; i++)
+        put(out, &backlog, LABELS("application", overview->cursors[i].name),
+            totals->seq - overview->cursors[i].at.seq);
+    if (totals->last_ms != 0) {
+        /* A clock that was set back is no reason to tell an age below 0. */
+        int64_t age_ms = now_ms - totals->last_ms;
+        put_one(out, &age, age_ms > 0 ? age_ms : 0, 1000);
+    }
+}
+
+static int put_books(struct text *out, struct store_reader *reader, int64_t now_ms,
+                     int64_t limit_ms)
+{
+    const struct family size = {GAUGE, "store_bytes",
+                                "the store's files on disk: the main file and its log"};
+    const struct family log = {
+        GAUGE, "store_log_bytes",
+        "the store's log on disk: it grows while somebody reads an old state"};
+    struct store_overview overview;
+    int64_t bytes = 0, log_bytes = 0, holder;
+    int result = -1;
+    if (store_read_begin(reader, limit_ms, NULL) == 0 && put_kinds(out, reader) == 0 &&
+        store_read_overview(reader, &overview, NULL) == 0 &&
+        store_read_size(reader, &bytes, NULL) == 0 &&
+        store_read_log(reader, &log_bytes, &holder, NULL) == 0)
+        result = 0;
+    store_read_end(reader);
+    if (result != 0)
+        return -1;
+    put_overview(out, &overview, now_ms);
+    put_one(out, &size, bytes, 1);
+    put_one(out, &log, log_bytes, 1);
+    return 0;
+}
+
+/* --- the whole ----------------------------------------------------------------------------------
+ */
+
+void exposition_write(const struct exposition_process *process, struct store_reader *reader,
+                      int64_t limit_ms, struct text *out)
+{
+    const struct family up = {GAUGE, "store_up", "1: the store could be read just now"};
+    struct text books = {0};
+    bool readable = put_books(&books, reader, process->now_ms, limit_ms) == 0;
+    put_process(out, process);
+    put_one(out, &up, readable, 1);
+    if (readable)
+        text_add(out, books.bytes, books.length);
+    if (books.failed)
+        out->failed = true;
+    text_release(&books);
+}

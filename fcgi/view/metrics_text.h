@@ -1,0 +1,31 @@
+/* exposition: what Prometheus reads: the books' totals and what this process has counted, in
+ * Prometheus' text format 0.0.4. */
+#ifndef EXPOSITION_H
+#define EXPOSITION_H
+
+#include "base/metrics.h"
+#include "base/text.h"
+#include "store/store.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What the process has to say; all is lent. */
+struct exposition_process {
+    const char *version;
+    int64_t start_ms, now_ms; /* since 1970 */
+    const struct metrics *metrics;
+    bool store_writable; /* as the last write told */
+    uint64_t quarantine_max, quarantine_bytes_max;
+};
+
+/* The Content-Type of what is written. */
+#define EXPOSITION_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+/* Appends all metrics. If the store cannot be read within LIMIT_MS, its part is left out, and
+ * upgrade_receiver_store_up is 0. */
+void exposition_write(const struct exposition_process *process, struct store_reader *reader,
+                      int64_t limit_ms, struct text *out);
+
+#endif

@@ -1,0 +1,363 @@
+/* view_pages: what the views share, and those of the store as a whole. */
+#include "config.h"
+
+#include "view/pages.h"
+
+#include "base/document.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+size_t view_bound(const struct text *out)
+{
+    return out->length + VIEW_PAGE_BYTES;
+}
+
+size_t view_limit(const struct view_query *query, size_t otherwise)
+{
+    return query->limit > 0 ? query->limit : otherwise;
+}
+
+struct store_place view_place(const struct view_query *query)
+{
+    struct store_place place;
+    snprintf(place.text, sizeof place.text, "%s", query->after != NULL ? query->after : "");
+    return place;
+}
+
+enum view_result view_failed(const struct fault *fault)
+{
+    return fault != NULL && fault->misused ? VIEW_MISUSED : VIEW_FAILED;
+}
+
+const char *view_cut(const char *value, size_t most, struct view_room *room)
+{
+    size_t length = text_cut(value, most);
+    if (value[length] == '\0')
+        return value;
+    snprintf(room->text, sizeof room->text, "%.*s…", (int)length, value);
+    return room->text;
+}
+
+void view_add_text(struct text *out, const char *name, const char *value, size_t most)
+{
+    struct view_room room;
+    char length_name[64];
+    const char *shown = view_cut(value, most, &room);
+    document_string(out, name, shown);
+    if (shown == value || name == NULL)
+        return;
+    snprintf(length_name, sizeof length_name, "%sBytes", name);
+    document_number(out, length_name, (int64_t)strlen(value));
+}
+
+void view_add_notification(struct text *out, const struct store_kept *kept)
+{
+    document_open(out, NULL, '{');
+    document_number(out, "seq", kept->seq);
+    document_time(out, "receivedAt", kept->received_ms);
+    document_number(out, "deliveries", kept->deliveries);
+    if (kept->body_length <= VIEW_BODY_MAX) {
+        document_json(out, "body", kept->body, kept->body_length);
+    } else {
+        document_null(out, "body");
+        document_number(out, "bodyBytes", (int64_t)kept->body_length);
+    }
+    document_close(out, '}');
+}
+
+void view_add_next(struct text *out, const struct store_place *next)
+{
+    document_string(out, "next", next->text[0] != '\0' ? next->text : NULL);
+}
+
+void view_end(struct text *out)
+{
+    document_close(out, '}');
+    text_add(out, "\n", 1);
+}
+
+static void add_upgrades(struct text *out, int64_t in_progress, int64_t success, int64_t fail,
+                         int64_t contradictory)
+{
+    document_number(out, "inProgress", in_progress);
+    document_number(out, "success", success);
+    document_number(out, "fail", fail);
+    document_number(out, "contradictory", contradictory);
+}
+
+void view_add_operation_members(struct text *out, const struct store_operation_row *row)
+{
+    view_add_text(out, "appId", row->app_id, VIEW_ID_MAX);
+    view_add_text(out, "operationId", row->operation_id, VIEW_ID_MAX);
+    add_upgrades(out, row->in_progress, row->success, row->fail, row->contradictory);
+    document_share(out, "failureShare", row->fail, row->success + row->fail);
+    document_time(out, "firstAt", row->first_ms);
+    document_time(out, "lastAt", row->last_ms);
+    document_bool(out, "pruned", row->pruned);
+}
+
+static void add_operation(struct text *out, const struct store_operation_row *row)
+{
+    document_open(out, NULL, '{');
+    view_add_operation_members(out, row);
+    document_close(out, '}');
+}
+
+int view_add_failures(struct store_reader *reader, int64_t operation, int64_t fail, size_t most,
+                      struct text *out, struct fault *fault)
+{
+    struct store_rows rows = store_list_failures(reader, operation, most, fault);
+    struct store_failure_row row;
+    document_open(out, "failures", '[');
+    while (store_next_failure(&rows, &row)) {
+        document_open(out, NULL, '{');
+        view_add_text(out, "errorCode", row.error_code, VIEW_TEXT_MAX);
+        document_number(out, "count", row.count);
+        document_share(out, "share", row.count, fail);
+        document_time(out, "firstAt", row.first_ms);
+        document_time(out, "lastAt", row.last_ms);
+        view_add_text(out, "example", row.example, VIEW_TEXT_MAX);
+        document_close(out, '}');
+    }
+    document_close(out, ']');
+    int result = store_rows_end(&rows, NULL);
+    document_bool(out, "failuresMore", rows.more);
+    return result;
+}
+
+void view_add_upgrade_members(struct text *out, const struct store_upgrade_row *row)
+{
+    view_add_text(out, "appId", row->app_id, VIEW_ID_MAX);
+    view_add_text(out, "operationId", row->operation_id, VIEW_ID_MAX);
+    view_add_text(out, "subOperationId", row->sub_operation_id, VIEW_ID_MAX);
+    view_add_text(out, "deviceId", row->device_id, VIEW_ID_MAX);
+    document_string(out, "state", record_state_word(row->state));
+    view_add_text(out, "step", row->step, VIEW_TEXT_MAX);
+    view_add_text(out, "curVersion", row->current, VIEW_TEXT_MAX);
+    view_add_text(out, "targetVersion", row->target, VIEW_TEXT_MAX);
+    view_add_text(out, "sourceVersion", row->source, VIEW_TEXT_MAX);
+    view_add_text(out, "upgradeTime", row->upgrade_time, VIEW_TEXT_MAX);
+    view_add_text(out, "resultDesc", row->result_desc, VIEW_TEXT_MAX);
+    view_add_text(out, "errorCode", row->error_code, VIEW_TEXT_MAX);
+    view_add_text(out, "description", row->description, VIEW_TEXT_MAX);
+    document_bool(out, "contradictory", row->contradictory);
+    document_time(out, "beganAt", row->began_ms);
+    document_time(out, "lastAt", row->last_ms);
+    document_number(out, "seq", row->seq);
+}
+
+void view_add_upgrade(struct text *out, const struct store_upgrade_row *row)
+{
+    document_open(out, NULL, '{');
+    view_add_upgrade_members(out, row);
+    document_close(out, '}');
+}
+
+enum view_result view_find_named(struct store_reader *reader, const struct view_query *query,
+                                 struct view_named *named, struct fault *fault)
+{
+    if (query->operation_id == NULL) {
+        fault_set(fault, "operationId: is missing");
+        return VIEW_MISUSED;
+    }
+    struct store_operation_row row;
+    struct store_rows rows = store_find_operations(reader, query->app_id, query->operation_id,
+                                                   false, 1, fault);
+    if (store_next_operation(&rows, &row)) {
+        named->id = row.id;
+        named->fail = row.fail;
+        document_open(&named->members, NULL, '{');
+        view_add_operation_members(&named->members, &row);
+    }
+    if (store_rows_end(&rows, NULL) != 0)
+        return VIEW_FAILED;
+    if (named->id != 0)
+        return VIEW_DONE;
+    fault_set(fault, "no operation %.200s has been heard of", query->operation_id);
+    return VIEW_NOT_FOUND;
+}
+
+int64_t view_stuck_before(const struct view_query *query)
+{
+    int64_t seconds = query->stuck_said ? query->stuck_s : VIEW_STUCK_DEFAULT_S;
+    /* 1, the least that is a bound, where all of the past would be too late. */
+    return query->now_ms > seconds * 1000 ? query->now_ms - seconds * 1000 : 1;
+}
+
+static void add_token(struct text *out, const struct token *token)
+{
+    char text[TOKEN_TEXT_SIZE];
+    document_string(out, "token", token_write(token, text));
+}
+
+static void add_quarantine(struct text *out, const struct store_totals *totals)
+{
+    document_number(out, "held", totals->quarantine_held);
+    document_number(out, "bytes", totals->quarantine_bytes);
+    document_time_or_null(out, "fullSince", totals->quarantine_full_ms);
+    document_time_or_null(out, "unknownFullSince", totals->quarantine_unknown_full_ms);
+}
+
+void view_add_totals(struct text *out, const struct store_totals *totals)
+{
+    struct token token;
+    store_totals_token(totals, &token);
+    document_number(out, "seq", totals->seq);
+    add_token(out, &token);
+    document_time_or_null(out, "lastAt", totals->last_ms);
+    document_open(out, "totals", '{');
+    document_number(out, "notifications", totals->notifications);
+    document_number(out, "repeats", totals->repeats);
+    document_number(out, "quarantined", totals->quarantined);
+    document_number(out, "quarantineLogOnly", totals->quarantine_log_only);
+    document_close(out, '}');
+    document_open(out, "upgrades", '{');
+    add_upgrades(out, totals->in_progress, totals->success, totals->fail, totals->contradictory);
+    document_close(out, '}');
+    document_open(out, "quarantine", '{');
+    add_quarantine(out, totals);
+    document_close(out, '}');
+}
+
+void view_add_applications(struct text *out, const struct store_overview *overview)
+{
+    document_open(out, "applications", '[');
+    for (size_t i = 0; i < overview->cursors_length; i++) {
+        const struct store_cursor *cursor = &overview->cursors[i];
+        document_open(out, NULL, '{');
+        document_string(out, "name", cursor->name);
+        document_number(out, "cursor", cursor->at.seq);
+        add_token(out, &cursor->at);
+        document_bool(out, "lost", cursor->lost);
+        document_number(out, "backlog", overview->totals.seq - cursor->at.seq);
+        document_close(out, '}');
+    }
+    document_close(out, ']');
+}
+
+static void add_process(struct text *out, const struct view_process *process)
+{
+    if (process == NULL) {
+        document_null(out, "receiver");
+        return;
+    }
+    document_open(out, "receiver", '{');
+    document_string(out, "version", process->version);
+    document_number(out, "pid", process->pid);
+    document_string(out, "storeFault", process->store_fault);
+    document_number(out, "logLinesDropped", (int64_t)process->log_lines_dropped);
+    document_number(out, "refusedInARow", (int64_t)process->refused_in_a_row);
+    document_number(out, "nearMisses", (int64_t)process->near_misses);
+    document_number(out, "quarantineMax", (int64_t)process->quarantine_max);
+    document_number(out, "quarantineBytesMax", (int64_t)process->quarantine_bytes_max);
+    document_close(out, '}');
+}
+
+enum view_result view_overview(struct store_reader *reader, const struct view_query *query,
+                               struct text *out, struct store_place *next, struct fault *fault)
+{
+    const size_t bound = view_bound(out);
+    struct store_overview overview;
+    const struct store_place after = view_place(query);
+    if (store_read_overview(reader, &overview, fault) != 0)
+        return VIEW_FAILED;
+    document_open(out, NULL, '{');
+    view_add_totals(out, &overview.totals);
+    view_add_applications(out, &overview);
+    add_process(out, query->process);
+    document_open(out, "operations", '[');
+    struct store_rows rows = store_list_operations(reader, &after,
+                                                   view_limit(query, VIEW_LIMIT_DEFAULT), fault);
+    struct store_operation_row row;
+    while (out->length <= bound && store_next_operation(&rows, &row))
+        add_operation(out, &row);
+    if (store_rows_end(&rows, next) != 0)
+        return view_failed(fault);
+    document_close(out, ']');
+    view_add_next(out, next);
+    view_end(out);
+    return VIEW_DONE;
+}
+
+/* Counts the upgrades of a device, up to STORE_PAGE_MAX, and what is kept of it beside them, up to
+ * 1. */
+static int count_device(struct store_reader *reader, const char *device_id, size_t *upgrades,
+                        size_t *news, struct fault *fault)
+{
+    struct store_upgrade_row upgrade;
+    struct store_kept kept;
+    struct store_rows rows = store_list_device(reader, device_id, NULL, STORE_PAGE_MAX, fault);
+    for (*upgrades = 0; store_next_upgrade(&rows, &upgrade);)
+        ++*upgrades;
+    if (store_rows_end(&rows, NULL) != 0)
+        return -1;
+    rows = store_list_notifications(reader, device_id, 0, NULL, 1, fault);
+    *news = store_next_notification(&rows, &kept) ? 1 : 0;
+    return store_rows_end(&rows, NULL);
+}
+
+enum view_result view_search(struct store_reader *reader, const struct view_query *query,
+                             struct text *out, struct store_place *next, struct fault *fault)
+{
+    const size_t bound = view_bound(out);
+    size_t upgrades, news;
+    if (query->search == NULL || query->search[0] == '\0') {
+        fault_set(fault, "q: is missing");
+        return VIEW_MISUSED;
+    }
+    document_open(out, NULL, '{');
+    document_open(out, "operations", '[');
+    struct store_rows rows = store_find_operations(reader, NULL, query->search, true,
+                                                   view_limit(query, VIEW_FOUND), fault);
+    struct store_operation_row row;
+    while (out->length <= bound && store_next_operation(&rows, &row))
+        add_operation(out, &row);
+    if (store_rows_end(&rows, NULL) != 0 ||
+        count_device(reader, query->search, &upgrades, &news, fault) != 0)
+        return VIEW_FAILED;
+    next->text[0] = '\0';
+    document_close(out, ']');
+    if (upgrades > 0 || news > 0) {
+        document_open(out, "device", '{');
+        view_add_text(out, "deviceId", query->search, VIEW_ID_MAX);
+        document_number(out, "upgrades", (int64_t)upgrades);
+        document_close(out, '}');
+    } else {
+        document_null(out, "device");
+    }
+    view_end(out);
+    return VIEW_DONE;
+}
+
+enum view_result view_quarantine(struct store_reader *reader, const struct view_query *query,
+                                 struct text *out, struct store_place *next, struct fault *fault)
+{
+    const size_t bound = view_bound(out);
+    struct store_overview overview;
+    const struct store_place after = view_place(query);
+    if (store_read_overview(reader, &overview, fault) != 0)
+        return VIEW_FAILED;
+    document_open(out, NULL, '{');
+    add_quarantine(out, &overview.totals);
+    document_open(out, "bodies", '[');
+    struct store_rows rows = store_list_quarantined(reader, &after,
+                                                    view_limit(query, VIEW_LIMIT_DEFAULT), fault);
+    struct store_quarantined_row row;
+    while (out->length <= bound && store_next_quarantined(&rows, &row)) {
+        document_open(out, NULL, '{');
+        document_number(out, "id", row.id);
+        document_time(out, "receivedAt", row.received_ms);
+        view_add_text(out, "reason", row.reason, VIEW_TEXT_MAX);
+        view_add_text(out, "pointer", row.pointer, VIEW_TEXT_MAX);
+        document_number(out, "bytes", (int64_t)row.body_length);
+        document_close(out, '}');
+    }
+    if (store_rows_end(&rows, next) != 0)
+        return view_failed(fault);
+    document_close(out, ']');
+    view_add_next(out, next);
+    view_end(out);
+    return VIEW_DONE;
+}

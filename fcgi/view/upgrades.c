@@ -1,0 +1,213 @@
+/* view_upgrades: lists of upgrades as documents and as a table, and one device's history. */
+#include "config.h"
+
+#include "view/pages.h"
+
+#include "base/csv.h"
+#include "base/document.h"
+#include "base/moment.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- lists of upgrades --------------------------------------------------------------------------
+ */
+
+/* Fills FILTER with what the query says; finds its operation where it names one. */
+static enum view_result read_filter(struct store_reader *reader, const struct view_query *query,
+                                    struct store_upgrade_filter *filter, struct fault *fault)
+{
+    struct view_named named = {.id = 0};
+    *filter = (struct store_upgrade_filter){
+        .of_state = query->state != NULL,
+        .error_code = query->error_code,
+        .contradictory = query->contradictory,
+        .began_before_ms = query->stuck_said ? view_stuck_before(query) : 0,
+    };
+    if (query->state != NULL)
+        filter->state = strcmp(query->state, "SUCCESS") == 0 ? RECORD_SUCCESS
+                        : strcmp(query->state, "FAIL") == 0  ? RECORD_FAIL
+                                                             : RECORD_IN_PROGRESS;
+    enum view_result result = view_find_named(reader, query, &named, fault);
+    filter->operation = named.id;
+    text_release(&named.members);
+    return result;
+}
+
+static enum view_result list(struct store_reader *reader, const struct view_query *query,
+                             const struct store_upgrade_filter *filter, const char *name,
+                             struct text *out, struct store_place *next, struct fault *fault)
+{
+    const size_t bound = view_bound(out);
+    const struct store_place after = view_place(query);
+    document_open(out, NULL, '{');
+    document_open(out, name, '[');
+    struct store_rows rows = store_list_upgrades(reader, filter, &after,
+                                                 view_limit(query, VIEW_LIMIT_DEFAULT), fault);
+    struct store_upgrade_row row;
+    while (out->length <= bound && store_next_upgrade(&rows, &row))
+        view_add_upgrade(out, &row);
+    if (store_rows_end(&rows, next) != 0)
+        return view_failed(fault);
+    document_close(out, ']');
+    view_add_next(out, next);
+    view_end(out);
+    return VIEW_DONE;
+}
+
+enum view_result view_upgrades(struct store_reader *reader, const struct view_query *query,
+                               struct text *out, struct store_place *next, struct fault *fault)
+{
+    struct store_upgrade_filter filter;
+    enum view_result result = read_filter(reader, query, &filter, fault);
+    return result == VIEW_DONE ? list(reader, query, &filter, "upgrades", out, next, fault)
+                               : result;
+}
+
+static enum view_result read_failure_filter(struct store_reader *reader,
+                                            const struct view_query *query,
+                                            struct store_upgrade_filter *filter,
+                                            struct fault *fault)
+{
+    enum view_result result = VIEW_DONE;
+    *filter = (struct store_upgrade_filter){.error_code = query->error_code};
+    if (query->operation_id != NULL) {
+        result = read_filter(reader, query, filter, fault);
+    } else if (query->app_id != NULL) {
+        fault_set(fault, "appId: goes with operationId");
+        result = VIEW_MISUSED;
+    }
+    filter->of_state = true;
+    filter->state = RECORD_FAIL;
+    return result;
+}
+
+enum view_result view_failures(struct store_reader *reader, const struct view_query *query,
+                               struct text *out, struct store_place *next, struct fault *fault)
+{
+    struct store_upgrade_filter filter;
+    enum view_result result = read_failure_filter(reader, query, &filter, fault);
+    return result == VIEW_DONE ? list(reader, query, &filter, "failures", out, next, fault)
+                               : result;
+}
+
+#define IDS 4 /* of a line's fields, the first ones */
+
+static void add_line(struct text *out, const struct store_upgrade_row *row)
+{
+    char time[MOMENT_TEXT_SIZE], seq[32];
+    snprintf(seq, sizeof seq, "%lld", (long long)row->seq);
+    const char *const fields[] = {
+        row->app_id,
+        row->operation_id,
+        row->sub_operation_id,
+        row->device_id,
+        row->error_code,
+        row->description,
+        row->result_desc,
+        row->source,
+        row->target,
+        row->current,
+        row->upgrade_time,
+        row->contradictory ? "1" : "0",
+        moment_format(row->last_ms, time),
+        seq,
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        struct view_room room;
+        size_t most = i < IDS ? VIEW_ID_MAX : VIEW_TEXT_MAX;
+        csv_add_field(out, view_cut(fields[i], most, &room), i == 0);
+    }
+    csv_end_line(out);
+}
+
+enum view_result view_failures_table(struct store_reader *reader, const struct view_query *query,
+                                     struct text *out, struct store_place *next,
+                                     struct fault *fault)
+{
+    struct store_upgrade_filter filter;
+    const size_t bound = view_bound(out);
+    const struct store_place after = view_place(query);
+    enum view_result result = read_failure_filter(reader, query, &filter, fault);
+    if (result != VIEW_DONE)
+        return result;
+    if (after.text[0] == '\0' && query->byte_order_mark)
+        text_add_string(out, "\xEF\xBB\xBF");
+    if (after.text[0] == '\0')
+        text_add_string(out, "appId,operationId,subOperationId,deviceId,errorCode,description,"
+                             "resultDesc,sourceVersion,targetVersion,curVersion,upgradeTime,"
+                             "contradictory,lastAt,seq\r\n");
+    struct store_rows rows = store_list_upgrades(reader, &filter, &after,
+                                                 view_limit(query, STORE_PAGE_MAX), fault);
+    struct store_upgrade_row row;
+    while (out->length <= bound && store_next_upgrade(&rows, &row))
+        add_line(out, &row);
+    return store_rows_end(&rows, next) == 0 ? VIEW_DONE : view_failed(fault);
+}
+
+/* --- one device ---------------------------------------------------------------------------------
+ */
+
+/* Adds the latest notifications about the device in OPERATION, and their number to COUNT. */
+static int add_notes(struct store_reader *reader, const char *device_id, int64_t operation,
+                     const char *sub_operation_id, struct text *out, size_t *count,
+                     struct fault *fault)
+{
+    struct store_rows rows = store_list_notifications(reader, device_id, operation,
+                                                      sub_operation_id, VIEW_NOTES, fault);
+    struct store_kept kept;
+    for (; store_next_notification(&rows, &kept); ++*count)
+        view_add_notification(out, &kept);
+    return store_rows_end(&rows, NULL);
+}
+
+/* Adds a page of the device's upgrades, each with its notifications, and their number to COUNT. */
+static int add_history(struct store_reader *reader, const struct view_query *query, size_t bound,
+                       struct text *out, size_t *count, struct store_place *next,
+                       struct fault *fault)
+{
+    const struct store_place after = view_place(query);
+    struct store_rows rows = store_list_device(reader, query->device_id, &after,
+                                               view_limit(query, VIEW_LIMIT_DEFAULT), fault);
+    struct store_upgrade_row row;
+    size_t notes = 0;
+    int result = 0;
+    for (; result == 0 && out->length <= bound && store_next_upgrade(&rows, &row); ++*count) {
+        document_open(out, NULL, '{');
+        view_add_upgrade_members(out, &row);
+        document_open(out, "notifications", '[');
+        result = add_notes(reader, query->device_id, row.operation, row.sub_operation_id, out,
+                           &notes, fault);
+        document_close(out, ']');
+        document_close(out, '}');
+    }
+    return store_rows_end(&rows, next) == 0 ? result : -1;
+}
+
+enum view_result view_device(struct store_reader *reader, const struct view_query *query,
+                             struct text *out, struct store_place *next, struct fault *fault)
+{
+    const size_t bound = view_bound(out);
+    const bool is_first = query->after == NULL || query->after[0] == '\0';
+    size_t count = 0;
+    if (query->device_id == NULL) {
+        fault_set(fault, "deviceId: is missing");
+        return VIEW_MISUSED;
+    }
+    document_open(out, NULL, '{');
+    view_add_text(out, "deviceId", query->device_id, VIEW_ID_MAX);
+    document_open(out, "history", '[');
+    if (add_history(reader, query, bound, out, &count, next, fault) != 0)
+        return view_failed(fault);
+    document_close(out, ']');
+    document_open(out, "news", '[');
+    if (is_first && add_notes(reader, query->device_id, 0, NULL, out, &count, fault) != 0)
+        return VIEW_FAILED;
+    document_close(out, ']');
+    view_add_next(out, next);
+    view_end(out);
+    if (count > 0 || !is_first)
+        return VIEW_DONE;
+    fault_set(fault, "no device %.200s has been heard of", query->device_id);
+    return VIEW_NOT_FOUND;
+}
