@@ -1,8 +1,8 @@
 /* arena: memory that is taken bit by bit, and given back as a whole. For what is made of many small
  * pieces and then only read, such as a parsed body: a piece costs a few instructions, and freeing
  * all of them one call. */
-#ifndef ARENA_H
-#define ARENA_H
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
 
 #include <stdbool.h>
 #include <stddef.h>

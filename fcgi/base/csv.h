@@ -1,6 +1,6 @@
 /* csv: lines of a table for spreadsheets (RFC 4180), safe whatever stands in the fields. */
-#ifndef CSV_H
-#define CSV_H
+#ifndef BASE_CSV_H
+#define BASE_CSV_H
 
 #include "base/text.h"
 

@@ -1,7 +1,7 @@
 /* document: JSON written member by member. Commas come by themselves. A NAME of NULL makes an
  * element of an array. */
-#ifndef DOCUMENT_H
-#define DOCUMENT_H
+#ifndef BASE_DOCUMENT_H
+#define BASE_DOCUMENT_H
 
 #include "base/text.h"
 

@@ -2,8 +2,8 @@
  *
  * A function that can fail returns 0 or -1 and takes a caller-owned `struct fault *` as its last
  * argument. The first fault recorded stays; callers on the way up add where it happened. */
-#ifndef FAULT_H
-#define FAULT_H
+#ifndef BASE_FAULT_H
+#define BASE_FAULT_H
 
 #include <stdarg.h>
 #include <stdbool.h>

@@ -3,8 +3,8 @@
  *
  * FAULT_POINTS names a folder in the environment. The process that passes a step of which a file
  * stands there removes the file and kills itself with SIGKILL, so that its successor passes. */
-#ifndef FAULT_POINT_H
-#define FAULT_POINT_H
+#ifndef BASE_FAULT_POINT_H
+#define BASE_FAULT_POINT_H
 
 /* X(name, where it is). */
 #define FAULT_POINT_TABLE(X)                                              \

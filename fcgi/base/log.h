@@ -3,8 +3,8 @@
  * dropped, counted, and the loss is itself a line once lines flow again. Each second the thread
  * looks where the lines go: a file that was deleted is made again, and what failed is tried again.
  */
-#ifndef LOG_H
-#define LOG_H
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
 
 #include "base/fault.h"
 #include "base/metrics.h"

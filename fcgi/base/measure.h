@@ -1,6 +1,6 @@
 /* measure: the times, durations, shares and counts that people type and read. */
-#ifndef MEASURE_H
-#define MEASURE_H
+#ifndef BASE_MEASURE_H
+#define BASE_MEASURE_H
 
 #include "base/fault.h"
 

@@ -2,8 +2,8 @@
  *
  * All functions are thread-safe; a number is one relaxed atomic. METRICS may be NULL everywhere (a
  * test that does not count): nothing is counted then, and all reads 0. */
-#ifndef METRICS_H
-#define METRICS_H
+#ifndef BASE_METRICS_H
+#define BASE_METRICS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* moment: wall-clock time for people and records, monotonic time for time-outs. */
-#ifndef MOMENT_H
-#define MOMENT_H
+#ifndef BASE_MOMENT_H
+#define BASE_MOMENT_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* monitor: a lock and the one condition that its holders wait for, on the clock that never steps.
  */
-#ifndef MONITOR_H
-#define MONITOR_H
+#ifndef BASE_MONITOR_H
+#define BASE_MONITOR_H
 
 #include <pthread.h>
 #include <stdbool.h>

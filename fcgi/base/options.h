@@ -1,6 +1,6 @@
 /* options: what the operator asked for, from the command line and the environment. */
-#ifndef OPTIONS_H
-#define OPTIONS_H
+#ifndef BASE_OPTIONS_H
+#define BASE_OPTIONS_H
 
 #include "base/fault.h"
 #include "base/text.h"

@@ -1,6 +1,6 @@
 /* owner: root's work in a folder that belongs to another user. */
-#ifndef OWNER_H
-#define OWNER_H
+#ifndef BASE_OWNER_H
+#define BASE_OWNER_H
 
 #include "base/fault.h"
 

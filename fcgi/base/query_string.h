@@ -1,7 +1,7 @@
 /* query_string: the names and values behind the ? of a URL, as browsers and curl send them (the
  * URL standard's application/x-www-form-urlencoded). */
-#ifndef QUERY_STRING_H
-#define QUERY_STRING_H
+#ifndef BASE_QUERY_STRING_H
+#define BASE_QUERY_STRING_H
 
 #include "base/fault.h"
 #include "base/text.h"

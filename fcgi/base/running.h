@@ -3,8 +3,8 @@
  * however it ends. To look takes no lock, so that looking hinders nobody, and a lock that only a
  * writer of the file can take counts alone: whoever may only read the folder cannot pretend that
  * one runs. */
-#ifndef RUNNING_H
-#define RUNNING_H
+#ifndef BASE_RUNNING_H
+#define BASE_RUNNING_H
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 /* text: a growing byte buffer, and hostile text made safe for one line of JSON. */
-#ifndef TEXT_H
-#define TEXT_H
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* columns: aligned tables of strangers' texts, which fit the terminal's width. */
-#ifndef COLUMNS_H
-#define COLUMNS_H
+#ifndef COMMAND_COLUMNS_H
+#define COMMAND_COLUMNS_H
 
 #include "base/text.h"
 #include "command/term.h"

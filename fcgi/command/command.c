@@ -1,4 +1,4 @@
-/* status_cmd: upgrade-status, the operator's command on the store of a running or stopped receiver:
+/* command: upgrade-status, the operator's command on the store of a running or stopped receiver:
  * reads the command line along the table of commands, and runs one.
  */
 #include "config.h"

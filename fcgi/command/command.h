@@ -1,9 +1,9 @@
-/* status_cmd: what the parts of upgrade-status share: its table of commands, and a call of one.
+/* command: what the parts of upgrade-status share: its table of commands, and a call of one.
  *
  * Each command is one entry of one table: words, arguments, options, help, function. The help text
  * is printed from it, the completion asks it, and the man page is checked against it. */
-#ifndef STATUS_CMD_H
-#define STATUS_CMD_H
+#ifndef COMMAND_COMMAND_H
+#define COMMAND_COMMAND_H
 
 #include "base/fault.h"
 #include "base/options.h"
@@ -89,10 +89,10 @@ struct status_command {
     int (*run)(struct status_call *call, struct fault *fault);
 };
 
-/* status_table.c: sets the tables that CALL goes by. */
+/* table.c: sets the tables that CALL goes by. */
 void status_set_table(struct status_call *call);
 
-/* status_help.c: the command that the first of WORDS name, and in *TAKEN how many that were; NULL
+/* help.c: the command that the first of WORDS name, and in *TAKEN how many that were; NULL
  * if there is none. Without words it is the one without words. */
 const struct status_command *status_find_command(const struct status_call *call,
                                                  const char *const *words, size_t length,
@@ -122,7 +122,7 @@ int status_forget(struct status_call *call, struct fault *fault);
 int status_help(struct status_call *call, struct fault *fault);
 int status_complete(struct status_call *call, struct fault *fault);
 
-/* status_part.c: what they have in common. The exit code for what a view said. */
+/* common.c: what they have in common. The exit code for what a view said. */
 int status_code_of(const struct status_call *call, enum view_result result);
 
 /* The exit code where output or store failed: STATUS_DONE where it is only that nobody reads any
@@ -144,7 +144,7 @@ const char *status_time(const struct status_call *call, const char *time,
 const char *status_ago(const struct status_call *call, const char *time,
                        char text[STATUS_TIME_SIZE]);
 
-/* status_health.c: reads status.json, which is to be freed with json_decref; NULL if there is none.
+/* health.c: reads status.json, which is to be freed with json_decref; NULL if there is none.
  */
 json_t *status_read_file(const struct status_call *call);
 

@@ -1,4 +1,4 @@
-/* status_part: what the commands of upgrade-status have in common. */
+/* common: what the commands of upgrade-status have in common. */
 #include "config.h"
 
 #include "base/measure.h"

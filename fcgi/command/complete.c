@@ -1,4 +1,4 @@
-/* status_complete: what the last word of a command line may become, for the shell's completion. */
+/* complete: what the last word of a command line may become, for the shell's completion. */
 #include "config.h"
 
 #include "command/command.h"

@@ -1,4 +1,4 @@
-/* status_device: upgrade-status's portrait of one device: its upgrades, and what it said. */
+/* device: upgrade-status's portrait of one device: its upgrades, and what it said. */
 #include "config.h"
 
 #include "base/measure.h"

@@ -1,4 +1,4 @@
-/* status_drop: upgrade-status's command that throws away what is hopeless in quarantine. */
+/* drop: upgrade-status's command that throws away what is hopeless in quarantine. */
 #include "config.h"
 
 #include "base/measure.h"

@@ -1,4 +1,4 @@
-/* status_expect: upgrade-status's answer to who of a list has not reported. */
+/* expect: upgrade-status's answer to who of a list has not reported. */
 #include "config.h"
 
 #include "command/columns.h"

@@ -1,4 +1,4 @@
-/* status_stream: upgrade-status's lines of notifications: as they come, and of a time. */
+/* follow: upgrade-status's lines of notifications: as they come, and of a time. */
 #include "config.h"
 
 #include "base/measure.h"

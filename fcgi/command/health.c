@@ -1,4 +1,4 @@
-/* status_health: how the receiver is, in one line above all operations. */
+/* health: how the receiver is, in one line above all operations. */
 #include "config.h"
 
 #include "base/moment.h"

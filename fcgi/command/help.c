@@ -1,4 +1,4 @@
-/* status_help: what the table of commands says: which command is meant, what it takes, and the
+/* help: what the table of commands says: which command is meant, what it takes, and the
  * help. */
 #include "config.h"
 

@@ -1,4 +1,4 @@
-/* status_care: upgrade-status's commands on the store itself: check, prune and forget.
+/* maintain: upgrade-status's commands on the store itself: check, prune and forget.
  */
 #include "config.h"
 

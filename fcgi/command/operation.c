@@ -1,4 +1,4 @@
-/* status_operation: upgrade-status's portrait of one operation, and its verdict for scripts. */
+/* operation: upgrade-status's portrait of one operation, and its verdict for scripts. */
 #include "config.h"
 
 #include "base/measure.h"

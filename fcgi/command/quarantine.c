@@ -1,4 +1,4 @@
-/* status_quarantine: upgrade-status's commands on what was not understood: list, show, retry. */
+/* quarantine: upgrade-status's commands on what was not understood: list, show, retry. */
 #include "config.h"
 
 #include "base/measure.h"

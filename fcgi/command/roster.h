@@ -1,8 +1,8 @@
 /* roster: a bounded set of device ids, in the order in which they were named, and what each has
  * reported.
  */
-#ifndef ROSTER_H
-#define ROSTER_H
+#ifndef COMMAND_ROSTER_H
+#define COMMAND_ROSTER_H
 
 #include "base/fault.h"
 #include "base/text.h"

@@ -1,4 +1,4 @@
-/* status_show: upgrade-status's lists: all operations, and upgrades that failed. */
+/* show: upgrade-status's lists: all operations, and upgrades that failed. */
 #include "config.h"
 
 #include "base/measure.h"

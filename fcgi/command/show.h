@@ -1,8 +1,8 @@
-/* status_show: what the lists of upgrade-status and its portraits of one operation and one device
+/* show: what the lists of upgrade-status and its portraits of one operation and one device
  * share.
  */
-#ifndef STATUS_SHOW_H
-#define STATUS_SHOW_H
+#ifndef COMMAND_SHOW_H
+#define COMMAND_SHOW_H
 
 #include "command/command.h"
 #include "command/whole.h"

@@ -1,4 +1,4 @@
-/* status_table: every command and option of upgrade-status. */
+/* table: every command and option of upgrade-status. */
 #include "config.h"
 
 #include "command/command.h"

@@ -3,8 +3,8 @@
  *
  * Everything that comes out of the store is a stranger's text. term_add_safe shows it such that it
  * moves no cursor, ends no line and changes no colour. */
-#ifndef TERM_H
-#define TERM_H
+#ifndef COMMAND_TERM_H
+#define COMMAND_TERM_H
 
 #include "base/fault.h"
 #include "base/text.h"

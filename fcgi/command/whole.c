@@ -1,5 +1,5 @@
-/* whole: the documents of view.h for an operator: whole lists instead of pages, as the bytes that
- * the view wrote or parsed. */
+/* whole: the documents of view/view.h for an operator: whole lists instead of pages, as the bytes
+ * that the view wrote or parsed. */
 #include "config.h"
 
 #include "command/whole.h"

@@ -1,7 +1,7 @@
-/* whole: the documents of view.h for an operator: whole lists instead of pages, as the bytes that
- * the view wrote or parsed. */
-#ifndef WHOLE_H
-#define WHOLE_H
+/* whole: the documents of view/view.h for an operator: whole lists instead of pages, as the bytes
+ * that the view wrote or parsed. */
+#ifndef COMMAND_WHOLE_H
+#define COMMAND_WHOLE_H
 
 #include "command/term.h"
 #include "view/view.h"

@@ -1,7 +1,7 @@
 /* content: what a body says, whatever the order of its members, its white space and its spelling.
  */
-#ifndef CONTENT_H
-#define CONTENT_H
+#ifndef NOTIFICATION_CONTENT_H
+#define NOTIFICATION_CONTENT_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* dispatch: which notification a body is, whether it keeps its schema, what it means for the books.
  */
-#ifndef DISPATCH_H
-#define DISPATCH_H
+#ifndef NOTIFICATION_DISPATCH_H
+#define NOTIFICATION_DISPATCH_H
 
 #include "notification/record.h"
 

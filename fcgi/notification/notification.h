@@ -1,6 +1,6 @@
 /* notification: from a body's bytes to a typed record, and from a record to its log line. */
-#ifndef NOTIFICATION_H
-#define NOTIFICATION_H
+#ifndef NOTIFICATION_NOTIFICATION_H
+#define NOTIFICATION_NOTIFICATION_H
 
 #include "base/text.h"
 #include "notification/record.h"

@@ -2,8 +2,8 @@
  *
  * The receiver fills it, the store keeps it and notes the outcome. Every pointer is lent by whoever
  * made the record, for as long as the record is in use. */
-#ifndef RECORD_H
-#define RECORD_H
+#ifndef NOTIFICATION_RECORD_H
+#define NOTIFICATION_RECORD_H
 
 #include "notification/content.h"
 #include "notification/token.h"

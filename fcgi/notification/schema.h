@@ -2,8 +2,8 @@
  *
  * The tables are made from schema/ at build time by schema/generate.py; this header is what they
  * are made of. All functions are pure and thread-safe. */
-#ifndef SCHEMA_H
-#define SCHEMA_H
+#ifndef NOTIFICATION_SCHEMA_H
+#define NOTIFICATION_SCHEMA_H
 
 #include <jansson.h>
 #include <stdbool.h>

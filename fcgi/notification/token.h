@@ -1,7 +1,7 @@
 /* token: LIFE:SEQ, how far a reader of a store has come, and of which store. What a life is, and
- * when a store holds a token, is told in store.h. */
-#ifndef TOKEN_H
-#define TOKEN_H
+ * when a store holds a token, is told in store/store.h. */
+#ifndef NOTIFICATION_TOKEN_H
+#define NOTIFICATION_TOKEN_H
 
 #include "base/fault.h"
 

@@ -1,7 +1,7 @@
 /* answer: what the platform is told, as a CGI response; and what problems look like, whoever is
  * told. */
-#ifndef ANSWER_H
-#define ANSWER_H
+#ifndef RECEIVER_ANSWER_H
+#define RECEIVER_ANSWER_H
 
 #include "base/text.h"
 #include "notification/record.h"

@@ -1,8 +1,8 @@
 /* cgi: one request that a web server hands to a process of its own (CGI, RFC 3875): in environment
  * and stdin, the answer on stdout. It becomes a FastCGI request on a connection of the process with
  * itself, so that it is read, checked, kept and answered by what serves all others. */
-#ifndef CGI_H
-#define CGI_H
+#ifndef RECEIVER_CGI_H
+#define RECEIVER_CGI_H
 
 #include "base/fault.h"
 #include "base/text.h"

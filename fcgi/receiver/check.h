@@ -1,6 +1,6 @@
 /* check: whether a receiver could start and keep notifications, found out without writing. */
-#ifndef CHECK_H
-#define CHECK_H
+#ifndef RECEIVER_CHECK_H
+#define RECEIVER_CHECK_H
 
 #include "base/fault.h"
 #include "base/options.h"

@@ -4,8 +4,8 @@
  * housekeeping. While the store fails, only housekeeping gets a turn. Everybody else is refused at
  * once until a probe write works: steady refusal instead of flapping, since the platform silences a
  * callback that fails now and then. */
-#ifndef COMMIT_H
-#define COMMIT_H
+#ifndef RECEIVER_COMMIT_H
+#define RECEIVER_COMMIT_H
 
 #include "base/fault.h"
 #include "base/log.h"

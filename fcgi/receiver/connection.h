@@ -1,7 +1,7 @@
 /* connection: one web server's connection. It belongs to one worker, and to a viewer while somebody
  * who reads is answered. */
-#ifndef CONNECTION_H
-#define CONNECTION_H
+#ifndef RECEIVER_CONNECTION_H
+#define RECEIVER_CONNECTION_H
 
 #include "base/text.h"
 #include "notification/record.h"
@@ -23,7 +23,7 @@ struct connection {
     struct text ahead;      /* bytes that came behind a whole request */
     struct request request; /* once it is whole */
     struct record record;   /* if it is a notification */
-    bool weighs;            /* its answer tells how the platform fares (metrics.h) */
+    bool weighs;            /* its answer tells how the platform fares (base/metrics.h) */
     struct visit visit;     /* if somebody reads */
     bool sent;              /* that one has its answer */
     bool armed;             /* its worker waits for bytes from it */

@@ -1,7 +1,7 @@
 /* delivery: hands kept notifications to the application, in seq order, at least once, beside the
  * answers to the platform. */
-#ifndef DELIVERY_H
-#define DELIVERY_H
+#ifndef RECEIVER_DELIVERY_H
+#define RECEIVER_DELIVERY_H
 
 #include "base/fault.h"
 #include "base/log.h"

@@ -4,8 +4,8 @@
  * in the stream claims. So the records are gathered here first, from whatever has arrived, with a
  * bound on everything; only a request that is whole and sane goes on (request.h). Written after the
  * FastCGI specification 1.0, sections 3 and 5. */
-#ifndef GATHER_H
-#define GATHER_H
+#ifndef RECEIVER_GATHER_H
+#define RECEIVER_GATHER_H
 
 #include "base/text.h"
 

@@ -111,7 +111,7 @@ static int copy_log(struct housekeeping *housekeeping, struct fault *fault)
 {
     struct fault store_fault;
     int copied = -1;
-    /* What a store at fault has in its log may not be on the disk: see store_sqlite.c. */
+    /* What a store at fault has in its log may not be on the disk: see store/engine.c. */
     commit_get_fault(housekeeping->commit, &store_fault);
     if (store_fault.set || store_checkpoint(housekeeping->reader, false, &copied, fault) != 0 ||
         copied < 0)

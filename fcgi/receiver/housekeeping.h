@@ -1,7 +1,7 @@
 /* housekeeping: what is done beside the requests: the status file, the copying of the store's log
  * into its main file, the probe of a store that failed. */
-#ifndef HOUSEKEEPING_H
-#define HOUSEKEEPING_H
+#ifndef RECEIVER_HOUSEKEEPING_H
+#define RECEIVER_HOUSEKEEPING_H
 
 #include "base/log.h"
 #include "base/metrics.h"

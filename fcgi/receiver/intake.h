@@ -1,6 +1,6 @@
 /* intake: what becomes of a body: read, kept, logged. */
-#ifndef INTAKE_H
-#define INTAKE_H
+#ifndef RECEIVER_INTAKE_H
+#define RECEIVER_INTAKE_H
 
 #include "base/log.h"
 #include "base/metrics.h"

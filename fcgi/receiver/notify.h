@@ -1,8 +1,8 @@
 /* notify: what a supervisor is told of this process, by the protocol of systemd: datagrams of
  * NAME=VALUE lines to the socket that $NOTIFY_SOCKET names (sd_notify(3), "Notes"). It is a page of
  * code, and libsystemd would bring half a dozen libraries along. */
-#ifndef NOTIFY_H
-#define NOTIFY_H
+#ifndef RECEIVER_NOTIFY_H
+#define RECEIVER_NOTIFY_H
 
 #include "base/fault.h"
 

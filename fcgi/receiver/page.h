@@ -1,7 +1,7 @@
 /* page: the files of the status page, which the program carries in itself. They are those in
  * fcgi/page/, embedded at build time: a further one there needs no line here. */
-#ifndef PAGE_H
-#define PAGE_H
+#ifndef RECEIVER_PAGE_H
+#define RECEIVER_PAGE_H
 
 #include <stddef.h>
 

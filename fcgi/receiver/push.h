@@ -1,6 +1,6 @@
 /* push: hands one kept notification to the application's callback for its notifyType. */
-#ifndef PUSH_H
-#define PUSH_H
+#ifndef RECEIVER_PUSH_H
+#define RECEIVER_PUSH_H
 
 #include "push_message_receiver.h"
 #include "store/store.h"

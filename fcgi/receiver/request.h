@@ -3,8 +3,8 @@
  * libfcgi reads from a descriptor and blocks there. So each worker has a memory file: the request's
  * parameters are laid into it whole, libfcgi decodes them from there without ever waiting, and the
  * answer goes to the connection, by setting the request's descriptor in between. */
-#ifndef REQUEST_H
-#define REQUEST_H
+#ifndef RECEIVER_REQUEST_H
+#define RECEIVER_REQUEST_H
 
 #include "base/fault.h"
 #include "receiver/gather.h"

@@ -1,6 +1,6 @@
 /* route: where a whole request goes: to intake, to what can be read, or back with a status. */
-#ifndef ROUTE_H
-#define ROUTE_H
+#ifndef RECEIVER_ROUTE_H
+#define RECEIVER_ROUTE_H
 
 #include "base/options.h"
 #include "receiver/request.h"

@@ -1,7 +1,7 @@
 /* site: what can be read over HTTP beside the callback: the status page, its documents, metrics and
  * health. One request in, one CGI response out; who runs it, and when, is viewer.h's. */
-#ifndef SITE_H
-#define SITE_H
+#ifndef RECEIVER_SITE_H
+#define RECEIVER_SITE_H
 
 #include "base/metrics.h"
 #include "base/options.h"

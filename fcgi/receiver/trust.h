@@ -1,7 +1,7 @@
 /* trust: whose notifications are taken, where the operator narrows that down. Both are off by
  * default: this generation of the platform signs nothing. */
-#ifndef TRUST_H
-#define TRUST_H
+#ifndef RECEIVER_TRUST_H
+#define RECEIVER_TRUST_H
 
 #include "base/fault.h"
 #include "base/options.h"

@@ -173,7 +173,7 @@ static void serve(struct desk *desk, struct visit *visit)
         site_refuse(&request, "too many are reading now", &answer);
     else
         site_answer(&viewer->site, visit->place, &request, desk->reader, &visit->part, &answer);
-    /* While the store fails, readers must not hold on to its files (store.h). */
+    /* While the store fails, readers must not hold on to its files (store/store.h). */
     struct fault fault;
     commit_get_fault(viewer->site.commit, &fault);
     if (fault.set)

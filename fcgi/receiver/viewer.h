@@ -1,8 +1,8 @@
 /* viewer: a few threads that answer what can be read (site.h), beside the callback and never in its
  * way: they have a lower priority than all that keeps notifications, readers of their own, and a
  * bound on what waits for them. */
-#ifndef VIEWER_H
-#define VIEWER_H
+#ifndef RECEIVER_VIEWER_H
+#define RECEIVER_VIEWER_H
 
 #include "base/fault.h"
 #include "receiver/request.h"

@@ -1,8 +1,8 @@
 /* watch: whether the receiver is well, for a supervisor that asks (notify.h): it is told when the
  * first request can be served, why notifications cannot be kept now, and, where it has a watchdog,
  * every now and then that the receiver lives: only while all workers get on. */
-#ifndef WATCH_H
-#define WATCH_H
+#ifndef RECEIVER_WATCH_H
+#define RECEIVER_WATCH_H
 
 #include "base/log.h"
 #include "receiver/commit.h"

@@ -2,8 +2,8 @@
  * reads and parses everything that has arrived, takes its turn at the store, keeps all of it in one
  * transaction, logs it, answers, and waits again. Batches form by themselves in the sockets as the
  * load grows. A worker never waits for a peer. */
-#ifndef WORKER_H
-#define WORKER_H
+#ifndef RECEIVER_WORKER_H
+#define RECEIVER_WORKER_H
 
 #include "base/log.h"
 #include "base/metrics.h"

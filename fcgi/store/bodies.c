@@ -1,4 +1,4 @@
-/* store_bodies: reads kept bodies, many at a time and in order: of notifications, and of
+/* bodies: reads kept bodies, many at a time and in order: of notifications, and of
  * quarantine. */
 #include "config.h"
 

@@ -1,4 +1,4 @@
-/* store_cursor: how far each application has been told, and who tells it. */
+/* cursor: how far each application has been told, and who tells it. */
 #include "config.h"
 
 #include "store/engine.h"

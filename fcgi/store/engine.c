@@ -1,4 +1,4 @@
-/* store_sqlite: the store's file: opened, kept in order, written batch by batch. */
+/* engine: the store's file: opened, kept in order, written batch by batch. */
 #include "config.h"
 
 #include "store/engine.h"
@@ -158,8 +158,8 @@ static int write_anew(int fd, const char *path, struct fault *fault)
  * stands in the log for all who read it, SQLite takes it up with the next start, and a power cut
  * takes away what it calls kept, and with it all that was answered behind it. So what the log holds
  * is written once more before anything is built on it: before the first write, and before anybody
- * copies it to the main file (housekeeping.c does not while the store is at fault). Called with the
- * lock between processes held; the transaction keeps others away. */
+ * copies it to the main file (receiver/housekeeping.c does not while the store is at fault). Called
+ * with the lock between processes held; the transaction keeps others away. */
 static int secure_log(struct store *store, struct fault *fault)
 {
     int fd = open(store->files[STORE_WAL].path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);

@@ -1,6 +1,6 @@
-/* store_sqlite: what the files of the SQLite engine share; nobody else includes this. */
-#ifndef STORE_SQLITE_H
-#define STORE_SQLITE_H
+/* engine: what the files of the SQLite engine share; nobody else includes this. */
+#ifndef STORE_ENGINE_H
+#define STORE_ENGINE_H
 
 #include "notification/content.h"
 #include "store/lists.h"
@@ -136,7 +136,7 @@ struct store_file {
 struct store {
     struct store_config config;
     struct store_file files[STORE_FILES];
-    int turn_fd; /* advisory locks between processes, see store_lock.c; -1: not open */
+    int turn_fd; /* advisory locks between processes, see lock.c; -1: not open */
     int lock_fd;
     sqlite3 *db; /* NULL: not open */
     sqlite3_stmt *statements[STORE_STATEMENT_COUNT];
@@ -158,7 +158,7 @@ struct store_reader {
     int64_t until_ms;
 };
 
-/* store_reader.c: opens the store unless it is open already, and still the same file. It is opened
+/* reader.c: opens the store unless it is open already, and still the same file. It is opened
  * for writing because a checkpoint writes; nothing else there does. */
 int store_reader_open(struct store_reader *reader, struct fault *fault);
 
@@ -169,7 +169,7 @@ sqlite3_stmt *store_reader_prepare(struct store_reader *reader, const char *sql,
 int store_reader_finish(struct store_reader *reader, sqlite3_stmt *statement, int step,
                         struct fault *fault);
 
-/* store_query.c: what the lists share. A statement of a reader, opened, with COUNT numbers bound to
+/* lists.c: what the lists share. A statement of a reader, opened, with COUNT numbers bound to
  * its first parameters; NULL on failure. */
 sqlite3_stmt *store_query_prepare(struct store_reader *reader, const char *sql,
                                   const int64_t numbers[], int count, struct fault *fault);
@@ -184,13 +184,13 @@ sqlite3_stmt *store_rows_begin(struct store_rows *rows, const char *sql,
 /* The statement on the page's next row; NULL if there is none. */
 sqlite3_stmt *store_rows_next(struct store_rows *rows);
 
-/* store_lock.c: the turn of one process among several on one store. */
+/* lock.c: the turn of one process among several on one store. */
 int store_lock_open(struct store *store, struct fault *fault);
 void store_lock_close(struct store *store);
 int store_lock_take(struct store *store, struct fault *fault);
 void store_lock_release(struct store *store);
 
-/* store_layout.c: refuses a file that is not ours or of another version, before anything is written
+/* layout.c: refuses a file that is not ours or of another version, before anything is written
  * to it; makes the tables in a new one. */
 int store_layout_check(sqlite3 *db, struct fault *fault);
 int store_layout_make(sqlite3 *db, struct fault *fault);
@@ -199,7 +199,7 @@ int store_layout_make(sqlite3 *db, struct fault *fault);
  * who had it open when another process changed it. */
 int store_layout_require(sqlite3 *db, struct fault *fault);
 
-/* store_books.c: changes every table that RECORD touches, within the open transaction, and notes
+/* put.c: changes every table that RECORD touches, within the open transaction, and notes
  * what became of it in RECORD; store_books_finish writes what was gathered for the whole batch. */
 int store_books_begin(struct store *store, struct fault *fault);
 int store_books_put(struct store *store, struct record *record, struct fault *fault);
@@ -224,10 +224,10 @@ struct store_upgrade {
 /* An entry into the first five parameters of a statement. */
 void store_entry_bind(sqlite3_stmt *statement, const struct store_entry *entry);
 
-/* store_upgrade.c: finds the upgrade that RECORD, which is of one, belongs to, under ENTRY's
+/* put_upgrade.c: finds the upgrade that RECORD, which is of one, belongs to, under ENTRY's
  * operation, device and sub-operation; and changes it, and what is counted of it, by the record,
  * whose notification has been added. A new one is numbered as that notification is, so that no
- * number comes twice: entries may outlive their upgrade (store_prune.c). */
+ * number comes twice: entries may outlive their upgrade (prune.c). */
 int store_upgrade_find(struct store *store, const struct record *record,
                        const struct store_entry *entry, struct store_upgrade *upgrade,
                        struct fault *fault);
@@ -235,7 +235,7 @@ int store_upgrade_put(struct store *store, const struct record *record, struct s
                       const struct store_entry *entry, struct store_upgrade *upgrade,
                       struct fault *fault);
 
-/* store_tally.c: the batch's tally of the operation that RECORD is of, NULL on failure; what is
+/* tally.c: the batch's tally of the operation that RECORD is of, NULL on failure; what is
  * counted into it; and all of them written. */
 struct store_tally *store_tally_find(struct store *store, const struct record *record,
                                      struct fault *fault);
@@ -252,17 +252,17 @@ struct store_key {
 const char *store_key(const char *text, struct store_key *key);
 void store_bind_key(sqlite3_stmt *statement, int index, const char *text);
 
-/* store_check.c: gives DB's SQL the function counted_as(TEXT), a text's key. Returns SQLite's code.
+/* recount.c: gives DB's SQL the function counted_as(TEXT), a text's key. Returns SQLite's code.
  */
 int store_add_counted_as(sqlite3 *db);
 
 /* Room for one element more behind LENGTH of SIZE bytes each: the array, moved or not, or NULL. */
 void *store_grow(void *array, size_t length, size_t *capacity, size_t size, struct fault *fault);
 
-/* store_layout.c: the store's secret. */
+/* layout.c: the store's secret. */
 int store_read_secret(sqlite3 *db, unsigned char key[CONTENT_KEY_SIZE], struct fault *fault);
 
-/* store_life.c: a column's life, "" for NULL. Within a transaction whose ledger was read: whether
+/* life.c: a column's life, "" for NULL. Within a transaction whose ledger was read: whether
  * the store holds TOKEN; a fault, with STORE->replaced set, if it does not hold what this opening
  * saw last; and the life of this opening, unless it has one, before its first notification. */
 void store_life_copy(sqlite3_stmt *statement, int column, char life[TOKEN_LIFE_SIZE]);
@@ -284,14 +284,14 @@ static inline int64_t store_low32(uint64_t hash)
     return (int64_t)(hash & 0xFFFFFFFFu);
 }
 
-/* store_tools.c: a fault that says what SQLite said. A statement of the writer, ready for binding;
+/* tools.c: a fault that says what SQLite said. A statement of the writer, ready for binding;
  * and run, which steps one that gives no row and resets it. A column's text, "" for NULL. */
 int store_fault(sqlite3 *db, struct fault *fault, const char *what);
 sqlite3_stmt *store_statement(struct store *store, enum store_statement statement);
 int store_run(struct store *store, sqlite3_stmt *statement, const char *what, struct fault *fault);
 const char *store_column_text(sqlite3_stmt *statement, int column);
 
-/* store_files.c: the paths of the files in FOLDER, whose memory release frees. Note remembers which
+/* files.c: the paths of the files in FOLDER, whose memory release frees. Note remembers which
  * files they lead to now, and is -1, with errno, if there is no main file. Check fails if one leads
  * to another file than was noted. Require fails if this process does not have all of those open
  * that were noted: SQLite shares -shm within a process, so a new connection gets the old one for as

@@ -1,4 +1,4 @@
-/* store_files: the three files of a store, and whether their names still lead to those that were
+/* files: the three files of a store, and whether their names still lead to those that were
  * opened. A file that was removed or replaced can still be written to, but nobody will find it
  * again; and two processes with different files of locks (-shm) write over each other's commits. */
 #include "config.h"

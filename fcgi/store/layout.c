@@ -1,4 +1,4 @@
-/* store_layout: makes the tables of the store, and refuses a file of another version. */
+/* layout: makes the tables of the store, and refuses a file of another version. */
 #include "config.h"
 
 #include "store/engine.h"

@@ -1,4 +1,4 @@
-/* store_life: the lives of a store, and whether it holds a token. */
+/* life: the lives of a store, and whether it holds a token. */
 #include "config.h"
 
 #include "store/engine.h"

@@ -1,4 +1,4 @@
-/* store_upgrades: lists of upgrades, and the history of one device.
+/* list_upgrades: lists of upgrades, and the history of one device.
  *
  * Every list walks an index that is led by the operation, or `lookup`, which is. A device's history
  * over all operations asks that once for each: an index by device alone would touch a random page

@@ -1,4 +1,4 @@
-/* store_query: pages of operations, what is counted of them, and of the store as a whole. */
+/* lists: pages of operations, what is counted of them, and of the store as a whole. */
 #include "config.h"
 
 #include "store/engine.h"

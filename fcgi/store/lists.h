@@ -1,4 +1,4 @@
-/* store_query: what people ask of the books: pages of operations, upgrades and histories.
+/* lists: what people ask of the books: pages of operations, upgrades and histories.
  *
  * Like store.h an interface without SQL, on the same readers. Every list is read in pages: MOST
  * rows at most, beginning behind a place; its end says where the next page begins. What a page
@@ -12,8 +12,8 @@
  *     if (store_rows_end(&rows, &next) != 0)
  *         ... (FAULT says why)
  */
-#ifndef STORE_QUERY_H
-#define STORE_QUERY_H
+#ifndef STORE_LISTS_H
+#define STORE_LISTS_H
 
 #include "base/fault.h"
 #include "notification/record.h"

@@ -1,4 +1,4 @@
-/* store_lock: the turn of one process among several on one store.
+/* lock: the turn of one process among several on one store.
  *
  * SQLite lets the next writer in by chance: under load, one process can starve another. So
  * processes stand in line before each transaction. The line is turn.lock, where each byte that is

@@ -1,6 +1,6 @@
-/* store_care: what an operator does to a store now and then: check it, and make room in it. */
-#ifndef STORE_CARE_H
-#define STORE_CARE_H
+/* maintenance: what an operator does to a store now and then: check it, and make room in it. */
+#ifndef STORE_MAINTENANCE_H
+#define STORE_MAINTENANCE_H
 
 #include "base/fault.h"
 #include "store/store.h"

@@ -1,4 +1,4 @@
-/* store_prune: takes old rows out of the store, and leaves what is counted of them.
+/* prune: takes old rows out of the store, and leaves what is counted of them.
  *
  * An operation goes whole, once nothing has come in it for long enough. What comes for it all the
  * same is counted anew: which of its upgrades were counted before is not known any more. Whatever

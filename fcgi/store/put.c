@@ -1,4 +1,4 @@
-/* store_books: one record into the books, within the open transaction of its batch.
+/* put: one record into the books, within the open transaction of its batch.
  *
  * Hashes find candidates, the text decides: two bodies are one notification only when their parsed
  * content is equal. */

@@ -1,4 +1,4 @@
-/* store_upgrade: a notification into its upgrade, and what is counted of it.
+/* put_upgrade: a notification into its upgrade, and what is counted of it.
  *
  * Hashes find candidates, the text decides: two results are of one upgrade only when all of its ids
  * are equal. */

@@ -1,4 +1,4 @@
-/* store_reader: a reader of the books beside the writer: opened when it is first needed, and anew
+/* reader: a reader of the books beside the writer: opened when it is first needed, and anew
  * when its files were replaced. It also copies the writer's log to the main file. */
 #include "config.h"
 

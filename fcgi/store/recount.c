@@ -1,4 +1,4 @@
-/* store_check: the store against itself: the file, then every counter against a recount of its
+/* recount: the store against itself: the file, then every counter against a recount of its
  * rows.
  *
  * Each recount is one statement, and so of one moment; between them nothing is held, so that the

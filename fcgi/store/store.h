@@ -1,11 +1,11 @@
 /* store: the books. History, repeats, state of each upgrade, counters of each operation, failures
  * by errorCode and quarantine, all changed in the transaction that keeps the record they come from.
  *
- * An interface in the words of the design, batch by batch, without SQL; store_sqlite.c and its
+ * An interface in the words of the design, batch by batch, without SQL; engine.c and its
  * siblings are the engine behind it. A store is used by one thread at a time; a reader is a
  * separate thing that never disturbs it. */
-#ifndef STORE_H
-#define STORE_H
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
 
 #include "base/fault.h"
 #include "base/options.h"

@@ -1,4 +1,4 @@
-/* store_tally: what a batch changes of each operation it touches: gathered, and written once at the
+/* tally: what a batch changes of each operation it touches: gathered, and written once at the
  * batch's end, however many of its records there are. */
 #include "config.h"
 

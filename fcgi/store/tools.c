@@ -1,4 +1,4 @@
-/* store_tools: statements, their texts and their faults: what every file of the engine takes. */
+/* tools: statements, their texts and their faults: what every file of the engine takes. */
 #include "config.h"
 
 #include "store/engine.h"

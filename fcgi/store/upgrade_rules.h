@@ -2,8 +2,8 @@
  *
  * The rules alone: no store, no memory, no clock. An engine finds the upgrade, asks, and does what
  * the answer says. So each engine keeps the same books. */
-#ifndef UPGRADE_RULES_H
-#define UPGRADE_RULES_H
+#ifndef STORE_UPGRADE_RULES_H
+#define STORE_UPGRADE_RULES_H
 
 #include "notification/record.h"
 

@@ -1,4 +1,4 @@
-/* exposition: what Prometheus reads, in its text format 0.0.4. */
+/* metrics_text: what Prometheus reads, in its text format 0.0.4. */
 #include "config.h"
 
 #include "view/metrics_text.h"

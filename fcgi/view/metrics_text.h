@@ -1,7 +1,7 @@
-/* exposition: what Prometheus reads: the books' totals and what this process has counted, in
+/* metrics_text: what Prometheus reads: the books' totals and what this process has counted, in
  * Prometheus' text format 0.0.4. */
-#ifndef EXPOSITION_H
-#define EXPOSITION_H
+#ifndef VIEW_METRICS_TEXT_H
+#define VIEW_METRICS_TEXT_H
 
 #include "base/metrics.h"
 #include "base/text.h"

@@ -1,4 +1,4 @@
-/* view_operation: what the view of one operation writes. */
+/* operation: what the view of one operation writes. */
 #include "config.h"
 
 #include "view/pages.h"

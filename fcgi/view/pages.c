@@ -1,4 +1,4 @@
-/* view_pages: what the views share, and those of the store as a whole. */
+/* pages: what the views share, and those of the store as a whole. */
 #include "config.h"
 
 #include "view/pages.h"

@@ -1,4 +1,4 @@
-/* view_pages: what each view writes, for the table in view.c; and what the views share. */
+/* pages: what each view writes, for the table in view.c; and what the views share. */
 #ifndef VIEW_PAGES_H
 #define VIEW_PAGES_H
 

@@ -1,4 +1,4 @@
-/* view_status: what stands in the status file. */
+/* status: what stands in the status file. */
 #include "config.h"
 
 #include "view/pages.h"

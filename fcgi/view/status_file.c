@@ -1,4 +1,4 @@
-/* status: the status file, replaced as a whole. */
+/* status_file: the status file, replaced as a whole. */
 #include "config.h"
 
 #include "view/status_file.h"

@@ -1,6 +1,6 @@
-/* status: the status file, replaced as a whole; what stands in it is view_write_status's. */
-#ifndef STATUS_H
-#define STATUS_H
+/* status_file: the status file, replaced as a whole; what stands in it is view_write_status's. */
+#ifndef VIEW_STATUS_FILE_H
+#define VIEW_STATUS_FILE_H
 
 #include "base/fault.h"
 #include "base/text.h"

@@ -1,4 +1,4 @@
-/* view_upgrades: lists of upgrades as documents and as a table, and one device's history. */
+/* upgrades: lists of upgrades as documents and as a table, and one device's history. */
 #include "config.h"
 
 #include "view/pages.h"

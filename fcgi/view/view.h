@@ -4,8 +4,8 @@
  * say the same. A document holds no clock time of its own making: the same books give the same
  * bytes.
  */
-#ifndef VIEW_H
-#define VIEW_H
+#ifndef VIEW_VIEW_H
+#define VIEW_VIEW_H
 
 #include "base/fault.h"
 #include "base/metrics.h"

@@ -49,7 +49,7 @@ static void die(const char *what)
     _exit(1);
 }
 
-/* --- in the place of viewer.c --- */
+/* --- in the place of receiver/viewer.c --- */
 
 void viewer_take(struct viewer *viewer, struct visit *visit)
 {
@@ -63,7 +63,7 @@ void viewer_leave(struct viewer *viewer)
     (void)viewer;
 }
 
-/* --- in the place of intake.c --- */
+/* --- in the place of receiver/intake.c --- */
 
 int intake_read(struct intake *floor, struct record *record, struct fault *fault)
 {

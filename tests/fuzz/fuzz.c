@@ -204,8 +204,8 @@ void fuzz_respell(struct text *text, const json_t *json, uint64_t *seed)
 
 /* --- what was written --- */
 
-/* What a terminal, or a reader of lines, takes for more than itself; restated here from what text.h
- * promises. */
+/* What a terminal, or a reader of lines, takes for more than itself; restated here from what
+ * base/text.h promises. */
 static bool is_shown_as_itself(const char *bytes, size_t length)
 {
     const unsigned char *b = (const unsigned char *)bytes;

@@ -47,7 +47,8 @@ __attribute__((constructor)) static void begin(void)
         control = mapped;
 }
 
-/* libfcgi ends the process where it gets no memory; request.c sees to it that there is some. */
+/* libfcgi ends the process where it gets no memory; receiver/request.c sees to it that there is
+ * some. */
 static bool is_libfcgi(const void *caller)
 {
     Dl_info info;

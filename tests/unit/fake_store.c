@@ -1,4 +1,4 @@
-/* fake_store: a store in memory behind store.h, which waits or fails when a test says so. */
+/* fake_store: a store in memory behind store/store.h, which waits or fails when a test says so. */
 #include "config.h"
 
 #include "fake_store.h"
@@ -92,7 +92,7 @@ const struct record *fake_store_record(struct fake_store *fake, size_t index)
     return record;
 }
 
-/* --- store.h, as far as commit.h calls it --- */
+/* --- store/store.h, as far as receiver/commit.h calls it --- */
 
 int __real_store_keep(struct store *store, struct record **records, size_t count,
                       const struct store_cursor *cursor, struct fault *fault);

@@ -1,5 +1,5 @@
-/* fake_store: a store in memory behind store.h, which waits or fails when a test says so. The
- * linker leads calls of store.h here (--wrap); those that mean another store go on to it. */
+/* fake_store: a store in memory behind store/store.h, which waits or fails when a test says so. The
+ * linker leads calls of store/store.h here (--wrap); those that mean another store go on to it. */
 #ifndef FAKE_STORE_H
 #define FAKE_STORE_H
 

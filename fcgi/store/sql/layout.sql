@@ -2,7 +2,7 @@
 --
 -- Tables grow at their end; the indexes of a running campaign are touched in few pages, because they are led by
 -- the operation. `device`, `sub_operation` and `content` are keyed 32-bit hashes: they find candidates, and the text
--- decides (store_books.c). An upgrade has the ids that it is found by; everything else a sender said is in the body
+-- decides (put.c). An upgrade has the ids that it is found by; everything else a sender said is in the body
 -- alone, and the views take it out of there. Rows are counted one by one where GROUP BY would sort them all, in memory.
 --
 -- The first release is to keep this file as it is. A change after that takes STORE_VERSION one further and a file of

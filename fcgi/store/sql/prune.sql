@@ -1,4 +1,4 @@
--- What store_prune.c says, statement by statement: `-- name` begins one, and is what C calls it (STORE_TEXT_name).
+-- What prune.c says, statement by statement: `-- name` begins one, and is what C calls it (STORE_TEXT_name).
 
 -- prune_slowest: up to where every application has been told, and which one is the last
 SELECT name, seq FROM cursor ORDER BY seq LIMIT 1;

@@ -1,5 +1,5 @@
--- What readers ask (store_query.c and its siblings), statement by statement: `-- name` begins one, and is what C calls
--- it (STORE_TEXT_name). Lists of upgrades are put together in store_upgrades.c, from pieces.
+-- What readers ask (lists.c and its siblings), statement by statement: `-- name` begins one, and is what C calls
+-- it (STORE_TEXT_name). Lists of upgrades are put together in list_upgrades.c, from pieces.
 
 -- notifications_latest
 SELECT seq, received_at, deliveries, body FROM notification ORDER BY seq DESC;

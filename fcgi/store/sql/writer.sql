@@ -1,5 +1,5 @@
 -- What the writer says, statement by statement: `-- name` begins one, and is what C calls it (STORE_name). The numbers
--- are parameters, in the order in which store_books.c and its siblings bind them.
+-- are parameters, in the order in which put.c and its siblings bind them.
 
 -- begin
 BEGIN IMMEDIATE;
