@@ -23,20 +23,20 @@ static bool is_formula(const char *value)
     return value[0] != '\0' && strchr("=+-@\t\r\n", value[0]) != NULL && !is_number(value);
 }
 
-void csv_add_field(struct text *text, const char *value, bool first)
+void csv_add_field(struct buffer *text, const char *value, bool first)
 {
     if (!first)
-        text_add(text, ",", 1);
-    text_add_string(text, is_formula(value) ? "\"'" : "\"");
+        buffer_add(text, ",", 1);
+    buffer_add_string(text, is_formula(value) ? "\"'" : "\"");
     for (const char *quote; (quote = strchr(value, '"')) != NULL; value = quote + 1) {
-        text_add(text, value, (size_t)(quote - value));
-        text_add(text, "\"\"", 2);
+        buffer_add(text, value, (size_t)(quote - value));
+        buffer_add(text, "\"\"", 2);
     }
-    text_add_string(text, value);
-    text_add(text, "\"", 1);
+    buffer_add_string(text, value);
+    buffer_add(text, "\"", 1);
 }
 
-void csv_end_line(struct text *text)
+void csv_end_line(struct buffer *text)
 {
-    text_add(text, "\r\n", 2);
+    buffer_add(text, "\r\n", 2);
 }

@@ -2,13 +2,13 @@
 #ifndef BASE_CSV_H
 #define BASE_CSV_H
 
-#include "base/text.h"
+#include "base/buffer.h"
 
 /* Appends one field in quotes, with a comma before it unless it is the FIRST of its line. A field
  * that a spreadsheet would take for a formula gets an apostrophe before it. */
-void csv_add_field(struct text *text, const char *value, bool first);
+void csv_add_field(struct buffer *text, const char *value, bool first);
 
 /* Ends the line. */
-void csv_end_line(struct text *text);
+void csv_end_line(struct buffer *text);
 
 #endif

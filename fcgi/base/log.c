@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 #include "base/monitor.h"
 
 #include <errno.h>
@@ -34,7 +34,7 @@ struct log {
     int fd;                 /* the thread alone changes it */
     struct fault fault;     /* see log_warning */
     bool lost;              /* what is written now reaches nobody */
-    struct text waiting;    /* appended by log_lines, taken whole by the thread */
+    struct buffer waiting;  /* appended by log_lines, taken whole by the thread */
     uint64_t dropped;       /* lines lost and not yet reported */
     bool reopen;
     bool stop;     /* no more lines: write what waits and end */
@@ -161,8 +161,8 @@ static void judge(struct log *log)
 
 /* What the thread takes in one turn. */
 struct turn {
-    struct text batch; /* whole lines */
-    uint64_t dropped;  /* lines lost before this turn, to be reported behind the batch */
+    struct buffer batch; /* whole lines */
+    uint64_t dropped;    /* lines lost before this turn, to be reported behind the batch */
     bool reopen;
 };
 
@@ -170,16 +170,16 @@ struct turn {
  * with the lock held. */
 static bool take(struct log *log, struct turn *turn)
 {
-    int64_t until_ms = moment_monotonic_ms() + RETRY_MS;
+    int64_t until_ms = clock_monotonic_ms() + RETRY_MS;
     while (log->waiting.length == 0 && log->dropped == 0 && !log->reopen && !log->stop &&
            monitor_wait_until(&log->monitor, until_ms))
         continue;
     if (log->abandon || (log->stop && log->waiting.length == 0 && log->dropped == 0))
         return false;
-    struct text emptied = turn->batch;
+    struct buffer emptied = turn->batch;
     if (emptied.capacity > BUFFER_KEEP)
-        text_release(&emptied);
-    text_clear(&emptied);
+        buffer_release(&emptied);
+    buffer_clear(&emptied);
     turn->batch = log->waiting;
     log->waiting = emptied;
     turn->dropped = log->dropped;
@@ -192,18 +192,18 @@ static bool take(struct log *log, struct turn *turn)
 /* Writes the line that reports DROPPED lost lines; false when it did not go out whole. */
 static bool report(struct log *log, uint64_t dropped, bool *torn)
 {
-    struct text line = {0};
+    struct buffer line = {0};
     log_begin(&line, "linesDropped");
-    text_addf(&line, ",\"lines\":%llu", (unsigned long long)dropped);
+    buffer_addf(&line, ",\"lines\":%llu", (unsigned long long)dropped);
     if (log->lost_by.set) {
-        text_add_string(&line, ",\"reason\":");
-        text_add_json_string(&line, log->lost_by.text, strlen(log->lost_by.text));
+        buffer_add_string(&line, ",\"reason\":");
+        buffer_add_json_string(&line, log->lost_by.text, strlen(log->lost_by.text));
     }
     log_end(&line);
     size_t done = line.failed ? 0 : write_all(log, line.bytes, line.length);
     bool whole = !line.failed && done == line.length;
     *torn = *torn || (done > 0 && !whole);
-    text_release(&line);
+    buffer_release(&line);
     if (whole)
         log->lost_by.set = false;
     return whole;
@@ -212,7 +212,7 @@ static bool report(struct log *log, uint64_t dropped, bool *torn)
 /* Writes one turn's lines; returns how many lines are lost in all. */
 static uint64_t write_turn(struct log *log, const struct turn *turn, bool *torn)
 {
-    const struct text *batch = &turn->batch;
+    const struct buffer *batch = &turn->batch;
     if (*torn && !log->deleted && write_all(log, "\n", 1) == 1)
         *torn = false;
     size_t done = *torn || log->deleted ? 0 : write_all(log, batch->bytes, batch->length);
@@ -232,7 +232,7 @@ static uint64_t write_turn(struct log *log, const struct turn *turn, bool *torn)
 /* Waits before a log that failed is tried again. Called and returns with the lock held. */
 static void pause_before_retry(struct log *log)
 {
-    int64_t until_ms = moment_monotonic_ms() + RETRY_MS;
+    int64_t until_ms = clock_monotonic_ms() + RETRY_MS;
     while (!log->stop && !log->reopen && monitor_wait_until(&log->monitor, until_ms))
         continue;
 }
@@ -263,7 +263,7 @@ static void *write_lines(void *argument)
     log->finished = true;
     monitor_wake(&log->monitor);
     monitor_leave(&log->monitor);
-    text_release(&turn.batch);
+    buffer_release(&turn.batch);
     return NULL;
 }
 
@@ -304,7 +304,7 @@ void log_stop(struct log *log)
 {
     if (log == NULL)
         return;
-    int64_t until_ms = moment_monotonic_ms() + LOG_STOP_WAIT_MS;
+    int64_t until_ms = clock_monotonic_ms() + LOG_STOP_WAIT_MS;
     monitor_enter(&log->monitor);
     log->stop = true;
     monitor_wake(&log->monitor);
@@ -319,7 +319,7 @@ void log_stop(struct log *log)
         return;
     }
     pthread_join(log->thread, NULL);
-    text_release(&log->waiting);
+    buffer_release(&log->waiting);
     monitor_release(&log->monitor);
     if (log->path != NULL)
         close(log->fd);
@@ -352,7 +352,7 @@ bool log_reaches(struct log *log)
     return reaches;
 }
 
-bool log_lines(struct log *log, const struct text *text, size_t lines)
+bool log_lines(struct log *log, const struct buffer *text, size_t lines)
 {
     if (log == NULL || lines == 0)
         return lines == 0;
@@ -362,7 +362,7 @@ bool log_lines(struct log *log, const struct text *text, size_t lines)
         (log->waiting.length > 0 && log->waiting.length + text->length > LOG_WAITING_MAX))
         log->waiting.failed = true;
     else
-        text_add(&log->waiting, text->bytes, text->length);
+        buffer_add(&log->waiting, text->bytes, text->length);
     bool taken = !log->waiting.failed;
     if (!taken) {
         log->waiting.failed = false;
@@ -374,33 +374,33 @@ bool log_lines(struct log *log, const struct text *text, size_t lines)
     return taken;
 }
 
-void log_begin_at(struct text *text, int64_t at_ms, const char *event)
+void log_begin_at(struct buffer *text, int64_t at_ms, const char *event)
 {
-    char time[MOMENT_TEXT_SIZE];
-    text_add_string(text, "{\"time\":\"");
-    text_add_string(text, moment_format(at_ms, time));
-    text_add_string(text, "\",\"event\":\"");
-    text_add_string(text, event);
-    text_add_string(text, "\"");
+    char time[CLOCK_TEXT_SIZE];
+    buffer_add_string(text, "{\"time\":\"");
+    buffer_add_string(text, clock_format(at_ms, time));
+    buffer_add_string(text, "\",\"event\":\"");
+    buffer_add_string(text, event);
+    buffer_add_string(text, "\"");
 }
 
-void log_begin(struct text *text, const char *event)
+void log_begin(struct buffer *text, const char *event)
 {
-    log_begin_at(text, moment_now_ms(), event);
+    log_begin_at(text, clock_now_ms(), event);
 }
 
-void log_end(struct text *text)
+void log_end(struct buffer *text)
 {
-    text_add(text, "}\n", 2);
+    buffer_add(text, "}\n", 2);
 }
 
 void log_event(struct log *log, const char *event, const char *member, const char *value)
 {
-    struct text line = {0};
+    struct buffer line = {0};
     log_begin(&line, event);
-    text_addf(&line, ",\"%s\":", member);
-    text_add_json_string(&line, value, strlen(value));
+    buffer_addf(&line, ",\"%s\":", member);
+    buffer_add_json_string(&line, value, strlen(value));
     log_end(&line);
     log_lines(log, &line, 1);
-    text_release(&line);
+    buffer_release(&line);
 }

@@ -6,9 +6,9 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
+#include "base/buffer.h"
 #include "base/fault.h"
 #include "base/metrics.h"
-#include "base/text.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -45,15 +45,15 @@ bool log_reaches(struct log *log);
 /* Appends TEXT, which holds LINES whole lines, all of them or none: if they do not fit, or TEXT
  * failed, they are counted as dropped. Returns whether they were taken. Never blocks on the reader.
  * Thread-safe; takes the log's lock. Does nothing if LOG is NULL. */
-bool log_lines(struct log *log, const struct text *text, size_t lines);
+bool log_lines(struct log *log, const struct buffer *text, size_t lines);
 
 /* Begins a line in TEXT: time (now, or AT_MS) and event, an open object that log_end closes. The
  * caller adds members, each led by a comma. */
-void log_begin(struct text *text, const char *event);
-void log_begin_at(struct text *text, int64_t at_ms, const char *event);
+void log_begin(struct buffer *text, const char *event);
+void log_begin_at(struct buffer *text, int64_t at_ms, const char *event);
 
 /* Ends the line begun in TEXT. */
-void log_end(struct text *text);
+void log_end(struct buffer *text);
 
 /* A whole line with one further member of text: log_event(log, "fault", "fault", fault.text). */
 void log_event(struct log *log, const char *event, const char *member, const char *value);

@@ -3,7 +3,7 @@
 
 #include "base/metrics.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -63,7 +63,7 @@ struct metrics *metrics_new(void)
 {
     struct metrics *metrics = calloc(1, sizeof *metrics);
     if (metrics != NULL)
-        metrics->start_ms = moment_now_ms();
+        metrics->start_ms = clock_now_ms();
     return metrics;
 }
 

@@ -22,7 +22,7 @@ void monitor_leave(struct monitor *monitor);
 /* Within the lock: waits, without it, until somebody wakes; may return for no reason. */
 void monitor_wait(struct monitor *monitor);
 
-/* The same until UNTIL_MS (moment_monotonic_ms) at the latest; false when that has come. */
+/* The same until UNTIL_MS (clock_monotonic_ms) at the latest; false when that has come. */
 bool monitor_wait_until(struct monitor *monitor, int64_t until_ms);
 
 /* Wakes all who wait. */

@@ -3,7 +3,7 @@
 
 #include "base/options.h"
 
-#include "base/measure.h"
+#include "base/units.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -47,7 +47,7 @@ static int take_number(const struct option_entry *entry, const char *value, uint
                        struct fault *fault)
 {
     int64_t parsed;
-    if (!measure_digits(value, &parsed) || (uint64_t)parsed < entry->min ||
+    if (!units_digits(value, &parsed) || (uint64_t)parsed < entry->min ||
         (uint64_t)parsed > entry->max)
         return fault_set(fault, "--%s %s: takes a whole number from %llu to %llu", entry->word,
                          value, (unsigned long long)entry->min, (unsigned long long)entry->max);
@@ -213,14 +213,14 @@ static bool is_variable(const char *word, size_t length)
     return false;
 }
 
-bool options_next_unknown(const char *const **at, struct text *name)
+bool options_next_unknown(const char *const **at, struct buffer *name)
 {
     for (; **at != NULL; ++*at) {
         size_t length = strcspn(**at, "=");
         if (strncmp(**at, PREFIX, sizeof PREFIX - 1) != 0 || is_variable(**at, length))
             continue;
-        text_clear(name);
-        text_add(name, **at, length);
+        buffer_clear(name);
+        buffer_add(name, **at, length);
         ++*at;
         return true;
     }

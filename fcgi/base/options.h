@@ -2,8 +2,8 @@
 #ifndef BASE_OPTIONS_H
 #define BASE_OPTIONS_H
 
+#include "base/buffer.h"
 #include "base/fault.h"
-#include "base/text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,7 +44,7 @@ int options_read(struct options *options, int argc, char **argv, struct fault *f
 
 /* The next variable from *AT on (environ at first) whose name begins as those of options do, though
  * no option has it: its name goes into NAME, *AT behind it. False when there are no more. */
-bool options_next_unknown(const char *const **at, struct text *name);
+bool options_next_unknown(const char *const **at, struct buffer *name);
 
 /* Frees what options_read copied. Safe on a zeroed struct. */
 void options_release(struct options *options);

@@ -3,6 +3,8 @@
 
 #include "base/query_string.h"
 
+#include "base/utf8.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +36,7 @@ static int decode(char *text, size_t length, struct fault *fault)
             return fault_set(fault, "the query has a NUL in it");
         text[used++] = byte;
     }
-    if (!text_is_utf8(text, used))
+    if (!utf8_is_valid(text, used))
         return fault_set(fault, "the query is no UTF-8");
     text[used] = '\0';
     return 0;
@@ -86,23 +88,23 @@ void query_string_release(struct query_string *query)
     *query = (struct query_string){.length = 0};
 }
 
-static void add_encoded(struct text *text, const char *word)
+static void add_encoded(struct buffer *text, const char *word)
 {
     for (; *word != '\0'; word++) {
         unsigned char byte = (unsigned char)*word;
         if ((byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
             (byte >= 'A' && byte <= 'Z') || strchr("-._~", byte) != NULL)
-            text_add(text, word, 1);
+            buffer_add(text, word, 1);
         else
-            text_addf(text, "%%%02X", byte);
+            buffer_addf(text, "%%%02X", byte);
     }
 }
 
-void query_string_add(struct text *text, const char *name, const char *value)
+void query_string_add(struct buffer *text, const char *name, const char *value)
 {
     if (text->length > 0 && text->bytes[text->length - 1] != '?')
-        text_add(text, "&", 1);
+        buffer_add(text, "&", 1);
     add_encoded(text, name);
-    text_add(text, "=", 1);
+    buffer_add(text, "=", 1);
     add_encoded(text, value);
 }

@@ -3,8 +3,8 @@
 #ifndef BASE_QUERY_STRING_H
 #define BASE_QUERY_STRING_H
 
+#include "base/buffer.h"
 #include "base/fault.h"
-#include "base/text.h"
 
 #include <stddef.h>
 
@@ -29,6 +29,6 @@ int query_string_read(struct query_string *query, const char *text, struct fault
 void query_string_release(struct query_string *query);
 
 /* Appends &NAME=VALUE, or NAME=VALUE where TEXT ends in a ?, so that reading it gives the same. */
-void query_string_add(struct text *text, const char *name, const char *value);
+void query_string_add(struct buffer *text, const char *name, const char *value);
 
 #endif

@@ -21,15 +21,15 @@ void columns_init(struct columns *table, const struct term *term, const struct c
 
 void columns_release(struct columns *table)
 {
-    text_release(&table->text);
+    buffer_release(&table->text);
     free(table->cells);
     *table = (struct columns){0};
 }
 
 static void add_cell(struct columns *table, const struct columns_cell *cell)
 {
-    struct columns_cell *cells = text_grow_array(table->cells, table->cells_length,
-                                                 &table->cells_capacity, sizeof *cells);
+    struct columns_cell *cells = buffer_grow_array(table->cells, table->cells_length,
+                                                   &table->cells_capacity, sizeof *cells);
     if (cells == NULL) {
         table->failed = true;
         return;
@@ -45,7 +45,7 @@ void columns_add(struct columns *table, enum term_tone tone, const char *text)
     cell.width = term_add_safe(table->term, &table->text, text, 0);
     if (!table->text.failed)
         table->text.length = cell.at;
-    text_add(&table->text, text, strlen(text) + 1);
+    buffer_add(&table->text, text, strlen(text) + 1);
     add_cell(table, &cell);
 }
 
@@ -130,15 +130,15 @@ static void fit(struct columns *table)
     }
 }
 
-static void pad(struct text *out, size_t count)
+static void pad(struct buffer *out, size_t count)
 {
     while (count-- > 0)
-        text_add(out, " ", 1);
+        buffer_add(out, " ", 1);
 }
 
 /* Appends a cell in WIDTH columns at most; returns how many it took. */
 static size_t write_cell(const struct columns *table, const struct columns_cell *cell, size_t width,
-                         struct text *out)
+                         struct buffer *out)
 {
     if (cell->is_bar) {
         term_add_bar(table->term, out, &cell->bar, cell->width);
@@ -150,7 +150,7 @@ static size_t write_cell(const struct columns *table, const struct columns_cell 
     return taken;
 }
 
-static void write_titles(struct columns *table, struct text *out)
+static void write_titles(struct columns *table, struct buffer *out)
 {
     size_t blanks = 0;
     bool first = true;
@@ -161,17 +161,17 @@ static void write_titles(struct columns *table, struct text *out)
         size_t title = strlen(table->columns[c].title);
         size_t rest = table->widths[c] > title ? table->widths[c] - title : 0;
         pad(out, blanks + (first ? 0 : GAP) + (table->columns[c].right ? rest : 0));
-        text_add_string(out, table->columns[c].title);
+        buffer_add_string(out, table->columns[c].title);
         blanks = table->columns[c].right ? 0 : rest;
         first = false;
     }
     term_end_tone(table->term, out, TERM_STRONG);
-    text_add(out, "\n", 1);
+    buffer_add(out, "\n", 1);
 }
 
 /* Blanks behind the last column are left out. */
 static void write_row(const struct columns *table, const struct columns_cell *cells,
-                      struct text *out)
+                      struct buffer *out)
 {
     size_t blanks = 0;
     bool first = true;
@@ -190,10 +190,10 @@ static void write_row(const struct columns *table, const struct columns_cell *ce
         size_t taken = write_cell(table, &cells[c], width, out);
         blanks = right ? 0 : width - taken;
     }
-    text_add(out, "\n", 1);
+    buffer_add(out, "\n", 1);
 }
 
-void columns_write(struct columns *table, struct text *out)
+void columns_write(struct columns *table, struct buffer *out)
 {
     if (table->failed || table->text.failed) {
         out->failed = true;
@@ -207,5 +207,5 @@ void columns_write(struct columns *table, struct text *out)
     for (size_t i = 0; i + table->length <= table->cells_length; i += table->length)
         write_row(table, &table->cells[i], out);
     table->cells_length = 0;
-    text_clear(&table->text);
+    buffer_clear(&table->text);
 }

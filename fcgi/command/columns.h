@@ -2,7 +2,7 @@
 #ifndef COMMAND_COLUMNS_H
 #define COMMAND_COLUMNS_H
 
-#include "base/text.h"
+#include "base/buffer.h"
 #include "command/term.h"
 
 #include <stdbool.h>
@@ -36,8 +36,8 @@ struct columns {
     size_t length; /* of them */
     size_t widths[COLUMNS_MAX];
     bool left_out[COLUMNS_MAX];
-    bool begun;       /* the titles are written */
-    struct text text; /* of the cells, each with a NUL behind it */
+    bool begun;         /* the titles are written */
+    struct buffer text; /* of the cells, each with a NUL behind it */
     struct columns_cell *cells;
     size_t cells_length, cells_capacity;
     bool failed; /* memory ran out */
@@ -54,7 +54,7 @@ void columns_add_bar(struct columns *table, const struct term_bar *bar, size_t w
 
 /* Appends the rows so far, behind the titles where these were not written before, and empties the
  * table. Columns keep at least the width that they have had. */
-void columns_write(struct columns *table, struct text *out);
+void columns_write(struct columns *table, struct buffer *out);
 
 void columns_release(struct columns *table);
 

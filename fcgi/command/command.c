@@ -5,7 +5,7 @@
 
 #include "command/command.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 #include "notification/content.h"
 
 #include <errno.h>
@@ -143,11 +143,11 @@ static int read_environment(const struct status_call *call, struct options *opti
 /* Whether the file NAME of the state folder can (MODE) be used: 0, or the error. */
 static int try_access(const struct status_call *call, const char *name, int mode)
 {
-    struct text path = {0};
-    text_addf(&path, "%s%s", call->options->state, name);
-    text_add(&path, "", 1);
+    struct buffer path = {0};
+    buffer_addf(&path, "%s%s", call->options->state, name);
+    buffer_add(&path, "", 1);
     int error = path.failed ? ENOMEM : access(path.bytes, mode) == 0 ? 0 : errno;
-    text_release(&path);
+    buffer_release(&path);
     return error;
 }
 
@@ -201,7 +201,7 @@ static int start(struct status_call *call, struct fault *fault)
     term_open(&term, colours, !call->no_pager);
     call->options = &options;
     call->term = &term;
-    call->now_ms = moment_now_ms();
+    call->now_ms = clock_now_ms();
     int code = run(call, fault);
     term_close(&term);
     options_release(&options);
@@ -211,11 +211,11 @@ static int start(struct status_call *call, struct fault *fault)
 static int print_version(struct fault *fault)
 {
     struct term term;
-    struct text text = {0};
+    struct buffer text = {0};
     term_open(&term, TERM_NEVER, false);
-    text_addf(&text, "%s %s\n", PACKAGE_NAME, PACKAGE_VERSION);
+    buffer_addf(&text, "%s %s\n", PACKAGE_NAME, PACKAGE_VERSION);
     int printed = term_print(&term, &text, fault);
-    text_release(&text);
+    buffer_release(&text);
     return printed == 0 || term.ended ? STATUS_DONE : STATUS_UNUSABLE;
 }
 

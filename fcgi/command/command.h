@@ -130,7 +130,7 @@ int status_code_of(const struct status_call *call, enum view_result result);
 int status_failed(const struct status_call *call);
 
 /* Prints and releases TEXT, and returns an exit code. */
-int status_print(struct status_call *call, struct text *text, struct fault *fault);
+int status_print(struct status_call *call, struct buffer *text, struct fault *fault);
 
 /* Reads the call's words as ids of bodies in quarantine. */
 int status_read_ids(const struct status_call *call, int64_t ids[STATUS_WORDS_MAX],
@@ -149,7 +149,7 @@ const char *status_ago(const struct status_call *call, const char *time,
 json_t *status_read_file(const struct status_call *call);
 
 /* Appends the line that says how the receiver is. */
-void status_add_receiver(const struct status_call *call, struct text *out);
+void status_add_receiver(const struct status_call *call, struct buffer *out);
 
 /* A store to be written to, opened; it is not made where there is none. */
 int status_open_store(struct status_call *call, struct store **store, struct fault *fault);

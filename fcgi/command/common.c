@@ -1,9 +1,9 @@
 /* common: what the commands of upgrade-status have in common. */
 #include "config.h"
 
-#include "base/measure.h"
-#include "base/moment.h"
+#include "base/clock.h"
 #include "base/owner.h"
+#include "base/units.h"
 #include "command/command.h"
 
 #include <stdio.h>
@@ -32,7 +32,7 @@ int status_read_ids(const struct status_call *call, int64_t ids[STATUS_WORDS_MAX
                     struct fault *fault)
 {
     for (size_t i = 0; i < call->words_length; i++)
-        if (measure_number(call->words[i], 1, &ids[i], fault) != 0)
+        if (units_number(call->words[i], 1, &ids[i], fault) != 0)
             return -1;
     return 0;
 }
@@ -52,12 +52,12 @@ const char *status_time(const struct status_call *call, const char *time,
 const char *status_ago(const struct status_call *call, const char *time,
                        char text[STATUS_TIME_SIZE])
 {
-    char age[MEASURE_TEXT_SIZE];
+    char age[UNITS_TEXT_SIZE];
     int64_t ms;
     text[0] = '\0';
-    if (measure_time(time, call->now_ms, &ms, NULL) != 0)
+    if (units_time(time, call->now_ms, &ms, NULL) != 0)
         return text;
-    measure_age(call->now_ms - ms, age);
+    units_age(call->now_ms - ms, age);
     snprintf(text, STATUS_TIME_SIZE, strcmp(age, "now") == 0 ? "just %s" : "%s ago", age);
     return text;
 }
@@ -79,9 +79,9 @@ int status_open_store(struct status_call *call, struct store **store, struct fau
     return -1;
 }
 
-int status_print(struct status_call *call, struct text *text, struct fault *fault)
+int status_print(struct status_call *call, struct buffer *text, struct fault *fault)
 {
     int printed = term_print(call->term, text, fault);
-    text_release(text);
+    buffer_release(text);
     return printed == 0 ? STATUS_DONE : status_failed(call);
 }

@@ -16,7 +16,7 @@
 /* What is being completed: the word that begins so, and the answers so far, a line each. */
 struct completion {
     const char *prefix;
-    struct text out;
+    struct buffer out;
 };
 
 /* Whether the word is among the answers already. */
@@ -43,8 +43,8 @@ static void offer(struct completion *completion, const char *word)
     if (length == 0 || strncmp(word, completion->prefix, strlen(completion->prefix)) != 0 ||
         is_offered(completion, word, length))
         return;
-    text_add(&completion->out, word, length);
-    text_add(&completion->out, "\n", 1);
+    buffer_add(&completion->out, word, length);
+    buffer_add(&completion->out, "\n", 1);
 }
 
 static void offer_options(struct completion *completion, const struct status_call *call,
@@ -53,12 +53,12 @@ static void offer_options(struct completion *completion, const struct status_cal
     for (const struct status_option *option = call->all_options; option->word != NULL; option++) {
         if (!status_takes(command, option))
             continue;
-        struct text word = {0};
-        text_addf(&word, "--%s", option->word);
-        text_add(&word, "", 1);
+        struct buffer word = {0};
+        buffer_addf(&word, "--%s", option->word);
+        buffer_add(&word, "", 1);
         if (!word.failed)
             offer(completion, word.bytes);
-        text_release(&word);
+        buffer_release(&word);
     }
 }
 
@@ -144,7 +144,7 @@ static void offer_word(struct completion *completion, struct status_call *call,
         break;
     case STATUS_WORD_FILE:
         /* The shell knows its files. */
-        text_add_string(&completion->out, "/\n");
+        buffer_add_string(&completion->out, "/\n");
         break;
     default:
         break;

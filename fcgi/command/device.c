@@ -1,7 +1,7 @@
 /* device: upgrade-status's portrait of one device: its upgrades, and what it said. */
 #include "config.h"
 
-#include "base/measure.h"
+#include "base/units.h"
 #include "command/show.h"
 
 #include <string.h>
@@ -18,66 +18,66 @@ static enum term_tone state_tone(const char *state)
 }
 
 /* "  LABEL  TEXT" where there is a text. */
-static void add_line(const struct status_call *call, struct text *out, const char *label,
+static void add_line(const struct status_call *call, struct buffer *out, const char *label,
                      const char *text)
 {
     if (text[0] == '\0')
         return;
-    text_addf(out, "  %-12s  ", label);
+    buffer_addf(out, "  %-12s  ", label);
     term_add_safe(call->term, out, text, 0);
-    text_add_string(out, "\n");
+    buffer_add_string(out, "\n");
 }
 
 /* What a notification of it said in a few words: its type, and result or step where it has one. */
-static void add_note(const struct status_call *call, struct text *out, const json_t *note)
+static void add_note(const struct status_call *call, struct buffer *out, const json_t *note)
 {
     static const char *const members[] = {"swUpgradeResult", "swUpgradeState", "status",
                                           "Status",          "step",           "resultCode"};
     const json_t *body = json_object_get(note, "body");
     const char *type = whole_text(body, "notifyType");
     char time[STATUS_TIME_SIZE];
-    text_addf(out, "  %s  %8lld  ", status_time(call, whole_text(note, "receivedAt"), time),
-              (long long)whole_number(note, "seq"));
+    buffer_addf(out, "  %s  %8lld  ", status_time(call, whole_text(note, "receivedAt"), time),
+                (long long)whole_number(note, "seq"));
     term_add_safe(call->term, out, type[0] != '\0' ? type : "commandStatus", 0);
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         const char *text = whole_text(body, members[i]);
         if (text[0] == '\0')
             continue;
-        text_add_string(out, " ");
+        buffer_add_string(out, " ");
         term_add_safe(call->term, out, text, 0);
         break;
     }
     if (whole_number(note, "deliveries") > 1)
-        text_addf(out, " (pushed %lld times)", (long long)whole_number(note, "deliveries"));
-    text_add_string(out, "\n");
+        buffer_addf(out, " (pushed %lld times)", (long long)whole_number(note, "deliveries"));
+    buffer_add_string(out, "\n");
 }
 
-static void add_notes(const struct status_call *call, struct text *out, const json_t *notes)
+static void add_notes(const struct status_call *call, struct buffer *out, const json_t *notes)
 {
     size_t i;
     json_t *note;
     json_array_foreach(notes, i, note) add_note(call, out, note);
 }
 
-static void add_upgrade(const struct status_call *call, struct text *out, const json_t *upgrade)
+static void add_upgrade(const struct status_call *call, struct buffer *out, const json_t *upgrade)
 {
     const char *state = whole_text(upgrade, "state");
     char ago[STATUS_TIME_SIZE];
-    text_add_string(out, "\n");
+    buffer_add_string(out, "\n");
     term_begin_tone(call->term, out, state_tone(state));
-    text_add_string(out, state);
+    buffer_add_string(out, state);
     term_end_tone(call->term, out, state_tone(state));
     if (status_is(upgrade, "contradictory")) {
-        text_add_string(out, " ");
+        buffer_add_string(out, " ");
         term_begin_tone(call->term, out, TERM_WARN);
-        text_add_string(out, "(contradictory)");
+        buffer_add_string(out, "(contradictory)");
         term_end_tone(call->term, out, TERM_WARN);
     }
-    text_add_string(out, " in operation ");
+    buffer_add_string(out, " in operation ");
     term_begin_tone(call->term, out, TERM_STRONG);
     term_add_safe(call->term, out, whole_text(upgrade, "operationId"), 0);
     term_end_tone(call->term, out, TERM_STRONG);
-    text_addf(out, ", %s\n", status_ago(call, whole_text(upgrade, "lastAt"), ago));
+    buffer_addf(out, ", %s\n", status_ago(call, whole_text(upgrade, "lastAt"), ago));
     add_line(call, out, "application", whole_text(upgrade, "appId"));
     add_line(call, out, "subOperation", whole_text(upgrade, "subOperationId"));
     add_line(call, out, "last step", whole_text(upgrade, "step"));
@@ -93,24 +93,24 @@ static void add_upgrade(const struct status_call *call, struct text *out, const 
 static int add_page(void *owner, json_t *page, bool first, struct fault *fault)
 {
     struct status_call *call = owner;
-    struct text out = {0};
+    struct buffer out = {0};
     size_t i;
     json_t *upgrade;
     if (first) {
-        text_add_string(&out, "Device ");
+        buffer_add_string(&out, "Device ");
         term_begin_tone(call->term, &out, TERM_STRONG);
         term_add_safe(call->term, &out, whole_text(page, "deviceId"), 0);
         term_end_tone(call->term, &out, TERM_STRONG);
-        text_add_string(&out, "\n");
+        buffer_add_string(&out, "\n");
     }
     if (json_array_size(json_object_get(page, "news")) > 0) {
-        text_add_string(&out, "\nNotifications that are of no upgrade, the latest first\n");
+        buffer_add_string(&out, "\nNotifications that are of no upgrade, the latest first\n");
         add_notes(call, &out, json_object_get(page, "news"));
     }
     json_array_foreach(json_object_get(page, "history"), i, upgrade)
         add_upgrade(call, &out, upgrade);
     int result = term_print(call->term, &out, fault);
-    text_release(&out);
+    buffer_release(&out);
     return result;
 }
 

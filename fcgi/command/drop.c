@@ -1,7 +1,7 @@
 /* drop: upgrade-status's command that throws away what is hopeless in quarantine. */
 #include "config.h"
 
-#include "base/measure.h"
+#include "base/units.h"
 #include "command/command.h"
 #include "store/lists.h"
 #include "store/maintenance.h"
@@ -67,7 +67,7 @@ static int read_call(const struct status_call *call, struct drop *drop, struct f
     if (status_read_ids(call, drop->ids, fault) != 0)
         return -1;
     if (call->before != NULL &&
-        measure_time(call->before, call->now_ms, &drop->before_ms, fault) != 0)
+        units_time(call->before, call->now_ms, &drop->before_ms, fault) != 0)
         return fault_add(fault, "--before");
     return 0;
 }
@@ -87,12 +87,12 @@ int status_quarantine_drop(struct status_call *call, struct fault *fault)
     else if (drop_matching(call, store, &drop, &dropped, fault) != 0)
         code = STATUS_UNUSABLE;
     store_free(store);
-    struct text out = {0};
+    struct buffer out = {0};
     if (code == STATUS_DONE || dropped > 0)
-        text_addf(&out, call->json ? "{\"dropped\":%lld}\n" : "Dropped from quarantine: %lld.\n",
-                  (long long)dropped);
+        buffer_addf(&out, call->json ? "{\"dropped\":%lld}\n" : "Dropped from quarantine: %lld.\n",
+                    (long long)dropped);
     if (term_print(call->term, &out, fault) != 0)
         code = status_failed(call);
-    text_release(&out);
+    buffer_release(&out);
     return code;
 }

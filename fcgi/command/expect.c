@@ -18,7 +18,7 @@
 struct expectation {
     struct roster roster;
     int64_t operation; /* the store's number of it */
-    struct text app_id;
+    struct buffer app_id;
     bool overflow; /* more devices reported than were expected and than can be told apart */
 };
 
@@ -60,7 +60,7 @@ static int find_operation(struct status_call *call, struct expectation *expectat
     struct store_operation_row row;
     if (store_next_operation(&rows, &row)) {
         expectation->operation = row.id;
-        text_add(&expectation->app_id, row.app_id, strlen(row.app_id) + 1);
+        buffer_add(&expectation->app_id, row.app_id, strlen(row.app_id) + 1);
     }
     if (store_rows_end(&rows, NULL) != 0)
         return STATUS_UNUSABLE;
@@ -108,14 +108,14 @@ static struct tally count(const struct roster *roster)
     return tally;
 }
 
-static int print_some(struct status_call *call, struct text *out, struct fault *fault)
+static int print_some(struct status_call *call, struct buffer *out, struct fault *fault)
 {
     return out->length < PRINT_BYTES && !out->failed ? 0 : term_print(call->term, out, fault);
 }
 
 /* Appends the ids of those that are there, as members of a JSON array. */
 static int add_ids_json(struct status_call *call, const struct roster *roster,
-                        enum roster_where where, struct text *out, struct fault *fault)
+                        enum roster_where where, struct buffer *out, struct fault *fault)
 {
     bool first = true;
     for (size_t i = 0; i < roster->length; i++) {
@@ -123,8 +123,8 @@ static int add_ids_json(struct status_call *call, const struct roster *roster,
         if (!entry->expected || roster_where(entry) != where)
             continue;
         const char *id = roster_id(roster, entry);
-        text_add_string(out, first ? "" : ",");
-        text_add_json_string(out, id, strlen(id));
+        buffer_add_string(out, first ? "" : ",");
+        buffer_add_json_string(out, id, strlen(id));
         first = false;
         if (print_some(call, out, fault) != 0)
             return -1;
@@ -133,40 +133,40 @@ static int add_ids_json(struct status_call *call, const struct roster *roster,
 }
 
 static int print_json(struct status_call *call, const struct expectation *expectation,
-                      const struct tally *tally, struct text *out, struct fault *fault)
+                      const struct tally *tally, struct buffer *out, struct fault *fault)
 {
-    text_add_string(out, "{\"appId\":");
-    text_add_json_string(out, expectation->app_id.bytes, expectation->app_id.length - 1);
-    text_add_string(out, ",\"operationId\":");
-    text_add_json_string(out, call->words[0], strlen(call->words[0]));
-    text_addf(out,
-              ",\"expected\":%lld,\"success\":%lld,\"fail\":%lld,\"inProgress\":%lld,"
-              "\"missing\":%lld,\"unexpected\":%lld,\"unexpectedMore\":%s,\"missingDevices\":[",
-              (long long)tally->expected, (long long)tally->success, (long long)tally->fail,
-              (long long)tally->in_progress, (long long)tally->missing,
-              (long long)tally->unexpected, expectation->overflow ? "true" : "false");
+    buffer_add_string(out, "{\"appId\":");
+    buffer_add_json_string(out, expectation->app_id.bytes, expectation->app_id.length - 1);
+    buffer_add_string(out, ",\"operationId\":");
+    buffer_add_json_string(out, call->words[0], strlen(call->words[0]));
+    buffer_addf(out,
+                ",\"expected\":%lld,\"success\":%lld,\"fail\":%lld,\"inProgress\":%lld,"
+                "\"missing\":%lld,\"unexpected\":%lld,\"unexpectedMore\":%s,\"missingDevices\":[",
+                (long long)tally->expected, (long long)tally->success, (long long)tally->fail,
+                (long long)tally->in_progress, (long long)tally->missing,
+                (long long)tally->unexpected, expectation->overflow ? "true" : "false");
     if (add_ids_json(call, &expectation->roster, ROSTER_MISSING, out, fault) != 0)
         return -1;
-    text_add_string(out, "],\"inProgressDevices\":[");
+    buffer_add_string(out, "],\"inProgressDevices\":[");
     if (add_ids_json(call, &expectation->roster, ROSTER_IN_PROGRESS, out, fault) != 0)
         return -1;
-    text_add_string(out, "]}\n");
+    buffer_add_string(out, "]}\n");
     return term_print(call->term, out, fault);
 }
 
 /* The lines of those that are there. */
 static int add_ids(struct status_call *call, const struct roster *roster, enum roster_where where,
-                   const char *word, struct text *out, struct fault *fault)
+                   const char *word, struct buffer *out, struct fault *fault)
 {
     for (size_t i = 0; i < roster->length; i++) {
         const struct roster_entry *entry = &roster->entries[i];
         if (!entry->expected || roster_where(entry) != where)
             continue;
         term_begin_tone(call->term, out, where == ROSTER_MISSING ? TERM_WARN : TERM_PLAIN);
-        text_addf(out, "%-12s", word);
+        buffer_addf(out, "%-12s", word);
         term_end_tone(call->term, out, where == ROSTER_MISSING ? TERM_WARN : TERM_PLAIN);
         term_add_safe(call->term, out, roster_id(roster, entry), 0);
-        text_add_string(out, "\n");
+        buffer_add_string(out, "\n");
         if (print_some(call, out, fault) != 0)
             return -1;
     }
@@ -174,17 +174,18 @@ static int add_ids(struct status_call *call, const struct roster *roster, enum r
 }
 
 static int print_lines(struct status_call *call, const struct expectation *expectation,
-                       const struct tally *tally, struct text *out, struct fault *fault)
+                       const struct tally *tally, struct buffer *out, struct fault *fault)
 {
-    text_addf(out,
-              "Of %lld devices %lld have finished (%lld SUCCESS, %lld FAIL), %lld are in progress, "
-              "%lld have not reported.\n",
-              (long long)tally->expected, (long long)(tally->success + tally->fail),
-              (long long)tally->success, (long long)tally->fail, (long long)tally->in_progress,
-              (long long)tally->missing);
+    buffer_addf(
+        out,
+        "Of %lld devices %lld have finished (%lld SUCCESS, %lld FAIL), %lld are in progress, "
+        "%lld have not reported.\n",
+        (long long)tally->expected, (long long)(tally->success + tally->fail),
+        (long long)tally->success, (long long)tally->fail, (long long)tally->in_progress,
+        (long long)tally->missing);
     if (tally->unexpected > 0)
-        text_addf(out, "%s%lld devices that are not in the list have reported as well.\n",
-                  expectation->overflow ? "More than " : "", (long long)tally->unexpected);
+        buffer_addf(out, "%s%lld devices that are not in the list have reported as well.\n",
+                    expectation->overflow ? "More than " : "", (long long)tally->unexpected);
     if (add_ids(call, &expectation->roster, ROSTER_MISSING, "missing", out, fault) != 0 ||
         add_ids(call, &expectation->roster, ROSTER_IN_PROGRESS, "in progress", out, fault) != 0)
         return -1;
@@ -196,11 +197,11 @@ static int answer(struct status_call *call, const struct expectation *expectatio
                   struct fault *fault)
 {
     const struct tally tally = count(&expectation->roster);
-    struct text out = {0};
+    struct buffer out = {0};
     term_page(call->term);
     int result = call->json ? print_json(call, expectation, &tally, &out, fault)
                             : print_lines(call, expectation, &tally, &out, fault);
-    text_release(&out);
+    buffer_release(&out);
     if (result != 0 && !call->term->ended)
         return STATUS_UNUSABLE;
     return tally.missing + tally.in_progress > 0 ? STATUS_MISSING : STATUS_DONE;
@@ -219,7 +220,7 @@ int status_expect(struct status_call *call, struct fault *fault)
     }
     if (code == STATUS_DONE)
         code = answer(call, &expectation, fault);
-    text_release(&expectation.app_id);
+    buffer_release(&expectation.app_id);
     roster_release(&expectation.roster);
     return code;
 }

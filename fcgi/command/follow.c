@@ -1,7 +1,7 @@
 /* follow: upgrade-status's lines of notifications: as they come, and of a time. */
 #include "config.h"
 
-#include "base/measure.h"
+#include "base/units.h"
 #include "command/command.h"
 #include "notification/notification.h"
 #include "store/lists.h"
@@ -20,7 +20,7 @@
 /* Notifications read at a time. */
 #define CHUNK_MAX 256
 
-static void add_line(const struct store_kept *kept, struct text *lines)
+static void add_line(const struct store_kept *kept, struct buffer *lines)
 {
     struct token token;
     store_kept_token(kept, &token);
@@ -149,11 +149,11 @@ static int await_new(struct follow *follow, struct store_kept *kept, size_t *cou
 static int write_lines(struct follow *follow, const struct store_kept *kept, size_t count,
                        struct fault *fault)
 {
-    struct text lines = {0};
+    struct buffer lines = {0};
     for (size_t i = 0; i < count; i++)
         add_line(&kept[i], &lines);
     int result = term_print(follow->call->term, &lines, fault);
-    text_release(&lines);
+    buffer_release(&lines);
     if (result == 0 && count > 0)
         store_kept_token(&kept[count - 1], &follow->token);
     return result;
@@ -206,7 +206,7 @@ static int print_between(struct status_call *call, int64_t since_ms, int64_t unt
                          struct fault *fault)
 {
     struct store_kept kept[CHUNK_MAX];
-    struct text lines = {0};
+    struct buffer lines = {0};
     int64_t after = 0;
     size_t count = 0;
     int result;
@@ -222,18 +222,18 @@ static int print_between(struct status_call *call, int64_t since_ms, int64_t unt
             result = term_print(call->term, &lines, fault);
         }
     } while (result == 0 && count > 0);
-    text_release(&lines);
+    buffer_release(&lines);
     return result;
 }
 
 int status_log(struct status_call *call, struct fault *fault)
 {
     int64_t since_ms = 0, until_ms = INT64_MAX;
-    if (call->since != NULL && measure_time(call->since, call->now_ms, &since_ms, fault) != 0) {
+    if (call->since != NULL && units_time(call->since, call->now_ms, &since_ms, fault) != 0) {
         fault_add(fault, "--since");
         return STATUS_USAGE;
     }
-    if (call->until != NULL && measure_time(call->until, call->now_ms, &until_ms, fault) != 0) {
+    if (call->until != NULL && units_time(call->until, call->now_ms, &until_ms, fault) != 0) {
         fault_add(fault, "--until");
         return STATUS_USAGE;
     }

@@ -1,7 +1,7 @@
 /* health: how the receiver is, in one line above all operations. */
 #include "config.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 #include "base/running.h"
 #include "command/command.h"
 #include "command/whole.h"
@@ -25,7 +25,7 @@ json_t *status_read_file(const struct status_call *call)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/status.json", call->options->state);
-    struct text text = {0};
+    struct buffer text = {0};
     FILE *file = fopen(path, "re");
     json_t *status = NULL;
     if (file == NULL)
@@ -33,11 +33,11 @@ json_t *status_read_file(const struct status_call *call)
     char bytes[4096];
     size_t length;
     while ((length = fread(bytes, 1, sizeof bytes, file)) > 0)
-        text_add(&text, bytes, length);
+        buffer_add(&text, bytes, length);
     if (!text.failed)
         status = whole_parse(text.bytes, text.length);
     fclose(file);
-    text_release(&text);
+    buffer_release(&text);
     return status;
 }
 
@@ -49,35 +49,37 @@ static bool is_full(const struct status_call *call)
 }
 
 /* What a receiver that runs says of itself in STATUS, or why that counts no more. */
-static enum term_tone judge(const struct status_call *call, const json_t *status, struct text *out)
+static enum term_tone judge(const struct status_call *call, const json_t *status,
+                            struct buffer *out)
 {
     const json_t *store = json_object_get(status, "store");
     const char *warning = text_of(json_object_get(status, "log"), "warning");
-    char now[MOMENT_TEXT_SIZE], since[STATUS_TIME_SIZE];
+    char now[CLOCK_TEXT_SIZE], since[STATUS_TIME_SIZE];
     if (json_is_false(json_object_get(store, "ok"))) {
-        text_addf(out, "answers 503 since %s: ", status_time(call, text_of(store, "since"), since));
+        buffer_addf(out,
+                    "answers 503 since %s: ", status_time(call, text_of(store, "since"), since));
         term_add_safe(call->term, out, text_of(store, "fault"), 0);
         return TERM_BAD;
     }
     if (is_full(call)) {
-        text_add_string(out, "the disk of the state folder is full");
+        buffer_add_string(out, "the disk of the state folder is full");
         return TERM_BAD;
     }
-    if (strcmp(text_of(status, "nextBefore"), moment_format(call->now_ms, now)) < 0) {
-        text_addf(out, "does not write its status file, the last is from %s",
-                  status_time(call, text_of(status, "time"), since));
+    if (strcmp(text_of(status, "nextBefore"), clock_format(call->now_ms, now)) < 0) {
+        buffer_addf(out, "does not write its status file, the last is from %s",
+                    status_time(call, text_of(status, "time"), since));
         return TERM_BAD;
     }
-    text_add_string(out, "keeping notifications");
+    buffer_add_string(out, "keeping notifications");
     if (warning[0] == '\0')
         return TERM_GOOD;
-    text_add_string(out, "; ");
+    buffer_add_string(out, "; ");
     term_add_safe(call->term, out, warning, 0);
     return TERM_WARN;
 }
 
 static void add_running(const struct status_call *call, const long *pids, int count,
-                        const json_t *status, struct text *out)
+                        const json_t *status, struct buffer *out)
 {
     long pid = (long)json_integer_value(json_object_get(status, "pid"));
     char since[STATUS_TIME_SIZE];
@@ -85,42 +87,41 @@ static void add_running(const struct status_call *call, const long *pids, int co
     while (its < count && pids[its] != pid)
         its++;
     if (count > 1)
-        text_addf(out, "%d receivers run; ", count);
+        buffer_addf(out, "%d receivers run; ", count);
     if (its == count) { /* it has just started, or cannot write the file */
-        text_addf(out, "running, pid %ld: no status file of it yet", pids[0]);
+        buffer_addf(out, "running, pid %ld: no status file of it yet", pids[0]);
         return;
     }
-    struct text state = {0};
+    struct buffer state = {0};
     enum term_tone tone = judge(call, status, &state);
-    text_addf(out,
-              "running since %s, pid %ld: ", status_time(call, text_of(status, "startedAt"), since),
-              pid);
+    buffer_addf(out, "running since %s, pid %ld: ",
+                status_time(call, text_of(status, "startedAt"), since), pid);
     term_begin_tone(call->term, out, tone);
-    text_add(out, state.bytes, state.length);
+    buffer_add(out, state.bytes, state.length);
     term_end_tone(call->term, out, tone);
-    text_release(&state);
+    buffer_release(&state);
 }
 
-void status_add_receiver(const struct status_call *call, struct text *out)
+void status_add_receiver(const struct status_call *call, struct buffer *out)
 {
     long pids[RUNNING_MAX];
     char time[STATUS_TIME_SIZE];
     int count = running_find(call->options->state, pids);
     int error = errno;
     json_t *status = status_read_file(call);
-    text_add_string(out, "receiver: ");
+    buffer_add_string(out, "receiver: ");
     if (count < 0) {
-        text_addf(out, "cannot tell whether it runs: running.lock: %s", strerror(error));
+        buffer_addf(out, "cannot tell whether it runs: running.lock: %s", strerror(error));
     } else if (count > 0) {
         add_running(call, pids, count, status, out);
     } else {
         term_begin_tone(call->term, out, TERM_BAD);
-        text_add_string(out, "not running");
+        buffer_add_string(out, "not running");
         term_end_tone(call->term, out, TERM_BAD);
         if (status != NULL)
-            text_addf(out, ", its last status file is from %s",
-                      status_time(call, text_of(status, "time"), time));
+            buffer_addf(out, ", its last status file is from %s",
+                        status_time(call, text_of(status, "time"), time));
     }
-    text_add_string(out, "\n");
+    buffer_add_string(out, "\n");
     json_decref(status);
 }

@@ -51,85 +51,87 @@ bool status_takes(const struct status_command *command, const struct status_opti
     return false;
 }
 
-static void add_usage(const struct status_command *command, struct text *out)
+static void add_usage(const struct status_command *command, struct buffer *out)
 {
     size_t begin = out->length;
     const char *const parts[] = {command->words[0], command->words[1], command->arguments};
     for (size_t i = 0; i < 3; i++)
         if (parts[i][0] != '\0')
-            text_addf(out, "%s%s", out->length > begin ? " " : "", parts[i]);
+            buffer_addf(out, "%s%s", out->length > begin ? " " : "", parts[i]);
 }
 
 /* A line of the help: USAGE in its column, then WHAT. */
-static void add_line(struct text *out, struct text *usage, const char *what)
+static void add_line(struct buffer *out, struct buffer *usage, const char *what)
 {
-    text_addf(out, "  %-24.*s %s\n", (int)usage->length, usage->length > 0 ? usage->bytes : "",
-              what);
-    text_clear(usage);
+    buffer_addf(out, "  %-24.*s %s\n", (int)usage->length, usage->length > 0 ? usage->bytes : "",
+                what);
+    buffer_clear(usage);
 }
 
 static void add_options(const struct status_call *call, const struct status_command *command,
-                        bool everywhere, struct text *out)
+                        bool everywhere, struct buffer *out)
 {
-    struct text usage = {0};
+    struct buffer usage = {0};
     for (const struct status_option *option = call->all_options; option->word != NULL; option++) {
         if (option->everywhere != everywhere || !status_takes(command, option))
             continue;
-        text_addf(&usage, "--%s%s%s", option->word, option->value != NULL ? " " : "",
-                  option->value != NULL ? option->value : "");
+        buffer_addf(&usage, "--%s%s%s", option->word, option->value != NULL ? " " : "",
+                    option->value != NULL ? option->value : "");
         add_line(out, &usage, option->help);
     }
-    text_release(&usage);
+    buffer_release(&usage);
 }
 
-static void add_help(const struct status_call *call, struct text *out)
+static void add_help(const struct status_call *call, struct buffer *out)
 {
-    struct text usage = {0};
-    text_add_string(out, "Usage: " STATUS_PROGRAM " [OPTION]... [COMMAND [WORD]... [OPTION]...]\n\n"
-                         "Shows how upgrades go, from the store of a running or stopped receiver.\n"
-                         "\nCommands; without one, " STATUS_PROGRAM " shows");
-    text_addf(out, " %s:\n", call->commands->help);
+    struct buffer usage = {0};
+    buffer_add_string(out,
+                      "Usage: " STATUS_PROGRAM " [OPTION]... [COMMAND [WORD]... [OPTION]...]\n\n"
+                      "Shows how upgrades go, from the store of a running or stopped receiver.\n"
+                      "\nCommands; without one, " STATUS_PROGRAM " shows");
+    buffer_addf(out, " %s:\n", call->commands->help);
     for (const struct status_command *command = call->commands + 1; command->run != NULL;
          command++) {
         add_usage(command, &usage);
         add_line(out, &usage, command->help);
     }
-    text_add_string(out, "\nOptions of every command:\n");
+    buffer_add_string(out, "\nOptions of every command:\n");
     add_options(call, NULL, true, out);
-    text_add_string(out, "\nOptions of a command, behind it (" STATUS_PROGRAM
-                         " help COMMAND tells which it takes):\n");
+    buffer_add_string(out, "\nOptions of a command, behind it (" STATUS_PROGRAM
+                           " help COMMAND tells which it takes):\n");
     add_options(call, NULL, false, out);
-    text_add_string(out, "\nA TIME is 2026-01-02T03:04:05Z, a date, or how long ago: 45s, 30m, 2h, "
-                         "7d, 1w.\nTimes and dates are in UTC.\n\nExit codes:\n");
+    buffer_add_string(out,
+                      "\nA TIME is 2026-01-02T03:04:05Z, a date, or how long ago: 45s, 30m, 2h, "
+                      "7d, 1w.\nTimes and dates are in UTC.\n\nExit codes:\n");
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
-        text_addf(out, "  %d  %s\n", codes[i].code, codes[i].meaning);
-    text_release(&usage);
+        buffer_addf(out, "  %d  %s\n", codes[i].code, codes[i].meaning);
+    buffer_release(&usage);
 }
 
 static void add_command_help(const struct status_call *call, const struct status_command *command,
-                             struct text *out)
+                             struct buffer *out)
 {
-    text_add_string(out, "Usage: " STATUS_PROGRAM);
-    struct text usage = {0};
+    buffer_add_string(out, "Usage: " STATUS_PROGRAM);
+    struct buffer usage = {0};
     add_usage(command, &usage);
     if (usage.length > 0)
-        text_addf(out, " %.*s", (int)usage.length, usage.bytes);
-    text_release(&usage);
-    text_addf(out, " [OPTION]...\n\n%c%s.\n", toupper((unsigned char)command->help[0]),
-              command->help + 1);
+        buffer_addf(out, " %.*s", (int)usage.length, usage.bytes);
+    buffer_release(&usage);
+    buffer_addf(out, " [OPTION]...\n\n%c%s.\n", toupper((unsigned char)command->help[0]),
+                command->help + 1);
     if (command->more != NULL)
-        text_addf(out, "\n%s", command->more);
+        buffer_addf(out, "\n%s", command->more);
     if (command->options[0] != NULL) {
-        text_add_string(out, "\nIts options:\n");
+        buffer_add_string(out, "\nIts options:\n");
         add_options(call, command, false, out);
     }
-    text_add_string(out, "\nOptions of every command:\n");
+    buffer_add_string(out, "\nOptions of every command:\n");
     add_options(call, command, true, out);
 }
 
 int status_own_help(struct status_call *call, struct fault *fault)
 {
-    struct text help = {0};
+    struct buffer help = {0};
     if (call->words_length + strlen(call->command->words[0]) == 0)
         add_help(call, &help);
     else
@@ -139,7 +141,7 @@ int status_own_help(struct status_call *call, struct fault *fault)
 
 int status_help(struct status_call *call, struct fault *fault)
 {
-    struct text help = {0};
+    struct buffer help = {0};
     size_t taken;
     const struct status_command *command = status_find_command(call, call->words,
                                                                call->words_length, &taken);

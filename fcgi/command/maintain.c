@@ -2,8 +2,8 @@
  */
 #include "config.h"
 
-#include "base/measure.h"
-#include "base/moment.h"
+#include "base/clock.h"
+#include "base/units.h"
 #include "command/command.h"
 #include "store/maintenance.h"
 
@@ -17,7 +17,7 @@ struct checking {
     struct status_call *call;
     struct term_progress progress;
     int64_t flaws;
-    struct text out;
+    struct buffer out;
     bool cannot_print;
     struct fault fault;
 };
@@ -25,14 +25,14 @@ struct checking {
 static void tell_flaw(void *owner, const char *flaw)
 {
     struct checking *checking = owner;
-    struct text *out = &checking->out;
+    struct buffer *out = &checking->out;
     if (checking->call->json) {
-        text_add_string(out, checking->flaws > 0 ? "," : "");
-        text_add_json_string(out, flaw, strlen(flaw));
+        buffer_add_string(out, checking->flaws > 0 ? "," : "");
+        buffer_add_json_string(out, flaw, strlen(flaw));
     } else {
         term_report_end(&checking->progress);
         term_add_safe(checking->call->term, out, flaw, 0);
-        text_add_string(out, "\n");
+        buffer_add_string(out, "\n");
     }
     checking->flaws++;
     if (!checking->cannot_print && term_print(checking->call->term, out, &checking->fault) != 0)
@@ -62,16 +62,16 @@ static int check_written(struct status_call *call, const struct token *token,
 {
     struct store_standing standing;
     char text[TOKEN_TEXT_SIZE];
-    struct text flaw = {0};
+    struct buffer flaw = {0};
     if (store_read_standing(call->reader, token, &standing, fault) != 0)
         return -1;
     if (standing.holds)
         return 0;
-    text_addf(&flaw, "status.json was written when the store had %s, which it does not have",
-              token_write(token, text));
-    text_add(&flaw, "", 1);
+    buffer_addf(&flaw, "status.json was written when the store had %s, which it does not have",
+                token_write(token, text));
+    buffer_add(&flaw, "", 1);
     tell_flaw(checking, flaw.failed ? "status.json" : flaw.bytes);
-    text_release(&flaw);
+    buffer_release(&flaw);
     (*flaws)++;
     return 0;
 }
@@ -85,16 +85,16 @@ int status_check(struct status_call *call, struct fault *fault)
     const struct store_progress progress = {.owner = &checking, .report = report_check};
     int64_t flaws = 0;
     if (call->json)
-        text_add_string(&checking.out, "{\"flaws\":[");
+        buffer_add_string(&checking.out, "{\"flaws\":[");
     int result = store_check(call->reader, &progress, tell_flaw, &checking, &flaws, fault);
     if (result == 0 && is_written)
         result = check_written(call, &written, &checking, &flaws, fault);
     term_report_end(&checking.progress);
     int code = result == 0 ? flaws == 0 ? STATUS_DONE : STATUS_FLAWS : STATUS_UNUSABLE;
     if (code != STATUS_UNUSABLE && call->json)
-        text_addf(&checking.out, "],\"sound\":%s}\n", flaws == 0 ? "true" : "false");
+        buffer_addf(&checking.out, "],\"sound\":%s}\n", flaws == 0 ? "true" : "false");
     else if (code == STATUS_DONE)
-        text_add_string(&checking.out, "The store is sound, and its counters are right.\n");
+        buffer_add_string(&checking.out, "The store is sound, and its counters are right.\n");
     if (code != STATUS_UNUSABLE &&
         (checking.cannot_print || term_print(call->term, &checking.out, &checking.fault) != 0)) {
         if (!call->term->ended)
@@ -102,7 +102,7 @@ int status_check(struct status_call *call, struct fault *fault)
         if (checking.fault.set)
             *fault = checking.fault;
     }
-    text_release(&checking.out);
+    buffer_release(&checking.out);
     return code;
 }
 
@@ -114,7 +114,7 @@ static int read_before(const struct status_call *call, int64_t *before_ms, struc
 {
     if (call->before == NULL)
         return fault_set(fault, "prune: takes --before TIME");
-    if (measure_time(call->before, call->now_ms, before_ms, fault) != 0)
+    if (units_time(call->before, call->now_ms, before_ms, fault) != 0)
         return fault_add(fault, "--before");
     if (*before_ms > call->now_ms)
         return fault_set(fault, "--before %s: that is yet to come", call->before);
@@ -127,38 +127,38 @@ static int read_before(const struct status_call *call, int64_t *before_ms, struc
 }
 
 static void add_pruned(const struct status_call *call, const struct store_pruned *pruned,
-                       int64_t before_ms, struct text *out)
+                       int64_t before_ms, struct buffer *out)
 {
-    char time[MOMENT_TEXT_SIZE];
-    moment_format(before_ms, time);
+    char time[CLOCK_TEXT_SIZE];
+    clock_format(before_ms, time);
     if (call->json) {
-        text_addf(out,
-                  "{\"before\":\"%s\",\"notifications\":%lld,\"upgrades\":%lld,"
-                  "\"operations\":%lld,\"undelivered\":%lld,\"behind\":",
-                  time, (long long)pruned->notifications, (long long)pruned->upgrades,
-                  (long long)pruned->operations, (long long)pruned->undelivered);
+        buffer_addf(out,
+                    "{\"before\":\"%s\",\"notifications\":%lld,\"upgrades\":%lld,"
+                    "\"operations\":%lld,\"undelivered\":%lld,\"behind\":",
+                    time, (long long)pruned->notifications, (long long)pruned->upgrades,
+                    (long long)pruned->operations, (long long)pruned->undelivered);
         if (pruned->behind[0] != '\0')
-            text_add_json_string(out, pruned->behind, strlen(pruned->behind));
+            buffer_add_json_string(out, pruned->behind, strlen(pruned->behind));
         else
-            text_add_string(out, "null");
-        text_add_string(out, "}\n");
+            buffer_add_string(out, "null");
+        buffer_add_string(out, "}\n");
         return;
     }
-    text_addf(out,
-              "Taken out from before %s: %lld notifications, %lld upgrades of %lld operations.\n"
-              "Their counters stay.\n",
-              time, (long long)pruned->notifications, (long long)pruned->upgrades,
-              (long long)pruned->operations);
+    buffer_addf(out,
+                "Taken out from before %s: %lld notifications, %lld upgrades of %lld operations.\n"
+                "Their counters stay.\n",
+                time, (long long)pruned->notifications, (long long)pruned->upgrades,
+                (long long)pruned->operations);
     if (pruned->behind[0] == '\0')
         return;
-    text_add_string(out, "Left: what application ");
+    buffer_add_string(out, "Left: what application ");
     term_add_safe(call->term, out, pruned->behind, 0);
-    text_addf(out,
-              " has not got yet, %lld operations among it. If that application is gone:\n"
-              "  " STATUS_PROGRAM " forget ",
-              (long long)pruned->undelivered);
+    buffer_addf(out,
+                " has not got yet, %lld operations among it. If that application is gone:\n"
+                "  " STATUS_PROGRAM " forget ",
+                (long long)pruned->undelivered);
     term_add_safe(call->term, out, pruned->behind, 0);
-    text_add_string(out, "\n");
+    buffer_add_string(out, "\n");
 }
 
 int status_prune(struct status_call *call, struct fault *fault)
@@ -177,10 +177,10 @@ int status_prune(struct status_call *call, struct fault *fault)
     store_free(store);
     if (result != 0)
         return STATUS_UNUSABLE;
-    struct text out = {0};
+    struct buffer out = {0};
     add_pruned(call, &pruned, before_ms, &out);
     result = term_print(call->term, &out, fault);
-    text_release(&out);
+    buffer_release(&out);
     return result == 0 ? STATUS_DONE : status_failed(call);
 }
 

@@ -1,7 +1,7 @@
 /* operation: upgrade-status's portrait of one operation, and its verdict for scripts. */
 #include "config.h"
 
-#include "base/measure.h"
+#include "base/units.h"
 #include "command/columns.h"
 #include "command/show.h"
 
@@ -21,10 +21,10 @@ static int read_threshold(const struct status_call *call, struct threshold *thre
     *threshold = (struct threshold){.asked = call->fail_above != NULL, .finished = 1};
     if (call->min_finished != NULL && call->fail_above == NULL)
         return fault_set(fault, "--min-finished means nothing without --fail-above");
-    if (call->fail_above != NULL && measure_share(call->fail_above, &threshold->share, fault) != 0)
+    if (call->fail_above != NULL && units_share(call->fail_above, &threshold->share, fault) != 0)
         return fault_add(fault, "--fail-above");
     if (call->min_finished != NULL &&
-        measure_number(call->min_finished, 1, &threshold->finished, fault) != 0)
+        units_number(call->min_finished, 1, &threshold->finished, fault) != 0)
         return fault_add(fault, "--min-finished");
     return 0;
 }
@@ -33,62 +33,62 @@ static bool is_passed(const struct threshold *threshold, const struct term_bar *
 {
     int64_t finished = bar->success + bar->fail;
     return threshold->asked && finished >= threshold->finished &&
-           measure_is_above(bar->fail, finished, threshold->share);
+           units_is_above(bar->fail, finished, threshold->share);
 }
 
 /* --- the portrait ------------------------------------------------------------------------------
  */
 
-static void add_heading(const struct term *term, struct text *out, const char *heading)
+static void add_heading(const struct term *term, struct buffer *out, const char *heading)
 {
-    text_add_string(out, "\n");
+    buffer_add_string(out, "\n");
     term_begin_tone(term, out, TERM_STRONG);
-    text_add_string(out, heading);
+    buffer_add_string(out, heading);
     term_end_tone(term, out, TERM_STRONG);
-    text_add_string(out, "\n");
+    buffer_add_string(out, "\n");
 }
 
-static void add_count(const struct status_call *call, struct text *out, const char *what,
+static void add_count(const struct status_call *call, struct buffer *out, const char *what,
                       enum term_tone tone, int64_t count, const char *remark)
 {
-    text_addf(out, "  %-14s", what);
+    buffer_addf(out, "  %-14s", what);
     term_begin_tone(call->term, out, count > 0 ? tone : TERM_PLAIN);
-    text_addf(out, "%10lld", (long long)count);
+    buffer_addf(out, "%10lld", (long long)count);
     term_end_tone(call->term, out, count > 0 ? tone : TERM_PLAIN);
-    text_addf(out, "%s%s\n", remark[0] != '\0' ? "  " : "", remark);
+    buffer_addf(out, "%s%s\n", remark[0] != '\0' ? "  " : "", remark);
 }
 
-static void add_moment(const struct status_call *call, struct text *out, const char *what,
+static void add_moment(const struct status_call *call, struct buffer *out, const char *what,
                        const char *time)
 {
     char at[STATUS_TIME_SIZE], ago[STATUS_TIME_SIZE];
-    text_addf(out, "  %-14s%s", what, status_time(call, time, at));
-    text_addf(out, "  (%s)\n", status_ago(call, time, ago));
+    buffer_addf(out, "  %-14s%s", what, status_time(call, time, at));
+    buffer_addf(out, "  (%s)\n", status_ago(call, time, ago));
 }
 
-static void add_counts(const struct status_call *call, const json_t *operation, struct text *out)
+static void add_counts(const struct status_call *call, const json_t *operation, struct buffer *out)
 {
     const struct term_bar bar = status_bar(operation);
     int64_t finished = bar.success + bar.fail;
-    char share[MEASURE_TEXT_SIZE], remark[MEASURE_TEXT_SIZE + 32] = "";
-    text_add_string(out, "Operation ");
+    char share[UNITS_TEXT_SIZE], remark[UNITS_TEXT_SIZE + 32] = "";
+    buffer_add_string(out, "Operation ");
     term_begin_tone(call->term, out, TERM_STRONG);
     term_add_safe(call->term, out, whole_text(operation, "operationId"), 0);
     term_end_tone(call->term, out, TERM_STRONG);
-    text_add_string(out, " of application ");
+    buffer_add_string(out, " of application ");
     term_add_safe(call->term, out, whole_text(operation, "appId"), 0);
-    text_add_string(out,
-                    status_is(operation, "pruned") ? " (pruned: only counters are left)\n" : "\n");
+    buffer_add_string(out, status_is(operation, "pruned") ? " (pruned: only counters are left)\n"
+                                                          : "\n");
     if (call->term->is_terminal) {
-        text_add_string(out, "  ");
+        buffer_add_string(out, "  ");
         term_add_bar(call->term, out, &bar, STATUS_BAR_WIDE);
-        text_addf(out, "  %s finished\n",
-                  measure_share_text(finished, finished + bar.in_progress, share));
+        buffer_addf(out, "  %s finished\n",
+                    units_share_text(finished, finished + bar.in_progress, share));
     }
     add_count(call, out, "success", TERM_GOOD, bar.success, "");
     if (finished > 0)
         snprintf(remark, sizeof remark, "%s of those finished",
-                 measure_share_text(bar.fail, finished, share));
+                 units_share_text(bar.fail, finished, share));
     add_count(call, out, "fail", TERM_BAD, bar.fail, remark);
     add_count(call, out, "in progress", TERM_PLAIN, bar.in_progress, "");
     int64_t contradictory = whole_number(operation, "contradictory");
@@ -98,7 +98,8 @@ static void add_counts(const struct status_call *call, const json_t *operation, 
     add_moment(call, out, "last", whole_text(operation, "lastAt"));
 }
 
-static void add_failures(const struct status_call *call, const json_t *operation, struct text *out)
+static void add_failures(const struct status_call *call, const json_t *operation,
+                         struct buffer *out)
 {
     static const struct column columns[] = {
         {.title = "CODE", .elastic = true}, {.title = "COUNT", .right = true},
@@ -117,11 +118,11 @@ static void add_failures(const struct status_call *call, const json_t *operation
     {
         const char *code = whole_text(failure, "errorCode");
         int64_t count = whole_number(failure, "count");
-        char share[MEASURE_TEXT_SIZE], time[STATUS_TIME_SIZE];
+        char share[UNITS_TEXT_SIZE], time[STATUS_TIME_SIZE];
         columns_add(&table, TERM_BAD, code[0] == '\0' ? "(none)" : code);
         columns_add_number(&table, TERM_PLAIN, count);
         columns_add(&table, TERM_PLAIN,
-                    measure_share_text(count, whole_number(operation, "fail"), share));
+                    units_share_text(count, whole_number(operation, "fail"), share));
         columns_add(&table, TERM_PLAIN, status_time(call, whole_text(failure, "firstAt"), time));
         columns_add(&table, TERM_PLAIN, status_time(call, whole_text(failure, "lastAt"), time));
         columns_add(&table, TERM_PLAIN, whole_text(failure, "example"));
@@ -129,10 +130,11 @@ static void add_failures(const struct status_call *call, const json_t *operation
     columns_write(&table, out);
     columns_release(&table);
     if (status_is(operation, "failuresMore"))
-        text_add_string(out, "... and other codes, each as rare or rarer\n");
+        buffer_add_string(out, "... and other codes, each as rare or rarer\n");
 }
 
-static void add_versions(const struct status_call *call, const json_t *operation, struct text *out)
+static void add_versions(const struct status_call *call, const json_t *operation,
+                         struct buffer *out)
 {
     static const struct column columns[] = {
         {.title = "FROM", .elastic = true},
@@ -159,10 +161,10 @@ static void add_versions(const struct status_call *call, const json_t *operation
     columns_write(&table, out);
     columns_release(&table);
     if (status_is(operation, "versionsMore"))
-        text_add_string(out, "... and other versions, each as rare or rarer\n");
+        buffer_add_string(out, "... and other versions, each as rare or rarer\n");
 }
 
-static void add_stuck(const struct status_call *call, const json_t *operation, struct text *out)
+static void add_stuck(const struct status_call *call, const json_t *operation, struct buffer *out)
 {
     static const struct column columns[] = {
         {.title = "DEVICE", .elastic = true},
@@ -173,17 +175,18 @@ static void add_stuck(const struct status_call *call, const json_t *operation, s
     };
     const json_t *stuck = json_object_get(operation, "stuck");
     const json_t *upgrades = json_object_get(stuck, "upgrades");
-    char age[MEASURE_TEXT_SIZE];
+    char age[UNITS_TEXT_SIZE];
     if (json_array_size(upgrades) == 0)
         return;
-    struct text heading = {0};
-    text_addf(&heading, "In progress for longer than %s: %lld%s",
-              measure_age(whole_number(stuck, "longerThan") * 1000, age),
-              (long long)whole_number(stuck, "count"), status_is(stuck, "more") ? " or more" : "");
-    text_add(&heading, "", 1);
+    struct buffer heading = {0};
+    buffer_addf(&heading, "In progress for longer than %s: %lld%s",
+                units_age(whole_number(stuck, "longerThan") * 1000, age),
+                (long long)whole_number(stuck, "count"),
+                status_is(stuck, "more") ? " or more" : "");
+    buffer_add(&heading, "", 1);
     if (!heading.failed)
         add_heading(call->term, out, heading.bytes);
-    text_release(&heading);
+    buffer_release(&heading);
     struct columns table;
     columns_init(&table, call->term, columns, sizeof columns / sizeof columns[0]);
     size_t i;
@@ -200,26 +203,27 @@ static void add_stuck(const struct status_call *call, const json_t *operation, s
     columns_write(&table, out);
     columns_release(&table);
     if ((int64_t)i < whole_number(stuck, "count"))
-        text_addf(out, "... the %zu oldest\n", i);
+        buffer_addf(out, "... the %zu oldest\n", i);
 }
 
-static void add_others(const struct status_call *call, const json_t *operation, struct text *out)
+static void add_others(const struct status_call *call, const json_t *operation, struct buffer *out)
 {
     const json_t *others = json_object_get(operation, "alsoIn");
     size_t i;
     json_t *other;
     json_array_foreach(others, i, other)
     {
-        text_add_string(out, i == 0 ? "\nApplications that have an operation of this name too "
-                                      "(--app ID shows it): "
-                                    : ", ");
+        buffer_add_string(out, i == 0 ? "\nApplications that have an operation of this name too "
+                                        "(--app ID shows it): "
+                                      : ", ");
         term_add_safe(call->term, out, json_string_value(other), 0);
     }
     if (i > 0)
-        text_add_string(out, "\n");
+        buffer_add_string(out, "\n");
 }
 
-static void add_portrait(const struct status_call *call, const json_t *operation, struct text *out)
+static void add_portrait(const struct status_call *call, const json_t *operation,
+                         struct buffer *out)
 {
     add_counts(call, operation, out);
     add_failures(call, operation, out);
@@ -232,17 +236,17 @@ static void add_portrait(const struct status_call *call, const json_t *operation
  */
 
 /* Prints OPERATION, which was parsed from DOCUMENT. */
-static int print(struct status_call *call, struct text *document, const json_t *operation,
+static int print(struct status_call *call, struct buffer *document, const json_t *operation,
                  struct fault *fault)
 {
-    struct text out = {0};
+    struct buffer out = {0};
     int result;
     if (call->json)
         return term_print(call->term, document, fault);
     term_page(call->term);
     add_portrait(call, operation, &out);
     result = term_print(call->term, &out, fault);
-    text_release(&out);
+    buffer_release(&out);
     return result;
 }
 
@@ -255,7 +259,7 @@ int status_show_operation(struct status_call *call, struct fault *fault)
     if (read_threshold(call, &threshold, fault) != 0)
         return STATUS_USAGE;
     if (call->longer_than != NULL) {
-        if (measure_time(call->longer_than, call->now_ms, &began_ms, fault) != 0)
+        if (units_time(call->longer_than, call->now_ms, &began_ms, fault) != 0)
             return fault_add(fault, "--longer-than"), STATUS_USAGE;
         if (began_ms > call->now_ms)
             return fault_set(fault, "--longer-than %s: that is yet to come", call->longer_than),
@@ -263,7 +267,7 @@ int status_show_operation(struct status_call *call, struct fault *fault)
         query.stuck_said = true;
         query.stuck_s = (call->now_ms - began_ms) / 1000;
     }
-    struct text document = {0};
+    struct buffer document = {0};
     json_t *operation = NULL;
     int code = status_code_of(call, view_write(view_find("operation.json", 14), call->reader,
                                                &query, 0, &document, NULL, fault));
@@ -278,6 +282,6 @@ int status_show_operation(struct status_call *call, struct fault *fault)
     if (code == STATUS_DONE && is_passed(&threshold, &bar))
         code = STATUS_ABOVE;
     json_decref(operation);
-    text_release(&document);
+    buffer_release(&document);
     return code;
 }

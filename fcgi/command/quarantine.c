@@ -1,7 +1,7 @@
 /* quarantine: upgrade-status's commands on what was not understood: list, show, retry. */
 #include "config.h"
 
-#include "base/measure.h"
+#include "base/units.h"
 #include "command/columns.h"
 #include "command/show.h"
 #include "notification/dispatch.h"
@@ -32,7 +32,7 @@ static int add_bodies(void *owner, json_t *page, bool first, struct fault *fault
 {
     struct listing *listing = owner;
     struct columns *table = &listing->table;
-    struct text out = {0};
+    struct buffer out = {0};
     size_t i;
     json_t *body;
     json_array_foreach(json_object_get(page, "bodies"), i, body)
@@ -48,9 +48,9 @@ static int add_bodies(void *owner, json_t *page, bool first, struct fault *fault
     if (i > 0)
         columns_write(table, &out);
     else if (first)
-        text_add_string(&out, "Nothing is in quarantine.\n");
+        buffer_add_string(&out, "Nothing is in quarantine.\n");
     int result = term_print(listing->call->term, &out, fault);
-    text_release(&out);
+    buffer_release(&out);
     return result;
 }
 
@@ -116,15 +116,15 @@ static int walk_one(struct status_call *call, int64_t id, each_body *each, void 
 static int print_body(void *owner, const struct store_quarantined *body, struct fault *fault)
 {
     struct status_call *call = owner;
-    struct text bytes = {0};
+    struct buffer bytes = {0};
     if (call->term->is_terminal && !call->raw) {
         term_add_safe_bytes(call->term, &bytes, body->body, body->body_length, 0);
-        text_add_string(&bytes, "\n");
+        buffer_add_string(&bytes, "\n");
     } else {
-        text_add(&bytes, body->body, body->body_length);
+        buffer_add(&bytes, body->body, body->body_length);
     }
     int result = term_print(call->term, &bytes, fault);
-    text_release(&bytes);
+    buffer_release(&bytes);
     return result;
 }
 
@@ -153,42 +153,42 @@ static const char *outcome_word(const struct record *record)
     }
 }
 
-static void add_member(struct text *text, const char *name, const char *value)
+static void add_member(struct buffer *text, const char *name, const char *value)
 {
-    text_addf(text, ",\"%s\":", name);
-    text_add_json_string(text, value, strlen(value));
+    buffer_addf(text, ",\"%s\":", name);
+    buffer_add_json_string(text, value, strlen(value));
 }
 
-static void add_outcome_json(const struct record *record, struct text *line)
+static void add_outcome_json(const struct record *record, struct buffer *line)
 {
-    text_addf(line, "{\"id\":%lld,\"result\":\"%s\"", (long long)record->requeue_id,
-              outcome_word(record));
+    buffer_addf(line, "{\"id\":%lld,\"result\":\"%s\"", (long long)record->requeue_id,
+                outcome_word(record));
     if (record->seq != 0)
-        text_addf(line, ",\"seq\":%lld", (long long)record->seq);
+        buffer_addf(line, ",\"seq\":%lld", (long long)record->seq);
     if (record->meaning == RECORD_QUARANTINE) {
         add_member(line, "reason", record->verdict.reason);
         if (record->verdict.pointer[0] != '\0')
             add_member(line, "pointer", record->verdict.pointer);
     }
-    text_add_string(line, "}\n");
+    buffer_add_string(line, "}\n");
 }
 
-static void add_outcome(const struct term *term, const struct record *record, struct text *line)
+static void add_outcome(const struct term *term, const struct record *record, struct buffer *line)
 {
     bool left = record->outcome == RECORD_STORED || record->outcome == RECORD_REPEATED;
-    text_addf(line, "%lld  ", (long long)record->requeue_id);
+    buffer_addf(line, "%lld  ", (long long)record->requeue_id);
     term_begin_tone(term, line, left ? TERM_GOOD : TERM_WARN);
-    text_add_string(line, outcome_word(record));
+    buffer_add_string(line, outcome_word(record));
     term_end_tone(term, line, left ? TERM_GOOD : TERM_WARN);
     if (record->seq != 0)
-        text_addf(line, "  seq %lld", (long long)record->seq);
+        buffer_addf(line, "  seq %lld", (long long)record->seq);
     if (record->meaning == RECORD_QUARANTINE) {
-        text_add_string(line, "  ");
+        buffer_add_string(line, "  ");
         term_add_safe(term, line, record->verdict.reason, 0);
-        text_add_string(line, record->verdict.pointer[0] != '\0' ? " " : "");
+        buffer_add_string(line, record->verdict.pointer[0] != '\0' ? " " : "");
         term_add_safe(term, line, record->verdict.pointer, 0);
     }
-    text_add_string(line, "\n");
+    buffer_add_string(line, "\n");
 }
 
 /* What retry_one needs beside the body. */
@@ -199,13 +199,13 @@ struct retry {
 
 static int report(const struct retry *retry, const struct record *record, struct fault *fault)
 {
-    struct text line = {0};
+    struct buffer line = {0};
     if (retry->call->json)
         add_outcome_json(record, &line);
     else
         add_outcome(retry->call->term, record, &line);
     int result = term_print(retry->call->term, &line, fault);
-    text_release(&line);
+    buffer_release(&line);
     return result;
 }
 

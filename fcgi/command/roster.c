@@ -24,7 +24,7 @@ void roster_init(struct roster *roster)
 
 void roster_release(struct roster *roster)
 {
-    text_release(&roster->ids);
+    buffer_release(&roster->ids);
     free(roster->entries);
     free(roster->slots);
     *roster = (struct roster){.length = 0};
@@ -79,13 +79,13 @@ struct roster_entry *roster_add(struct roster *roster, const char *id)
     if (roster->ids.length + size > ROSTER_BYTES_MAX ||
         (2 * (roster->length + 1) > roster->slots_length && grow_slots(roster) != 0))
         return NULL;
-    struct roster_entry *entries = text_grow_array(roster->entries, roster->length,
-                                                   &roster->capacity, sizeof *entries);
+    struct roster_entry *entries = buffer_grow_array(roster->entries, roster->length,
+                                                     &roster->capacity, sizeof *entries);
     if (entries == NULL)
         return NULL;
     roster->entries = entries;
     size_t at = roster->ids.length;
-    text_add(&roster->ids, id, size);
+    buffer_add(&roster->ids, id, size);
     if (roster->ids.failed)
         return NULL;
     uint32_t *slot = find_slot(roster, id);

@@ -4,8 +4,8 @@
 #ifndef COMMAND_ROSTER_H
 #define COMMAND_ROSTER_H
 
+#include "base/buffer.h"
 #include "base/fault.h"
-#include "base/text.h"
 #include "notification/content.h"
 
 #include <stdbool.h>
@@ -30,7 +30,7 @@ struct roster_entry {
 };
 
 struct roster {
-    struct text ids; /* each with a NUL behind it */
+    struct buffer ids; /* each with a NUL behind it */
     struct roster_entry *entries;
     size_t length, capacity;
     uint32_t *slots; /* a hash table of numbers of entries, plus 1 */

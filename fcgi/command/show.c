@@ -1,7 +1,7 @@
 /* show: upgrade-status's lists: all operations, and upgrades that failed. */
 #include "config.h"
 
-#include "base/measure.h"
+#include "base/units.h"
 #include "command/columns.h"
 #include "command/command.h"
 #include "command/show.h"
@@ -68,14 +68,14 @@ static const struct column operation_columns[] = {
 static void add_note(struct listing *listing, const json_t *operation, int64_t contradictory)
 {
     bool counted = contradictory > 0 && listing->call->term->is_terminal;
-    struct text note = {0};
+    struct buffer note = {0};
     if (counted)
-        text_addf(&note, "%lld contradictory", (long long)contradictory);
+        buffer_addf(&note, "%lld contradictory", (long long)contradictory);
     if (status_is(operation, "pruned"))
-        text_add_string(&note, counted ? ", pruned" : "pruned");
-    text_add(&note, "", 1);
+        buffer_add_string(&note, counted ? ", pruned" : "pruned");
+    buffer_add(&note, "", 1);
     columns_add(&listing->table, counted ? TERM_WARN : TERM_FAINT, note.failed ? "" : note.bytes);
-    text_release(&note);
+    buffer_release(&note);
 }
 
 static void add_operation(struct listing *listing, const json_t *operation)
@@ -84,7 +84,7 @@ static void add_operation(struct listing *listing, const json_t *operation)
     struct status_call *call = listing->call;
     const struct term_bar bar = status_bar(operation);
     int64_t contradictory = whole_number(operation, "contradictory");
-    char first[STATUS_TIME_SIZE], last[STATUS_TIME_SIZE], share[MEASURE_TEXT_SIZE];
+    char first[STATUS_TIME_SIZE], last[STATUS_TIME_SIZE], share[UNITS_TEXT_SIZE];
     columns_add(table, TERM_STRONG, whole_text(operation, "operationId"));
     columns_add(table, TERM_PLAIN, listing->many_apps ? whole_text(operation, "appId") : "");
     if (call->term->is_terminal)
@@ -94,7 +94,7 @@ static void add_operation(struct listing *listing, const json_t *operation)
     columns_add_number(table, TERM_PLAIN, bar.success);
     columns_add_number(table, bar.fail > 0 ? TERM_BAD : TERM_PLAIN, bar.fail);
     columns_add_number(table, TERM_PLAIN, bar.in_progress);
-    columns_add(table, TERM_PLAIN, measure_share_text(bar.fail, bar.success + bar.fail, share));
+    columns_add(table, TERM_PLAIN, units_share_text(bar.fail, bar.success + bar.fail, share));
     if (call->term->is_terminal)
         columns_add(table, TERM_PLAIN, "");
     else
@@ -117,7 +117,7 @@ static bool has_many_apps(const json_t *operations)
 }
 
 /* What is in quarantine, whether it is full, and what the log alone has. */
-static void add_quarantine(const struct status_call *call, const json_t *page, struct text *out)
+static void add_quarantine(const struct status_call *call, const json_t *page, struct buffer *out)
 {
     const json_t *quarantine = json_object_get(page, "quarantine");
     int64_t held = whole_number(quarantine, "held");
@@ -129,49 +129,50 @@ static void add_quarantine(const struct status_call *call, const json_t *page, s
                                                                      : TERM_PLAIN;
     char time[STATUS_TIME_SIZE];
     term_begin_tone(call->term, out, tone);
-    text_addf(out, "%lld in quarantine", (long long)held);
+    buffer_addf(out, "%lld in quarantine", (long long)held);
     if (full[0] != '\0')
-        text_addf(out, ", full since %s", status_time(call, full, time));
+        buffer_addf(out, ", full since %s", status_time(call, full, time));
     else if (unknown_full[0] != '\0')
-        text_addf(out, ", full for unknown notifyTypes since %s",
-                  status_time(call, unknown_full, time));
+        buffer_addf(out, ", full for unknown notifyTypes since %s",
+                    status_time(call, unknown_full, time));
     if (log_only > 0)
-        text_addf(out, ", %lld more went to the log alone", (long long)log_only);
+        buffer_addf(out, ", %lld more went to the log alone", (long long)log_only);
     term_end_tone(call->term, out, tone);
 }
 
 /* What the store holds in all, above the table. */
-static void add_totals(const struct status_call *call, const json_t *page, struct text *out)
+static void add_totals(const struct status_call *call, const json_t *page, struct buffer *out)
 {
     const json_t *totals = json_object_get(page, "totals");
     const json_t *upgrades = json_object_get(page, "upgrades");
     const char *last = whole_text(page, "lastAt");
     char ago[STATUS_TIME_SIZE];
-    text_addf(out, "%lld notifications", (long long)whole_number(totals, "notifications"));
+    buffer_addf(out, "%lld notifications", (long long)whole_number(totals, "notifications"));
     if (last[0] != '\0')
-        text_addf(out, ", the last %s", status_ago(call, last, ago));
-    text_addf(out, "; %lld repeats; ", (long long)whole_number(totals, "repeats"));
+        buffer_addf(out, ", the last %s", status_ago(call, last, ago));
+    buffer_addf(out, "; %lld repeats; ", (long long)whole_number(totals, "repeats"));
     add_quarantine(call, page, out);
-    text_addf(out, "\n%lld upgrades ended in SUCCESS, %lld in FAIL, %lld are in progress",
-              (long long)whole_number(upgrades, "success"),
-              (long long)whole_number(upgrades, "fail"),
-              (long long)whole_number(upgrades, "inProgress"));
+    buffer_addf(out, "\n%lld upgrades ended in SUCCESS, %lld in FAIL, %lld are in progress",
+                (long long)whole_number(upgrades, "success"),
+                (long long)whole_number(upgrades, "fail"),
+                (long long)whole_number(upgrades, "inProgress"));
     if (whole_number(upgrades, "contradictory") > 0)
-        text_addf(out, "; contradictory: %lld", (long long)whole_number(upgrades, "contradictory"));
-    text_add_string(out, "\n");
+        buffer_addf(out, "; contradictory: %lld",
+                    (long long)whole_number(upgrades, "contradictory"));
+    buffer_add_string(out, "\n");
     size_t i;
     json_t *application;
     json_array_foreach(json_object_get(page, "applications"), i, application)
     {
-        text_add_string(out, "application ");
+        buffer_add_string(out, "application ");
         term_add_safe(call->term, out, whole_text(application, "name"), 0);
         if (json_is_true(json_object_get(application, "lost")))
-            text_add_string(out, ": gets nothing, since the store does not have what it was told"
-                                 " last; " STATUS_PROGRAM " help forget\n");
+            buffer_add_string(out, ": gets nothing, since the store does not have what it was told"
+                                   " last; " STATUS_PROGRAM " help forget\n");
         else
-            text_addf(out, ": told up to %lld, %lld wait for it\n",
-                      (long long)whole_number(application, "cursor"),
-                      (long long)whole_number(application, "backlog"));
+            buffer_addf(out, ": told up to %lld, %lld wait for it\n",
+                        (long long)whole_number(application, "cursor"),
+                        (long long)whole_number(application, "backlog"));
     }
 }
 
@@ -179,13 +180,13 @@ static int add_operations(void *owner, json_t *page, bool first, struct fault *f
 {
     struct listing *listing = owner;
     const json_t *operations = json_object_get(page, "operations");
-    struct text out = {0};
+    struct buffer out = {0};
     if (first) {
         /* In a pipe there is one form whatever stands in it. */
         listing->many_apps = !listing->call->term->is_terminal || has_many_apps(operations);
         status_add_receiver(listing->call, &out);
         add_totals(listing->call, page, &out);
-        text_add_string(&out, json_array_size(operations) > 0 ? "\n" : "No operations yet.\n");
+        buffer_add_string(&out, json_array_size(operations) > 0 ? "\n" : "No operations yet.\n");
     }
     size_t i;
     json_t *operation;
@@ -193,7 +194,7 @@ static int add_operations(void *owner, json_t *page, bool first, struct fault *f
     if (i > 0)
         columns_write(&listing->table, &out);
     int result = term_print(listing->call->term, &out, fault);
-    text_release(&out);
+    buffer_release(&out);
     return result;
 }
 
@@ -242,16 +243,16 @@ static void add_failure(struct listing *listing, const json_t *upgrade)
 static int add_failures(void *owner, json_t *page, bool first, struct fault *fault)
 {
     struct listing *listing = owner;
-    struct text out = {0};
+    struct buffer out = {0};
     size_t i;
     json_t *upgrade;
     json_array_foreach(json_object_get(page, "failures"), i, upgrade) add_failure(listing, upgrade);
     if (i > 0)
         columns_write(&listing->table, &out);
     else if (first)
-        text_add_string(&out, "No upgrade has failed.\n");
+        buffer_add_string(&out, "No upgrade has failed.\n");
     int result = term_print(listing->call->term, &out, fault);
-    text_release(&out);
+    buffer_release(&out);
     return result;
 }
 
@@ -275,11 +276,11 @@ int status_show_failures(struct status_call *call, struct fault *fault)
         fault_set(fault, "--csv is for a file or a pipe, not for a terminal");
         return STATUS_USAGE;
     }
-    struct text bom = {0};
+    struct buffer bom = {0};
     if (call->bom)
-        text_add_string(&bom, "\357\273\277");
+        buffer_add_string(&bom, "\357\273\277");
     int printed = term_print(call->term, &bom, fault);
-    text_release(&bom);
+    buffer_release(&bom);
     if (printed != 0)
         return status_failed(call);
     columns_init(&listing.table, call->term, failure_columns,

@@ -5,8 +5,9 @@
 
 #include "command/term.h"
 
-#include "base/measure.h"
-#include "base/moment.h"
+#include "base/clock.h"
+#include "base/units.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +39,7 @@ static size_t find_width(void)
     struct winsize size;
     const char *columns = getenv("COLUMNS");
     int64_t width;
-    if (columns == NULL || measure_number(columns, 1, &width, NULL) != 0)
+    if (columns == NULL || units_number(columns, 1, &width, NULL) != 0)
         width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0
                     ? size.ws_col
                     : TERM_WIDTH_DEFAULT;
@@ -105,16 +106,16 @@ void term_page(struct term *term)
     close(ends[1]);
 }
 
-int term_print(struct term *term, struct text *text, struct fault *fault)
+int term_print(struct term *term, struct buffer *text, struct fault *fault)
 {
     if (text->failed)
         return fault_set(fault, "out of memory");
-    if (!term->ended && text_write(text, STDOUT_FILENO) != 0) {
+    if (!term->ended && buffer_write(text, STDOUT_FILENO) != 0) {
         if (errno != EPIPE)
             return fault_set_errno(fault, errno, "cannot write to stdout");
         term->ended = true;
     }
-    text_clear(text);
+    buffer_clear(text);
     return term->ended ? -1 : 0;
 }
 
@@ -146,17 +147,17 @@ static const char *tone_code(enum term_tone tone)
     }
 }
 
-void term_begin_tone(const struct term *term, struct text *text, enum term_tone tone)
+void term_begin_tone(const struct term *term, struct buffer *text, enum term_tone tone)
 {
     const char *code = tone_code(tone);
     if (term->colours && code != NULL)
-        text_addf(text, "\x1B[%sm", code);
+        buffer_addf(text, "\x1B[%sm", code);
 }
 
-void term_end_tone(const struct term *term, struct text *text, enum term_tone tone)
+void term_end_tone(const struct term *term, struct buffer *text, enum term_tone tone)
 {
     if (term->colours && tone_code(tone) != NULL)
-        text_add_string(text, "\x1B[0m");
+        buffer_add_string(text, "\x1B[0m");
 }
 
 /* One character of LENGTH bytes as it is shown: SHOWN's columns and bytes. */
@@ -168,13 +169,13 @@ struct shown {
 static struct shown show(const struct term *term, const char *bytes, size_t size)
 {
     struct shown shown = {0};
-    uint32_t point = size == 0 ? 0xFFFD : text_code_point(bytes, size);
+    uint32_t point = size == 0 ? 0xFFFD : utf8_code_point(bytes, size);
     int width = point < 0x80 ? 1 : wcwidth((wchar_t)point);
     if (point == '\\') {
         /* Or a text could pretend to hold an escape. */
         shown.length = shown.width = 2;
         memcpy(shown.bytes, "\\\\", 2);
-    } else if (text_is_unsafe(point) || width < 0 || (point >= 0x80 && !term->utf8)) {
+    } else if (utf8_is_unsafe(point) || width < 0 || (point >= 0x80 && !term->utf8)) {
         int length = snprintf(shown.bytes, sizeof shown.bytes,
                               point > 0xFFFF ? "\\U%08x" : "\\u%04x", (unsigned)point);
         shown.length = shown.width = (size_t)length;
@@ -188,20 +189,20 @@ static struct shown show(const struct term *term, const char *bytes, size_t size
     return shown;
 }
 
-size_t term_add_safe_bytes(const struct term *term, struct text *text, const char *string,
+size_t term_add_safe_bytes(const struct term *term, struct buffer *text, const char *string,
                            size_t length, size_t width)
 {
     size_t left = length, taken = 0;
     size_t cut_length = text->length, cut_width = 0; /* where the mark would stand */
     while (left > 0) {
-        size_t size = text_utf8_length(string, left);
+        size_t size = utf8_length(string, left);
         struct shown shown = show(term, string, size);
         if (width > 0 && taken + shown.width > width) {
             text->length = cut_length;
-            text_add_string(text, term->utf8 ? "\342\200\246" : "~");
+            buffer_add_string(text, term->utf8 ? "\342\200\246" : "~");
             return cut_width + 1;
         }
-        text_add(text, shown.bytes, shown.length);
+        buffer_add(text, shown.bytes, shown.length);
         taken += shown.width;
         if (taken < width) {
             cut_length = text->length;
@@ -213,7 +214,7 @@ size_t term_add_safe_bytes(const struct term *term, struct text *text, const cha
     return taken;
 }
 
-size_t term_add_safe(const struct term *term, struct text *text, const char *string, size_t width)
+size_t term_add_safe(const struct term *term, struct buffer *text, const char *string, size_t width)
 {
     return term_add_safe_bytes(term, text, string, strlen(string), width);
 }
@@ -221,14 +222,14 @@ size_t term_add_safe(const struct term *term, struct text *text, const char *str
 void term_complain(const char *program, const char *string)
 {
     const struct term term = {.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0};
-    struct text line = {0};
+    struct buffer line = {0};
     if (isatty(STDERR_FILENO) == 1)
         term_add_safe(&term, &line, string, 0);
     else
-        text_add_string(&line, string);
-    text_add(&line, "", 1);
+        buffer_add_string(&line, string);
+    buffer_add(&line, "", 1);
     fprintf(stderr, "%s: %s\n", program, line.failed ? "out of memory" : line.bytes);
-    text_release(&line);
+    buffer_release(&line);
 }
 
 /* Columns of a bar for its parts: each has its share, one at least where it is not 0. */
@@ -248,7 +249,7 @@ static void share_out(const int64_t parts[3], size_t columns[3], size_t width)
         columns[largest] += width - given;
 }
 
-void term_add_bar(const struct term *term, struct text *text, const struct term_bar *bar,
+void term_add_bar(const struct term *term, struct buffer *text, const struct term_bar *bar,
                   size_t width)
 {
     static const struct {
@@ -267,17 +268,17 @@ void term_add_bar(const struct term *term, struct text *text, const struct term_
             continue;
         term_begin_tone(term, text, looks[i].tone);
         for (size_t c = 0; c < columns[i]; c++, drawn++)
-            text_add_string(text, term->utf8 ? looks[i].block : looks[i].letter);
+            buffer_add_string(text, term->utf8 ? looks[i].block : looks[i].letter);
         term_end_tone(term, text, looks[i].tone);
     }
     for (; drawn < width; drawn++)
-        text_add_string(text, " ");
+        buffer_add_string(text, " ");
 }
 
 void term_report(void *owner, int64_t done, int64_t of)
 {
     struct term_progress *progress = owner;
-    int64_t now_ms = moment_monotonic_ms();
+    int64_t now_ms = clock_monotonic_ms();
     if (of <= 0 || isatty(STDERR_FILENO) != 1 ||
         (progress->drawn && done < of && now_ms - progress->last_ms < REPORT_MS))
         return;
@@ -285,13 +286,13 @@ void term_report(void *owner, int64_t done, int64_t of)
     progress->drawn = true;
     const struct term plain = {.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0};
     const struct term_bar bar = {.success = done, .in_progress = of > done ? of - done : 0};
-    struct text line = {0};
-    text_addf(&line, "\r%s ", progress->what);
+    struct buffer line = {0};
+    buffer_addf(&line, "\r%s ", progress->what);
     term_add_bar(&plain, &line, &bar, REPORT_WIDTH);
-    text_addf(&line, " %3lld%%", (long long)((double)done * 100 / (double)of));
+    buffer_addf(&line, " %3lld%%", (long long)((double)done * 100 / (double)of));
     if (!line.failed)
         fwrite(line.bytes, 1, line.length, stderr);
-    text_release(&line);
+    buffer_release(&line);
 }
 
 void term_report_end(struct term_progress *progress)

@@ -6,8 +6,8 @@
 #ifndef COMMAND_TERM_H
 #define COMMAND_TERM_H
 
+#include "base/buffer.h"
 #include "base/fault.h"
-#include "base/text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,22 +54,23 @@ void term_page(struct term *term);
 
 /* Prints TEXT and empties it. Fails where it cannot be written, or memory ran out. Where nobody
  * reads any more it fails without a fault, and ENDED is set: that is an end, not an error. */
-int term_print(struct term *term, struct text *text, struct fault *fault);
+int term_print(struct term *term, struct buffer *text, struct fault *fault);
 
 /* Ends the output, waits for the pager. */
 void term_close(struct term *term);
 
 /* Appends the beginning or the end of TONE, nothing where tones are not shown. */
-void term_begin_tone(const struct term *term, struct text *text, enum term_tone tone);
-void term_end_tone(const struct term *term, struct text *text, enum term_tone tone);
+void term_begin_tone(const struct term *term, struct buffer *text, enum term_tone tone);
+void term_end_tone(const struct term *term, struct buffer *text, enum term_tone tone);
 
 /* Appends a stranger's text, in WIDTH columns at most (0: no limit): a longer one is cut, and ends
  * with a mark. Controls, separators, bidirectional marks and what the locale cannot show become
  * escapes. Returns the columns taken. */
-size_t term_add_safe(const struct term *term, struct text *text, const char *string, size_t width);
+size_t term_add_safe(const struct term *term, struct buffer *text, const char *string,
+                     size_t width);
 
 /* The same for LENGTH bytes, among which there may be NULs. */
-size_t term_add_safe_bytes(const struct term *term, struct text *text, const char *bytes,
+size_t term_add_safe_bytes(const struct term *term, struct buffer *text, const char *bytes,
                            size_t length, size_t width);
 
 /* Prints "PROGRAM: STRING" on stderr: with escapes where that is a terminal, for an error may quote
@@ -82,7 +83,7 @@ struct term_bar {
 };
 
 /* Appends a bar of WIDTH columns, in which each part that is not 0 has one column at least. */
-void term_add_bar(const struct term *term, struct text *text, const struct term_bar *bar,
+void term_add_bar(const struct term *term, struct buffer *text, const struct term_bar *bar,
                   size_t width);
 
 /* How far a long work is, on stderr where that is a terminal: one line that is drawn again. */

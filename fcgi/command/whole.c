@@ -21,10 +21,10 @@ int64_t whole_number(const json_t *object, const char *name)
 
 json_t *whole_parse(const char *json, size_t length)
 {
-    struct text soft = {0};
+    struct buffer soft = {0};
     content_soften(json, length, &soft);
     json_t *parsed = soft.failed ? NULL : json_loadb(soft.bytes, soft.length, JSON_ALLOW_NUL, NULL);
-    text_release(&soft);
+    buffer_release(&soft);
     return parsed;
 }
 
@@ -89,7 +89,7 @@ bool whole_find(const char *json, size_t length, const char *name, struct whole_
 
 /* Reads the page that begins at PLACE, and sets PLACE to where the next one does. */
 static enum view_result read_page(const struct view *view, struct store_reader *reader,
-                                  const struct view_query *query, struct text *text,
+                                  const struct view_query *query, struct buffer *text,
                                   struct store_place *place, struct fault *fault)
 {
     struct view_query page = *query;
@@ -98,7 +98,7 @@ static enum view_result read_page(const struct view *view, struct store_reader *
         page.after = place->text;
     if (page.limit == 0)
         page.limit = WHOLE_ROWS;
-    text_clear(text);
+    buffer_clear(text);
     enum view_result result = view_write(view, reader, &page, 0, text, &next, fault);
     if (result == VIEW_DONE)
         *place = next;
@@ -110,35 +110,35 @@ static enum view_result read_page(const struct view *view, struct store_reader *
 struct printing {
     const char *list;
     bool rows; /* some are out already */
-    struct text rest;
+    struct buffer rest;
 };
 
 /* Appends to OUT what is to be printed of the page in TEXT. */
-static void add_page(struct printing *printing, const struct text *text, bool first,
-                     struct text *out)
+static void add_page(struct printing *printing, const struct buffer *text, bool first,
+                     struct buffer *out)
 {
     struct whole_span list, next;
     if (printing->list == NULL || !whole_find(text->bytes, text->length, printing->list, &list) ||
         list.length < 2) {
-        text_add(out, text->bytes, text->length);
+        buffer_add(out, text->bytes, text->length);
         return;
     }
     const char *behind = list.bytes + list.length - 1; /* from its bracket on */
     const char *end = text->bytes + text->length;
     if (first) {
-        text_add(out, text->bytes, (size_t)(list.bytes + 1 - text->bytes));
+        buffer_add(out, text->bytes, (size_t)(list.bytes + 1 - text->bytes));
         if (whole_find(text->bytes, text->length, "next", &next) && next.bytes > behind) {
-            text_add(&printing->rest, behind, (size_t)(next.bytes - behind));
-            text_add_string(&printing->rest, "null");
+            buffer_add(&printing->rest, behind, (size_t)(next.bytes - behind));
+            buffer_add_string(&printing->rest, "null");
             behind = next.bytes + next.length;
         }
-        text_add(&printing->rest, behind, (size_t)(end - behind));
+        buffer_add(&printing->rest, behind, (size_t)(end - behind));
     }
     const char *rows = skip_blanks(list.bytes + 1, list.bytes + list.length - 1);
     size_t length = (size_t)(list.bytes + list.length - 1 - rows);
     if (length > 0 && printing->rows)
-        text_add(out, ",", 1);
-    text_add(out, rows, length);
+        buffer_add(out, ",", 1);
+    buffer_add(out, rows, length);
     printing->rows = printing->rows || length > 0;
 }
 
@@ -148,7 +148,7 @@ enum view_result whole_print(struct term *term, const struct view *view,
 {
     struct printing printing = {.list = list};
     struct store_place place = {.text = ""};
-    struct text page = {0}, out = {0};
+    struct buffer page = {0}, out = {0};
     enum view_result result;
     bool first = true;
     do {
@@ -158,14 +158,14 @@ enum view_result whole_print(struct term *term, const struct view *view,
         add_page(&printing, &page, first, &out);
         first = false;
         if (place.text[0] == '\0')
-            text_add(&out, printing.rest.bytes, printing.rest.length);
+            buffer_add(&out, printing.rest.bytes, printing.rest.length);
         out.failed = out.failed || printing.rest.failed;
         if (term_print(term, &out, fault) != 0)
             result = VIEW_FAILED;
     } while (result == VIEW_DONE && place.text[0] != '\0');
-    text_release(&printing.rest);
-    text_release(&page);
-    text_release(&out);
+    buffer_release(&printing.rest);
+    buffer_release(&page);
+    buffer_release(&out);
     return result;
 }
 
@@ -174,7 +174,7 @@ enum view_result whole_read(const struct view *view, struct store_reader *reader
                             struct fault *fault)
 {
     struct store_place place = {.text = ""};
-    struct text text = {0};
+    struct buffer text = {0};
     enum view_result result;
     bool first = true;
     do {
@@ -191,6 +191,6 @@ enum view_result whole_read(const struct view *view, struct store_reader *reader
         json_decref(page);
         first = false;
     } while (result == VIEW_DONE && place.text[0] != '\0');
-    text_release(&text);
+    buffer_release(&text);
     return result;
 }

@@ -3,7 +3,8 @@
 
 #include "notification/content.h"
 
-#include "base/text.h"
+#include "base/buffer.h"
+#include "base/utf8.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -60,7 +61,7 @@ static void make_text(char *reason)
 {
     size_t left = strlen(reason);
     while (left > 0) {
-        size_t length = text_utf8_length(reason, left);
+        size_t length = utf8_length(reason, left);
         if (length == 0) {
             *reason = '?';
             length = 1;
@@ -106,7 +107,7 @@ static json_t *load(const char *body, size_t length, struct arena *memory, json_
 static json_t *load_softened(const char *body, size_t length, struct arena *memory,
                              json_error_t *error)
 {
-    struct text soft = {0};
+    struct buffer soft = {0};
     json_t *json = NULL;
     content_soften(body, length, &soft);
     if (soft.failed)
@@ -114,7 +115,7 @@ static json_t *load_softened(const char *body, size_t length, struct arena *memo
     else
         json = load(soft.bytes, soft.length, memory, error);
     error->position = -1; /* of another text */
-    text_release(&soft);
+    buffer_release(&soft);
     return json;
 }
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "base/text.h"
+#include "base/buffer.h"
 #include "notification/schema.h"
 
 /* Deepest nesting of a notification, its own braces included. SQLite's JSON functions, through
@@ -49,7 +49,7 @@ void content_release(struct arena *memory, const json_t *json);
 /* Appends LENGTH bytes of JSON, in a spelling that jansson can read: a number that it cannot hold
  * becomes the nearest one that it can, U+0000 in a member's name becomes U+0001 and 0 (and U+0001
  * becomes U+0001 and 1). What is no JSON stays none. */
-void content_soften(const char *body, size_t length, struct text *soft);
+void content_soften(const char *body, size_t length, struct buffer *soft);
 
 /* Whether a member's name is spelled with an escape (`"device\u0049d"`) somewhere in LENGTH bytes
  * of valid JSON. SQLite's JSON functions compare names as they are spelled, so such a body must be

@@ -148,26 +148,26 @@ static size_t write_utf8(uint32_t point, char bytes[4])
 
 /* --- other spellings --- */
 
-static void soften_name(const char *at, const char *end, struct text *soft)
+static void soften_name(const char *at, const char *end, struct buffer *soft)
 {
     while (at < end) {
         size_t length = *at == '\\' && end - at > 1 ? 2 : 1;
         if (end - at >= 6 && memcmp(at, "\\u000", 5) == 0 && (at[5] == '0' || at[5] == '1')) {
-            text_add_string(soft, at[5] == '0' ? "\\u00010" : "\\u00011");
+            buffer_add_string(soft, at[5] == '0' ? "\\u00010" : "\\u00011");
             length = 6;
         } else {
-            text_add(soft, at, length);
+            buffer_add(soft, at, length);
         }
         at += length;
     }
 }
 
-static void soften_number(const char *at, const char *end, struct text *soft)
+static void soften_number(const char *at, const char *end, struct buffer *soft)
 {
     struct number number;
     const size_t begin = soft->length, length = (size_t)(end - at);
-    text_add(soft, at, length);
-    text_add(soft, "", 1);
+    buffer_add(soft, at, length);
+    buffer_add(soft, "", 1);
     if (soft->failed)
         return;
     const char *copy = soft->bytes + begin;
@@ -185,10 +185,10 @@ static void soften_number(const char *at, const char *end, struct text *soft)
     if (holds)
         return;
     soft->length = begin;
-    text_addf(soft, "%.17g", value > DBL_MAX ? DBL_MAX : value < -DBL_MAX ? -DBL_MAX : value);
+    buffer_addf(soft, "%.17g", value > DBL_MAX ? DBL_MAX : value < -DBL_MAX ? -DBL_MAX : value);
 }
 
-void content_soften(const char *body, size_t length, struct text *soft)
+void content_soften(const char *body, size_t length, struct buffer *soft)
 {
     const char *at = body, *const end = body + length;
     while (at < end) {
@@ -196,17 +196,17 @@ void content_soften(const char *body, size_t length, struct text *soft)
         if (*at == '"') {
             at = string_end(at + 1, end);
             if (is_name(at, end)) {
-                text_add(soft, "\"", 1);
+                buffer_add(soft, "\"", 1);
                 soften_name(from + 1, at, soft);
             } else {
-                text_add(soft, from, (size_t)(at - from));
+                buffer_add(soft, from, (size_t)(at - from));
             }
-            text_add(soft, "\"", at < end ? 1 : 0);
+            buffer_add(soft, "\"", at < end ? 1 : 0);
             at += at < end;
         } else if ((at = skip(at, end, NUMBERS)) > from) {
             soften_number(from, at, soft);
         } else {
-            text_add(soft, at++, 1);
+            buffer_add(soft, at++, 1);
         }
     }
 }

@@ -4,6 +4,7 @@
 #include "notification/notification.h"
 
 #include "base/log.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -77,40 +78,40 @@ int notification_settle(struct record *record)
     return 0;
 }
 
-static void add_quarantined(const struct record *record, struct text *text)
+static void add_quarantined(const struct record *record, struct buffer *text)
 {
     log_begin(text, "quarantined");
     if (record->outcome == RECORD_QUARANTINED)
-        text_addf(text, ",\"id\":%lld", (long long)record->id);
+        buffer_addf(text, ",\"id\":%lld", (long long)record->id);
     else
-        text_add_string(text, ",\"id\":null");
-    text_add_string(text, ",\"reason\":");
-    text_add_json_string(text, record->verdict.reason, strlen(record->verdict.reason));
+        buffer_add_string(text, ",\"id\":null");
+    buffer_add_string(text, ",\"reason\":");
+    buffer_add_json_string(text, record->verdict.reason, strlen(record->verdict.reason));
     if (record->verdict.pointer[0] != '\0') {
-        text_add_string(text, ",\"pointer\":");
-        text_add_json_string(text, record->verdict.pointer, strlen(record->verdict.pointer));
+        buffer_add_string(text, ",\"pointer\":");
+        buffer_add_json_string(text, record->verdict.pointer, strlen(record->verdict.pointer));
     }
-    if (record->outcome == RECORD_LOG_ONLY && text_is_utf8(record->body, record->body_length)) {
-        text_add_string(text, ",\"body\":");
-        text_add_json_string(text, record->body, record->body_length);
+    if (record->outcome == RECORD_LOG_ONLY && utf8_is_valid(record->body, record->body_length)) {
+        buffer_add_string(text, ",\"body\":");
+        buffer_add_json_string(text, record->body, record->body_length);
     } else if (record->outcome == RECORD_LOG_ONLY) {
-        text_add_string(text, ",\"bodyBase64\":\"");
-        text_add_base64(text, record->body, record->body_length);
-        text_add_string(text, "\"");
+        buffer_add_string(text, ",\"bodyBase64\":\"");
+        buffer_add_base64(text, record->body, record->body_length);
+        buffer_add_string(text, "\"");
     }
     log_end(text);
 }
 
-static void add_token(struct text *text, const char *life, int64_t seq)
+static void add_token(struct buffer *text, const char *life, int64_t seq)
 {
-    text_add_string(text, ",\"token\":\"");
-    text_add_string(text, life);
-    text_add_string(text, ":");
-    text_add_number(text, seq);
-    text_add_string(text, "\"");
+    buffer_add_string(text, ",\"token\":\"");
+    buffer_add_string(text, life);
+    buffer_add_string(text, ":");
+    buffer_add_number(text, seq);
+    buffer_add_string(text, "\"");
 }
 
-void notification_add_log_line(const struct record *record, struct text *text)
+void notification_add_log_line(const struct record *record, struct buffer *text)
 {
     if (record->meaning == RECORD_QUARANTINE) {
         add_quarantined(record, text);
@@ -120,29 +121,29 @@ void notification_add_log_line(const struct record *record, struct text *text)
     size_t length;
     const char *body = record_text(record, &length);
     log_begin(text, "notification");
-    text_add_string(text, ",\"seq\":");
-    text_add_number(text, record->seq);
-    text_add_string(text, repeat ? ",\"repeat\":true" : ",\"repeat\":false");
+    buffer_add_string(text, ",\"seq\":");
+    buffer_add_number(text, record->seq);
+    buffer_add_string(text, repeat ? ",\"repeat\":true" : ",\"repeat\":false");
     if (repeat) {
-        text_add_string(text, ",\"deliveries\":");
-        text_add_number(text, record->deliveries);
+        buffer_add_string(text, ",\"deliveries\":");
+        buffer_add_number(text, record->deliveries);
     } else {
         add_token(text, record->life, record->seq);
     }
-    text_add_string(text, ",\"body\":");
-    text_add_json_line(text, body, length);
+    buffer_add_string(text, ",\"body\":");
+    buffer_add_json_line(text, body, length);
     log_end(text);
 }
 
 void notification_add_kept_line(const struct token *token, int64_t received_ms, const char *body,
-                                size_t length, struct text *text)
+                                size_t length, struct buffer *text)
 {
     log_begin_at(text, received_ms, "notification");
-    text_add_string(text, ",\"seq\":");
-    text_add_number(text, token->seq);
-    text_add_string(text, ",\"repeat\":false");
+    buffer_add_string(text, ",\"seq\":");
+    buffer_add_number(text, token->seq);
+    buffer_add_string(text, ",\"repeat\":false");
     add_token(text, token->life, token->seq);
-    text_add_string(text, ",\"body\":");
-    text_add_json_line(text, body, length);
+    buffer_add_string(text, ",\"body\":");
+    buffer_add_json_line(text, body, length);
     log_end(text);
 }

@@ -2,7 +2,7 @@
 #ifndef NOTIFICATION_NOTIFICATION_H
 #define NOTIFICATION_NOTIFICATION_H
 
-#include "base/text.h"
+#include "base/buffer.h"
 #include "notification/record.h"
 #include "notification/token.h"
 
@@ -27,11 +27,11 @@ void notification_read_result(struct record *record,
 int notification_settle(struct record *record);
 
 /* Appends the log line of a record that the store has kept. Thread-safe. */
-void notification_add_log_line(const struct record *record, struct text *text);
+void notification_add_log_line(const struct record *record, struct buffer *text);
 
 /* Appends the log line of a notification that the store has kept, whose token this is, with the
  * time when it was received. Thread-safe. */
 void notification_add_kept_line(const struct token *token, int64_t received_ms, const char *body,
-                                size_t length, struct text *text);
+                                size_t length, struct buffer *text);
 
 #endif

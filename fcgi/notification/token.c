@@ -3,7 +3,7 @@
 
 #include "notification/token.h"
 
-#include "base/measure.h"
+#include "base/units.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +23,7 @@ int token_read(const char *text, struct token *token, struct fault *fault)
     size_t length = strspn(text, "0123456789abcdef");
     if (strcmp(text, TOKEN_START) != 0) {
         if (length != TOKEN_LIFE_SIZE - 1 || text[length] != ':' ||
-            measure_number(text + length + 1, 1, &read.seq, NULL) != 0)
+            units_number(text + length + 1, 1, &read.seq, NULL) != 0)
             return fault_set(fault, "%s: is no token; takes LIFE:SEQ, as each line has it, or %s",
                              text, TOKEN_START);
         memcpy(read.life, text, length);

@@ -23,23 +23,23 @@ static const struct {
 };
 
 /* Appends head and BODY; BODY is released. */
-static void add_response(struct text *text, size_t row, const char *type, struct text *body)
+static void add_response(struct buffer *text, size_t row, const char *type, struct buffer *body)
 {
-    text_add_string(text, "Status: ");
-    text_add_number(text, statuses[row].status);
-    text_add_string(text, " ");
-    text_add_string(text, statuses[row].title);
-    text_add_string(text, "\r\nContent-Type: ");
-    text_add_string(text, type);
-    text_add_string(text, "\r\nContent-Length: ");
-    text_add_number(text, (int64_t)body->length);
-    text_add_string(text, "\r\n");
-    text_add_string(text, statuses[row].header);
-    text_add_string(text, "\r\n");
-    text_add(text, body->bytes, body->length);
+    buffer_add_string(text, "Status: ");
+    buffer_add_number(text, statuses[row].status);
+    buffer_add_string(text, " ");
+    buffer_add_string(text, statuses[row].title);
+    buffer_add_string(text, "\r\nContent-Type: ");
+    buffer_add_string(text, type);
+    buffer_add_string(text, "\r\nContent-Length: ");
+    buffer_add_number(text, (int64_t)body->length);
+    buffer_add_string(text, "\r\n");
+    buffer_add_string(text, statuses[row].header);
+    buffer_add_string(text, "\r\n");
+    buffer_add(text, body->bytes, body->length);
     if (body->failed)
         text->failed = true;
-    text_release(body);
+    buffer_release(body);
 }
 
 static size_t find_status(int status)
@@ -50,10 +50,10 @@ static size_t find_status(int status)
     return row;
 }
 
-static void add_member(struct text *body, const char *name, const char *value)
+static void add_member(struct buffer *body, const char *name, const char *value)
 {
-    text_addf(body, ",\"%s\":", name);
-    text_add_json_string(body, value, strlen(value));
+    buffer_addf(body, ",\"%s\":", name);
+    buffer_add_json_string(body, value, strlen(value));
 }
 
 const char *answer_title(int status)
@@ -61,29 +61,30 @@ const char *answer_title(int status)
     return statuses[find_status(status)].title;
 }
 
-static void add_problem_body(struct text *body, int status, const char *detail, const char *pointer)
+static void add_problem_body(struct buffer *body, int status, const char *detail,
+                             const char *pointer)
 {
-    text_addf(body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d",
-              answer_title(status), status);
+    buffer_addf(body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d",
+                answer_title(status), status);
     add_member(body, "detail", detail);
     if (pointer[0] != '\0')
         add_member(body, "pointer", pointer);
-    text_add_string(body, "}\n");
+    buffer_add_string(body, "}\n");
 }
 
-void answer_add_problem_body(struct text *body, int status, const char *detail)
+void answer_add_problem_body(struct buffer *body, int status, const char *detail)
 {
     add_problem_body(body, status, detail, "");
 }
 
-static void add_problem(struct text *text, int status, const char *detail, const char *pointer)
+static void add_problem(struct buffer *text, int status, const char *detail, const char *pointer)
 {
-    struct text body = {0};
+    struct buffer body = {0};
     add_problem_body(&body, status, detail, pointer);
     add_response(text, find_status(status), "application/problem+json", &body);
 }
 
-void answer_add_problem(struct text *text, int status, const char *detail)
+void answer_add_problem(struct buffer *text, int status, const char *detail)
 {
     add_problem(text, status, detail, "");
 }
@@ -94,26 +95,26 @@ static int refusal_status(const struct schema_verdict *verdict)
     return verdict->pointer[0] == '\0' ? 400 : 422;
 }
 
-static void add_quarantined(struct text *body, const struct record *record)
+static void add_quarantined(struct buffer *body, const struct record *record)
 {
-    text_add_string(body, "{\"result\":\"quarantined\",\"id\":");
+    buffer_add_string(body, "{\"result\":\"quarantined\",\"id\":");
     if (record->outcome == RECORD_QUARANTINED)
-        text_addf(body, "%lld", (long long)record->id);
+        buffer_addf(body, "%lld", (long long)record->id);
     else
-        text_add_string(body, "null");
+        buffer_add_string(body, "null");
     add_member(body, "reason", record->verdict.reason);
     if (record->verdict.pointer[0] != '\0')
         add_member(body, "pointer", record->verdict.pointer);
 }
 
-static void add_seq(struct text *body, const struct record *record)
+static void add_seq(struct buffer *body, const struct record *record)
 {
-    text_add_string(body, record->outcome == RECORD_REPEATED ? "{\"result\":\"repeated\",\"seq\":"
-                                                             : "{\"result\":\"stored\",\"seq\":");
-    text_add_number(body, record->seq);
+    buffer_add_string(body, record->outcome == RECORD_REPEATED ? "{\"result\":\"repeated\",\"seq\":"
+                                                               : "{\"result\":\"stored\",\"seq\":");
+    buffer_add_number(body, record->seq);
 }
 
-int answer_add_kept(struct text *text, const struct record *record, bool refuse_invalid)
+int answer_add_kept(struct buffer *text, const struct record *record, bool refuse_invalid)
 {
     bool quarantined = record->meaning == RECORD_QUARANTINE;
     if (record->outcome == RECORD_REFUSED) {
@@ -125,12 +126,12 @@ int answer_add_kept(struct text *text, const struct record *record, bool refuse_
         add_problem(text, status, record->verdict.reason, record->verdict.pointer);
         return status;
     }
-    struct text body = {0};
+    struct buffer body = {0};
     if (quarantined)
         add_quarantined(&body, record);
     else
         add_seq(&body, record);
-    text_add_string(&body, "}\n");
+    buffer_add_string(&body, "}\n");
     add_response(text, find_status(200), "application/json", &body);
     return 200;
 }

@@ -3,7 +3,7 @@
 #ifndef RECEIVER_ANSWER_H
 #define RECEIVER_ANSWER_H
 
-#include "base/text.h"
+#include "base/buffer.h"
 #include "notification/record.h"
 
 #include <stdbool.h>
@@ -15,14 +15,14 @@
 const char *answer_title(int status);
 
 /* Appends a problem (RFC 9457) as JSON, without a head. */
-void answer_add_problem_body(struct text *body, int status, const char *detail);
+void answer_add_problem_body(struct buffer *body, int status, const char *detail);
 
 /* Appends a problem as a response, with an HTTP STATUS that answer.c knows. */
-void answer_add_problem(struct text *text, int status, const char *detail);
+void answer_add_problem(struct buffer *text, int status, const char *detail);
 
 /* Appends the answer for a record that the store has kept, or refused because quarantine is full
  * and the log reaches nobody (503), and returns its HTTP status. REFUSE_INVALID turns a quarantined
  * body's 200 into 400 (no JSON object) or 422 (breaks its schema). */
-int answer_add_kept(struct text *text, const struct record *record, bool refuse_invalid);
+int answer_add_kept(struct buffer *text, const struct record *record, bool refuse_invalid);
 
 #endif

@@ -3,8 +3,8 @@
 
 #include "receiver/cgi.h"
 
-#include "base/measure.h"
-#include "base/moment.h"
+#include "base/clock.h"
+#include "base/units.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -44,13 +44,13 @@ static size_t least(size_t a, size_t b)
 
 /* Reads MOST bytes of stdin, or to its end, and keeps the first KEEP of them; false where that
  * cannot be done in time. */
-static bool read_body(struct text *body, size_t keep, size_t most)
+static bool read_body(struct buffer *body, size_t keep, size_t most)
 {
-    int64_t until_ms = moment_monotonic_ms() + CGI_BODY_MS;
+    int64_t until_ms = clock_monotonic_ms() + CGI_BODY_MS;
     char bytes[READ_SIZE];
     for (size_t done = 0; done < most;) {
         struct pollfd pollfd = {.fd = STDIN_FILENO, .events = POLLIN};
-        int64_t left_ms = until_ms - moment_monotonic_ms();
+        int64_t left_ms = until_ms - clock_monotonic_ms();
         if (left_ms <= 0 || (poll(&pollfd, 1, (int)left_ms) < 0 && errno != EINTR))
             return false;
         if (pollfd.revents == 0)
@@ -62,7 +62,7 @@ static bool read_body(struct text *body, size_t keep, size_t most)
             return false;
         if (length < 0)
             continue;
-        text_add(body, bytes, least((size_t)length, keep - body->length));
+        buffer_add(body, bytes, least((size_t)length, keep - body->length));
         done += (size_t)length;
         if (body->failed)
             return false;
@@ -71,38 +71,38 @@ static bool read_body(struct text *body, size_t keep, size_t most)
 }
 
 /* A length in bytes as the specification's section 3.4 has it. */
-static void add_length(struct text *text, size_t length)
+static void add_length(struct buffer *text, size_t length)
 {
     const unsigned char bytes[4] = {(unsigned char)(0x80 | length >> 24),
                                     (unsigned char)(length >> 16), (unsigned char)(length >> 8),
                                     (unsigned char)length};
     if (length < 0x80)
-        text_add(text, (const char *)bytes + 3, 1);
+        buffer_add(text, (const char *)bytes + 3, 1);
     else
-        text_add(text, (const char *)bytes, sizeof bytes);
+        buffer_add(text, (const char *)bytes, sizeof bytes);
 }
 
-static void add_parameter(struct text *parameters, const char *name, size_t name_length,
+static void add_parameter(struct buffer *parameters, const char *name, size_t name_length,
                           const char *value)
 {
     size_t value_length = strlen(value);
     add_length(parameters, name_length);
     add_length(parameters, value_length);
-    text_add(parameters, name, name_length);
-    text_add(parameters, value, value_length);
+    buffer_add(parameters, name, name_length);
+    buffer_add(parameters, value, value_length);
 }
 
-static void add_record(struct text *request, enum record_type type, const char *content,
+static void add_record(struct buffer *request, enum record_type type, const char *content,
                        size_t length)
 {
     const unsigned char header[HEADER_SIZE] = {
         1, (unsigned char)type, 0, 1, (unsigned char)(length >> 8), (unsigned char)length, 0, 0};
-    text_add(request, (const char *)header, sizeof header);
-    text_add(request, content, length);
+    buffer_add(request, (const char *)header, sizeof header);
+    buffer_add(request, content, length);
 }
 
 /* Records with all of CONTENT, and the empty one that ends them. */
-static void add_stream(struct text *request, enum record_type type, const struct text *content)
+static void add_stream(struct buffer *request, enum record_type type, const struct buffer *content)
 {
     for (size_t done = 0; done < content->length;) {
         size_t part = content->length - done;
@@ -115,7 +115,7 @@ static void add_stream(struct text *request, enum record_type type, const struct
 }
 
 /* The environment but for the body's length; the path where a server knows no REQUEST_URI. */
-static void add_environment(struct text *parameters)
+static void add_environment(struct buffer *parameters)
 {
     for (char **variable = environ; *variable != NULL; variable++) {
         size_t length = strcspn(*variable, "=");
@@ -124,20 +124,20 @@ static void add_environment(struct text *parameters)
     }
     if (getenv("REQUEST_URI") == NULL) {
         const char *script = getenv("SCRIPT_NAME"), *rest = getenv("PATH_INFO");
-        struct text path = {0};
-        text_addf(&path, "%s%s", script == NULL ? "" : script, rest == NULL ? "" : rest);
-        text_add(&path, "", 1);
+        struct buffer path = {0};
+        buffer_addf(&path, "%s%s", script == NULL ? "" : script, rest == NULL ? "" : rest);
+        buffer_add(&path, "", 1);
         if (path.failed)
             parameters->failed = true;
         else
             add_parameter(parameters, "REQUEST_URI", strlen("REQUEST_URI"), path.bytes);
-        text_release(&path);
+        buffer_release(&path);
     }
 }
 
 /* What the web server said of the body's length, or what makes the worker see that a body is not
  * whole. One that is too long already needs no length to be refused. */
-static void add_content_length(struct text *parameters, const struct text *body, bool ended,
+static void add_content_length(struct buffer *parameters, const struct buffer *body, bool ended,
                                size_t body_max)
 {
     const char *announced = getenv("CONTENT_LENGTH");
@@ -158,14 +158,14 @@ static size_t body_bytes(void)
     int64_t length;
     if (announced == NULL || announced[0] < '0' || announced[0] > '9')
         return strcmp(getenv("REQUEST_METHOD"), "POST") == 0 ? SIZE_MAX : 0;
-    return measure_digits(announced, &length) ? (size_t)length : SIZE_MAX;
+    return units_digits(announced, &length) ? (size_t)length : SIZE_MAX;
 }
 
 /* Appends the request as FastCGI, with a body read from stdin. */
-static void add_request(struct text *request, size_t body_max)
+static void add_request(struct buffer *request, size_t body_max)
 {
     const char begin[8] = {0, 1}; /* a responder, and no further request on the connection */
-    struct text body = {0}, parameters = {0};
+    struct buffer body = {0}, parameters = {0};
     size_t bytes = body_bytes();
     bool ended = read_body(&body, least(bytes, body_max + 1),
                            least(bytes, body_max + 1 + CGI_DISCARD_MAX));
@@ -174,12 +174,12 @@ static void add_request(struct text *request, size_t body_max)
     add_record(request, BEGIN_REQUEST, begin, sizeof begin);
     add_stream(request, PARAMS, &parameters);
     add_stream(request, STDIN, &body);
-    text_release(&parameters);
-    text_release(&body);
+    buffer_release(&parameters);
+    buffer_release(&body);
 }
 
 /* Appends what the answer's records say; false until its end is among them. */
-static bool decode_answer(const struct text *records, struct text *answer)
+static bool decode_answer(const struct buffer *records, struct buffer *answer)
 {
     const unsigned char *bytes = (const unsigned char *)records->bytes;
     for (size_t at = 0; records->length - at >= HEADER_SIZE;) {
@@ -190,16 +190,16 @@ static bool decode_answer(const struct text *records, struct text *answer)
         if (header[1] == END_REQUEST)
             return true;
         if (header[1] == STDOUT)
-            text_add(answer, (const char *)header + HEADER_SIZE, length);
+            buffer_add(answer, (const char *)header + HEADER_SIZE, length);
         at += HEADER_SIZE + length + padding;
     }
     return false;
 }
 
 /* Sends REQUEST to SOCKET, and appends what comes back. */
-static int ask(int socket, const struct text *request, struct text *answer, struct fault *fault)
+static int ask(int socket, const struct buffer *request, struct buffer *answer, struct fault *fault)
 {
-    struct text records = {0};
+    struct buffer records = {0};
     char bytes[READ_SIZE];
     ssize_t length = 0;
     for (size_t done = 0; done < request->length; done += (size_t)length) {
@@ -208,17 +208,17 @@ static int ask(int socket, const struct text *request, struct text *answer, stru
             return fault_set_errno(fault, errno, "the request is not taken");
     }
     while ((length = recv(socket, bytes, sizeof bytes, 0)) > 0)
-        text_add(&records, bytes, (size_t)length);
+        buffer_add(&records, bytes, (size_t)length);
     bool whole = !records.failed && decode_answer(&records, answer) && !answer->failed;
-    text_release(&records);
+    buffer_release(&records);
     return whole ? 0 : fault_set(fault, "the request has no answer");
 }
 
-int cgi_exchange(size_t body_max, cgi_adopt *adopt, void *owner, struct text *answer,
+int cgi_exchange(size_t body_max, cgi_adopt *adopt, void *owner, struct buffer *answer,
                  struct fault *fault)
 {
     int ends[2], result = -1;
-    struct text request = {0};
+    struct buffer request = {0};
     add_request(&request, body_max);
     if (request.failed) {
         fault_set(fault, "out of memory");
@@ -233,13 +233,13 @@ int cgi_exchange(size_t body_max, cgi_adopt *adopt, void *owner, struct text *an
         }
         close(ends[0]);
     }
-    text_release(&request);
+    buffer_release(&request);
     return result;
 }
 
-int cgi_answer(int fd, const struct text *answer, struct fault *fault)
+int cgi_answer(int fd, const struct buffer *answer, struct fault *fault)
 {
-    return text_write(answer, fd) == 0
+    return buffer_write(answer, fd) == 0
                ? 0
                : fault_set_errno(fault, errno, "the web server does not take the answer");
 }

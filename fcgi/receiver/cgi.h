@@ -4,8 +4,8 @@
 #ifndef RECEIVER_CGI_H
 #define RECEIVER_CGI_H
 
+#include "base/buffer.h"
 #include "base/fault.h"
-#include "base/text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,10 +34,10 @@ typedef int cgi_adopt(void *owner, int fd);
 
 /* Reads the request, asks ADOPT's OWNER by way of a connection, and appends the answer, a CGI
  * response. Of the body at most BODY_MAX bytes are kept and one more, which is then too many. */
-int cgi_exchange(size_t body_max, cgi_adopt *adopt, void *owner, struct text *answer,
+int cgi_exchange(size_t body_max, cgi_adopt *adopt, void *owner, struct buffer *answer,
                  struct fault *fault);
 
 /* Writes all of ANSWER to the descriptor FD. */
-int cgi_answer(int fd, const struct text *answer, struct fault *fault);
+int cgi_answer(int fd, const struct buffer *answer, struct fault *fault);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "receiver/commit.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 #include "base/monitor.h"
 
 #include <stdlib.h>
@@ -55,13 +55,13 @@ void commit_free(struct commit *commit)
 /* Waits for the turn; false if it does not come in time. Called with the lock held. */
 static bool take_turn(struct commit *commit)
 {
-    int64_t until_ms = moment_monotonic_ms() + COMMIT_TURN_MS;
+    int64_t until_ms = clock_monotonic_ms() + COMMIT_TURN_MS;
     while (commit->taken && monitor_wait_until(&commit->monitor, until_ms))
         continue;
     if (commit->taken)
         return false;
     commit->taken = true;
-    commit->taken_ms = moment_monotonic_ms();
+    commit->taken_ms = clock_monotonic_ms();
     return true;
 }
 
@@ -75,12 +75,12 @@ void commit_leave(struct commit *commit)
 
 static void log_recovered(struct commit *commit, uint64_t refused)
 {
-    struct text line = {0};
+    struct buffer line = {0};
     log_begin(&line, "recovered");
-    text_addf(&line, ",\"refused\":%llu", (unsigned long long)refused);
+    buffer_addf(&line, ",\"refused\":%llu", (unsigned long long)refused);
     log_end(&line);
     log_lines(commit->log, &line, 1);
-    text_release(&line);
+    buffer_release(&line);
 }
 
 /* Notes how a write of COUNT records went, and says so if the store has failed or works again. The
@@ -90,7 +90,7 @@ static void note_write(struct commit *commit, size_t count, const struct fault *
     monitor_enter(&commit->monitor);
     bool failed = commit->fault.set;
     commit->fault = *fault;
-    commit->tried_ms = moment_monotonic_ms();
+    commit->tried_ms = clock_monotonic_ms();
     commit->asked = false;
     if (fault->set)
         commit->refused += count;
@@ -120,7 +120,7 @@ static void note_moved(struct commit *commit, const struct store_cursor *cursor)
 static int keep(struct commit *commit, struct record **records, size_t count,
                 const struct store_cursor *cursor, struct fault *fault)
 {
-    int64_t began_us = moment_monotonic_us();
+    int64_t began_us = clock_monotonic_us();
     int result = store_keep(commit->store, records, count, cursor, fault);
     note_write(commit, count, fault);
     if (result != 0)
@@ -132,7 +132,7 @@ static int keep(struct commit *commit, struct record **records, size_t count,
         return 0; /* a cursor moved: no batch */
     metrics_observe(commit->metrics, METRIC_HISTOGRAM_commit_batch_records, count);
     metrics_observe(commit->metrics, METRIC_HISTOGRAM_commit_seconds,
-                    (uint64_t)(moment_monotonic_us() - began_us));
+                    (uint64_t)(clock_monotonic_us() - began_us));
     return 0;
 }
 
@@ -178,7 +178,7 @@ void commit_get_fault(struct commit *commit, struct fault *fault)
 int commit_is_ready(struct commit *commit, struct fault *fault)
 {
     monitor_enter(&commit->monitor);
-    int64_t now_ms = moment_monotonic_ms();
+    int64_t now_ms = clock_monotonic_ms();
     if (commit->fault.set)
         *fault = commit->fault;
     else if (commit->tried_ms == 0)
@@ -198,7 +198,7 @@ enum errand { NOTHING, MOVE_CURSOR, TRY, PROBE };
 static enum errand find_errand(const struct commit *commit, bool cursor_alone)
 {
     if (commit->fault.set)
-        return !cursor_alone && moment_monotonic_ms() - commit->tried_ms >= COMMIT_PROBE_MS
+        return !cursor_alone && clock_monotonic_ms() - commit->tried_ms >= COMMIT_PROBE_MS
                    ? PROBE
                    : NOTHING;
     if (commit->move)

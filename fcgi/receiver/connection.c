@@ -46,6 +46,6 @@ void connection_free(struct connection *connection)
     close(connection->fd);
     gather_reset(&connection->gather);
     record_release(&connection->record);
-    text_release(&connection->ahead);
+    buffer_release(&connection->ahead);
     free(connection);
 }

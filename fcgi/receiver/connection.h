@@ -3,7 +3,7 @@
 #ifndef RECEIVER_CONNECTION_H
 #define RECEIVER_CONNECTION_H
 
-#include "base/text.h"
+#include "base/buffer.h"
 #include "notification/record.h"
 #include "receiver/gather.h"
 #include "receiver/request.h"
@@ -20,7 +20,7 @@ struct connection {
     int fd;
     struct worker *worker; /* whose it is */
     struct gather gather;
-    struct text ahead;      /* bytes that came behind a whole request */
+    struct buffer ahead;    /* bytes that came behind a whole request */
     struct request request; /* once it is whole */
     struct record record;   /* if it is a notification */
     bool weighs;            /* its answer tells how the platform fares (base/metrics.h) */

@@ -3,8 +3,8 @@
 
 #include "receiver/delivery.h"
 
+#include "base/clock.h"
 #include "base/fault_point.h"
-#include "base/moment.h"
 #include "base/monitor.h"
 #include "store/lists.h"
 
@@ -48,7 +48,7 @@ static bool is_stopped(struct delivery *delivery)
 /* Waits for MS, or until delivery is stopped; with FOR_NEWS also until something may have come. */
 static void wait_a_while(struct delivery *delivery, int64_t ms, bool for_news)
 {
-    int64_t until_ms = moment_monotonic_ms() + ms;
+    int64_t until_ms = clock_monotonic_ms() + ms;
     monitor_enter(&delivery->monitor);
     while (!delivery->stop && !(for_news && delivery->news) &&
            monitor_wait_until(&delivery->monitor, until_ms))
@@ -95,7 +95,7 @@ static bool is_store_failing(struct delivery *delivery)
     return fault.set;
 }
 
-static void log_line(struct delivery *delivery, const struct text *line)
+static void log_line(struct delivery *delivery, const struct buffer *line)
 {
     monitor_enter(&delivery->monitor);
     if (!delivery->abandoned)
@@ -105,23 +105,23 @@ static void log_line(struct delivery *delivery, const struct text *line)
 
 static void log_undelivered(struct delivery *delivery, int64_t seq)
 {
-    struct text line = {0};
+    struct buffer line = {0};
     log_begin(&line, "undelivered");
-    text_addf(&line, ",\"seq\":%lld", (long long)seq);
+    buffer_addf(&line, ",\"seq\":%lld", (long long)seq);
     log_end(&line);
     log_line(delivery, &line);
-    text_release(&line);
+    buffer_release(&line);
 }
 
 static void log_fault(struct delivery *delivery, const struct fault *fault)
 {
-    struct text line = {0};
+    struct buffer line = {0};
     log_begin(&line, "fault");
-    text_add_string(&line, ",\"fault\":");
-    text_add_json_string(&line, fault->text, strlen(fault->text));
+    buffer_add_string(&line, ",\"fault\":");
+    buffer_add_json_string(&line, fault->text, strlen(fault->text));
     log_end(&line);
     log_line(delivery, &line);
-    text_release(&line);
+    buffer_release(&line);
 }
 
 static void let_go(struct delivery *delivery)
@@ -284,7 +284,7 @@ int delivery_stop(struct delivery *delivery)
 {
     if (delivery == NULL)
         return 0;
-    int64_t until_ms = moment_monotonic_ms() + DELIVERY_STOP_MS;
+    int64_t until_ms = clock_monotonic_ms() + DELIVERY_STOP_MS;
     monitor_enter(&delivery->monitor);
     delivery->stop = true;
     monitor_wake(&delivery->monitor);

@@ -29,8 +29,8 @@ void gather_init(struct gather *gather, size_t body_max)
 void gather_reset(struct gather *gather)
 {
     size_t body_max = gather->body_max;
-    text_release(&gather->params);
-    text_release(&gather->body);
+    buffer_release(&gather->params);
+    buffer_release(&gather->body);
     gather_init(gather, body_max);
 }
 
@@ -68,7 +68,7 @@ static uint16_t record_id(const struct gather *gather)
 }
 
 /* Reads one length of a name-value pair at *AT; false where the parameters end within it. */
-static bool read_length(const struct text *params, size_t *at, size_t *length)
+static bool read_length(const struct buffer *params, size_t *at, size_t *length)
 {
     const unsigned char *b = (const unsigned char *)params->bytes + *at;
     size_t left = params->length - *at;
@@ -103,7 +103,7 @@ static size_t read_announced(const char *digits, size_t length, size_t most)
 static bool read_pairs(struct gather *gather)
 {
     static const char name_wanted[] = "CONTENT_LENGTH";
-    const struct text *params = &gather->params;
+    const struct buffer *params = &gather->params;
     size_t at = 0;
     bool found = false; /* the first one, which is libfcgi's too */
     gather->announced = gather->body_max;
@@ -172,7 +172,7 @@ static enum gather_result begin_body(struct gather *gather)
     gather->body_too_large = length > gather->body_max;
     gather->body_excessive = length > gather->announced;
     if (gather->body_excessive)
-        text_release(&gather->body);
+        buffer_release(&gather->body);
     if (gather->body_begun)
         return GATHER_MORE;
     gather->body_begun = true;
@@ -235,14 +235,14 @@ static enum gather_result take_content(struct gather *gather, const unsigned cha
         }
         return GATHER_MORE;
     case PARAMS:
-        text_add(&gather->params, (const char *)bytes, length);
+        buffer_add(&gather->params, (const char *)bytes, length);
         break;
     default:
         gather->body_length += length;
         if (!gather->body_excessive && gather->announced < gather->body_max)
-            text_reserve(&gather->body, gather->announced);
+            buffer_reserve(&gather->body, gather->announced);
         if (!gather->body_excessive)
-            text_add(&gather->body, (const char *)bytes, length);
+            buffer_add(&gather->body, (const char *)bytes, length);
         break;
     }
     return gather->params.failed || gather->body.failed ? broken(gather, "out of memory")

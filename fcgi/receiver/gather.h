@@ -7,7 +7,7 @@
 #ifndef RECEIVER_GATHER_H
 #define RECEIVER_GATHER_H
 
-#include "base/text.h"
+#include "base/buffer.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,10 +38,10 @@ struct gather {
     bool whole;
     bool body_too_large;  /* the body was longer than body_max, and is not kept */
     bool body_excessive;  /* it was longer than announced, and is not kept either */
-    struct text params;   /* name-value pairs, as they came */
+    struct buffer params; /* name-value pairs, as they came */
     size_t announced;     /* bytes of body, BODY_MAX at most: by CONTENT_LENGTH, or where that is
                              missing or no number BODY_MAX */
-    struct text body;     /* standard input */
+    struct buffer body;   /* standard input */
     uint64_t body_length; /* bytes of it that came, kept or not */
     const char *defect;   /* why it is broken: a constant string */
 

@@ -3,7 +3,7 @@
 
 #include "receiver/housekeeping.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 #include "base/monitor.h"
 #include "base/running.h"
 #include "view/status_file.h"
@@ -41,7 +41,7 @@ struct housekeeping {
     struct log *log;
     const struct metrics *metrics;
     struct store_reader *reader;
-    struct text text;
+    struct buffer text;
     char last_fault[FAULT_TEXT_MAX]; /* of the housekeeping, logged already; "" none */
     struct seen shown;               /* by the status file, once it is */
     bool written;
@@ -61,15 +61,15 @@ static int write_status(struct housekeeping *housekeeping, const struct fault *s
     struct fault warning;
     log_warning(housekeeping->log, &warning);
     const struct view_status status = {
-        .time_ms = moment_now_ms(),
+        .time_ms = clock_now_ms(),
         .start_ms = metrics_start_ms(housekeeping->metrics),
-        .next_ms = housekeeping->running >= 0 ? moment_now_ms() + HOUSEKEEPING_STATUS_VALID_MS : 0,
+        .next_ms = housekeeping->running >= 0 ? clock_now_ms() + HOUSEKEEPING_STATUS_VALID_MS : 0,
         .store_fault = store_fault->set ? store_fault->text : NULL,
         .fault_ms = housekeeping->fault_ms,
         .log_warning = warning.set ? warning.text : NULL,
         .metrics = housekeeping->metrics,
     };
-    text_clear(&housekeeping->text);
+    buffer_clear(&housekeeping->text);
     if (view_write_status(housekeeping->reader, &status, &housekeeping->text, fault) != 0) {
         store_reader_close(housekeeping->reader);
         return -1;
@@ -160,10 +160,10 @@ static void keep_up(struct housekeeping *housekeeping)
     if (!store_fault.set)
         housekeeping->fault_ms = 0;
     else if (housekeeping->fault_ms == 0)
-        housekeeping->fault_ms = moment_now_ms();
+        housekeeping->fault_ms = clock_now_ms();
     if (now.version != housekeeping->shown.version || is_log_long(housekeeping))
         catch_up(housekeeping, &fault);
-    int64_t now_ms = moment_monotonic_ms();
+    int64_t now_ms = clock_monotonic_ms();
     if (!housekeeping->written || now_ms >= housekeeping->due_ms ||
         memcmp(&now, &housekeeping->shown, sizeof now) != 0) {
         housekeeping->written = write_status(housekeeping, &store_fault, &fault) == 0;
@@ -195,12 +195,12 @@ static void *run(void *argument)
     int64_t look_ms = 0, show_ms = 0;
     while (wait_to_look(housekeeping, look_ms)) {
         struct fault fault = FAULT_NONE;
-        int64_t now_ms = moment_monotonic_ms();
+        int64_t now_ms = clock_monotonic_ms();
         look_ms = now_ms + HOUSEKEEPING_LOOK_MS;
         commit_tend(housekeeping->commit);
         if (now_ms >= show_ms) {
             keep_up(housekeeping);
-            show_ms = moment_monotonic_ms() + HOUSEKEEPING_MS;
+            show_ms = clock_monotonic_ms() + HOUSEKEEPING_MS;
         } else if (is_log_long(housekeeping)) {
             catch_up(housekeeping, &fault);
             if (fault.set)
@@ -215,7 +215,7 @@ static void free_housekeeping(struct housekeeping *housekeeping)
     if (housekeeping->running >= 0)
         close(housekeeping->running);
     store_reader_free(housekeeping->reader);
-    text_release(&housekeeping->text);
+    buffer_release(&housekeeping->text);
     monitor_release(&housekeeping->monitor);
     free(housekeeping);
 }
@@ -271,12 +271,12 @@ void housekeeping_finish(const char *folder, const struct fault *store_fault, st
     struct fault fault = FAULT_NONE;
     struct housekeeping *housekeeping = new_housekeeping(folder, log, metrics, &fault);
     int result = 1;
-    int64_t until_ms = moment_monotonic_ms() + HOUSEKEEPING_FINISH_MS;
+    int64_t until_ms = clock_monotonic_ms() + HOUSEKEEPING_FINISH_MS;
     /* Another process that writes the file now may have looked into the books before our last
      * commit. */
     while (housekeeping != NULL &&
            (result = write_status(housekeeping, store_fault, &fault)) == 1 &&
-           moment_monotonic_ms() < until_ms)
+           clock_monotonic_ms() < until_ms)
         nanosleep(&(struct timespec){.tv_nsec = FINISH_AGAIN_US * 1000L}, NULL);
     if (housekeeping != NULL && result >= 0 && !store_fault->set)
         store_checkpoint(housekeeping->reader, true, NULL, &fault);

@@ -3,8 +3,8 @@
 
 #include "receiver/intake.h"
 
+#include "base/clock.h"
 #include "base/fault_point.h"
-#include "base/moment.h"
 #include "base/monitor.h"
 #include "notification/dispatch.h"
 #include "notification/notification.h"
@@ -20,9 +20,9 @@ struct intake {
     struct metrics *metrics;
     struct monitor large; /* held while a large body is parsed */
     /* used by the thread that has the turn: */
-    bool full[2];      /* that quarantine is full is logged already, of bodies of no known
-                          notifyType and of the others */
-    struct text lines; /* log lines of one batch */
+    bool full[2];        /* that quarantine is full is logged already, of bodies of no known
+                            notifyType and of the others */
+    struct buffer lines; /* log lines of one batch */
 };
 
 int intake_new(struct intake **gives, const struct options *options, const struct trust *trust,
@@ -48,7 +48,7 @@ void intake_free(struct intake *intake)
     if (intake == NULL)
         return;
     monitor_release(&intake->large);
-    text_release(&intake->lines);
+    buffer_release(&intake->lines);
     free(intake);
 }
 
@@ -69,7 +69,7 @@ static int read_body(struct intake *intake, struct record *record)
 int intake_read(struct intake *intake, struct record *record, struct fault *fault)
 {
     const bool large = record->body_length > INTAKE_SMALL_MAX;
-    record->received_ms = moment_now_ms();
+    record->received_ms = clock_now_ms();
     if (large)
         monitor_enter(&intake->large);
     int result = read_body(intake, record);
@@ -104,7 +104,7 @@ static void watch_quarantine(struct intake *intake, const struct record *record)
 static bool log_batch(struct intake *intake, struct record **records, size_t count)
 {
     size_t lines = 0;
-    text_clear(&intake->lines);
+    buffer_clear(&intake->lines);
     for (size_t i = 0; i < count; i++) {
         watch_quarantine(intake, records[i]);
         if (records[i]->outcome == RECORD_REFUSED)
@@ -114,7 +114,7 @@ static bool log_batch(struct intake *intake, struct record **records, size_t cou
     }
     bool logged = log_lines(intake->log, &intake->lines, lines);
     if (intake->lines.capacity > INTAKE_LINES_KEPT_MAX)
-        text_release(&intake->lines);
+        buffer_release(&intake->lines);
     return logged;
 }
 

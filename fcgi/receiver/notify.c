@@ -3,7 +3,7 @@
 
 #include "receiver/notify.h"
 
-#include "base/measure.h"
+#include "base/units.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -31,7 +31,7 @@ static int64_t read_number(const char *name)
 {
     const char *value = getenv(name);
     int64_t number;
-    return value != NULL && measure_digits(value, &number) ? number : 0;
+    return value != NULL && units_digits(value, &number) ? number : 0;
 }
 
 int notify_open(struct notify *notify, struct fault *fault)

@@ -134,27 +134,28 @@ static int check(const struct options *options)
 
 static void log_start_line(const struct receiver *receiver)
 {
-    struct text line = {0};
+    struct buffer line = {0};
     log_begin(&line, "start");
-    text_addf(&line, ",\"version\":\"%s\",\"pid\":%ld,\"state\":", PACKAGE_VERSION, (long)getpid());
-    text_add_json_string(&line, receiver->options->state, strlen(receiver->options->state));
-    text_addf(&line, ",\"workers\":%zu", receiver->options->workers);
+    buffer_addf(&line, ",\"version\":\"%s\",\"pid\":%ld,\"state\":", PACKAGE_VERSION,
+                (long)getpid());
+    buffer_add_json_string(&line, receiver->options->state, strlen(receiver->options->state));
+    buffer_addf(&line, ",\"workers\":%zu", receiver->options->workers);
     log_end(&line);
     log_lines(receiver->log, &line, 1);
-    text_release(&line);
+    buffer_release(&line);
 }
 
 /* A name with a slip in it sets nothing, and nobody would notice. */
 static void log_unknown_variables(const struct receiver *receiver)
 {
     const char *const *at = (const char *const *)environ;
-    struct text name = {0};
+    struct buffer name = {0};
     while (options_next_unknown(&at, &name)) {
-        text_add(&name, "", 1);
+        buffer_add(&name, "", 1);
         if (!name.failed)
             log_event(receiver->log, "unknownVariable", "name", name.bytes);
     }
-    text_release(&name);
+    buffer_release(&name);
 }
 
 /* Waits for a signal that ends the receiver and returns it; 0 when the socket went wrong. */
@@ -300,17 +301,17 @@ static int adopt(void *owner, int fd)
 /* The answer to a request by CGI that cannot be served: it may come again. */
 static void answer_unable(int out)
 {
-    struct text answer = {0};
+    struct buffer answer = {0};
     answer_add_problem(&answer, 503, "the receiver cannot work now");
     cgi_answer(out, &answer, NULL);
-    text_release(&answer);
+    buffer_release(&answer);
 }
 
 /* One request by CGI. */
 static int run_cgi(const struct options *options)
 {
     sigset_t signals;
-    struct text answer = {0};
+    struct buffer answer = {0};
     struct fault fault = FAULT_NONE;
     struct options own = *options;
     own.workers = 1;
@@ -328,7 +329,7 @@ static int run_cgi(const struct options *options)
         if (receiver.log != NULL)
             log_event(receiver.log, "fault", "fault", fault.text);
     }
-    text_release(&answer);
+    buffer_release(&answer);
     stop(&receiver, NULL);
     return fault.set ? complain(EXIT_UNUSABLE, &fault) : 0;
 }

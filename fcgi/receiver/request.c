@@ -3,7 +3,7 @@
 
 #include "receiver/request.h"
 
-#include "base/measure.h"
+#include "base/units.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -126,7 +126,7 @@ static bool is_cut_object(const char *bytes, size_t length)
  * count them) may be all that was sent. Some servers pass on what they have when the client went
  * away or was too slow, and some pass on nothing: so an object that does not end is taken for a
  * half, and so is nothing at all. */
-static bool may_be_whole(const struct text *body, const char *transfer_encoding)
+static bool may_be_whole(const struct buffer *body, const char *transfer_encoding)
 {
     size_t at = 0;
     while (at < body->length && memchr(" \t\r\n", body->bytes[at], 4) != NULL)
@@ -143,7 +143,7 @@ static enum request_body judge_body(const struct request *request, const struct 
     bool known = content_length != NULL && content_length[0] != '\0';
     int64_t announced;
     if (known &&
-        (!measure_digits(content_length, &announced) || (uint64_t)announced != gather->body_length))
+        (!units_digits(content_length, &announced) || (uint64_t)announced != gather->body_length))
         return REQUEST_BODY_INCOMPLETE;
     if (gather->body_too_large)
         return REQUEST_BODY_TOO_LARGE;

@@ -3,8 +3,8 @@
 
 #include "receiver/site.h"
 
-#include "base/document.h"
-#include "base/moment.h"
+#include "base/clock.h"
+#include "base/json_writer.h"
 #include "base/query_string.h"
 #include "receiver/answer.h"
 #include "receiver/page.h"
@@ -33,7 +33,7 @@ struct reply {
     const char *type;
     bool tagged; /* with an ETag, and a 304 to who has it */
     struct site_part *part;
-    struct text headers, body;
+    struct buffer headers, body;
 };
 
 struct site_place {
@@ -49,8 +49,8 @@ static void set_problem(struct reply *reply, int status, const char *detail)
     reply->status = status;
     reply->type = "application/problem+json";
     reply->tagged = false;
-    text_clear(&reply->headers);
-    text_clear(&reply->body);
+    buffer_clear(&reply->headers);
+    buffer_clear(&reply->body);
     answer_add_problem_body(&reply->body, status, detail);
 }
 
@@ -65,16 +65,16 @@ static void lead_to_page(const struct site *site, const struct site_request *req
     (void)reader;
     reply->status = 308;
     reply->type = "text/plain; charset=utf-8";
-    text_add_string(&reply->headers, "Location: status/\r\n");
-    text_add_string(&reply->body, "the page is at status/\n");
+    buffer_add_string(&reply->headers, "Location: status/\r\n");
+    buffer_add_string(&reply->body, "the page is at status/\n");
 }
 
 static void show_file(const struct page_file *file, struct reply *reply)
 {
     reply->type = file->type;
     reply->tagged = true;
-    text_add_string(&reply->headers, PAGE_HEADERS);
-    text_add(&reply->body, file->bytes, file->length);
+    buffer_add_string(&reply->headers, PAGE_HEADERS);
+    buffer_add(&reply->body, file->bytes, file->length);
 }
 
 static int status_of(enum view_result result)
@@ -99,14 +99,14 @@ static int read_query(const struct site_request *request, const struct view *vie
 
 /* Where the next page is, for those who follow links and do not look into documents (RFC 8288). */
 static void add_link(const struct query_string *words, const struct store_place *next,
-                     struct text *headers)
+                     struct buffer *headers)
 {
-    text_add_string(headers, "Link: <?");
+    buffer_add_string(headers, "Link: <?");
     for (size_t i = 0; i < words->length; i++)
         if (strcmp(words->parameters[i].name, "after") != 0)
             query_string_add(headers, words->parameters[i].name, words->parameters[i].value);
     query_string_add(headers, "after", next->text);
-    text_add_string(headers, ">; rel=\"next\"\r\n");
+    buffer_add_string(headers, ">; rel=\"next\"\r\n");
 }
 
 static void show_view(const struct site *site, const struct site_request *request,
@@ -124,7 +124,7 @@ static void show_view(const struct site *site, const struct site_request *reques
         .quarantine_max = site->options->quarantine_max,
         .quarantine_bytes_max = site->options->quarantine_bytes,
     };
-    struct view_query query = {.now_ms = moment_now_ms(), .process = &process};
+    struct view_query query = {.now_ms = clock_now_ms(), .process = &process};
     struct query_string words = {.length = 0};
     struct store_place next = {""};
     enum view_result result = VIEW_MISUSED;
@@ -138,7 +138,7 @@ static void show_view(const struct site *site, const struct site_request *reques
         result = view_write(view, reader, &query, site->read_ms, &reply->body, &next, &fault);
     part->more = result == VIEW_DONE && whole && next.text[0] != '\0';
     if (part->more)
-        text_add_string(&reply->headers, "Cache-Control: no-store\r\n");
+        buffer_add_string(&reply->headers, "Cache-Control: no-store\r\n");
     else if (result == VIEW_DONE && next.text[0] != '\0')
         add_link(&words, &next, &reply->headers);
     query_string_release(&words);
@@ -173,14 +173,14 @@ static void show_metrics(const struct site *site, const struct site_request *req
     const struct exposition_process process = {
         .version = PACKAGE_VERSION,
         .start_ms = site->start_ms,
-        .now_ms = moment_now_ms(),
+        .now_ms = clock_now_ms(),
         .metrics = site->metrics,
         .store_writable = !store_fault.set,
         .quarantine_max = site->options->quarantine_max,
         .quarantine_bytes_max = site->options->quarantine_bytes,
     };
     reply->type = EXPOSITION_TYPE;
-    text_add_string(&reply->headers, "Cache-Control: no-store\r\n");
+    buffer_add_string(&reply->headers, "Cache-Control: no-store\r\n");
     exposition_write(&process, reader, site->read_ms, &reply->body);
 }
 
@@ -189,13 +189,13 @@ static void set_health(struct reply *reply, const char *output)
 {
     reply->status = output == NULL ? 200 : 503;
     reply->type = "application/health+json";
-    text_add_string(&reply->headers, "Cache-Control: no-store\r\n");
-    document_open(&reply->body, NULL, '{');
-    document_string(&reply->body, "status", output == NULL ? "pass" : "fail");
+    buffer_add_string(&reply->headers, "Cache-Control: no-store\r\n");
+    json_open(&reply->body, NULL, '{');
+    json_add_string(&reply->body, "status", output == NULL ? "pass" : "fail");
     if (output != NULL)
-        document_string(&reply->body, "output", output);
-    document_close(&reply->body, '}');
-    text_add_string(&reply->body, "\n");
+        json_add_string(&reply->body, "output", output);
+    json_close(&reply->body, '}');
+    buffer_add_string(&reply->body, "\n");
 }
 
 static void tell_live(const struct site *site, const struct site_request *request,
@@ -261,7 +261,7 @@ static bool is_listed(const char *methods, const char *method)
     return false;
 }
 
-static void make_etag(const struct text *body, char etag[ETAG_SIZE])
+static void make_etag(const struct buffer *body, char etag[ETAG_SIZE])
 {
     unsigned char hash[ETAG_BYTES];
     crypto_generichash(hash, sizeof hash, (const unsigned char *)body->bytes, body->length, NULL,
@@ -291,7 +291,7 @@ static bool has_etag(const char *list, const char *etag)
     return false;
 }
 
-static void add_head(struct reply *reply, const struct site_request *request, struct text *out)
+static void add_head(struct reply *reply, const struct site_request *request, struct buffer *out)
 {
     char etag[ETAG_SIZE] = "";
     if (reply->tagged) {
@@ -299,23 +299,23 @@ static void add_head(struct reply *reply, const struct site_request *request, st
         if (has_etag(request->if_none_match, etag))
             reply->status = 304;
     }
-    text_addf(out, "Status: %d %s\r\nX-Content-Type-Options: nosniff\r\n", reply->status,
-              answer_title(reply->status));
+    buffer_addf(out, "Status: %d %s\r\nX-Content-Type-Options: nosniff\r\n", reply->status,
+                answer_title(reply->status));
     if (reply->status != 304)
-        text_addf(out, "Content-Type: %s\r\n", reply->type);
+        buffer_addf(out, "Content-Type: %s\r\n", reply->type);
     if (reply->status != 304 && !reply->part->more)
-        text_addf(out, "Content-Length: %zu\r\n", reply->body.length);
+        buffer_addf(out, "Content-Length: %zu\r\n", reply->body.length);
     if (reply->tagged)
-        text_addf(out, "ETag: %s\r\nCache-Control: no-cache\r\n", etag);
+        buffer_addf(out, "ETag: %s\r\nCache-Control: no-cache\r\n", etag);
     if (reply->status == 503)
-        text_add_string(out, "Retry-After: " SITE_RETRY_AFTER "\r\n");
-    text_add(out, reply->headers.bytes, reply->headers.length);
-    text_add_string(out, "\r\n");
+        buffer_add_string(out, "Retry-After: " SITE_RETRY_AFTER "\r\n");
+    buffer_add(out, reply->headers.bytes, reply->headers.length);
+    buffer_add_string(out, "\r\n");
 }
 
 /* Puts the response together: head, and the body if the method asks for it; or of an answer that
  * has begun, what comes next. */
-static void finish(struct reply *reply, const struct site_request *request, struct text *out)
+static void finish(struct reply *reply, const struct site_request *request, struct buffer *out)
 {
     struct site_part *part = reply->part;
     bool head_only = strcmp(request->method, "HEAD") == 0;
@@ -323,18 +323,18 @@ static void finish(struct reply *reply, const struct site_request *request, stru
     if (!part->begun)
         add_head(reply, request, out);
     if (reply->status != 304 && !head_only)
-        text_add(out, reply->body.bytes, reply->body.length);
+        buffer_add(out, reply->body.bytes, reply->body.length);
     part->begun = true;
     part->more = part->more && !head_only;
     if (reply->headers.failed || reply->body.failed || broken)
         out->failed = true;
-    text_release(&reply->headers);
-    text_release(&reply->body);
+    buffer_release(&reply->headers);
+    buffer_release(&reply->body);
 }
 
 void site_answer(const struct site *site, const struct site_place *place,
                  const struct site_request *request, struct store_reader *reader,
-                 struct site_part *part, struct text *out)
+                 struct site_part *part, struct buffer *out)
 {
     struct reply reply = {.status = 200, .part = part};
     part->more = false;
@@ -342,12 +342,12 @@ void site_answer(const struct site *site, const struct site_place *place,
         place->answer(site, request, reader, &reply);
     } else {
         set_problem(&reply, 405, "this path can be read only");
-        text_addf(&reply.headers, "Allow: %s\r\n", place->methods);
+        buffer_addf(&reply.headers, "Allow: %s\r\n", place->methods);
     }
     finish(&reply, request, out);
 }
 
-void site_refuse(const struct site_request *request, const char *detail, struct text *out)
+void site_refuse(const struct site_request *request, const char *detail, struct buffer *out)
 {
     struct site_part part = {.begun = false};
     struct reply reply = {.status = 503, .part = &part};

@@ -3,9 +3,9 @@
 #ifndef RECEIVER_SITE_H
 #define RECEIVER_SITE_H
 
+#include "base/buffer.h"
 #include "base/metrics.h"
 #include "base/options.h"
-#include "base/text.h"
 #include "receiver/commit.h"
 #include "store/lists.h"
 
@@ -60,9 +60,9 @@ enum site_pace site_pace(const struct site_place *place);
  * the calling thread, may be NULL for SITE_AT_ONCE. Thread-safe. */
 void site_answer(const struct site *site, const struct site_place *place,
                  const struct site_request *request, struct store_reader *reader,
-                 struct site_part *part, struct text *out);
+                 struct site_part *part, struct buffer *out);
 
 /* Appends the response for which there is no time: 503. */
-void site_refuse(const struct site_request *request, const char *detail, struct text *out);
+void site_refuse(const struct site_request *request, const char *detail, struct buffer *out);
 
 #endif

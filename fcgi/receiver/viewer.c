@@ -3,7 +3,7 @@
 
 #include "receiver/viewer.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 #include "base/monitor.h"
 
 #include <stdlib.h>
@@ -58,13 +58,13 @@ static struct site_request request_of(const struct visit *visit)
 /* Until when the peer has to take what is sent now. */
 static void allow(struct visit *visit)
 {
-    atomic_store_explicit(visit->deadline_ms, moment_monotonic_ms() + VIEWER_TAKE_MS,
+    atomic_store_explicit(visit->deadline_ms, clock_monotonic_ms() + VIEWER_TAKE_MS,
                           memory_order_relaxed);
 }
 
 /* Sends ANSWER and ends the visit, which is its owner's when this returns. PATIENT: this thread may
  * wait for the peer. */
-static void send_answer(struct viewer *viewer, struct visit *visit, const struct text *answer,
+static void send_answer(struct viewer *viewer, struct visit *visit, const struct buffer *answer,
                         bool patient)
 {
     bool sent = false;
@@ -82,13 +82,13 @@ static void send_answer(struct viewer *viewer, struct visit *visit, const struct
 static void answer_at_once(struct viewer *viewer, struct visit *visit, const char *detail)
 {
     const struct site_request request = request_of(visit);
-    struct text answer = {0};
+    struct buffer answer = {0};
     if (detail == NULL)
         site_answer(&viewer->site, visit->place, &request, NULL, &visit->part, &answer);
     else
         site_refuse(&request, detail, &answer);
     send_answer(viewer, visit, &answer, false);
-    text_release(&answer);
+    buffer_release(&answer);
 }
 
 /* Puts the visit into the queue; false if that is full, which it never is for one that goes on. */
@@ -111,7 +111,7 @@ void viewer_take(struct viewer *viewer, struct visit *visit)
 {
     enum site_pace pace = site_pace(visit->place);
     struct lane *lane = pace == SITE_STREAMS ? &viewer->tables : &viewer->reads;
-    visit->since_ms = moment_monotonic_ms();
+    visit->since_ms = clock_monotonic_ms();
     visit->part = (struct site_part){.begun = false};
     allow(visit);
     metrics_add(viewer->metrics, METRIC_views, 1);
@@ -129,7 +129,7 @@ static struct visit *next_visit(struct desk *desk)
     struct lane *lane = desk->lane;
     bool open = true;
     monitor_enter(&lane->monitor);
-    int64_t until_ms = moment_monotonic_ms() + VIEWER_KEEP_MS;
+    int64_t until_ms = clock_monotonic_ms() + VIEWER_KEEP_MS;
     while (lane->first == NULL && !lane->stop) {
         if (!open) {
             monitor_wait(&lane->monitor);
@@ -150,7 +150,7 @@ static struct visit *next_visit(struct desk *desk)
 }
 
 /* Sends a piece, and has the visit wait for its next turn: for that its peer need not hurry. */
-static void send_piece(struct desk *desk, struct visit *visit, const struct text *piece)
+static void send_piece(struct desk *desk, struct visit *visit, const struct buffer *piece)
 {
     allow(visit);
     int result = request_send_patiently(visit->request, visit->socket, piece->bytes, piece->length,
@@ -166,10 +166,10 @@ static void serve(struct desk *desk, struct visit *visit)
 {
     struct viewer *viewer = desk->viewer;
     const struct site_request request = request_of(visit);
-    struct text answer = {0};
+    struct buffer answer = {0};
     if (visit->part.begun)
         allow(visit);
-    if (!visit->part.begun && moment_monotonic_ms() - visit->since_ms > viewer->limits.wait_ms)
+    if (!visit->part.begun && clock_monotonic_ms() - visit->since_ms > viewer->limits.wait_ms)
         site_refuse(&request, "too many are reading now", &answer);
     else
         site_answer(&viewer->site, visit->place, &request, desk->reader, &visit->part, &answer);
@@ -182,7 +182,7 @@ static void serve(struct desk *desk, struct visit *visit)
         send_piece(desk, visit, &answer);
     else
         send_answer(viewer, visit, &answer, true);
-    text_release(&answer);
+    buffer_release(&answer);
 }
 
 static void *attend(void *argument)
@@ -229,7 +229,7 @@ int viewer_start(struct viewer **gives, const struct options *options,
     viewer->site.options = options;
     viewer->site.commit = commit;
     viewer->site.metrics = metrics;
-    viewer->site.start_ms = moment_now_ms();
+    viewer->site.start_ms = clock_now_ms();
     viewer->site.read_ms = limits->read_ms;
     viewer->limits = *limits;
     viewer->metrics = metrics;

@@ -3,7 +3,7 @@
 
 #include "receiver/watch.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 #include "receiver/notify.h"
 
 #include <stdio.h>
@@ -86,7 +86,7 @@ static const char *find_stuck(const struct watch *watch)
 
 static void feed(struct watch *watch)
 {
-    int64_t now_ms = moment_monotonic_ms();
+    int64_t now_ms = clock_monotonic_ms();
     if (watch->notify.watchdog_ms == 0 || now_ms < watch->feed_ms)
         return;
     const char *stuck = find_stuck(watch);

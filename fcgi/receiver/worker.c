@@ -3,8 +3,8 @@
 
 #include "receiver/worker.h"
 
+#include "base/clock.h"
 #include "base/fault_point.h"
-#include "base/moment.h"
 #include "base/monitor.h"
 #include "receiver/answer.h"
 #include "receiver/connection.h"
@@ -50,7 +50,7 @@ struct worker {
     size_t batch_length, batch_bytes;
     struct connection_line kept; /* whose answers may be held back, in the order of seq */
     struct request_file file;
-    struct text answer;
+    struct buffer answer;
     unsigned char bytes[READ_SIZE];
 
     int bell; /* readable if something came into the inbox, or the pool drains */
@@ -181,13 +181,13 @@ static void log_broken(struct worker_pool *pool, const char *reason)
 /* A kept record whose answer did not go out comes again, and is then a repeat: worth a line. */
 static void log_unanswered(struct worker_pool *pool, int64_t seq, int status)
 {
-    struct text line = {0};
+    struct buffer line = {0};
     metrics_add(pool->metrics, METRIC_unanswered, 1);
     log_begin(&line, "unanswered");
-    text_addf(&line, ",\"status\":%d,\"seq\":%lld", status, (long long)seq);
+    buffer_addf(&line, ",\"status\":%d,\"seq\":%lld", status, (long long)seq);
     log_end(&line);
     log_lines(pool->log, &line, 1);
-    text_release(&line);
+    buffer_release(&line);
 }
 
 /* The request is answered, or could not be. The connection may be freed when this returns. */
@@ -233,14 +233,14 @@ static void reply(struct worker *worker, struct connection *connection, int stat
 static void reject(struct worker *worker, struct connection *connection, int status,
                    const char *detail)
 {
-    text_clear(&worker->answer);
+    buffer_clear(&worker->answer);
     answer_add_problem(&worker->answer, status, detail);
     reply(worker, connection, status);
 }
 
 static void answer_kept(struct worker *worker, struct connection *connection)
 {
-    text_clear(&worker->answer);
+    buffer_clear(&worker->answer);
     int status = answer_add_kept(&worker->answer, &connection->record,
                                  worker->pool->options->refuse_invalid);
     FAULT_POINT(before_answer);
@@ -281,12 +281,12 @@ static void keep_batch(struct worker *worker)
 
 static void log_rejected(struct worker_pool *pool, const struct route *route)
 {
-    struct text line = {0};
+    struct buffer line = {0};
     log_begin(&line, "rejected");
-    text_addf(&line, ",\"status\":%d,\"reason\":\"%s\"", route->status, route->detail);
+    buffer_addf(&line, ",\"status\":%d,\"reason\":\"%s\"", route->status, route->detail);
     log_end(&line);
     log_lines(pool->log, &line, 1);
-    text_release(&line);
+    buffer_release(&line);
 }
 
 /* Somebody posts to what is nearly a callback path: the platform, perhaps, and for ever. The path
@@ -294,21 +294,21 @@ static void log_rejected(struct worker_pool *pool, const struct route *route)
 static void log_near_miss(struct worker_pool *pool, const struct request *request,
                           const char *callback)
 {
-    long long now_ms = moment_monotonic_ms(), last_ms = atomic_load(&pool->near_miss_ms);
+    long long now_ms = clock_monotonic_ms(), last_ms = atomic_load(&pool->near_miss_ms);
     atomic_fetch_add(&pool->near_misses, 1);
     if ((last_ms != 0 && now_ms - last_ms < WORKER_NEAR_MISS_MS) ||
         !atomic_compare_exchange_strong(&pool->near_miss_ms, &last_ms, now_ms))
         return;
-    struct text line = {0};
+    struct buffer line = {0};
     log_begin(&line, "misdirected");
-    text_add_string(&line, ",\"path\":");
-    text_add_json_string(&line, request->path, request->path_length);
-    text_add_string(&line, ",\"callback\":");
-    text_add_json_string(&line, callback, strlen(callback));
-    text_addf(&line, ",\"count\":%zu", atomic_exchange(&pool->near_misses, 0));
+    buffer_add_string(&line, ",\"path\":");
+    buffer_add_json_string(&line, request->path, request->path_length);
+    buffer_add_string(&line, ",\"callback\":");
+    buffer_add_json_string(&line, callback, strlen(callback));
+    buffer_addf(&line, ",\"count\":%zu", atomic_exchange(&pool->near_misses, 0));
     log_end(&line);
     log_lines(pool->log, &line, 1);
-    text_release(&line);
+    buffer_release(&line);
 }
 
 static void count_misdirected(struct worker_pool *pool, const struct request *request,
@@ -324,7 +324,7 @@ static void count_misdirected(struct worker_pool *pool, const struct request *re
 /* A notification: reads its body, and puts it into the batch. */
 static void take_in(struct worker *worker, struct connection *connection)
 {
-    const struct text *body = &connection->gather.body;
+    const struct buffer *body = &connection->gather.body;
     struct record *record = &connection->record;
     struct fault fault = FAULT_NONE;
     record->body = body->length > 0 ? body->bytes : "";
@@ -409,7 +409,7 @@ static enum step feed(struct worker *worker, struct connection *connection,
         bool room = result != GATHER_BODY ||
                     (worker->for_room.first == NULL && take_room(worker, connection));
         if (result == GATHER_WHOLE || !room) {
-            text_add(&connection->ahead, (const char *)bytes, length);
+            buffer_add(&connection->ahead, (const char *)bytes, length);
             if (connection->ahead.failed)
                 return STEP_DROP;
             count_held(pool, connection);
@@ -486,11 +486,11 @@ static void read_ahead(struct worker *worker)
     struct connection *connection;
     connection_line_init(&worker->read_ahead);
     while ((connection = connection_line_take(&line)) != NULL) {
-        struct text ahead = connection->ahead;
-        connection->ahead = (struct text){0};
+        struct buffer ahead = connection->ahead;
+        connection->ahead = (struct buffer){0};
         take_step(worker, connection,
                   feed(worker, connection, (const unsigned char *)ahead.bytes, ahead.length));
-        text_release(&ahead);
+        buffer_release(&ahead);
     }
 }
 
@@ -682,7 +682,7 @@ static void look_at_time(struct worker *worker)
 
 static int64_t begin_round(struct worker *worker)
 {
-    worker->now_ms = moment_monotonic_ms();
+    worker->now_ms = clock_monotonic_ms();
     atomic_store_explicit(&worker->round_ms, worker->now_ms, memory_order_relaxed);
     return worker->now_ms;
 }
@@ -691,7 +691,7 @@ static int64_t begin_round(struct worker *worker)
 static void read_all(struct worker *worker)
 {
     struct epoll_event events[EVENTS_MAX];
-    int64_t pause_ms = worker->look_ms - moment_monotonic_ms();
+    int64_t pause_ms = worker->look_ms - clock_monotonic_ms();
     if (pause_ms < 0 || worker->read_ahead.first != NULL)
         pause_ms = 0;
     int count = epoll_wait(worker->epoll, events, EVENTS_MAX, (int)pause_ms);
@@ -824,7 +824,7 @@ int worker_check(struct worker_pool *pool, struct fault *fault)
 
 bool worker_is_stuck(struct worker_pool *pool, int64_t limit_ms)
 {
-    int64_t since_ms = moment_monotonic_ms() - limit_ms;
+    int64_t since_ms = clock_monotonic_ms() - limit_ms;
     for (size_t i = 0; i < pool->options->workers; i++)
         if (atomic_load_explicit(&pool->workers[i].round_ms, memory_order_relaxed) < since_ms)
             return true;
@@ -833,7 +833,7 @@ bool worker_is_stuck(struct worker_pool *pool, int64_t limit_ms)
 
 void worker_drain(struct worker_pool *pool)
 {
-    atomic_store(&pool->drained_ms, moment_monotonic_ms() + WORKER_DRAIN_MS);
+    atomic_store(&pool->drained_ms, clock_monotonic_ms() + WORKER_DRAIN_MS);
     viewer_leave(pool->viewer);
     for (size_t i = 0; i < pool->options->workers; i++)
         ring(&pool->workers[i]);
@@ -851,7 +851,7 @@ static void release_worker(struct worker *worker)
     while (worker->first != NULL)
         drop(worker, worker->first);
     request_file_close(&worker->file);
-    text_release(&worker->answer);
+    buffer_release(&worker->answer);
     monitor_release(&worker->monitor);
     if (worker->epoll >= 0)
         close(worker->epoll);

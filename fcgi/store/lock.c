@@ -12,7 +12,7 @@
 
 #include "store/engine.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -104,7 +104,7 @@ static int lock_until(const struct store *store, int place, int64_t until_ms, st
     while (lock(store, place) != 0) {
         if (errno != EWOULDBLOCK && errno != EACCES && errno != EINTR)
             return fault_set_errno(fault, errno, "cannot lock the store");
-        if (moment_monotonic_ms() >= until_ms)
+        if (clock_monotonic_ms() >= until_ms)
             return fault_set(fault, "another receiver has held the store for %lld ms",
                              (long long)longest_wait_ms(store));
         nanosleep(&pause, NULL);
@@ -114,7 +114,7 @@ static int lock_until(const struct store *store, int place, int64_t until_ms, st
 
 int store_lock_take(struct store *store, struct fault *fault)
 {
-    int64_t until_ms = moment_monotonic_ms() + longest_wait_ms(store);
+    int64_t until_ms = clock_monotonic_ms() + longest_wait_ms(store);
     int result = 0;
     for (int place = take_empty_line(store); place >= -1 && result == 0; place--) {
         result = lock_until(store, place, until_ms, fault);

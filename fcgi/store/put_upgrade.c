@@ -6,7 +6,8 @@
 
 #include "store/engine.h"
 
-#include "base/text.h"
+#include "base/buffer.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
@@ -72,7 +73,7 @@ static int count_failure(struct store *store, const struct record *record, int64
     sqlite3_bind_int64(count, 4, record->received_ms);
     sqlite3_bind_int(count, 5, record->requeue_id != 0);
     sqlite3_bind_text(count, 6, record->description,
-                      (int)text_cut(record->description, STORE_EXAMPLE_MAX), SQLITE_STATIC);
+                      (int)utf8_cut(record->description, STORE_EXAMPLE_MAX), SQLITE_STATIC);
     return store_run(store, count, "cannot count a failure", fault);
 }
 

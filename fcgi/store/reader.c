@@ -4,8 +4,8 @@
 
 #include "store/engine.h"
 
+#include "base/clock.h"
 #include "base/fault_point.h"
-#include "base/moment.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -90,7 +90,7 @@ fail:
 static int is_late(void *argument)
 {
     const struct store_reader *reader = argument;
-    return reader->begun && reader->limited && moment_monotonic_ms() >= reader->until_ms;
+    return reader->begun && reader->limited && clock_monotonic_ms() >= reader->until_ms;
 }
 
 static int fail_late(struct fault *fault)
@@ -133,7 +133,7 @@ int store_read_begin(struct store_reader *reader, int64_t limit_ms, struct fault
     }
     reader->begun = true;
     reader->limited = limit_ms > 0;
-    reader->until_ms = moment_monotonic_ms() + limit_ms;
+    reader->until_ms = clock_monotonic_ms() + limit_ms;
     if (reader->limited)
         sqlite3_progress_handler(reader->db, LIMIT_STEPS, is_late, reader);
     return 0;

@@ -4,7 +4,8 @@
 
 #include "store/engine.h"
 
-#include "base/text.h"
+#include "base/buffer.h"
+#include "base/utf8.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -20,7 +21,7 @@ const char *store_key(const char *text, struct store_key *key)
         return text;
     crypto_generichash(hash, sizeof hash, (const unsigned char *)text, length, NULL, 0);
     sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
-    snprintf(key->text, sizeof key->text, "%.*s…%s", (int)text_cut(text, STORE_KEY_KEPT), text,
+    snprintf(key->text, sizeof key->text, "%.*s…%s", (int)utf8_cut(text, STORE_KEY_KEPT), text,
              hex);
     return key->text;
 }
@@ -33,7 +34,7 @@ void store_bind_key(sqlite3_stmt *statement, int index, const char *text)
 
 void *store_grow(void *array, size_t length, size_t *capacity, size_t size, struct fault *fault)
 {
-    void *grown = text_grow_array(array, length, capacity, size);
+    void *grown = buffer_grow_array(array, length, capacity, size);
     if (grown == NULL)
         fault_set(fault, "out of memory");
     return grown;

@@ -3,6 +3,7 @@
 
 #include "view/metrics_text.h"
 
+#include "base/utf8.h"
 #include "store/lists.h"
 
 #include <stdio.h>
@@ -30,27 +31,27 @@ static const char *suffix_of(enum kind kind)
     return kind == COUNTER ? "_total" : "";
 }
 
-static void put_family(struct text *out, const struct family *family)
+static void put_family(struct buffer *out, const struct family *family)
 {
     const char *suffix = suffix_of(family->kind);
-    text_addf(out, "# HELP " PREFIX "%s%s %s\n# TYPE " PREFIX "%s%s %s\n", family->name, suffix,
-              family->help, family->name, suffix, kind_words[family->kind]);
+    buffer_addf(out, "# HELP " PREFIX "%s%s %s\n# TYPE " PREFIX "%s%s %s\n", family->name, suffix,
+                family->help, family->name, suffix, kind_words[family->kind]);
 }
 
 /* A label's value: the three characters that mean something there are escaped, and what is no UTF-8
  * is shown as such. */
-static void put_label_value(struct text *out, const char *value)
+static void put_label_value(struct buffer *out, const char *value)
 {
     for (size_t left = strlen(value); left > 0;) {
-        size_t length = text_utf8_length(value, left);
+        size_t length = utf8_length(value, left);
         if (length == 0)
-            text_add_string(out, "\xEF\xBF\xBD");
+            buffer_add_string(out, "\xEF\xBF\xBD");
         else if (*value == '\n')
-            text_add_string(out, "\\n");
+            buffer_add_string(out, "\\n");
         else if (*value == '"' || *value == '\\')
-            text_addf(out, "\\%c", *value);
+            buffer_addf(out, "\\%c", *value);
         else
-            text_add(out, value, length);
+            buffer_add(out, value, length);
         value += length == 0 ? 1 : length;
         left -= length == 0 ? 1 : length;
     }
@@ -58,52 +59,52 @@ static void put_label_value(struct text *out, const char *value)
 
 /* Labels are pairs of name and value that a NULL ends; one whose value is "" is the same as none.
  */
-static void put_labels(struct text *out, const char *const *labels)
+static void put_labels(struct buffer *out, const char *const *labels)
 {
     char before = '{';
     for (; labels != NULL && labels[0] != NULL; labels += 2) {
         if (labels[1][0] == '\0')
             continue;
-        text_addf(out, "%c%s=\"", before, labels[0]);
+        buffer_addf(out, "%c%s=\"", before, labels[0]);
         put_label_value(out, labels[1]);
-        text_add(out, "\"", 1);
+        buffer_add(out, "\"", 1);
         before = ',';
     }
     if (before == ',')
-        text_add(out, "}", 1);
+        buffer_add(out, "}", 1);
 }
 
 #define LABELS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 /* VALUE where SCALE of them are 1. No float is printed: an application may have set a locale. */
-static void put_number(struct text *out, int64_t value, int64_t scale)
+static void put_number(struct buffer *out, int64_t value, int64_t scale)
 {
     long long size = value < 0 ? -value : value;
-    text_addf(out, " %s%lld", value < 0 ? "-" : "", size / scale);
+    buffer_addf(out, " %s%lld", value < 0 ? "-" : "", size / scale);
     int digits = 0;
     for (int64_t i = scale; i > 1; i /= 10)
         digits++;
     if (digits > 0)
-        text_addf(out, ".%0*lld", digits, size % scale);
-    text_add(out, "\n", 1);
+        buffer_addf(out, ".%0*lld", digits, size % scale);
+    buffer_add(out, "\n", 1);
 }
 
-static void put_scaled(struct text *out, const struct family *family, const char *const *labels,
+static void put_scaled(struct buffer *out, const struct family *family, const char *const *labels,
                        int64_t value, int64_t scale)
 {
-    text_addf(out, PREFIX "%s%s", family->name, suffix_of(family->kind));
+    buffer_addf(out, PREFIX "%s%s", family->name, suffix_of(family->kind));
     put_labels(out, labels);
     put_number(out, value, scale);
 }
 
-static void put(struct text *out, const struct family *family, const char *const *labels,
+static void put(struct buffer *out, const struct family *family, const char *const *labels,
                 int64_t value)
 {
     put_scaled(out, family, labels, value, 1);
 }
 
 /* A family of one sample. */
-static void put_one(struct text *out, const struct family *family, int64_t value, int64_t scale)
+static void put_one(struct buffer *out, const struct family *family, int64_t value, int64_t scale)
 {
     put_family(out, family);
     put_scaled(out, family, NULL, value, scale);
@@ -112,7 +113,7 @@ static void put_one(struct text *out, const struct family *family, int64_t value
 /* --- what the process knows ---------------------------------------------------------------------
  */
 
-static void put_counters(struct text *out, const struct metrics *metrics)
+static void put_counters(struct buffer *out, const struct metrics *metrics)
 {
     const struct family answers = {COUNTER, "answers", "answers to the platform, by status"};
     put_family(out, &answers);
@@ -142,7 +143,7 @@ static void format_bound(uint64_t bound, uint64_t scale, char text[32])
     text[length] = '\0';
 }
 
-static void put_histogram(struct text *out, const struct metrics *metrics,
+static void put_histogram(struct buffer *out, const struct metrics *metrics,
                           enum metric_histogram histogram)
 {
     const struct metrics_description what = metrics_describe_histogram(histogram);
@@ -156,15 +157,15 @@ static void put_histogram(struct text *out, const struct metrics *metrics,
         if (i < now.buckets - 1)
             format_bound(now.bounds[i], what.scale, bound);
         below += now.counts[i];
-        text_addf(out, PREFIX "%s_bucket{le=\"%s\"} %llu\n", what.name, bound,
-                  (unsigned long long)below);
+        buffer_addf(out, PREFIX "%s_bucket{le=\"%s\"} %llu\n", what.name, bound,
+                    (unsigned long long)below);
     }
-    text_addf(out, PREFIX "%s_count %llu\n" PREFIX "%s_sum", what.name, (unsigned long long)below,
-              what.name);
+    buffer_addf(out, PREFIX "%s_count %llu\n" PREFIX "%s_sum", what.name, (unsigned long long)below,
+                what.name);
     put_number(out, (int64_t)now.sum, (int64_t)what.scale);
 }
 
-static void put_process(struct text *out, const struct exposition_process *process)
+static void put_process(struct buffer *out, const struct exposition_process *process)
 {
     const struct metrics *metrics = process->metrics;
     const struct family build = {GAUGE, "build_info", "the receiver's version"};
@@ -224,7 +225,7 @@ static const struct {
 static const struct family notifications = {COUNTER, "notifications",
                                             "notifications kept, by notifyType and result"};
 
-static int put_kinds(struct text *out, struct store_reader *reader)
+static int put_kinds(struct buffer *out, struct store_reader *reader)
 {
     struct store_rows rows = store_list_kinds(reader, NULL);
     struct store_kind_row row;
@@ -234,7 +235,7 @@ static int put_kinds(struct text *out, struct store_reader *reader)
     return store_rows_end(&rows, NULL);
 }
 
-static void put_overview(struct text *out, const struct store_overview *overview, int64_t now_ms)
+static void put_overview(struct buffer *out, const struct store_overview *overview, int64_t now_ms)
 {
     const struct store_totals *totals = &overview->totals;
     const struct family upgrades = {GAUGE, "upgrades", "upgrades by state"},
@@ -268,7 +269,7 @@ static void put_overview(struct text *out, const struct store_overview *overview
     }
 }
 
-static int put_books(struct text *out, struct store_reader *reader, int64_t now_ms,
+static int put_books(struct buffer *out, struct store_reader *reader, int64_t now_ms,
                      int64_t limit_ms)
 {
     const struct family size = {GAUGE, "store_bytes",
@@ -297,16 +298,16 @@ static int put_books(struct text *out, struct store_reader *reader, int64_t now_
  */
 
 void exposition_write(const struct exposition_process *process, struct store_reader *reader,
-                      int64_t limit_ms, struct text *out)
+                      int64_t limit_ms, struct buffer *out)
 {
     const struct family up = {GAUGE, "store_up", "1: the store could be read just now"};
-    struct text books = {0};
+    struct buffer books = {0};
     bool readable = put_books(&books, reader, process->now_ms, limit_ms) == 0;
     put_process(out, process);
     put_one(out, &up, readable, 1);
     if (readable)
-        text_add(out, books.bytes, books.length);
+        buffer_add(out, books.bytes, books.length);
     if (books.failed)
         out->failed = true;
-    text_release(&books);
+    buffer_release(&books);
 }

@@ -3,8 +3,8 @@
 #ifndef VIEW_METRICS_TEXT_H
 #define VIEW_METRICS_TEXT_H
 
+#include "base/buffer.h"
 #include "base/metrics.h"
-#include "base/text.h"
 #include "store/store.h"
 
 #include <stdbool.h>
@@ -26,6 +26,6 @@ struct exposition_process {
 /* Appends all metrics. If the store cannot be read within LIMIT_MS, its part is left out, and
  * upgrade_receiver_store_up is 0. */
 void exposition_write(const struct exposition_process *process, struct store_reader *reader,
-                      int64_t limit_ms, struct text *out);
+                      int64_t limit_ms, struct buffer *out);
 
 #endif

@@ -3,103 +3,103 @@
 
 #include "view/pages.h"
 
-#include "base/document.h"
+#include "base/json_writer.h"
 
 #include <string.h>
 
 /* The applications that have another operation of the name than ID. */
 static int add_also_in(struct store_reader *reader, const struct view_query *query, int64_t id,
-                       struct text *out, struct fault *fault)
+                       struct buffer *out, struct fault *fault)
 {
     struct store_rows rows = store_find_operations(reader, NULL, query->operation_id, false,
                                                    VIEW_FOUND + 1, fault);
     struct store_operation_row row;
     size_t count = 0;
-    document_open(out, "alsoIn", '[');
+    json_open(out, "alsoIn", '[');
     while (store_next_operation(&rows, &row))
         if (row.id != id && count++ < VIEW_FOUND)
             view_add_text(out, NULL, row.app_id, VIEW_ID_MAX);
-    document_close(out, ']');
+    json_close(out, ']');
     return store_rows_end(&rows, NULL);
 }
 
-static int add_versions(struct store_reader *reader, int64_t operation, struct text *out,
+static int add_versions(struct store_reader *reader, int64_t operation, struct buffer *out,
                         struct fault *fault)
 {
     struct store_rows rows = store_list_moves(reader, operation, STORE_MOVES_MAX, fault);
     struct store_move_row row;
-    document_open(out, "versions", '[');
+    json_open(out, "versions", '[');
     while (store_next_move(&rows, &row)) {
-        document_open(out, NULL, '{');
+        json_open(out, NULL, '{');
         view_add_text(out, "from", row.source, VIEW_TEXT_MAX);
         view_add_text(out, "to", row.target, VIEW_TEXT_MAX);
-        document_number(out, "success", row.success);
-        document_number(out, "fail", row.fail);
-        document_close(out, '}');
+        json_add_number(out, "success", row.success);
+        json_add_number(out, "fail", row.fail);
+        json_close(out, '}');
     }
-    document_close(out, ']');
+    json_close(out, ']');
     int result = store_rows_end(&rows, NULL);
-    document_bool(out, "versionsMore", rows.more);
+    json_add_bool(out, "versionsMore", rows.more);
     return result;
 }
 
-static int add_progress(struct store_reader *reader, int64_t operation, struct text *out,
+static int add_progress(struct store_reader *reader, int64_t operation, struct buffer *out,
                         struct fault *fault)
 {
     struct store_rows rows = store_list_pace(reader, operation, fault);
     struct store_pace_row row = {0};
     bool any = store_next_pace(&rows, &row);
-    document_open(out, "progress", '{');
-    document_number(out, "intervalMs", row.width_ms);
-    document_open(out, "points", '[');
+    json_open(out, "progress", '{');
+    json_add_number(out, "intervalMs", row.width_ms);
+    json_open(out, "points", '[');
     for (; any; any = store_next_pace(&rows, &row)) {
-        document_open(out, NULL, '{');
-        document_time(out, "at", row.at_ms);
-        document_number(out, "inProgress", row.in_progress);
-        document_number(out, "success", row.success);
-        document_number(out, "fail", row.fail);
-        document_close(out, '}');
+        json_open(out, NULL, '{');
+        json_add_time(out, "at", row.at_ms);
+        json_add_number(out, "inProgress", row.in_progress);
+        json_add_number(out, "success", row.success);
+        json_add_number(out, "fail", row.fail);
+        json_close(out, '}');
     }
-    document_close(out, ']');
-    document_close(out, '}');
+    json_close(out, ']');
+    json_close(out, '}');
     return store_rows_end(&rows, NULL);
 }
 
 static int add_stuck(struct store_reader *reader, const struct view_query *query, int64_t operation,
-                     struct text *out, struct fault *fault)
+                     struct buffer *out, struct fault *fault)
 {
-    struct text upgrades = {0};
+    struct buffer upgrades = {0};
     size_t count = 0;
     const struct store_upgrade_filter filter = {.operation = operation,
                                                 .began_before_ms = view_stuck_before(query)};
     struct store_rows rows = store_list_upgrades(reader, &filter, NULL, VIEW_STUCK_COUNTED, fault);
     struct store_upgrade_row row;
-    document_open(&upgrades, NULL, '[');
+    json_open(&upgrades, NULL, '[');
     while (store_next_upgrade(&rows, &row))
         if (count++ < VIEW_STUCK_ROWS)
             view_add_upgrade(&upgrades, &row);
-    document_close(&upgrades, ']');
+    json_close(&upgrades, ']');
     int result = store_rows_end(&rows, NULL);
-    document_open(out, "stuck", '{');
-    document_number(out, "longerThan",
+    json_open(out, "stuck", '{');
+    json_add_number(out, "longerThan",
                     query->stuck_said ? query->stuck_s : (int64_t)VIEW_STUCK_DEFAULT_S);
-    document_number(out, "count", (int64_t)count);
-    document_bool(out, "more", rows.more);
-    document_json(out, "upgrades", upgrades.bytes, upgrades.length);
-    document_close(out, '}');
+    json_add_number(out, "count", (int64_t)count);
+    json_add_bool(out, "more", rows.more);
+    json_add_json(out, "upgrades", upgrades.bytes, upgrades.length);
+    json_close(out, '}');
     out->failed = out->failed || upgrades.failed;
-    text_release(&upgrades);
+    buffer_release(&upgrades);
     return result;
 }
 
 enum view_result view_operation(struct store_reader *reader, const struct view_query *query,
-                                struct text *out, struct store_place *next, struct fault *fault)
+                                struct buffer *out, struct store_place *next, struct fault *fault)
 {
     (void)next;
     struct view_named named = {.id = 0};
     enum view_result result = view_find_named(reader, query, &named, fault);
     if (result == VIEW_DONE) {
-        text_add(out, named.members.bytes, named.members.length);
+        buffer_add(out, named.members.bytes, named.members.length);
         if (add_also_in(reader, query, named.id, out, fault) != 0 ||
             view_add_failures(reader, named.id, named.fail, STORE_FAILURES_MAX, out, fault) != 0 ||
             add_versions(reader, named.id, out, fault) != 0 ||
@@ -109,6 +109,6 @@ enum view_result view_operation(struct store_reader *reader, const struct view_q
         view_end(out);
         out->failed = out->failed || named.members.failed;
     }
-    text_release(&named.members);
+    buffer_release(&named.members);
     return result;
 }

@@ -3,13 +3,14 @@
 
 #include "view/pages.h"
 
-#include "base/document.h"
+#include "base/json_writer.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-size_t view_bound(const struct text *out)
+size_t view_bound(const struct buffer *out)
 {
     return out->length + VIEW_PAGE_BYTES;
 }
@@ -33,107 +34,107 @@ enum view_result view_failed(const struct fault *fault)
 
 const char *view_cut(const char *value, size_t most, struct view_room *room)
 {
-    size_t length = text_cut(value, most);
+    size_t length = utf8_cut(value, most);
     if (value[length] == '\0')
         return value;
     snprintf(room->text, sizeof room->text, "%.*s…", (int)length, value);
     return room->text;
 }
 
-void view_add_text(struct text *out, const char *name, const char *value, size_t most)
+void view_add_text(struct buffer *out, const char *name, const char *value, size_t most)
 {
     struct view_room room;
     char length_name[64];
     const char *shown = view_cut(value, most, &room);
-    document_string(out, name, shown);
+    json_add_string(out, name, shown);
     if (shown == value || name == NULL)
         return;
     snprintf(length_name, sizeof length_name, "%sBytes", name);
-    document_number(out, length_name, (int64_t)strlen(value));
+    json_add_number(out, length_name, (int64_t)strlen(value));
 }
 
-void view_add_notification(struct text *out, const struct store_kept *kept)
+void view_add_notification(struct buffer *out, const struct store_kept *kept)
 {
-    document_open(out, NULL, '{');
-    document_number(out, "seq", kept->seq);
-    document_time(out, "receivedAt", kept->received_ms);
-    document_number(out, "deliveries", kept->deliveries);
+    json_open(out, NULL, '{');
+    json_add_number(out, "seq", kept->seq);
+    json_add_time(out, "receivedAt", kept->received_ms);
+    json_add_number(out, "deliveries", kept->deliveries);
     if (kept->body_length <= VIEW_BODY_MAX) {
-        document_json(out, "body", kept->body, kept->body_length);
+        json_add_json(out, "body", kept->body, kept->body_length);
     } else {
-        document_null(out, "body");
-        document_number(out, "bodyBytes", (int64_t)kept->body_length);
+        json_add_null(out, "body");
+        json_add_number(out, "bodyBytes", (int64_t)kept->body_length);
     }
-    document_close(out, '}');
+    json_close(out, '}');
 }
 
-void view_add_next(struct text *out, const struct store_place *next)
+void view_add_next(struct buffer *out, const struct store_place *next)
 {
-    document_string(out, "next", next->text[0] != '\0' ? next->text : NULL);
+    json_add_string(out, "next", next->text[0] != '\0' ? next->text : NULL);
 }
 
-void view_end(struct text *out)
+void view_end(struct buffer *out)
 {
-    document_close(out, '}');
-    text_add(out, "\n", 1);
+    json_close(out, '}');
+    buffer_add(out, "\n", 1);
 }
 
-static void add_upgrades(struct text *out, int64_t in_progress, int64_t success, int64_t fail,
+static void add_upgrades(struct buffer *out, int64_t in_progress, int64_t success, int64_t fail,
                          int64_t contradictory)
 {
-    document_number(out, "inProgress", in_progress);
-    document_number(out, "success", success);
-    document_number(out, "fail", fail);
-    document_number(out, "contradictory", contradictory);
+    json_add_number(out, "inProgress", in_progress);
+    json_add_number(out, "success", success);
+    json_add_number(out, "fail", fail);
+    json_add_number(out, "contradictory", contradictory);
 }
 
-void view_add_operation_members(struct text *out, const struct store_operation_row *row)
+void view_add_operation_members(struct buffer *out, const struct store_operation_row *row)
 {
     view_add_text(out, "appId", row->app_id, VIEW_ID_MAX);
     view_add_text(out, "operationId", row->operation_id, VIEW_ID_MAX);
     add_upgrades(out, row->in_progress, row->success, row->fail, row->contradictory);
-    document_share(out, "failureShare", row->fail, row->success + row->fail);
-    document_time(out, "firstAt", row->first_ms);
-    document_time(out, "lastAt", row->last_ms);
-    document_bool(out, "pruned", row->pruned);
+    json_add_share(out, "failureShare", row->fail, row->success + row->fail);
+    json_add_time(out, "firstAt", row->first_ms);
+    json_add_time(out, "lastAt", row->last_ms);
+    json_add_bool(out, "pruned", row->pruned);
 }
 
-static void add_operation(struct text *out, const struct store_operation_row *row)
+static void add_operation(struct buffer *out, const struct store_operation_row *row)
 {
-    document_open(out, NULL, '{');
+    json_open(out, NULL, '{');
     view_add_operation_members(out, row);
-    document_close(out, '}');
+    json_close(out, '}');
 }
 
 int view_add_failures(struct store_reader *reader, int64_t operation, int64_t fail, size_t most,
-                      struct text *out, struct fault *fault)
+                      struct buffer *out, struct fault *fault)
 {
     struct store_rows rows = store_list_failures(reader, operation, most, fault);
     struct store_failure_row row;
-    document_open(out, "failures", '[');
+    json_open(out, "failures", '[');
     while (store_next_failure(&rows, &row)) {
-        document_open(out, NULL, '{');
+        json_open(out, NULL, '{');
         view_add_text(out, "errorCode", row.error_code, VIEW_TEXT_MAX);
-        document_number(out, "count", row.count);
-        document_share(out, "share", row.count, fail);
-        document_time(out, "firstAt", row.first_ms);
-        document_time(out, "lastAt", row.last_ms);
+        json_add_number(out, "count", row.count);
+        json_add_share(out, "share", row.count, fail);
+        json_add_time(out, "firstAt", row.first_ms);
+        json_add_time(out, "lastAt", row.last_ms);
         view_add_text(out, "example", row.example, VIEW_TEXT_MAX);
-        document_close(out, '}');
+        json_close(out, '}');
     }
-    document_close(out, ']');
+    json_close(out, ']');
     int result = store_rows_end(&rows, NULL);
-    document_bool(out, "failuresMore", rows.more);
+    json_add_bool(out, "failuresMore", rows.more);
     return result;
 }
 
-void view_add_upgrade_members(struct text *out, const struct store_upgrade_row *row)
+void view_add_upgrade_members(struct buffer *out, const struct store_upgrade_row *row)
 {
     view_add_text(out, "appId", row->app_id, VIEW_ID_MAX);
     view_add_text(out, "operationId", row->operation_id, VIEW_ID_MAX);
     view_add_text(out, "subOperationId", row->sub_operation_id, VIEW_ID_MAX);
     view_add_text(out, "deviceId", row->device_id, VIEW_ID_MAX);
-    document_string(out, "state", record_state_word(row->state));
+    json_add_string(out, "state", record_state_word(row->state));
     view_add_text(out, "step", row->step, VIEW_TEXT_MAX);
     view_add_text(out, "curVersion", row->current, VIEW_TEXT_MAX);
     view_add_text(out, "targetVersion", row->target, VIEW_TEXT_MAX);
@@ -142,17 +143,17 @@ void view_add_upgrade_members(struct text *out, const struct store_upgrade_row *
     view_add_text(out, "resultDesc", row->result_desc, VIEW_TEXT_MAX);
     view_add_text(out, "errorCode", row->error_code, VIEW_TEXT_MAX);
     view_add_text(out, "description", row->description, VIEW_TEXT_MAX);
-    document_bool(out, "contradictory", row->contradictory);
-    document_time(out, "beganAt", row->began_ms);
-    document_time(out, "lastAt", row->last_ms);
-    document_number(out, "seq", row->seq);
+    json_add_bool(out, "contradictory", row->contradictory);
+    json_add_time(out, "beganAt", row->began_ms);
+    json_add_time(out, "lastAt", row->last_ms);
+    json_add_number(out, "seq", row->seq);
 }
 
-void view_add_upgrade(struct text *out, const struct store_upgrade_row *row)
+void view_add_upgrade(struct buffer *out, const struct store_upgrade_row *row)
 {
-    document_open(out, NULL, '{');
+    json_open(out, NULL, '{');
     view_add_upgrade_members(out, row);
-    document_close(out, '}');
+    json_close(out, '}');
 }
 
 enum view_result view_find_named(struct store_reader *reader, const struct view_query *query,
@@ -168,7 +169,7 @@ enum view_result view_find_named(struct store_reader *reader, const struct view_
     if (store_next_operation(&rows, &row)) {
         named->id = row.id;
         named->fail = row.fail;
-        document_open(&named->members, NULL, '{');
+        json_open(&named->members, NULL, '{');
         view_add_operation_members(&named->members, &row);
     }
     if (store_rows_end(&rows, NULL) != 0)
@@ -186,88 +187,88 @@ int64_t view_stuck_before(const struct view_query *query)
     return query->now_ms > seconds * 1000 ? query->now_ms - seconds * 1000 : 1;
 }
 
-static void add_token(struct text *out, const struct token *token)
+static void add_token(struct buffer *out, const struct token *token)
 {
     char text[TOKEN_TEXT_SIZE];
-    document_string(out, "token", token_write(token, text));
+    json_add_string(out, "token", token_write(token, text));
 }
 
-static void add_quarantine(struct text *out, const struct store_totals *totals)
+static void add_quarantine(struct buffer *out, const struct store_totals *totals)
 {
-    document_number(out, "held", totals->quarantine_held);
-    document_number(out, "bytes", totals->quarantine_bytes);
-    document_time_or_null(out, "fullSince", totals->quarantine_full_ms);
-    document_time_or_null(out, "unknownFullSince", totals->quarantine_unknown_full_ms);
+    json_add_number(out, "held", totals->quarantine_held);
+    json_add_number(out, "bytes", totals->quarantine_bytes);
+    json_add_time_or_null(out, "fullSince", totals->quarantine_full_ms);
+    json_add_time_or_null(out, "unknownFullSince", totals->quarantine_unknown_full_ms);
 }
 
-void view_add_totals(struct text *out, const struct store_totals *totals)
+void view_add_totals(struct buffer *out, const struct store_totals *totals)
 {
     struct token token;
     store_totals_token(totals, &token);
-    document_number(out, "seq", totals->seq);
+    json_add_number(out, "seq", totals->seq);
     add_token(out, &token);
-    document_time_or_null(out, "lastAt", totals->last_ms);
-    document_open(out, "totals", '{');
-    document_number(out, "notifications", totals->notifications);
-    document_number(out, "repeats", totals->repeats);
-    document_number(out, "quarantined", totals->quarantined);
-    document_number(out, "quarantineLogOnly", totals->quarantine_log_only);
-    document_close(out, '}');
-    document_open(out, "upgrades", '{');
+    json_add_time_or_null(out, "lastAt", totals->last_ms);
+    json_open(out, "totals", '{');
+    json_add_number(out, "notifications", totals->notifications);
+    json_add_number(out, "repeats", totals->repeats);
+    json_add_number(out, "quarantined", totals->quarantined);
+    json_add_number(out, "quarantineLogOnly", totals->quarantine_log_only);
+    json_close(out, '}');
+    json_open(out, "upgrades", '{');
     add_upgrades(out, totals->in_progress, totals->success, totals->fail, totals->contradictory);
-    document_close(out, '}');
-    document_open(out, "quarantine", '{');
+    json_close(out, '}');
+    json_open(out, "quarantine", '{');
     add_quarantine(out, totals);
-    document_close(out, '}');
+    json_close(out, '}');
 }
 
-void view_add_applications(struct text *out, const struct store_overview *overview)
+void view_add_applications(struct buffer *out, const struct store_overview *overview)
 {
-    document_open(out, "applications", '[');
+    json_open(out, "applications", '[');
     for (size_t i = 0; i < overview->cursors_length; i++) {
         const struct store_cursor *cursor = &overview->cursors[i];
-        document_open(out, NULL, '{');
-        document_string(out, "name", cursor->name);
-        document_number(out, "cursor", cursor->at.seq);
+        json_open(out, NULL, '{');
+        json_add_string(out, "name", cursor->name);
+        json_add_number(out, "cursor", cursor->at.seq);
         add_token(out, &cursor->at);
-        document_bool(out, "lost", cursor->lost);
-        document_number(out, "backlog", overview->totals.seq - cursor->at.seq);
-        document_close(out, '}');
+        json_add_bool(out, "lost", cursor->lost);
+        json_add_number(out, "backlog", overview->totals.seq - cursor->at.seq);
+        json_close(out, '}');
     }
-    document_close(out, ']');
+    json_close(out, ']');
 }
 
-static void add_process(struct text *out, const struct view_process *process)
+static void add_process(struct buffer *out, const struct view_process *process)
 {
     if (process == NULL) {
-        document_null(out, "receiver");
+        json_add_null(out, "receiver");
         return;
     }
-    document_open(out, "receiver", '{');
-    document_string(out, "version", process->version);
-    document_number(out, "pid", process->pid);
-    document_string(out, "storeFault", process->store_fault);
-    document_number(out, "logLinesDropped", (int64_t)process->log_lines_dropped);
-    document_number(out, "refusedInARow", (int64_t)process->refused_in_a_row);
-    document_number(out, "nearMisses", (int64_t)process->near_misses);
-    document_number(out, "quarantineMax", (int64_t)process->quarantine_max);
-    document_number(out, "quarantineBytesMax", (int64_t)process->quarantine_bytes_max);
-    document_close(out, '}');
+    json_open(out, "receiver", '{');
+    json_add_string(out, "version", process->version);
+    json_add_number(out, "pid", process->pid);
+    json_add_string(out, "storeFault", process->store_fault);
+    json_add_number(out, "logLinesDropped", (int64_t)process->log_lines_dropped);
+    json_add_number(out, "refusedInARow", (int64_t)process->refused_in_a_row);
+    json_add_number(out, "nearMisses", (int64_t)process->near_misses);
+    json_add_number(out, "quarantineMax", (int64_t)process->quarantine_max);
+    json_add_number(out, "quarantineBytesMax", (int64_t)process->quarantine_bytes_max);
+    json_close(out, '}');
 }
 
 enum view_result view_overview(struct store_reader *reader, const struct view_query *query,
-                               struct text *out, struct store_place *next, struct fault *fault)
+                               struct buffer *out, struct store_place *next, struct fault *fault)
 {
     const size_t bound = view_bound(out);
     struct store_overview overview;
     const struct store_place after = view_place(query);
     if (store_read_overview(reader, &overview, fault) != 0)
         return VIEW_FAILED;
-    document_open(out, NULL, '{');
+    json_open(out, NULL, '{');
     view_add_totals(out, &overview.totals);
     view_add_applications(out, &overview);
     add_process(out, query->process);
-    document_open(out, "operations", '[');
+    json_open(out, "operations", '[');
     struct store_rows rows = store_list_operations(reader, &after,
                                                    view_limit(query, VIEW_LIMIT_DEFAULT), fault);
     struct store_operation_row row;
@@ -275,7 +276,7 @@ enum view_result view_overview(struct store_reader *reader, const struct view_qu
         add_operation(out, &row);
     if (store_rows_end(&rows, next) != 0)
         return view_failed(fault);
-    document_close(out, ']');
+    json_close(out, ']');
     view_add_next(out, next);
     view_end(out);
     return VIEW_DONE;
@@ -299,7 +300,7 @@ static int count_device(struct store_reader *reader, const char *device_id, size
 }
 
 enum view_result view_search(struct store_reader *reader, const struct view_query *query,
-                             struct text *out, struct store_place *next, struct fault *fault)
+                             struct buffer *out, struct store_place *next, struct fault *fault)
 {
     const size_t bound = view_bound(out);
     size_t upgrades, news;
@@ -307,8 +308,8 @@ enum view_result view_search(struct store_reader *reader, const struct view_quer
         fault_set(fault, "q: is missing");
         return VIEW_MISUSED;
     }
-    document_open(out, NULL, '{');
-    document_open(out, "operations", '[');
+    json_open(out, NULL, '{');
+    json_open(out, "operations", '[');
     struct store_rows rows = store_find_operations(reader, NULL, query->search, true,
                                                    view_limit(query, VIEW_FOUND), fault);
     struct store_operation_row row;
@@ -318,45 +319,45 @@ enum view_result view_search(struct store_reader *reader, const struct view_quer
         count_device(reader, query->search, &upgrades, &news, fault) != 0)
         return VIEW_FAILED;
     next->text[0] = '\0';
-    document_close(out, ']');
+    json_close(out, ']');
     if (upgrades > 0 || news > 0) {
-        document_open(out, "device", '{');
+        json_open(out, "device", '{');
         view_add_text(out, "deviceId", query->search, VIEW_ID_MAX);
-        document_number(out, "upgrades", (int64_t)upgrades);
-        document_close(out, '}');
+        json_add_number(out, "upgrades", (int64_t)upgrades);
+        json_close(out, '}');
     } else {
-        document_null(out, "device");
+        json_add_null(out, "device");
     }
     view_end(out);
     return VIEW_DONE;
 }
 
 enum view_result view_quarantine(struct store_reader *reader, const struct view_query *query,
-                                 struct text *out, struct store_place *next, struct fault *fault)
+                                 struct buffer *out, struct store_place *next, struct fault *fault)
 {
     const size_t bound = view_bound(out);
     struct store_overview overview;
     const struct store_place after = view_place(query);
     if (store_read_overview(reader, &overview, fault) != 0)
         return VIEW_FAILED;
-    document_open(out, NULL, '{');
+    json_open(out, NULL, '{');
     add_quarantine(out, &overview.totals);
-    document_open(out, "bodies", '[');
+    json_open(out, "bodies", '[');
     struct store_rows rows = store_list_quarantined(reader, &after,
                                                     view_limit(query, VIEW_LIMIT_DEFAULT), fault);
     struct store_quarantined_row row;
     while (out->length <= bound && store_next_quarantined(&rows, &row)) {
-        document_open(out, NULL, '{');
-        document_number(out, "id", row.id);
-        document_time(out, "receivedAt", row.received_ms);
+        json_open(out, NULL, '{');
+        json_add_number(out, "id", row.id);
+        json_add_time(out, "receivedAt", row.received_ms);
         view_add_text(out, "reason", row.reason, VIEW_TEXT_MAX);
         view_add_text(out, "pointer", row.pointer, VIEW_TEXT_MAX);
-        document_number(out, "bytes", (int64_t)row.body_length);
-        document_close(out, '}');
+        json_add_number(out, "bytes", (int64_t)row.body_length);
+        json_close(out, '}');
     }
     if (store_rows_end(&rows, next) != 0)
         return view_failed(fault);
-    document_close(out, ']');
+    json_close(out, ']');
     view_add_next(out, next);
     view_end(out);
     return VIEW_DONE;

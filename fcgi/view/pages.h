@@ -7,7 +7,8 @@
 /* Each appends a document of the moment that the reader has begun, and sets NEXT to where the next
  * page begins. QUERY's numbers are in their bounds. */
 typedef enum view_result view_page(struct store_reader *reader, const struct view_query *query,
-                                   struct text *out, struct store_place *next, struct fault *fault);
+                                   struct buffer *out, struct store_place *next,
+                                   struct fault *fault);
 
 view_page view_overview;
 view_page view_operation;
@@ -21,7 +22,7 @@ view_page view_quarantine;
 /* --- what the views share --- */
 
 /* How long OUT may be before its page ends early, behind the row that made it longer. */
-size_t view_bound(const struct text *out);
+size_t view_bound(const struct buffer *out);
 
 /* What QUERY says, or OTHERWISE where it does not; and the place that its page begins behind. */
 size_t view_limit(const struct view_query *query, size_t otherwise);
@@ -37,31 +38,31 @@ struct view_room {
     char text[VIEW_ID_MAX + sizeof "…"];
 };
 const char *view_cut(const char *value, size_t most, struct view_room *room);
-void view_add_text(struct text *out, const char *name, const char *value, size_t most);
+void view_add_text(struct buffer *out, const char *name, const char *value, size_t most);
 
 /* A notification, its body only if that is not too long. */
-void view_add_notification(struct text *out, const struct store_kept *kept);
+void view_add_notification(struct buffer *out, const struct store_kept *kept);
 
 /* The member `next`; and the end of the document. */
-void view_add_next(struct text *out, const struct store_place *next);
-void view_end(struct text *out);
+void view_add_next(struct buffer *out, const struct store_place *next);
+void view_end(struct buffer *out);
 
 /* Members of an object that is open: what is counted in all, the applications, one operation, what
  * failed in it (MOST error codes, the most frequent first; FAIL is how many upgrades did), and an
  * upgrade; and an upgrade as a whole one. */
-void view_add_totals(struct text *out, const struct store_totals *totals);
-void view_add_applications(struct text *out, const struct store_overview *overview);
+void view_add_totals(struct buffer *out, const struct store_totals *totals);
+void view_add_applications(struct buffer *out, const struct store_overview *overview);
 int view_add_failures(struct store_reader *reader, int64_t operation, int64_t fail, size_t most,
-                      struct text *out, struct fault *fault);
-void view_add_operation_members(struct text *out, const struct store_operation_row *row);
-void view_add_upgrade_members(struct text *out, const struct store_upgrade_row *row);
-void view_add_upgrade(struct text *out, const struct store_upgrade_row *row);
+                      struct buffer *out, struct fault *fault);
+void view_add_operation_members(struct buffer *out, const struct store_operation_row *row);
+void view_add_upgrade_members(struct buffer *out, const struct store_upgrade_row *row);
+void view_add_upgrade(struct buffer *out, const struct store_upgrade_row *row);
 
 /* The operation that is asked for. */
 struct view_named {
     int64_t id; /* 0: none was found */
     int64_t fail;
-    struct text members; /* of its object, which is still open; freed by whoever has it */
+    struct buffer members; /* of its object, which is still open; freed by whoever has it */
 };
 
 /* Finds it; MEMBERS is to be released whatever comes back. */

@@ -15,13 +15,14 @@
 
 #define TEMPORARY "status.json.tmp"
 
-static int write_file(int folder, const char *name, const struct text *text, struct fault *fault)
+static int write_file(int folder, const char *name, const struct buffer *text, struct fault *fault)
 {
     int fd = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0)
         return fault_set_errno(fault, errno, "cannot make %s", name);
-    int result = text_write(text, fd) == 0 ? 0
-                                           : fault_set_errno(fault, errno, "cannot write %s", name);
+    int result = buffer_write(text, fd) == 0
+                     ? 0
+                     : fault_set_errno(fault, errno, "cannot write %s", name);
     if (result == 0 && fsync(fd) != 0)
         result = fault_set_errno(fault, errno, "cannot sync %s", name);
     close(fd);
@@ -30,7 +31,7 @@ static int write_file(int folder, const char *name, const struct text *text, str
 
 /* Called with the lock on the folder held. What a killed process left under the temporary name is
  * written over. */
-static int replace(int folder, const struct text *text, struct fault *fault)
+static int replace(int folder, const struct buffer *text, struct fault *fault)
 {
     int result = write_file(folder, TEMPORARY, text, fault);
     FAULT_POINT(status_written);
@@ -44,7 +45,7 @@ static int replace(int folder, const struct text *text, struct fault *fault)
     return fsync(folder) == 0 ? 0 : fault_set_errno(fault, errno, "cannot sync its folder");
 }
 
-int status_replace(const char *folder, const struct text *text, struct fault *fault)
+int status_replace(const char *folder, const struct buffer *text, struct fault *fault)
 {
     if (text->failed)
         return fault_set(fault, "status.json: out of memory");

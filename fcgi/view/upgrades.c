@@ -3,9 +3,9 @@
 
 #include "view/pages.h"
 
+#include "base/clock.h"
 #include "base/csv.h"
-#include "base/document.h"
-#include "base/moment.h"
+#include "base/json_writer.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -30,18 +30,18 @@ static enum view_result read_filter(struct store_reader *reader, const struct vi
                                                              : RECORD_IN_PROGRESS;
     enum view_result result = view_find_named(reader, query, &named, fault);
     filter->operation = named.id;
-    text_release(&named.members);
+    buffer_release(&named.members);
     return result;
 }
 
 static enum view_result list(struct store_reader *reader, const struct view_query *query,
                              const struct store_upgrade_filter *filter, const char *name,
-                             struct text *out, struct store_place *next, struct fault *fault)
+                             struct buffer *out, struct store_place *next, struct fault *fault)
 {
     const size_t bound = view_bound(out);
     const struct store_place after = view_place(query);
-    document_open(out, NULL, '{');
-    document_open(out, name, '[');
+    json_open(out, NULL, '{');
+    json_open(out, name, '[');
     struct store_rows rows = store_list_upgrades(reader, filter, &after,
                                                  view_limit(query, VIEW_LIMIT_DEFAULT), fault);
     struct store_upgrade_row row;
@@ -49,14 +49,14 @@ static enum view_result list(struct store_reader *reader, const struct view_quer
         view_add_upgrade(out, &row);
     if (store_rows_end(&rows, next) != 0)
         return view_failed(fault);
-    document_close(out, ']');
+    json_close(out, ']');
     view_add_next(out, next);
     view_end(out);
     return VIEW_DONE;
 }
 
 enum view_result view_upgrades(struct store_reader *reader, const struct view_query *query,
-                               struct text *out, struct store_place *next, struct fault *fault)
+                               struct buffer *out, struct store_place *next, struct fault *fault)
 {
     struct store_upgrade_filter filter;
     enum view_result result = read_filter(reader, query, &filter, fault);
@@ -83,7 +83,7 @@ static enum view_result read_failure_filter(struct store_reader *reader,
 }
 
 enum view_result view_failures(struct store_reader *reader, const struct view_query *query,
-                               struct text *out, struct store_place *next, struct fault *fault)
+                               struct buffer *out, struct store_place *next, struct fault *fault)
 {
     struct store_upgrade_filter filter;
     enum view_result result = read_failure_filter(reader, query, &filter, fault);
@@ -93,9 +93,9 @@ enum view_result view_failures(struct store_reader *reader, const struct view_qu
 
 #define IDS 4 /* of a line's fields, the first ones */
 
-static void add_line(struct text *out, const struct store_upgrade_row *row)
+static void add_line(struct buffer *out, const struct store_upgrade_row *row)
 {
-    char time[MOMENT_TEXT_SIZE], seq[32];
+    char time[CLOCK_TEXT_SIZE], seq[32];
     snprintf(seq, sizeof seq, "%lld", (long long)row->seq);
     const char *const fields[] = {
         row->app_id,
@@ -110,7 +110,7 @@ static void add_line(struct text *out, const struct store_upgrade_row *row)
         row->current,
         row->upgrade_time,
         row->contradictory ? "1" : "0",
-        moment_format(row->last_ms, time),
+        clock_format(row->last_ms, time),
         seq,
     };
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
@@ -122,7 +122,7 @@ static void add_line(struct text *out, const struct store_upgrade_row *row)
 }
 
 enum view_result view_failures_table(struct store_reader *reader, const struct view_query *query,
-                                     struct text *out, struct store_place *next,
+                                     struct buffer *out, struct store_place *next,
                                      struct fault *fault)
 {
     struct store_upgrade_filter filter;
@@ -132,11 +132,11 @@ enum view_result view_failures_table(struct store_reader *reader, const struct v
     if (result != VIEW_DONE)
         return result;
     if (after.text[0] == '\0' && query->byte_order_mark)
-        text_add_string(out, "\xEF\xBB\xBF");
+        buffer_add_string(out, "\xEF\xBB\xBF");
     if (after.text[0] == '\0')
-        text_add_string(out, "appId,operationId,subOperationId,deviceId,errorCode,description,"
-                             "resultDesc,sourceVersion,targetVersion,curVersion,upgradeTime,"
-                             "contradictory,lastAt,seq\r\n");
+        buffer_add_string(out, "appId,operationId,subOperationId,deviceId,errorCode,description,"
+                               "resultDesc,sourceVersion,targetVersion,curVersion,upgradeTime,"
+                               "contradictory,lastAt,seq\r\n");
     struct store_rows rows = store_list_upgrades(reader, &filter, &after,
                                                  view_limit(query, STORE_PAGE_MAX), fault);
     struct store_upgrade_row row;
@@ -150,7 +150,7 @@ enum view_result view_failures_table(struct store_reader *reader, const struct v
 
 /* Adds the latest notifications about the device in OPERATION, and their number to COUNT. */
 static int add_notes(struct store_reader *reader, const char *device_id, int64_t operation,
-                     const char *sub_operation_id, struct text *out, size_t *count,
+                     const char *sub_operation_id, struct buffer *out, size_t *count,
                      struct fault *fault)
 {
     struct store_rows rows = store_list_notifications(reader, device_id, operation,
@@ -163,7 +163,7 @@ static int add_notes(struct store_reader *reader, const char *device_id, int64_t
 
 /* Adds a page of the device's upgrades, each with its notifications, and their number to COUNT. */
 static int add_history(struct store_reader *reader, const struct view_query *query, size_t bound,
-                       struct text *out, size_t *count, struct store_place *next,
+                       struct buffer *out, size_t *count, struct store_place *next,
                        struct fault *fault)
 {
     const struct store_place after = view_place(query);
@@ -173,19 +173,19 @@ static int add_history(struct store_reader *reader, const struct view_query *que
     size_t notes = 0;
     int result = 0;
     for (; result == 0 && out->length <= bound && store_next_upgrade(&rows, &row); ++*count) {
-        document_open(out, NULL, '{');
+        json_open(out, NULL, '{');
         view_add_upgrade_members(out, &row);
-        document_open(out, "notifications", '[');
+        json_open(out, "notifications", '[');
         result = add_notes(reader, query->device_id, row.operation, row.sub_operation_id, out,
                            &notes, fault);
-        document_close(out, ']');
-        document_close(out, '}');
+        json_close(out, ']');
+        json_close(out, '}');
     }
     return store_rows_end(&rows, next) == 0 ? result : -1;
 }
 
 enum view_result view_device(struct store_reader *reader, const struct view_query *query,
-                             struct text *out, struct store_place *next, struct fault *fault)
+                             struct buffer *out, struct store_place *next, struct fault *fault)
 {
     const size_t bound = view_bound(out);
     const bool is_first = query->after == NULL || query->after[0] == '\0';
@@ -194,16 +194,16 @@ enum view_result view_device(struct store_reader *reader, const struct view_quer
         fault_set(fault, "deviceId: is missing");
         return VIEW_MISUSED;
     }
-    document_open(out, NULL, '{');
+    json_open(out, NULL, '{');
     view_add_text(out, "deviceId", query->device_id, VIEW_ID_MAX);
-    document_open(out, "history", '[');
+    json_open(out, "history", '[');
     if (add_history(reader, query, bound, out, &count, next, fault) != 0)
         return view_failed(fault);
-    document_close(out, ']');
-    document_open(out, "news", '[');
+    json_close(out, ']');
+    json_open(out, "news", '[');
     if (is_first && add_notes(reader, query->device_id, 0, NULL, out, &count, fault) != 0)
         return VIEW_FAILED;
-    document_close(out, ']');
+    json_close(out, ']');
     view_add_next(out, next);
     view_end(out);
     if (count > 0 || !is_first)

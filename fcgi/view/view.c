@@ -3,7 +3,7 @@
 
 #include "view/view.h"
 
-#include "base/measure.h"
+#include "base/units.h"
 #include "view/pages.h"
 
 #include <stdlib.h>
@@ -51,7 +51,7 @@ bool view_is_table(const struct view *view)
 static int read_number(const char *name, const char *value, int64_t least, int64_t most,
                        int64_t *number, struct fault *fault)
 {
-    if (!measure_digits(value, number) || *number < least || *number > most)
+    if (!units_digits(value, number) || *number < least || *number > most)
         return fault_set(fault, "%s: takes a whole number from %lld to %lld", name,
                          (long long)least, (long long)most);
     return 0;
@@ -149,7 +149,7 @@ int view_set(struct view_query *query, const struct view *view, const char *name
 }
 
 enum view_result view_write(const struct view *view, struct store_reader *reader,
-                            const struct view_query *query, int64_t limit_ms, struct text *out,
+                            const struct view_query *query, int64_t limit_ms, struct buffer *out,
                             struct store_place *next, struct fault *fault)
 {
     struct store_place ignored;

@@ -7,9 +7,9 @@
 #ifndef VIEW_VIEW_H
 #define VIEW_VIEW_H
 
+#include "base/buffer.h"
 #include "base/fault.h"
 #include "base/metrics.h"
-#include "base/text.h"
 #include "store/lists.h"
 
 #include <stdbool.h>
@@ -86,7 +86,7 @@ struct view {
     const char *parameters; /* those it understands, each between two spaces */
     const char *help;
     enum view_result (*write)(struct store_reader *reader, const struct view_query *query,
-                              struct text *out, struct store_place *next, struct fault *fault);
+                              struct buffer *out, struct store_place *next, struct fault *fault);
 };
 
 /* The view named NAME, such as "overview.json" or "failures.csv"; NULL where there is none. */
@@ -106,7 +106,7 @@ int view_set(struct view_query *query, const struct view *view, const char *name
  * set to where the next page begins ("" where there is none). A later page of a table has no header
  * line: pages one behind the other are the table. */
 enum view_result view_write(const struct view *view, struct store_reader *reader,
-                            const struct view_query *query, int64_t limit_ms, struct text *out,
+                            const struct view_query *query, int64_t limit_ms, struct buffer *out,
                             struct store_place *next, struct fault *fault);
 
 /* What the status file says of the process that writes it; all is lent. */
@@ -127,6 +127,6 @@ struct view_status {
  * is empty, or ends with a line. The document has several lines, and VIEW_DOCUMENT_MAX bytes at
  * most. Returns 0, or -1 if the store cannot be read; then what was appended is not whole. */
 int view_write_status(struct store_reader *reader, const struct view_status *status,
-                      struct text *out, struct fault *fault);
+                      struct buffer *out, struct fault *fault);
 
 #endif

@@ -81,43 +81,43 @@ static size_t print_body(uint64_t n, char body[CAMPAIGN_BODY_MAX])
 }
 
 /* Appends a record as nginx sends it, padded to a multiple of 8. */
-static void add_record(struct text *stream, unsigned type, const char *content, size_t length)
+static void add_record(struct buffer *stream, unsigned type, const char *content, size_t length)
 {
     size_t padding = (8 - length % 8) % 8;
     const char header[] = {1, (char)type, 0, 1, (char)(length >> 8), (char)length, (char)padding,
                            0};
-    text_add(stream, header, sizeof header);
-    text_add(stream, content, length);
-    text_add(stream, "\0\0\0\0\0\0\0", padding);
+    buffer_add(stream, header, sizeof header);
+    buffer_add(stream, content, length);
+    buffer_add(stream, "\0\0\0\0\0\0\0", padding);
 }
 
-static void add_parameter(struct text *parameters, const char *name, const char *value)
+static void add_parameter(struct buffer *parameters, const char *name, const char *value)
 {
     const char lengths[] = {(char)strlen(name), (char)strlen(value)};
-    text_add(parameters, lengths, sizeof lengths);
-    text_add_string(parameters, name);
-    text_add_string(parameters, value);
+    buffer_add(parameters, lengths, sizeof lengths);
+    buffer_add_string(parameters, name);
+    buffer_add_string(parameters, value);
 }
 
 /* Makes STREAM the request of the N-th notification, with the parameters that the site file of
  * nginx/ sends. */
-static void make_stream(uint64_t n, struct text *stream)
+static void make_stream(uint64_t n, struct buffer *stream)
 {
     static const char begin[] = {0, 1, 1, 0, 0, 0, 0, 0};
     char body[CAMPAIGN_BODY_MAX], length_text[24];
     size_t length = print_body(n, body);
-    struct text parameters = {0};
+    struct buffer parameters = {0};
     snprintf(length_text, sizeof length_text, "%zu", length);
     add_parameter(&parameters, "REQUEST_METHOD", "POST");
     add_parameter(&parameters, "REQUEST_URI", "/v1.0.0/messageReceiver");
     add_parameter(&parameters, "CONTENT_LENGTH", length_text);
-    text_clear(stream);
+    buffer_clear(stream);
     add_record(stream, 1, begin, sizeof begin);
     add_record(stream, 4, parameters.bytes, parameters.length);
     add_record(stream, 4, "", 0);
     add_record(stream, 5, body, length);
     add_record(stream, 5, "", 0);
-    text_release(&parameters);
+    buffer_release(&parameters);
 }
 
 /* --- the steps ----------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ struct bench {
     unsigned char bytes[READ_SIZE];
     struct visitor visitors[BATCH];
     struct record *records[BATCH];
-    struct text stream, lines, answer;
+    struct buffer stream, lines, answer;
     uint64_t repeats;
 };
 
@@ -167,7 +167,7 @@ __attribute__((noinline)) int steps_read(struct bench *bench, struct visitor *vi
 /* Parses and checks: what content_read takes in it is the parsing. */
 __attribute__((noinline)) int steps_dispatch(struct visitor *visitor, struct fault *fault)
 {
-    const struct text *body = &visitor->gather.body;
+    const struct buffer *body = &visitor->gather.body;
     visitor->record = (struct record){
         .body = body->bytes, .body_length = body->length, .received_ms = now_ms};
     if (dispatch_read(&visitor->record) != DISPATCH_NOTIFICATION)
@@ -182,7 +182,7 @@ __attribute__((noinline)) int steps_store(struct bench *bench, struct fault *fau
 
 __attribute__((noinline)) void steps_log(struct bench *bench)
 {
-    text_clear(&bench->lines);
+    buffer_clear(&bench->lines);
     for (size_t i = 0; i < BATCH; i++)
         notification_add_log_line(bench->records[i], &bench->lines);
 }
@@ -190,7 +190,7 @@ __attribute__((noinline)) void steps_log(struct bench *bench)
 __attribute__((noinline)) int steps_answer(struct bench *bench, struct visitor *visitor,
                                            struct fault *fault)
 {
-    text_clear(&bench->answer);
+    buffer_clear(&bench->answer);
     int status = answer_add_kept(&bench->answer, &visitor->record, false);
     int result = request_answer(&visitor->request, bench->socket, bench->answer.bytes,
                                 bench->answer.length);
@@ -287,9 +287,9 @@ static void close_bench(struct bench *bench)
 {
     for (size_t i = 0; i < BATCH; i++)
         gather_reset(&bench->visitors[i].gather);
-    text_release(&bench->stream);
-    text_release(&bench->lines);
-    text_release(&bench->answer);
+    buffer_release(&bench->stream);
+    buffer_release(&bench->lines);
+    buffer_release(&bench->answer);
     store_reader_free(bench->reader);
     store_free(bench->store);
     request_file_close(&bench->file);
@@ -320,13 +320,13 @@ static int run(const char *folder, struct fault *fault)
 static void tell_circumstances(void)
 {
     uint64_t hash = BATCHES_BEFORE * 1000 + BATCHES;
-    struct text stream = {0};
+    struct buffer stream = {0};
     for (uint64_t n = 0; n < (uint64_t)BATCH * (BATCHES_BEFORE + BATCHES); n++) {
         make_stream(n, &stream);
         for (size_t i = 0; i < stream.length; i++)
             hash = campaign_mix(hash, (unsigned char)stream.bytes[i]);
     }
-    text_release(&stream);
+    buffer_release(&stream);
     printf("gcc %s, glibc %s, jansson %s, SQLite %s, libsodium %s, input %08" PRIx64 "\n",
            __VERSION__, gnu_get_libc_version(), jansson_version_str(), sqlite3_libversion(),
            sodium_version_string(), hash >> 32);

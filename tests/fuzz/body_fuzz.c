@@ -7,6 +7,7 @@
 
 #include "fuzz.h"
 
+#include "base/utf8.h"
 #include "notification/content.h"
 #include "notification/dispatch.h"
 #include "notification/notification.h"
@@ -88,7 +89,7 @@ static void demand_same(const struct record *one, const struct record *other)
 /* --- the log line and the answer --- */
 
 /* Demands a CGI response with STATUS, and gives the JSON in it. */
-static json_t *read_answer(const struct text *answer, int status)
+static json_t *read_answer(const struct buffer *answer, int status)
 {
     char expected[32];
     snprintf(expected, sizeof expected, "Status: %d ", status);
@@ -98,7 +99,7 @@ static json_t *read_answer(const struct text *answer, int status)
     const char *end = memmem(answer->bytes, answer->length, "\r\n\r\n", 4);
     const char *announced = memmem(answer->bytes, answer->length, "Content-Length: ", 16);
     fuzz_demand(end != NULL && announced != NULL && announced < end, "an answer has a head");
-    struct text body = {.bytes = (char *)(uintptr_t)end + 4};
+    struct buffer body = {.bytes = (char *)(uintptr_t)end + 4};
     body.length = answer->length - (size_t)(body.bytes - answer->bytes);
     fuzz_demand(strtoull(announced + 16, NULL, 10) == body.length, "it is as long as announced");
     return fuzz_read_line(&body);
@@ -108,7 +109,7 @@ static void check_answer(const struct record *record)
 {
     const bool quarantined = record->meaning == RECORD_QUARANTINE;
     for (int refuse = 0; refuse <= 1; refuse++) {
-        struct text answer = {0};
+        struct buffer answer = {0};
         int status = answer_add_kept(&answer, record, refuse != 0);
         json_t *json = read_answer(&answer, status);
         fuzz_demand(
@@ -124,7 +125,7 @@ static void check_answer(const struct record *record)
                         "an answer tells the seq");
         }
         json_decref(json);
-        text_release(&answer);
+        buffer_release(&answer);
     }
 }
 
@@ -154,7 +155,7 @@ static void check_logged_bytes(const json_t *line, const struct record *record)
 
 static void check_line(const struct record *record)
 {
-    struct text text = {0};
+    struct buffer text = {0};
     notification_add_log_line(record, &text);
     json_t *line = fuzz_read_line(&text);
     if (record->meaning == RECORD_QUARANTINE) {
@@ -175,7 +176,7 @@ static void check_line(const struct record *record)
                     "a repeat says so");
     }
     json_decref(line);
-    text_release(&text);
+    buffer_release(&text);
 }
 
 static void check_outcome(struct record *record, enum record_outcome outcome)
@@ -228,11 +229,11 @@ static json_t *alter(const json_t *json, uint64_t *seed)
     }
     json_t *value = json_object_iter_value(iter);
     if (json_is_string(value) || json_is_integer(value)) {
-        struct text text = {0};
-        text_add_string(&text, json_is_string(value) ? json_string_value(value) : "");
-        text_add(&text, "!", 2);
+        struct buffer text = {0};
+        buffer_add_string(&text, json_is_string(value) ? json_string_value(value) : "");
+        buffer_add(&text, "!", 2);
         json_object_iter_set_new(altered, iter, json_string(text.bytes));
-        text_release(&text);
+        buffer_release(&text);
     } else {
         json_object_iter_set_new(altered, iter, json_pack("[O]", value));
     }
@@ -260,7 +261,7 @@ static void check_content(const struct record *record, const char *bytes, size_t
     struct schema_verdict verdict;
     if (support_parse(bytes, length, &json, &verdict) != CONTENT_OBJECT)
         return;
-    struct text first = {0}, other = {0};
+    struct buffer first = {0}, other = {0};
     fuzz_demand(content_equals(bytes, length, bytes, length, key), "it equals itself");
     if (!is_exact(json)) {
         fuzz_respell(&first, json, seed);
@@ -284,7 +285,7 @@ static void check_content(const struct record *record, const char *bytes, size_t
     release(&twin);
 
     again = alter(json, seed);
-    text_clear(&other);
+    buffer_clear(&other);
     fuzz_respell(&other, again, seed);
     fuzz_demand(!content_equals(bytes, length, other.bytes, other.length, key),
                 "%.*s is something else", (int)other.length, other.bytes);
@@ -292,8 +293,8 @@ static void check_content(const struct record *record, const char *bytes, size_t
                 "%.*s has another hash", (int)other.length, other.bytes);
     json_decref(again);
     json_decref(json);
-    text_release(&first);
-    text_release(&other);
+    buffer_release(&first);
+    buffer_release(&other);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
@@ -307,8 +308,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 
     if (record.meaning == RECORD_QUARANTINE) {
         fuzz_demand(record.verdict.reason[0] != '\0', "quarantine has a reason");
-        fuzz_demand(text_is_utf8(record.verdict.reason, strlen(record.verdict.reason)) &&
-                        text_is_utf8(record.verdict.pointer, strlen(record.verdict.pointer)),
+        fuzz_demand(utf8_is_valid(record.verdict.reason, strlen(record.verdict.reason)) &&
+                        utf8_is_valid(record.verdict.pointer, strlen(record.verdict.pointer)),
                     "a verdict of whole characters: %s at %s", record.verdict.reason,
                     record.verdict.pointer);
         check_outcome(&record, RECORD_QUARANTINED);

@@ -3,7 +3,7 @@
 
 #include "compare.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 #include "store/engine.h"
 #include "view/view.h"
 
@@ -64,8 +64,8 @@ static void demand_number(sqlite3_stmt *row, int column, int64_t number)
 
 static void demand_time(sqlite3_stmt *row, int column, int64_t ms)
 {
-    char time[MOMENT_TEXT_SIZE];
-    demand_text(row, column, moment_format(ms, time));
+    char time[CLOCK_TEXT_SIZE];
+    demand_text(row, column, clock_format(ms, time));
 }
 
 /* Demands that a column is what SQL makes of a value in a body. */
@@ -376,7 +376,7 @@ static void compare_totals(const struct store_totals *expected, const struct sto
 static void check_status(const struct model *model, struct store_reader *reader)
 {
     struct fault fault = FAULT_NONE;
-    struct text text = {0};
+    struct buffer text = {0};
     fuzz_demand(view_write_status(reader, &(struct view_status){.time_ms = 1}, &text, &fault) == 0,
                 "%s", fault.text);
     fuzz_demand(text.length <= VIEW_DOCUMENT_MAX, "%zu bytes of a status", text.length);
@@ -386,7 +386,7 @@ static void check_status(const struct model *model, struct store_reader *reader)
                                                                    : VIEW_STATUS_ROWS),
                 "%zu records", records);
     json_decref(json);
-    text_release(&text);
+    buffer_release(&text);
 }
 
 void compare_readers(const struct model *model, struct store_reader *reader)

@@ -118,7 +118,8 @@ static void feed(struct reading *reading, const unsigned char *bytes, size_t len
 }
 
 /* Reads STREAM in pieces of at most MOST bytes; each is a copy whose end is guarded. */
-static void read_in_pieces(const struct text *stream, size_t body_max, size_t most, uint64_t *seed)
+static void read_in_pieces(const struct buffer *stream, size_t body_max, size_t most,
+                           uint64_t *seed)
 {
     struct reading reading = {.events = 0};
     gather_init(&reading.gather, body_max);
@@ -147,7 +148,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     struct fuzz_input input = {bytes, size};
     uint64_t seed = fuzz_seed(bytes, size);
     size_t body_max = body_maxes[fuzz_below(&input, LENGTH(body_maxes))];
-    struct text stream = {0};
+    struct buffer stream = {0};
     stream_write(&stream, &input);
     stream_read(&expected, (const unsigned char *)stream.bytes, stream.length, body_max);
     read_in_pieces(&stream, body_max, SIZE_MAX, &seed);
@@ -156,6 +157,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (stream.length < 2000)
         read_in_pieces(&stream, body_max, 1, &seed);
     stream_release(&expected);
-    text_release(&stream);
+    buffer_release(&stream);
     return 0;
 }

@@ -3,6 +3,7 @@
 
 #include "fuzz.h"
 
+#include "base/utf8.h"
 #include "notification/content.h"
 #include "support.h"
 
@@ -54,12 +55,12 @@ struct fuzz_input fuzz_take(struct fuzz_input *input, size_t most)
     return taken;
 }
 
-void fuzz_add_utf8(struct text *text, struct fuzz_input bytes)
+void fuzz_add_utf8(struct buffer *text, struct fuzz_input bytes)
 {
     while (bytes.left > 0) {
-        size_t length = text_utf8_length((const char *)bytes.bytes, bytes.left);
+        size_t length = utf8_length((const char *)bytes.bytes, bytes.left);
         bool taken = length > 0 && bytes.bytes[0] != '\0';
-        text_add(text, taken ? (const char *)bytes.bytes : "?", taken ? length : 1);
+        buffer_add(text, taken ? (const char *)bytes.bytes : "?", taken ? length : 1);
         fuzz_take(&bytes, length > 0 ? length : 1);
     }
 }
@@ -83,15 +84,15 @@ uint64_t fuzz_seed(const uint8_t *bytes, size_t size)
 
 /* --- another spelling --- */
 
-static void add_space(struct text *text, uint64_t *seed)
+static void add_space(struct buffer *text, uint64_t *seed)
 {
     static const char *const spaces[] = {"", "", "", "", " ", "\n", "\t", "\r\n", "  "};
-    text_add_string(text, spaces[support_random_below(seed, LENGTH(spaces))]);
+    buffer_add_string(text, spaces[support_random_below(seed, LENGTH(spaces))]);
 }
 
 /* A character of the Basic Multilingual Plane or above, as \u escapes with letters of either case.
  */
-static void add_escape(struct text *text, const char *bytes, size_t length, uint64_t *seed)
+static void add_escape(struct buffer *text, const char *bytes, size_t length, uint64_t *seed)
 {
     uint32_t point = (unsigned char)bytes[0];
     if (length > 1) {
@@ -103,30 +104,30 @@ static void add_escape(struct text *text, const char *bytes, size_t length, uint
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     if (point > 0xFFFF)
-        text_addf(text, format, 0xD800 + ((point - 0x10000) >> 10));
-    text_addf(text, format, point > 0xFFFF ? 0xDC00 + ((point - 0x10000) & 0x3FF) : point);
+        buffer_addf(text, format, 0xD800 + ((point - 0x10000) >> 10));
+    buffer_addf(text, format, point > 0xFFFF ? 0xDC00 + ((point - 0x10000) & 0x3FF) : point);
 #pragma GCC diagnostic pop
 }
 
-static void respell_string(struct text *text, const char *bytes, size_t length, uint64_t *seed)
+static void respell_string(struct buffer *text, const char *bytes, size_t length, uint64_t *seed)
 {
     bool plain = support_random_below(seed, 2) == 0; /* as few escapes as may be */
-    text_add(text, "\"", 1);
+    buffer_add(text, "\"", 1);
     while (length > 0) {
-        size_t size = text_utf8_length(bytes, length);
+        size_t size = utf8_length(bytes, length);
         fuzz_demand(size > 0, "a parsed string is UTF-8");
         bool must = bytes[0] == '"' || bytes[0] == '\\' || (unsigned char)bytes[0] < 0x20;
         if (must || (!plain && support_random_below(seed, 4) == 0))
             add_escape(text, bytes, size, seed);
         else
-            text_add(text, bytes, size);
+            buffer_add(text, bytes, size);
         bytes += size;
         length -= size;
     }
-    text_add(text, "\"", 1);
+    buffer_add(text, "\"", 1);
 }
 
-static void respell_real(struct text *text, double real, uint64_t *seed)
+static void respell_real(struct buffer *text, double real, uint64_t *seed)
 {
     char number[64];
     if (real == 0 && support_random_below(seed, 2) == 0)
@@ -135,12 +136,12 @@ static void respell_real(struct text *text, double real, uint64_t *seed)
     do
         snprintf(number, sizeof number, "%.*g", digits, real);
     while (strtod(number, NULL) != real && ++digits <= 17);
-    text_add_string(text, number);
+    buffer_add_string(text, number);
     if (strpbrk(number, ".e") == NULL)
-        text_add_string(text, ".0");
+        buffer_add_string(text, ".0");
 }
 
-static void respell_object(struct text *text, const json_t *json, uint64_t *seed)
+static void respell_object(struct buffer *text, const json_t *json, uint64_t *seed)
 {
     size_t size = json_object_size(json), count = 0;
     const char **names = calloc(size + 1, sizeof *names);
@@ -151,32 +152,32 @@ static void respell_object(struct text *text, const json_t *json, uint64_t *seed
         names[count++] = names[place];
         names[place] = json_object_iter_key(iter);
     }
-    text_add(text, "{", 1);
+    buffer_add(text, "{", 1);
     for (size_t i = 0; i < count; i++) {
         if (i > 0)
-            text_add(text, ",", 1);
+            buffer_add(text, ",", 1);
         add_space(text, seed);
         respell_string(text, names[i], strlen(names[i]), seed);
         add_space(text, seed);
-        text_add(text, ":", 1);
+        buffer_add(text, ":", 1);
         fuzz_respell(text, json_object_get(json, names[i]), seed);
     }
-    text_add(text, "}", 1);
+    buffer_add(text, "}", 1);
     free(names);
 }
 
-static void respell_array(struct text *text, const json_t *json, uint64_t *seed)
+static void respell_array(struct buffer *text, const json_t *json, uint64_t *seed)
 {
-    text_add(text, "[", 1);
+    buffer_add(text, "[", 1);
     for (size_t i = 0; i < json_array_size(json); i++) {
         if (i > 0)
-            text_add(text, ",", 1);
+            buffer_add(text, ",", 1);
         fuzz_respell(text, json_array_get(json, i), seed);
     }
-    text_add(text, "]", 1);
+    buffer_add(text, "]", 1);
 }
 
-void fuzz_respell(struct text *text, const json_t *json, uint64_t *seed)
+void fuzz_respell(struct buffer *text, const json_t *json, uint64_t *seed)
 {
     add_space(text, seed);
     switch (json_typeof(json)) {
@@ -190,13 +191,15 @@ void fuzz_respell(struct text *text, const json_t *json, uint64_t *seed)
         respell_string(text, json_string_value(json), json_string_length(json), seed);
         break;
     case JSON_INTEGER:
-        text_addf(text, "%lld", (long long)json_integer_value(json));
+        buffer_addf(text, "%lld", (long long)json_integer_value(json));
         break;
     case JSON_REAL:
         respell_real(text, json_real_value(json), seed);
         break;
     default:
-        text_add_string(text, json_is_true(json) ? "true" : json_is_false(json) ? "false" : "null");
+        buffer_add_string(text, json_is_true(json)    ? "true"
+                                : json_is_false(json) ? "false"
+                                                      : "null");
         break;
     }
     add_space(text, seed);
@@ -205,7 +208,7 @@ void fuzz_respell(struct text *text, const json_t *json, uint64_t *seed)
 /* --- what was written --- */
 
 /* What a terminal, or a reader of lines, takes for more than itself; restated here from what
- * base/text.h promises. */
+ * base/buffer.h promises. */
 static bool is_shown_as_itself(const char *bytes, size_t length)
 {
     const unsigned char *b = (const unsigned char *)bytes;
@@ -222,12 +225,12 @@ static bool is_shown_as_itself(const char *bytes, size_t length)
     return memcmp(b, "\xEF\xBB\xBF", 3) != 0;
 }
 
-static json_t *read_json(const struct text *text, bool lines)
+static json_t *read_json(const struct buffer *text, bool lines)
 {
     fuzz_demand(!text->failed, "there is memory");
     fuzz_demand(text->length > 0 && text->bytes[text->length - 1] == '\n', "the last line ends");
     for (size_t at = 0; at < text->length - 1;) {
-        size_t length = text_utf8_length(text->bytes + at, text->length - 1 - at);
+        size_t length = utf8_length(text->bytes + at, text->length - 1 - at);
         fuzz_demand(length > 0, "UTF-8 at byte %zu of %.*s", at, (int)text->length, text->bytes);
         fuzz_demand(is_shown_as_itself(text->bytes + at, length) ||
                         (lines && text->bytes[at] == '\n'),
@@ -238,22 +241,22 @@ static json_t *read_json(const struct text *text, bool lines)
     const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL;
     json_t *json = json_loadb(text->bytes, text->length, flags, &error);
     if (json == NULL) {
-        struct text soft = {0};
+        struct buffer soft = {0};
         content_soften(text->bytes, text->length, &soft);
         json = json_loadb(soft.bytes, soft.length, flags, &error);
-        text_release(&soft);
+        buffer_release(&soft);
     }
     fuzz_demand(json != NULL, "JSON: %s at %d of %.*s", error.text, error.position,
                 (int)text->length, text->bytes);
     return json;
 }
 
-json_t *fuzz_read_line(const struct text *text)
+json_t *fuzz_read_line(const struct buffer *text)
 {
     return read_json(text, false);
 }
 
-json_t *fuzz_read_document(const struct text *text)
+json_t *fuzz_read_document(const struct buffer *text)
 {
     return read_json(text, true);
 }
@@ -262,7 +265,7 @@ void fuzz_demand_string(const json_t *json, const char *name, const char *string
 {
     const json_t *member = json_object_get(json, name);
     fuzz_demand(json_is_string(member), "%s is a text", name);
-    if (text_is_utf8(string, strlen(string)))
+    if (utf8_is_valid(string, strlen(string)))
         fuzz_demand(strcmp(json_string_value(member), string) == 0, "%s is %s, not %s", name,
                     string, json_string_value(member));
 }

@@ -3,7 +3,7 @@
 #ifndef FUZZ_H
 #define FUZZ_H
 
-#include "base/text.h"
+#include "base/buffer.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -43,7 +43,7 @@ size_t fuzz_below(struct fuzz_input *input, size_t below);
 struct fuzz_input fuzz_take(struct fuzz_input *input, size_t most);
 
 /* Appends at most MOST bytes as UTF-8 without NUL: what is neither becomes a question mark. */
-void fuzz_add_utf8(struct text *text, struct fuzz_input bytes);
+void fuzz_add_utf8(struct buffer *text, struct fuzz_input bytes);
 
 /* A copy of the bytes, whose end a sanitizer guards. Free it. */
 char *fuzz_copy(const void *bytes, size_t length);
@@ -53,13 +53,13 @@ uint64_t fuzz_seed(const uint8_t *bytes, size_t size);
 
 /* Appends JSON in another spelling of the same content: members in any order, white space, escapes
  * in names and texts. */
-void fuzz_respell(struct text *text, const json_t *json, uint64_t *seed);
+void fuzz_respell(struct buffer *text, const json_t *json, uint64_t *seed);
 
 /* Demands that TEXT is one line, of nothing but what is safe to show, and gives the JSON in it. */
-json_t *fuzz_read_line(const struct text *text);
+json_t *fuzz_read_line(const struct buffer *text);
 
 /* The same for a document of several lines. */
-json_t *fuzz_read_document(const struct text *text);
+json_t *fuzz_read_document(const struct buffer *text);
 
 /* Demands that the member NAME of JSON is this text, or as much of it as UTF-8 allows. */
 void fuzz_demand_string(const json_t *json, const char *name, const char *string);

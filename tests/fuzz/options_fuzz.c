@@ -85,17 +85,17 @@ static void take_value(struct fuzz_input *input, char value[VALUE_MAX + 1])
     static const char *const few[] = {"0",       "1",         "2",
                                       "256",     "257",       "18446744073709551615",
                                       "1000000", "/callback", "9223372036854775808"};
-    struct text text = {0};
+    struct buffer text = {0};
     size_t picked = fuzz_below(input, 2 * LENGTH(few));
     if (picked < LENGTH(few)) {
-        text_add_string(&text, few[picked]);
+        buffer_add_string(&text, few[picked]);
     } else {
         struct fuzz_input bytes = fuzz_take(input, fuzz_below(input, VALUE_MAX + 1));
-        text_add(&text, (const char *)bytes.bytes, bytes.left);
+        buffer_add(&text, (const char *)bytes.bytes, bytes.left);
     }
-    text_add(&text, "", 1);
+    buffer_add(&text, "", 1);
     snprintf(value, VALUE_MAX + 1, "%s", text.bytes);
-    text_release(&text);
+    buffer_release(&text);
 }
 
 static void take_said(struct fuzz_input *input, struct said *said)
@@ -135,22 +135,22 @@ static int read_said(struct options *options, const struct said *said, size_t co
 }
 
 /* All that an operator can say, in one text. */
-static void describe(const struct options *options, struct text *text)
+static void describe(const struct options *options, struct buffer *text)
 {
-    text_addf(text, "%s\n%zu %zu %zu %llu %llu\n%s\n%s\n%d %d %d %d\n", options->state,
-              options->workers, options->max_body, options->repeat_window_s,
-              (unsigned long long)options->quarantine_max,
-              (unsigned long long)options->quarantine_bytes,
-              options->token_file == NULL ? "none" : options->token_file,
-              options->log == NULL ? "stdout" : options->log, options->refuse_invalid,
-              options->check, options->version, options->help);
+    buffer_addf(text, "%s\n%zu %zu %zu %llu %llu\n%s\n%s\n%d %d %d %d\n", options->state,
+                options->workers, options->max_body, options->repeat_window_s,
+                (unsigned long long)options->quarantine_max,
+                (unsigned long long)options->quarantine_bytes,
+                options->token_file == NULL ? "none" : options->token_file,
+                options->log == NULL ? "stdout" : options->log, options->refuse_invalid,
+                options->check, options->version, options->help);
     const struct options_list *const lists[] = {&options->callbacks, &options->app_ids};
     for (size_t l = 0; l < LENGTH(lists); l++) {
-        text_add_string(text, "list\n");
+        buffer_add_string(text, "list\n");
         for (size_t i = 0; i < lists[l]->length; i++)
-            text_addf(text, "%s\n", lists[l]->items[i]);
+            buffer_addf(text, "%s\n", lists[l]->items[i]);
     }
-    text_add(text, "", 1);
+    buffer_add(text, "", 1);
 }
 
 static void check_bounds(const struct options *options)
@@ -176,7 +176,7 @@ static void check_bounds(const struct options *options)
 /* Reads what is said, and describes what was taken: "" where it was not. The text is the fault's
  * then. */
 static bool read_and_describe(const struct said *said, size_t count, enum style style,
-                              struct text *text)
+                              struct buffer *text)
 {
     struct options options;
     struct fault fault;
@@ -186,14 +186,14 @@ static bool read_and_describe(const struct said *said, size_t count, enum style 
         describe(&options, text);
         options_release(&options);
     } else {
-        text_add(text, fault.text, strlen(fault.text) + 1);
+        buffer_add(text, fault.text, strlen(fault.text) + 1);
     }
     fuzz_demand(options.callbacks.memory == NULL && options.app_ids.memory == NULL,
                 "nothing is left behind");
     return taken;
 }
 
-static void demand_equal(const struct text *one, const struct text *other, const char *what)
+static void demand_equal(const struct buffer *one, const struct buffer *other, const char *what)
 {
     fuzz_demand(strcmp(one->bytes, other->bytes) == 0, "%s: %s is not %s", what, one->bytes,
                 other->bytes);
@@ -218,7 +218,7 @@ static size_t keep_last(const struct said *said, size_t count, struct said *last
 static void check_command_line(const struct said *said, size_t count)
 {
     static struct said last[SAID_MAX];
-    struct text one = {0}, two = {0}, short_one = {0};
+    struct buffer one = {0}, two = {0}, short_one = {0};
     bool taken = read_and_describe(said, count, IN_ONE, &one);
     fuzz_demand(read_and_describe(said, count, IN_TWO, &two) == taken, "--x=v is --x v");
     demand_equal(&one, &two, "--x=v and --x v");
@@ -227,9 +227,9 @@ static void check_command_line(const struct said *said, size_t count)
                     "the last values are taken");
         demand_equal(&one, &short_one, "the last value wins");
     }
-    text_release(&one);
-    text_release(&two);
-    text_release(&short_one);
+    buffer_release(&one);
+    buffer_release(&two);
+    buffer_release(&short_one);
 }
 
 /* Whether the option has the program do something else and end: no environment asks for that. */
@@ -246,7 +246,7 @@ static bool is_mode(const struct word *word)
  * white space, and may be empty. */
 static void check_environment(const struct said *said)
 {
-    struct text here = {0}, there = {0};
+    struct buffer here = {0}, there = {0};
     if (is_mode(said->word))
         return;
     if (said->word->is_list && (said->value[0] == '\0' || strpbrk(said->value, " \t\r\n") != NULL))
@@ -264,14 +264,14 @@ static void check_environment(const struct said *said)
         demand_equal(&here, &there, "command line and environment");
     else
         support_assert_has(there.bytes, said->word->variable);
-    text_release(&here);
-    text_release(&there);
+    buffer_release(&here);
+    buffer_release(&there);
 }
 
 /* Whatever both say, the command line wins. */
 static void check_both(const struct said *said, size_t count, size_t here)
 {
-    struct text both = {0}, alone = {0};
+    struct buffer both = {0}, alone = {0};
     for (size_t i = here; i < count; i++)
         setenv(said[i].word->variable, said[i].value, 1);
     bool taken = read_and_describe(said, here, IN_ONE, &both);
@@ -288,8 +288,8 @@ static void check_both(const struct said *said, size_t count, size_t here)
         fuzz_demand(read_and_describe(said, here, IN_ONE, &alone), "it is taken alone as well");
         demand_equal(&both, &alone, "the command line wins");
     }
-    text_release(&both);
-    text_release(&alone);
+    buffer_release(&both);
+    buffer_release(&alone);
 }
 
 /* Words that are no option, and values that are missing. */
@@ -314,7 +314,7 @@ static void sign(const char *token, const char *timestamp, const char *nonce,
                  char hex[2 * crypto_hash_sha256_BYTES + 1])
 {
     const char *parts[] = {token, timestamp, nonce};
-    struct text text = {0};
+    struct buffer text = {0};
     unsigned char digest[crypto_hash_sha256_BYTES];
     bool used[3] = {false};
     for (int n = 0; n < 3; n++) {
@@ -323,11 +323,11 @@ static void sign(const char *token, const char *timestamp, const char *nonce,
             if (!used[i] && (least < 0 || strcmp(parts[i], parts[least]) < 0))
                 least = i;
         used[least] = true;
-        text_add_string(&text, parts[least]);
+        buffer_add_string(&text, parts[least]);
     }
     crypto_hash_sha256(digest, (const unsigned char *)text.bytes, text.length);
     sodium_bin2hex(hex, 2 * sizeof digest + 1, digest, sizeof digest);
-    text_release(&text);
+    buffer_release(&text);
 }
 
 static bool is_token(const char *line)

@@ -8,7 +8,7 @@
 
 #include "stream.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 #include "fastcgi.h"
 #include "notification/dispatch.h"
 #include "receiver/site.h"
@@ -154,7 +154,7 @@ static int judge(const struct stream_event *event, const char **part)
 
 struct peer {
     int fd;
-    struct text stream, received;
+    struct buffer stream, received;
     size_t sent;
     bool finished; /* sending */
     bool ended;    /* the receiver has closed it */
@@ -165,8 +165,8 @@ static struct peer peers[CONNECTIONS_MAX];
 
 static void open_peer(struct peer *peer, struct fuzz_input part)
 {
-    text_clear(&peer->stream);
-    text_clear(&peer->received);
+    buffer_clear(&peer->stream);
+    buffer_clear(&peer->received);
     peer->sent = 0;
     peer->finished = peer->ended = false;
     stream_write(&peer->stream, &part);
@@ -197,7 +197,7 @@ static void receive(struct peer *peer)
     char bytes[4096];
     ssize_t received = recv(peer->fd, bytes, sizeof bytes, MSG_DONTWAIT);
     if (received > 0)
-        text_add(&peer->received, bytes, (size_t)received);
+        buffer_add(&peer->received, bytes, (size_t)received);
     else if (received == 0 || errno != EAGAIN)
         peer->ended = true;
 }
@@ -205,7 +205,7 @@ static void receive(struct peer *peer)
 /* Sends and receives until every connection has ended. */
 static void exchange(size_t count, uint64_t *seed)
 {
-    int64_t until_ms = moment_monotonic_ms() + PATIENCE_MS;
+    int64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;
     for (;;) {
         struct pollfd polled[CONNECTIONS_MAX];
         size_t open = 0;
@@ -217,7 +217,7 @@ static void exchange(size_t count, uint64_t *seed)
         }
         if (open == 0)
             return;
-        fuzz_demand(moment_monotonic_ms() < until_ms, "a connection ends");
+        fuzz_demand(clock_monotonic_ms() < until_ms, "a connection ends");
         poll(polled, (nfds_t)count, 100);
         for (size_t i = 0; i < count; i++) {
             if ((polled[i].revents & POLLOUT) != 0)
@@ -254,11 +254,11 @@ static void check_answer(const struct stream_event *event, const char **bytes, s
         begin[strlen("Status: ")] = '\0';
         part = begin;
     }
-    text_add(&answer.output, "", 1);
+    buffer_add(&answer.output, "", 1);
     fuzz_demand(strncmp(answer.output.bytes, begin, strlen(begin)) == 0 &&
                     strstr(answer.output.bytes, part) != NULL,
                 "%s and %s in %s", begin, part, answer.output.bytes);
-    text_release(&answer.output);
+    buffer_release(&answer.output);
     *bytes += length;
     *left -= length;
 }

@@ -10,6 +10,7 @@
 #include "fuzz.h"
 
 #include "base/query_string.h"
+#include "base/utf8.h"
 #include "books.h"
 #include "notification/dispatch.h"
 #include "view/view.h"
@@ -68,7 +69,7 @@ static const char *text_of(uint64_t *seed)
     const char *text;
     do
         text = texts[support_random_below(seed, LENGTH(texts))];
-    while (text[0] == '\0' || !text_is_utf8(text, strlen(text)));
+    while (text[0] == '\0' || !utf8_is_valid(text, strlen(text)));
     return text;
 }
 
@@ -93,20 +94,20 @@ static void add_some(uint64_t *seed)
     else
         books_add_result(books, &what);
     const char *text = texts[support_random_below(seed, LENGTH(texts))];
-    struct text news = {0};
+    struct buffer news = {0};
     if (support_random_below(seed, 4) == 0) {
-        text_add_string(&news, "{\"notifyType\":\"deviceAdded\",\"deviceId\":");
-        text_add_json_string(&news, text, strlen(text));
-        text_add_string(&news, "}");
+        buffer_add_string(&news, "{\"notifyType\":\"deviceAdded\",\"deviceId\":");
+        buffer_add_json_string(&news, text, strlen(text));
+        buffer_add_string(&news, "}");
     } else {
-        text_add_string(&news, text);
+        buffer_add_string(&news, text);
     }
     struct record *record = support_bytes(news.length > 0 ? news.bytes : "", news.length);
     dispatch_read(record);
     record->received_ms = what.received_ms;
     books_keep_one(books, record);
     support_record_free(record);
-    text_release(&news);
+    buffer_release(&news);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -149,29 +150,29 @@ static void take_value(struct fuzz_input *input, const char *name, char value[VA
     static const char *const states[] = {"IN_PROGRESS", "SUCCESS", "FAIL"};
     static const char *const numbers[] = {"1", "7", "60", "0", "1000", "1001", "3700", "+1"};
     static const char *const places[] = {"1", "1.2", "9.9.9", "1.1.1.1", "", "9223372036854775808"};
-    struct text text = {0};
+    struct buffer text = {0};
     unsigned how = fuzz_byte(input) % 8;
     if (how == 0) {
         struct fuzz_input bytes = fuzz_take(input, fuzz_byte(input));
         size_t times = fuzz_byte(input) % 8 == 0 ? 1 + fuzz_byte(input) : 1;
         for (size_t i = 0; i < times; i++)
-            text_add(&text, (const char *)bytes.bytes, bytes.left);
+            buffer_add(&text, (const char *)bytes.bytes, bytes.left);
     } else if (strcmp(name, "state") == 0) {
-        text_add_string(&text, states[fuzz_below(input, LENGTH(states))]);
+        buffer_add_string(&text, states[fuzz_below(input, LENGTH(states))]);
     } else if (strcmp(name, "limit") == 0 || strcmp(name, "longerThan") == 0) {
-        text_add_string(&text, numbers[fuzz_below(input, LENGTH(numbers))]);
+        buffer_add_string(&text, numbers[fuzz_below(input, LENGTH(numbers))]);
     } else if (strcmp(name, "contradictory") == 0) {
-        text_add_string(&text, "1");
+        buffer_add_string(&text, "1");
     } else if (strcmp(name, "after") == 0) {
-        text_add_string(&text, places[fuzz_below(input, LENGTH(places))]);
+        buffer_add_string(&text, places[fuzz_below(input, LENGTH(places))]);
     } else if (how < 4 && strcmp(name, "operationId") == 0) {
-        text_add_string(&text, "operation");
+        buffer_add_string(&text, "operation");
     } else {
-        text_add_string(&text, texts[fuzz_below(input, LENGTH(texts))]);
+        buffer_add_string(&text, texts[fuzz_below(input, LENGTH(texts))]);
     }
-    text_add(&text, "", 1);
+    buffer_add(&text, "", 1);
     snprintf(value, VALUE_MAX + 1, "%s", text.bytes);
-    text_release(&text);
+    buffer_release(&text);
 }
 
 /* Whether NAME is a word in the view's list. */
@@ -210,7 +211,7 @@ static bool take_question(struct fuzz_input *input, struct asked *asked)
 
 /* Appends the answer; what else it says is the result. */
 static enum view_result answer(const struct asked *asked, const struct view_query *query,
-                               struct text *out, struct store_place *next)
+                               struct buffer *out, struct store_place *next)
 {
     struct fault fault = FAULT_NONE;
     size_t before = out->length;
@@ -245,18 +246,18 @@ static const json_t *paged(const json_t *document, const struct asked *asked)
 
 /* Reads pages of MOST rows from where the question begins. Documents' rows go into ROWS, tables one
  * behind the other into TABLE. */
-static void read_pages(const struct asked *asked, size_t most, json_t *rows, struct text *table)
+static void read_pages(const struct asked *asked, size_t most, json_t *rows, struct buffer *table)
 {
     struct view_query query = asked->query;
     struct store_place next = {""}, place;
-    struct text page = {0};
+    struct buffer page = {0};
     query.limit = most;
     for (int pages = 0; pages == 0 || next.text[0] != '\0'; pages++) {
         fuzz_demand(pages < PAGES_MAX, "pages come to an end");
         place = next;
         if (pages > 0)
             query.after = place.text;
-        text_clear(&page);
+        buffer_clear(&page);
         fuzz_demand(answer(asked, &query, is_table(asked) ? table : &page, &next) == VIEW_DONE,
                     "a page that was named is there");
         if (is_table(asked))
@@ -272,13 +273,13 @@ static void read_pages(const struct asked *asked, size_t most, json_t *rows, str
         fuzz_demand(part == NULL || json_array_extend(rows, (json_t *)part) == 0, "memory");
         json_decref(document);
     }
-    text_release(&page);
+    buffer_release(&page);
 }
 
 static void check_pages(const struct asked *asked, size_t most)
 {
     json_t *short_ones = json_array(), *whole = json_array();
-    struct text short_table = {0}, table = {0};
+    struct buffer short_table = {0}, table = {0};
     read_pages(asked, STORE_PAGE_MAX, whole, &table);
     size_t least = (json_array_size(whole) + table.length / 200) / PAGES_SURE;
     if (most < least)
@@ -292,8 +293,8 @@ static void check_pages(const struct asked *asked, size_t most)
         "the table in pages of %zu is the table", most);
     json_decref(short_ones);
     json_decref(whole);
-    text_release(&short_table);
-    text_release(&table);
+    buffer_release(&short_table);
+    buffer_release(&table);
 }
 
 /* --- tables --- */
@@ -301,18 +302,18 @@ static void check_pages(const struct asked *asked, size_t most)
 /* Takes one field off the front, without its quotes; *LAST is whether its line ends behind it. */
 static char *take_field(const char **at, const char *end, bool *last)
 {
-    struct text field = {0};
+    struct buffer field = {0};
     bool quoted = **at == '"';
     *at += quoted;
     while (*at < end && (quoted || (**at != ',' && **at != '\r'))) {
         if (quoted && **at == '"' && *++*at != '"')
             break;
-        text_add(&field, (*at)++, 1);
+        buffer_add(&field, (*at)++, 1);
     }
     *last = **at == '\r';
     fuzz_demand(*at < end && (*last || **at == ','), "a field ends");
     *at += *last ? 2 : 1;
-    text_add(&field, "", 1);
+    buffer_add(&field, "", 1);
     return field.bytes;
 }
 
@@ -339,7 +340,7 @@ static void check_table(const struct asked *asked)
 {
     struct asked other = *asked;
     json_t *rows = json_array();
-    struct text table = {0};
+    struct buffer table = {0};
     char *columns[32];
     size_t width = 0, lines = 0;
     bool last = false;
@@ -348,7 +349,7 @@ static void check_table(const struct asked *asked)
     read_pages(&other, STORE_PAGE_MAX, rows, NULL);
     other.view = asked->view;
     read_pages(&other, STORE_PAGE_MAX, NULL, &table);
-    text_add(&table, "", 1);
+    buffer_add(&table, "", 1);
     const char *at = table.bytes, *end = table.bytes + table.length - 1;
     while (!last)
         columns[width++] = take_field(&at, end, &last);
@@ -366,7 +367,7 @@ static void check_table(const struct asked *asked)
     for (size_t i = 0; i < width; i++)
         free(columns[i]);
     json_decref(rows);
-    text_release(&table);
+    buffer_release(&table);
 }
 
 /* --- in a URL --- */
@@ -376,12 +377,12 @@ static void check_written(const struct query_string *one)
 {
     struct query_string other = {.length = 0};
     struct fault fault = FAULT_NONE;
-    struct text text = {0};
+    struct buffer text = {0};
     for (size_t i = 0; i < one->length; i++)
         query_string_add(&text, one->parameters[i].name, one->parameters[i].value);
-    text_add(&text, "", 1);
+    buffer_add(&text, "", 1);
     if (text.length > QUERY_STRING_MAX) { /* %XX for each byte: it need not fit any more */
-        text_release(&text);
+        buffer_release(&text);
         return;
     }
     fuzz_demand(query_string_read(&other, text.bytes, &fault) == 0, "%s: %s", text.bytes,
@@ -392,7 +393,7 @@ static void check_written(const struct query_string *one)
                         strcmp(one->parameters[i].value, other.parameters[i].value) == 0,
                     "%s is read as it was written", text.bytes);
     query_string_release(&other);
-    text_release(&text);
+    buffer_release(&text);
 }
 
 static void check_query_string(const uint8_t *bytes, size_t size)
@@ -408,8 +409,8 @@ static void check_query_string(const uint8_t *bytes, size_t size)
                     "a query is bounded");
         for (size_t i = 0; i < query.length; i++)
             fuzz_demand(
-                text_is_utf8(query.parameters[i].name, strlen(query.parameters[i].name)) &&
-                    text_is_utf8(query.parameters[i].value, strlen(query.parameters[i].value)),
+                utf8_is_valid(query.parameters[i].name, strlen(query.parameters[i].name)) &&
+                    utf8_is_valid(query.parameters[i].value, strlen(query.parameters[i].value)),
                 "names and values are text");
         check_written(&query);
         query_string_release(&query);
@@ -425,7 +426,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (size > 0)
         check_query_string(bytes + 1, size - 1); /* behind the byte that picks a length of pages */
     struct fuzz_input input = {bytes, size};
-    struct text once = {0}, twice = {0};
+    struct buffer once = {0}, twice = {0};
     struct store_place next, again;
     size_t most = 1 + fuzz_below(&input, 40);
     if (!take_question(&input, &asked))
@@ -443,7 +444,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         if (is_table(&asked))
             check_table(&asked);
     }
-    text_release(&once);
-    text_release(&twice);
+    buffer_release(&once);
+    buffer_release(&twice);
     return 0;
 }

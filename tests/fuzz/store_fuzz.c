@@ -7,7 +7,7 @@
 
 #include "compare.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 #include "books.h"
 #include "notification/content.h"
 #include "notification/dispatch.h"
@@ -69,20 +69,20 @@ static void run(const char *sql)
 }
 
 /* For each table: what empties it, and what puts the rows of a new store back. */
-static struct text reset = {0};
+static struct buffer reset = {0};
 
 static int add_reset(void *none, int count, char **names, char **columns)
 {
-    struct text copy = {0};
+    struct buffer copy = {0};
     (void)none;
     (void)count;
     (void)columns;
-    text_addf(&copy, "CREATE TEMP TABLE \"new %s\" AS SELECT * FROM main.%s", names[0], names[0]);
-    text_add(&copy, "", 1);
+    buffer_addf(&copy, "CREATE TEMP TABLE \"new %s\" AS SELECT * FROM main.%s", names[0], names[0]);
+    buffer_add(&copy, "", 1);
     run(copy.bytes);
-    text_release(&copy);
-    text_addf(&reset, "DELETE FROM main.%s; INSERT INTO main.%s SELECT * FROM temp.\"new %s\";",
-              names[0], names[0], names[0]);
+    buffer_release(&copy);
+    buffer_addf(&reset, "DELETE FROM main.%s; INSERT INTO main.%s SELECT * FROM temp.\"new %s\";",
+                names[0], names[0], names[0]);
     return 0;
 }
 
@@ -105,11 +105,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     fuzz_demand(sqlite3_open(support_path(books->folder, "upgrades.db"), &db) == SQLITE_OK,
                 "SQLite opens the store");
     run("PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY");
-    text_add_string(&reset, "BEGIN IMMEDIATE;");
+    buffer_add_string(&reset, "BEGIN IMMEDIATE;");
     fuzz_demand(sqlite3_exec(db, "SELECT name FROM sqlite_schema WHERE type = 'table'", add_reset,
                              NULL, NULL) == SQLITE_OK,
                 "%s", sqlite3_errmsg(db));
-    text_add(&reset, "COMMIT", 7);
+    buffer_add(&reset, "COMMIT", 7);
     compare_begin(db);
     return 0;
 }
@@ -168,19 +168,19 @@ static struct record *dispatched(const char *body, size_t length)
 static void set_text(json_t *json, const char *name, struct fuzz_input *input)
 {
     static const char *const few[] = {"a", "b", "a", "b", "\303\244", ""};
-    struct text text = {0};
+    struct buffer text = {0};
     size_t picked = fuzz_below(input, 3 * LENGTH(few));
     if (picked < 2 * LENGTH(few)) {
-        text_add_string(&text, few[picked % LENGTH(few)]);
+        buffer_add_string(&text, few[picked % LENGTH(few)]);
     } else {
         struct fuzz_input bytes = fuzz_take(input, fuzz_below(input, 40));
         size_t times = picked == 2 * LENGTH(few) ? 1 + fuzz_below(input, 40) : 1;
         for (size_t i = 0; i < times; i++)
             fuzz_add_utf8(&text, bytes);
     }
-    text_add(&text, "", 1);
+    buffer_add(&text, "", 1);
     json_object_set_new(json, name, json_string(text.bytes));
-    text_release(&text);
+    buffer_release(&text);
 }
 
 static void set_texts(json_t *json, const char *const *names, struct fuzz_input *input)
@@ -192,10 +192,10 @@ static void set_texts(json_t *json, const char *const *names, struct fuzz_input 
 /* Spells JSON, which is released, some way, and puts it. */
 static struct record *spelled(struct story *story, json_t *json)
 {
-    struct text body = {0};
+    struct buffer body = {0};
     fuzz_respell(&body, json, &story->seed);
     struct record *record = dispatched(body.bytes, body.length);
-    text_release(&body);
+    buffer_release(&body);
     json_decref(json);
     return record;
 }

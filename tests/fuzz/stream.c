@@ -25,7 +25,7 @@ struct state {
     bool params_done, stdin_done;
 };
 
-static bool read_number(const struct text *params, size_t *at, size_t *number)
+static bool read_number(const struct buffer *params, size_t *at, size_t *number)
 {
     const unsigned char *b = (const unsigned char *)params->bytes;
     size_t size = *at < params->length && b[*at] >= 0x80 ? 4 : 1;
@@ -41,7 +41,7 @@ static bool read_number(const struct text *params, size_t *at, size_t *number)
 }
 
 /* Reads the pair at *AT; false where the parameters end before it does. */
-static bool read_pair(const struct text *params, size_t *at, size_t *name, size_t *value)
+static bool read_pair(const struct buffer *params, size_t *at, size_t *name, size_t *value)
 {
     size_t next = *at;
     if (!read_number(params, &next, name) || !read_number(params, &next, value) ||
@@ -51,7 +51,7 @@ static bool read_pair(const struct text *params, size_t *at, size_t *name, size_
     return true;
 }
 
-static bool params_are_whole(const struct text *params)
+static bool params_are_whole(const struct buffer *params)
 {
     size_t name, value;
     for (size_t at = 0; at < params->length; at += name + value)
@@ -98,7 +98,7 @@ static bool take(struct state *state, const struct record_head *head, const unsi
         event->keep = came > 2 && (content[2] & FASTCGI_KEEP) != 0;
         return !(came > 0 && content[0] != 0) && !(came > 1 && content[1] != FASTCGI_RESPONDER);
     case FASTCGI_PARAMS:
-        text_add(&event->params, (const char *)content, came);
+        buffer_add(&event->params, (const char *)content, came);
         state->params_done = head->content == 0;
         return head->content != 0 || params_are_whole(&event->params);
     default:
@@ -106,9 +106,9 @@ static bool take(struct state *state, const struct record_head *head, const unsi
         if (event->body.length + head->content > body_max)
             event->body_too_large = true;
         if (event->body_too_large)
-            text_release(&event->body);
+            buffer_release(&event->body);
         else
-            text_add(&event->body, (const char *)content, came);
+            buffer_add(&event->body, (const char *)content, came);
         state->stdin_done = head->content == 0;
         return true;
     }
@@ -149,34 +149,34 @@ void stream_read(struct stream *stream, const unsigned char *bytes, size_t size,
         }
     }
     stream->begun = state.event.id != 0 || at < size;
-    text_release(&state.event.params);
-    text_release(&state.event.body);
+    buffer_release(&state.event.params);
+    buffer_release(&state.event.body);
 }
 
 void stream_release(struct stream *stream)
 {
     for (size_t i = 0; i < stream->length; i++) {
-        text_release(&stream->events[i].params);
-        text_release(&stream->events[i].body);
+        buffer_release(&stream->events[i].params);
+        buffer_release(&stream->events[i].body);
     }
     stream->length = 0;
 }
 
 char *stream_parameter(const struct stream_event *event, const char *name)
 {
-    const struct text *params = &event->params;
+    const struct buffer *params = &event->params;
     size_t name_length, value_length;
     for (size_t at = 0; at < params->length; at += name_length + value_length) {
         fuzz_demand(read_pair(params, &at, &name_length, &value_length), "whole parameters");
-        struct text pair = {0};
-        text_add(&pair, params->bytes + at, name_length);
-        text_add_string(&pair, "=");
-        text_add(&pair, params->bytes + at + name_length, value_length);
-        text_add(&pair, "", 1);
+        struct buffer pair = {0};
+        buffer_add(&pair, params->bytes + at, name_length);
+        buffer_add_string(&pair, "=");
+        buffer_add(&pair, params->bytes + at + name_length, value_length);
+        buffer_add(&pair, "", 1);
         size_t length = strlen(name);
         bool same = strncmp(pair.bytes, name, length) == 0 && pair.bytes[length] == '=';
         char *value = same ? strdup(pair.bytes + length + 1) : NULL;
-        text_release(&pair);
+        buffer_release(&pair);
         if (same)
             return value;
     }
@@ -205,7 +205,7 @@ static bool is_closed(const char *bytes, size_t length)
 /* Whether a body without a length has come to its end, as far as can be told. */
 static bool seems_whole(const struct stream_event *event)
 {
-    const struct text *body = &event->body;
+    const struct buffer *body = &event->body;
     size_t at = 0;
     while (at < body->length && (body->bytes[at] == ' ' || body->bytes[at] == '\t' ||
                                  body->bytes[at] == '\r' || body->bytes[at] == '\n'))
@@ -258,36 +258,36 @@ static const char *const values[] = {"POST",
                                      "5",
                                      "18446744073709551616"};
 
-static void add_text(struct text *text, struct fuzz_input *input)
+static void add_text(struct buffer *text, struct fuzz_input *input)
 {
     struct fuzz_input bytes = fuzz_take(input, fuzz_byte(input));
-    text_add(text, (const char *)bytes.bytes, bytes.left);
+    buffer_add(text, (const char *)bytes.bytes, bytes.left);
 }
 
 /* A pair of which either half is a word that means something, or any bytes. */
-static void add_pair(struct text *params, struct fuzz_input *input)
+static void add_pair(struct buffer *params, struct fuzz_input *input)
 {
-    struct text name = {0}, value = {0};
+    struct buffer name = {0}, value = {0};
     size_t picked = fuzz_below(input, 2 * LENGTH(names));
     if (picked < LENGTH(names))
-        text_add_string(&name, names[picked]);
+        buffer_add_string(&name, names[picked]);
     else
         add_text(&name, input);
     picked = fuzz_below(input, 2 * LENGTH(values));
     if (picked < LENGTH(values))
-        text_add_string(&value, values[picked]);
+        buffer_add_string(&value, values[picked]);
     else
         add_text(&value, input);
-    text_add(&name, "", 1);
-    text_add(&value, "", 1);
+    buffer_add(&name, "", 1);
+    buffer_add(&value, "", 1);
     fastcgi_add_param(params, name.bytes, value.bytes);
-    text_release(&name);
-    text_release(&value);
+    buffer_release(&name);
+    buffer_release(&value);
 }
 
 /* Content that need not be in the input: records of LENGTH times the letter A; as parameters, whole
  * pairs, since an A is the length 65. */
-static void add_fill(struct text *stream, unsigned type, unsigned id, size_t length, size_t times)
+static void add_fill(struct buffer *stream, unsigned type, unsigned id, size_t length, size_t times)
 {
     if (type == FASTCGI_PARAMS)
         length -= length % ('A' + 'A' + 2);
@@ -300,25 +300,25 @@ static void add_fill(struct text *stream, unsigned type, unsigned id, size_t len
 }
 
 /* Appends a CONTENT_LENGTH: mostly the right one, and each way in which it may be wrong. */
-static void add_length(struct text *params, size_t length, unsigned how)
+static void add_length(struct buffer *params, size_t length, unsigned how)
 {
     static const char *const before[] = {"", "+", " ", "0", "0x", "-"};
-    struct text value = {0};
-    text_addf(&value, "%s%zu%s", how < LENGTH(before) ? before[how] : "", length + (how == 6),
-              how == 7 ? "x" : "");
-    text_add(&value, "", 1);
+    struct buffer value = {0};
+    buffer_addf(&value, "%s%zu%s", how < LENGTH(before) ? before[how] : "", length + (how == 6),
+                how == 7 ? "x" : "");
+    buffer_add(&value, "", 1);
     fastcgi_add_param(params, "CONTENT_LENGTH", value.bytes);
-    text_release(&value);
+    buffer_release(&value);
 }
 
 /* A whole POST, with a length that fits or does not. */
-static void add_post(struct text *stream, struct fuzz_input *input, unsigned id)
+static void add_post(struct buffer *stream, struct fuzz_input *input, unsigned id)
 {
-    struct text params = {0}, body = {0};
+    struct buffer params = {0}, body = {0};
     unsigned how = fuzz_byte(input);
     size_t part = 1 + fuzz_below(input, 1000);
     struct fuzz_input bytes = fuzz_take(input, fuzz_below(input, 2048));
-    text_add(&body, (const char *)bytes.bytes, bytes.left);
+    buffer_add(&body, (const char *)bytes.bytes, bytes.left);
     fastcgi_add_param(&params, "REQUEST_METHOD", "POST");
     fastcgi_add_param(&params, "REQUEST_URI", values[2 + how % 3]);
     if ((how & 8) == 0)
@@ -326,12 +326,12 @@ static void add_post(struct text *stream, struct fuzz_input *input, unsigned id)
     fastcgi_add_begin(stream, id, FASTCGI_RESPONDER, (how & 4) == 0 ? FASTCGI_KEEP : 0);
     fastcgi_add_stream(stream, FASTCGI_PARAMS, id, &params, part);
     fastcgi_add_stream(stream, FASTCGI_STDIN, id, &body, part);
-    text_release(&params);
-    text_release(&body);
+    buffer_release(&params);
+    buffer_release(&body);
 }
 
 /* A record of any type and number, which need not end where it says. */
-static void add_any_record(struct text *stream, struct fuzz_input *input, unsigned id)
+static void add_any_record(struct buffer *stream, struct fuzz_input *input, unsigned id)
 {
     unsigned type = fuzz_byte(input) % 16;
     unsigned number = fuzz_byte(input) % 4 == 0 ? fuzz_byte(input) : id;
@@ -340,9 +340,9 @@ static void add_any_record(struct text *stream, struct fuzz_input *input, unsign
                 fuzz_byte(input) % 4 == 0 ? fuzz_byte(input) : 0);
 }
 
-static void add_step(struct text *stream, struct fuzz_input *input, unsigned id)
+static void add_step(struct buffer *stream, struct fuzz_input *input, unsigned id)
 {
-    struct text content = {0};
+    struct buffer content = {0};
     unsigned step = fuzz_byte(input) % 16;
     switch (step) {
     case 0:
@@ -390,14 +390,14 @@ static void add_step(struct text *stream, struct fuzz_input *input, unsigned id)
         add_any_record(stream, input, id);
         break;
     }
-    text_release(&content);
+    buffer_release(&content);
 }
 
-void stream_write(struct text *stream, struct fuzz_input *input)
+void stream_write(struct buffer *stream, struct fuzz_input *input)
 {
     unsigned how = fuzz_byte(input);
     if (how % 2 == 0) {
-        text_add(stream, (const char *)input->bytes, input->left);
+        buffer_add(stream, (const char *)input->bytes, input->left);
         fuzz_take(input, input->left);
         return;
     }

@@ -18,7 +18,7 @@ struct stream_event {
     bool is_request;
     unsigned id;
     bool keep;
-    struct text params, body; /* of a body that is too large, nothing */
+    struct buffer params, body; /* of a body that is too large, nothing */
     uint64_t body_length;
     bool body_too_large;
     unsigned char reply[16];
@@ -45,6 +45,6 @@ enum request_body stream_body(const struct stream_event *event);
 
 /* Appends what INPUT says: records that fit each other more often than chance has it, or the bytes
  * as they are. */
-void stream_write(struct text *stream, struct fuzz_input *input);
+void stream_write(struct buffer *stream, struct fuzz_input *input);
 
 #endif

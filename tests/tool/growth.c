@@ -133,12 +133,12 @@ struct reading {
     struct store_reader *reader;
     const struct view *view; /* NULL: the status file */
     struct view_query query;
-    struct text out;
+    struct buffer out;
 };
 
 static int read_once(struct reading *reading, struct fault *fault)
 {
-    text_clear(&reading->out);
+    buffer_clear(&reading->out);
     if (reading->view != NULL)
         return view_write(reading->view, reading->reader, &reading->query, 0, &reading->out, NULL,
                           fault) == VIEW_DONE
@@ -204,7 +204,7 @@ static int read_what(const char *folder, const char *what, unsigned times, struc
     if (result == 0)
         printf("%.1f %zu\n", (double)(now_us() - began) / times, reading.out.length);
 end:
-    text_release(&reading.out);
+    buffer_release(&reading.out);
     store_reader_free(reading.reader);
     return result;
 }

@@ -3,7 +3,7 @@
 
 #include "books.h"
 
-#include "base/text.h"
+#include "base/buffer.h"
 #include "store/engine.h"
 
 #include <sqlite3.h>
@@ -92,7 +92,7 @@ static sqlite3 *open_database(const struct books *books)
 
 char *books_query(const struct books *books, const char *sql)
 {
-    struct text rows = {0};
+    struct buffer rows = {0};
     sqlite3 *db = open_database(books);
     sqlite3_stmt *query;
     if (sqlite3_prepare_v2(db, sql, -1, &query, NULL) != SQLITE_OK)
@@ -100,17 +100,17 @@ char *books_query(const struct books *books, const char *sql)
     int step;
     while ((step = sqlite3_step(query)) == SQLITE_ROW) {
         if (rows.length > 0)
-            text_add_string(&rows, "\n");
+            buffer_add_string(&rows, "\n");
         for (int i = 0; i < sqlite3_column_count(query); i++) {
             const char *value = (const char *)sqlite3_column_text(query, i);
-            text_addf(&rows, "%s%s", i > 0 ? "|" : "", value == NULL ? "NULL" : value);
+            buffer_addf(&rows, "%s%s", i > 0 ? "|" : "", value == NULL ? "NULL" : value);
         }
     }
     if (step != SQLITE_DONE)
         fail_msg("%s: %s", sql, sqlite3_errmsg(db));
     sqlite3_finalize(query);
     sqlite3_close(db);
-    text_add(&rows, "", 1);
+    buffer_add(&rows, "", 1);
     assert_false(rows.failed);
     return rows.bytes;
 }

@@ -3,7 +3,7 @@
 
 #include "campaign.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 #include "notification/dispatch.h"
 
 #include <sqlite3.h>
@@ -216,48 +216,48 @@ static void add_members(struct members *members, const struct campaign_note *not
 }
 
 /* One character in RARELY is spelled as an escape. */
-static void spell_string(struct text *out, const char *string, size_t rarely, uint64_t *seed)
+static void spell_string(struct buffer *out, const char *string, size_t rarely, uint64_t *seed)
 {
-    text_add(out, "\"", 1);
+    buffer_add(out, "\"", 1);
     for (const unsigned char *byte = (const unsigned char *)string; *byte != '\0'; byte++) {
         bool is_two = (*byte & 0xE0) == 0xC0;
         unsigned point = is_two ? (*byte & 0x1Fu) << 6 | (byte[1] & 0x3Fu) : *byte;
         if (support_random_below(seed, rarely) == 0 || point == '"')
-            text_addf(out, support_random_below(seed, 2) == 0 ? "\\u%04x" : "\\u%04X", point);
+            buffer_addf(out, support_random_below(seed, 2) == 0 ? "\\u%04x" : "\\u%04X", point);
         else
-            text_add(out, (const char *)byte, is_two ? 2 : 1);
+            buffer_add(out, (const char *)byte, is_two ? 2 : 1);
         byte += is_two;
     }
-    text_add(out, "\"", 1);
+    buffer_add(out, "\"", 1);
 }
 
-static void spell_space(struct text *out, uint64_t *seed)
+static void spell_space(struct buffer *out, uint64_t *seed)
 {
     static const char *const spaces[] = {"", "", "", " ", "\n  ", "\t\r\n"};
-    text_add_string(out, ONE_OF(spaces, seed));
+    buffer_add_string(out, ONE_OF(spaces, seed));
 }
 
-static void spell(struct text *out, struct members *members, uint64_t *seed)
+static void spell(struct buffer *out, struct members *members, uint64_t *seed)
 {
     size_t rarely_in_names = support_random_below(seed, 8) == 0 ? 40 : 1000000;
     spell_space(out, seed);
     for (size_t left = members->length; left > 0; left--) {
-        text_add_string(out, left == members->length ? "{" : ",");
+        buffer_add_string(out, left == members->length ? "{" : ",");
         size_t pick = support_random_below(seed, left);
         struct member member = members->list[pick];
         members->list[pick] = members->list[left - 1];
         spell_space(out, seed);
         spell_string(out, member.name, rarely_in_names, seed);
         spell_space(out, seed);
-        text_add_string(out, ":");
+        buffer_add_string(out, ":");
         spell_space(out, seed);
         if (member.is_json)
-            text_add_string(out, member.value);
+            buffer_add_string(out, member.value);
         else
             spell_string(out, member.value, 20, seed);
         spell_space(out, seed);
     }
-    text_add_string(out, "}");
+    buffer_add_string(out, "}");
     spell_space(out, seed);
 }
 
@@ -285,11 +285,11 @@ struct record *campaign_record(const struct campaign *campaign, size_t index, ui
     add_member(&members, "subOperationId", ids.sub_operation, false);
     add_member(&members, "deviceId", ids.device, false);
     add_members(&members, note);
-    struct text body = {0};
+    struct buffer body = {0};
     spell(&body, &members, seed);
     assert_false(body.failed);
     struct record *record = support_bytes(body.bytes, body.length);
-    text_release(&body);
+    buffer_release(&body);
     if (dispatch_read(record) != DISPATCH_NOTIFICATION)
         fail_msg("%s at %s: %s", record->verdict.reason, record->verdict.pointer, record->body);
     return record;
@@ -413,7 +413,7 @@ void campaign_add_totals(const struct campaign *campaign, struct store_totals *t
 
 struct drawing {
     enum campaign_detail detail;
-    struct text *out;
+    struct buffer *out;
 };
 
 static const char *or_null(const char *text)
@@ -427,22 +427,22 @@ static void draw_upgrade(void *argument, const struct campaign_note *note_ids,
     const struct drawing *drawing = argument;
     const struct campaign_note *result = upgrade->result, *step = upgrade->step;
     const struct ids ids = name(note_ids->operation, note_ids->sub_operation, note_ids->device);
-    text_addf(drawing->out, "upgrade|%s|%s|%s|", ids.operation, ids.sub_operation, ids.device);
+    buffer_addf(drawing->out, "upgrade|%s|%s|%s|", ids.operation, ids.sub_operation, ids.device);
     if (result == NULL)
-        text_add_string(drawing->out, "IN_PROGRESS|NULL|NULL|NULL|NULL|NULL|NULL|NULL|0");
+        buffer_add_string(drawing->out, "IN_PROGRESS|NULL|NULL|NULL|NULL|NULL|NULL|NULL|0");
     else
-        text_addf(drawing->out, "%s|%s|%s|" SOURCE_VERSION "|%s|%s|%s|%s|%d",
-                  result->success ? "SUCCESS" : "FAIL", result->current, result->target,
-                  result->number, result->text, or_null(result->error_code),
-                  result->kind == CAMPAIGN_SW_RESULT ? result->text : "NULL",
-                  is_contradictory(result));
+        buffer_addf(drawing->out, "%s|%s|%s|" SOURCE_VERSION "|%s|%s|%s|%s|%d",
+                    result->success ? "SUCCESS" : "FAIL", result->current, result->target,
+                    result->number, result->text, or_null(result->error_code),
+                    result->kind == CAMPAIGN_SW_RESULT ? result->text : "NULL",
+                    is_contradictory(result));
     if (drawing->detail == CAMPAIGN_ALL)
-        text_addf(drawing->out, "|%s|%lld",
-                  step == NULL                      ? "NULL"
-                  : step->kind == CAMPAIGN_SW_STATE ? step->sw_step
-                                                    : step->number,
-                  (long long)(result != NULL ? result->seq : step->seq));
-    text_add_string(drawing->out, "\n");
+        buffer_addf(drawing->out, "|%s|%lld",
+                    step == NULL                      ? "NULL"
+                    : step->kind == CAMPAIGN_SW_STATE ? step->sw_step
+                                                      : step->number,
+                    (long long)(result != NULL ? result->seq : step->seq));
+    buffer_add_string(drawing->out, "\n");
 }
 
 /* Ends a line, with the times of the first and the last notification of OPERATION, or, where CODE
@@ -460,14 +460,14 @@ static void draw_times(const struct campaign *campaign, size_t operation, const 
         first = first == NULL ? note : first;
         last = note;
     }
-    char first_at[MOMENT_TEXT_SIZE], last_at[MOMENT_TEXT_SIZE];
+    char first_at[CLOCK_TEXT_SIZE], last_at[CLOCK_TEXT_SIZE];
     if (first != NULL && drawing->detail == CAMPAIGN_ALL)
-        text_addf(drawing->out, "|%s|%s", moment_format(first->received_ms, first_at),
-                  moment_format(last->received_ms, last_at));
-    text_add_string(drawing->out, "\n");
+        buffer_addf(drawing->out, "|%s|%s", clock_format(first->received_ms, first_at),
+                    clock_format(last->received_ms, last_at));
+    buffer_add_string(drawing->out, "\n");
 }
 
-void campaign_draw(const struct campaign *campaign, enum campaign_detail detail, struct text *out)
+void campaign_draw(const struct campaign *campaign, enum campaign_detail detail, struct buffer *out)
 {
     struct drawing drawing = {.detail = detail, .out = out};
     struct counters counters[CAMPAIGN_OPERATIONS_MAX] = {{.success = 0}};
@@ -478,25 +478,25 @@ void campaign_draw(const struct campaign *campaign, enum campaign_detail detail,
         visit_upgrades(campaign, i, count_upgrade, &counters[i]);
         if (c->in_progress + c->success + c->fail == 0)
             continue;
-        text_addf(out, "operation|%s|%lld|%lld|%lld|%lld", name(i, 0, 0).operation,
-                  (long long)c->in_progress, (long long)c->success, (long long)c->fail,
-                  (long long)c->contradictory);
+        buffer_addf(out, "operation|%s|%lld|%lld|%lld|%lld", name(i, 0, 0).operation,
+                    (long long)c->in_progress, (long long)c->success, (long long)c->fail,
+                    (long long)c->contradictory);
         draw_times(campaign, i, NULL, &drawing);
     }
     for (size_t i = 0; i < CAMPAIGN_OPERATIONS_MAX; i++)
         for (size_t code = 0; code < LENGTH(error_codes); code++) {
             if (counters[i].failures[code] == 0)
                 continue;
-            text_addf(out, "failure|%s|%s|%lld", name(i, 0, 0).operation, error_codes[code],
-                      (long long)counters[i].failures[code]);
+            buffer_addf(out, "failure|%s|%s|%lld", name(i, 0, 0).operation, error_codes[code],
+                        (long long)counters[i].failures[code]);
             draw_times(campaign, i, error_codes[code], &drawing);
         }
     for (size_t i = 0; i < CAMPAIGN_OPERATIONS_MAX; i++)
         for (size_t v = 0; v < LENGTH(versions); v++)
             if (counters[i].arrived[v] + counters[i].missed[v] > 0)
-                text_addf(out, "move|%s|" SOURCE_VERSION "|%s|%lld|%lld\n", name(i, 0, 0).operation,
-                          versions[v], (long long)counters[i].arrived[v],
-                          (long long)counters[i].missed[v]);
+                buffer_addf(out, "move|%s|" SOURCE_VERSION "|%s|%lld|%lld\n",
+                            name(i, 0, 0).operation, versions[v], (long long)counters[i].arrived[v],
+                            (long long)counters[i].missed[v]);
 }
 
 void campaign_count_kinds(const struct campaign *campaign, struct campaign_kinds *kinds)
@@ -508,7 +508,7 @@ void campaign_count_kinds(const struct campaign *campaign, struct campaign_kinds
     }
 }
 
-void campaign_draw_kinds(const struct campaign_kinds *kinds, struct text *out)
+void campaign_draw_kinds(const struct campaign_kinds *kinds, struct buffer *out)
 {
     static const struct {
         const char *type, *results[2];
@@ -522,28 +522,28 @@ void campaign_draw_kinds(const struct campaign_kinds *kinds, struct text *out)
     for (size_t i = 0; i < LENGTH(lines); i++)
         for (size_t result = 0; result < 2; result++)
             if (kinds->counts[lines[i].kind][result] > 0)
-                text_addf(out, "%s|%s|%lld\n", lines[i].type, lines[i].results[result],
-                          (long long)kinds->counts[lines[i].kind][result]);
+                buffer_addf(out, "%s|%s|%lld\n", lines[i].type, lines[i].results[result],
+                            (long long)kinds->counts[lines[i].kind][result]);
 }
 
-void campaign_describe(const struct campaign *campaign, struct text *out)
+void campaign_describe(const struct campaign *campaign, struct buffer *out)
 {
     for (size_t i = 0; i < campaign->length; i++) {
         const struct campaign_note *note = &campaign->notes[i];
         struct ids ids = name(note->operation, note->sub_operation, note->device);
-        text_addf(out, "%zu: %s %s %s %s ", i, campaign->app_id, ids.operation, ids.sub_operation,
-                  ids.device);
+        buffer_addf(out, "%zu: %s %s %s %s ", i, campaign->app_id, ids.operation, ids.sub_operation,
+                    ids.device);
         if (campaign_is_result(note))
-            text_addf(out, "%s %s, %s of %s, error '%s', time %s, '%s'",
-                      note->kind == CAMPAIGN_SW_RESULT ? "sw" : "fw",
-                      note->success ? "SUCCESS" : "FAIL", note->current, note->target,
-                      error_code(note), note->number, note->text);
+            buffer_addf(out, "%s %s, %s of %s, error '%s', time %s, '%s'",
+                        note->kind == CAMPAIGN_SW_RESULT ? "sw" : "fw",
+                        note->success ? "SUCCESS" : "FAIL", note->current, note->target,
+                        error_code(note), note->number, note->text);
         else
-            text_addf(out, "%s step %s", note->kind == CAMPAIGN_SW_STATE ? "sw" : "fw",
-                      note->kind == CAMPAIGN_SW_STATE ? note->sw_step : note->number);
-        text_addf(out, "%s%s%s -> %lld%s\n", note->is_integer ? ", integer" : "",
-                  note->extra != NULL ? ", later: " : "", note->extra != NULL ? note->extra : "",
-                  (long long)note->seq, note->repeat ? " again" : "");
+            buffer_addf(out, "%s step %s", note->kind == CAMPAIGN_SW_STATE ? "sw" : "fw",
+                        note->kind == CAMPAIGN_SW_STATE ? note->sw_step : note->number);
+        buffer_addf(out, "%s%s%s -> %lld%s\n", note->is_integer ? ", integer" : "",
+                    note->extra != NULL ? ", later: " : "", note->extra != NULL ? note->extra : "",
+                    (long long)note->seq, note->repeat ? " again" : "");
     }
 }
 
@@ -613,16 +613,16 @@ void campaign_view_free(struct campaign_view *view)
 }
 
 static void draw_rows(struct campaign_view *view, enum query query, const char *app_id,
-                      struct text *out)
+                      struct buffer *out)
 {
     sqlite3_stmt *statement = view->statements[query];
     sqlite3_bind_text(statement, 1, app_id, -1, SQLITE_STATIC);
     int step;
     while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
         for (int i = 0; i < sqlite3_column_count(statement); i++)
-            text_addf(out, "%s%s", i > 0 ? "|" : "",
-                      or_null((const char *)sqlite3_column_text(statement, i)));
-        text_add_string(out, "\n");
+            buffer_addf(out, "%s%s", i > 0 ? "|" : "",
+                        or_null((const char *)sqlite3_column_text(statement, i)));
+        buffer_add_string(out, "\n");
     }
     if (step != SQLITE_DONE)
         fail_msg("%s: %s", queries[query], sqlite3_errmsg(view->db));
@@ -630,7 +630,7 @@ static void draw_rows(struct campaign_view *view, enum query query, const char *
 }
 
 void campaign_view_draw(struct campaign_view *view, const char *app_id, enum campaign_detail detail,
-                        struct text *out)
+                        struct buffer *out)
 {
     bool all = detail == CAMPAIGN_ALL;
     draw_rows(view, all ? UPGRADES : BARE_UPGRADES, app_id, out);
@@ -639,7 +639,7 @@ void campaign_view_draw(struct campaign_view *view, const char *app_id, enum cam
     draw_rows(view, MOVES, app_id, out);
 }
 
-void campaign_view_draw_kinds(struct campaign_view *view, struct text *out)
+void campaign_view_draw_kinds(struct campaign_view *view, struct buffer *out)
 {
     draw_rows(view, KINDS, "", out);
 }

@@ -6,7 +6,7 @@
 #ifndef CAMPAIGN_H
 #define CAMPAIGN_H
 
-#include "base/text.h"
+#include "base/buffer.h"
 #include "store/store.h"
 #include "support.h"
 
@@ -86,7 +86,8 @@ enum campaign_detail {
 };
 
 /* The model: writes what upgrades, operations, failures and moves must hold of the campaign. */
-void campaign_draw(const struct campaign *campaign, enum campaign_detail detail, struct text *out);
+void campaign_draw(const struct campaign *campaign, enum campaign_detail detail,
+                   struct buffer *out);
 
 /* Notifications by what they are: results by whether they say SUCCESS. */
 struct campaign_kinds {
@@ -95,10 +96,10 @@ struct campaign_kinds {
 
 /* The model: adds to KINDS what the campaign, received whole, adds; and writes them. */
 void campaign_count_kinds(const struct campaign *campaign, struct campaign_kinds *kinds);
-void campaign_draw_kinds(const struct campaign_kinds *kinds, struct text *out);
+void campaign_draw_kinds(const struct campaign_kinds *kinds, struct buffer *out);
 
 /* Writes the campaign for a person: each note in the order of arrival. */
-void campaign_describe(const struct campaign *campaign, struct text *out);
+void campaign_describe(const struct campaign *campaign, struct buffer *out);
 
 struct campaign_view;
 
@@ -108,10 +109,10 @@ void campaign_view_free(struct campaign_view *view);
 
 /* Writes what the views hold of APP_ID, in the words of campaign_draw. */
 void campaign_view_draw(struct campaign_view *view, const char *app_id, enum campaign_detail detail,
-                        struct text *out);
+                        struct buffer *out);
 
 /* Writes the store's kinds, in the words of campaign_draw_kinds. */
-void campaign_view_draw_kinds(struct campaign_view *view, struct text *out);
+void campaign_view_draw_kinds(struct campaign_view *view, struct buffer *out);
 
 /* The deliveries of notification SEQ, and in *APP_ID (lent until the next call) whose it is; 0
  * where there is none. */

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-void fastcgi_add(struct text *stream, unsigned type, unsigned id, const char *content,
+void fastcgi_add(struct buffer *stream, unsigned type, unsigned id, const char *content,
                  size_t length, unsigned padding)
 {
     const unsigned char header[] = {
@@ -22,20 +22,20 @@ void fastcgi_add(struct text *stream, unsigned type, unsigned id, const char *co
         0x5A, /* reserved: whatever stands there */
     };
     assert_true(length <= 0xFFFF && padding <= 0xFF);
-    text_add(stream, (const char *)header, sizeof header);
-    text_add(stream, content, length);
+    buffer_add(stream, (const char *)header, sizeof header);
+    buffer_add(stream, content, length);
     for (unsigned i = 0; i < padding; i++)
-        text_add(stream, "\xA5", 1);
+        buffer_add(stream, "\xA5", 1);
 }
 
-void fastcgi_add_begin(struct text *stream, unsigned id, unsigned role, unsigned flags)
+void fastcgi_add_begin(struct buffer *stream, unsigned id, unsigned role, unsigned flags)
 {
     const char content[8] = {(char)(role >> 8), (char)role, (char)flags, 0, 0, 0, 0, 0};
     fastcgi_add(stream, FASTCGI_BEGIN, id, content, sizeof content, 0);
 }
 
-void fastcgi_add_stream(struct text *stream, unsigned type, unsigned id, const struct text *content,
-                        size_t part)
+void fastcgi_add_stream(struct buffer *stream, unsigned type, unsigned id,
+                        const struct buffer *content, size_t part)
 {
     for (size_t done = 0; done < content->length; done += part) {
         size_t left = content->length - done;
@@ -44,38 +44,38 @@ void fastcgi_add_stream(struct text *stream, unsigned type, unsigned id, const s
     fastcgi_add(stream, type, id, NULL, 0, 0);
 }
 
-static void add_length(struct text *params, size_t length)
+static void add_length(struct buffer *params, size_t length)
 {
     const char four[] = {(char)(length >> 24 | 0x80), (char)(length >> 16), (char)(length >> 8),
                          (char)length};
     if (length < 0x80)
-        text_add(params, &four[3], 1);
+        buffer_add(params, &four[3], 1);
     else
-        text_add(params, four, sizeof four);
+        buffer_add(params, four, sizeof four);
 }
 
-void fastcgi_add_param(struct text *params, const char *name, const char *value)
+void fastcgi_add_param(struct buffer *params, const char *name, const char *value)
 {
     add_length(params, strlen(name));
     add_length(params, strlen(value));
-    text_add_string(params, name);
-    text_add_string(params, value);
+    buffer_add_string(params, name);
+    buffer_add_string(params, value);
 }
 
-void fastcgi_add_post(struct text *stream, unsigned id, const char *body)
+void fastcgi_add_post(struct buffer *stream, unsigned id, const char *body)
 {
-    struct text params = {0}, content = {0};
+    struct buffer params = {0}, content = {0};
     char length[24];
     snprintf(length, sizeof length, "%zu", strlen(body));
     fastcgi_add_param(&params, "REQUEST_METHOD", "POST");
     fastcgi_add_param(&params, "REQUEST_URI", "/path");
     fastcgi_add_param(&params, "CONTENT_LENGTH", length);
-    text_add_string(&content, body);
+    buffer_add_string(&content, body);
     fastcgi_add_begin(stream, id, FASTCGI_RESPONDER, 0);
     fastcgi_add_stream(stream, FASTCGI_PARAMS, id, &params, 0xFFFF);
     fastcgi_add_stream(stream, FASTCGI_STDIN, id, &content, 0xFFFF);
-    text_release(&params);
-    text_release(&content);
+    buffer_release(&params);
+    buffer_release(&content);
 }
 
 void fastcgi_read_answer(const char *bytes, size_t length, struct fastcgi_answer *answer)
@@ -89,7 +89,7 @@ void fastcgi_read_answer(const char *bytes, size_t length, struct fastcgi_answer
         assert_int_equal(b[0], 1);
         answer->id = (unsigned)b[2] << 8 | b[3];
         if (b[1] == FASTCGI_STDOUT && answer->ends == 0) {
-            text_add(&answer->output, (const char *)b + 8, content);
+            buffer_add(&answer->output, (const char *)b + 8, content);
         } else if (b[1] == FASTCGI_END && content == 8) {
             answer->ends++;
             answer->status = b[8] << 24 | b[9] << 16 | b[10] << 8 | b[11];

@@ -2,7 +2,7 @@
 #ifndef FASTCGI_H
 #define FASTCGI_H
 
-#include "base/text.h"
+#include "base/buffer.h"
 #include "receiver/gather.h"
 
 #include <stddef.h>
@@ -27,20 +27,20 @@ enum {
 #define FASTCGI_KEEP 1
 
 /* Appends one record, CONTENT (65,535 bytes at most) and PADDING bytes behind it. */
-void fastcgi_add(struct text *stream, unsigned type, unsigned id, const char *content,
+void fastcgi_add(struct buffer *stream, unsigned type, unsigned id, const char *content,
                  size_t length, unsigned padding);
 
-void fastcgi_add_begin(struct text *stream, unsigned id, unsigned role, unsigned flags);
+void fastcgi_add_begin(struct buffer *stream, unsigned id, unsigned role, unsigned flags);
 
 /* Appends content in records of at most PART bytes, and the empty record that ends it. */
-void fastcgi_add_stream(struct text *stream, unsigned type, unsigned id, const struct text *content,
-                        size_t part);
+void fastcgi_add_stream(struct buffer *stream, unsigned type, unsigned id,
+                        const struct buffer *content, size_t part);
 
 /* Appends a name-value pair to PARAMS. */
-void fastcgi_add_param(struct text *params, const char *name, const char *value);
+void fastcgi_add_param(struct buffer *params, const char *name, const char *value);
 
 /* A whole request: POST of BODY (CONTENT_LENGTH fits) to /path, not kept. */
-void fastcgi_add_post(struct text *stream, unsigned id, const char *body);
+void fastcgi_add_post(struct buffer *stream, unsigned id, const char *body);
 
 /* gather_feed, for whoever has room for a body. */
 enum gather_result fastcgi_feed(struct gather *gather, const unsigned char *bytes, size_t length,
@@ -48,7 +48,7 @@ enum gather_result fastcgi_feed(struct gather *gather, const unsigned char *byte
 
 /* What a web server was sent: standard output put together, and how the request ended. */
 struct fastcgi_answer {
-    struct text output;
+    struct buffer output;
     unsigned id;
     int ends;     /* END_REQUEST records */
     int status;   /* in the last one */

@@ -23,7 +23,7 @@ void lists_must(int result, const struct fault *fault)
 
 static void end_row(struct lists *lists)
 {
-    text_add(&lists->rows, "\n", 1);
+    buffer_add(&lists->rows, "\n", 1);
     lists->count++;
 }
 
@@ -43,10 +43,10 @@ int lists_read_operations(struct lists *lists, struct store_rows rows, struct st
 {
     struct store_operation_row row;
     while (!is_full(lists) && store_next_operation(&rows, &row)) {
-        text_addf(&lists->rows, "%lld|%s|%s|%lld|%lld|%lld|%lld|%lld|%lld|%d", (long long)row.id,
-                  row.app_id, row.operation_id, (long long)row.in_progress, (long long)row.success,
-                  (long long)row.fail, (long long)row.contradictory, (long long)row.first_ms,
-                  (long long)row.last_ms, row.pruned);
+        buffer_addf(&lists->rows, "%lld|%s|%s|%lld|%lld|%lld|%lld|%lld|%lld|%d", (long long)row.id,
+                    row.app_id, row.operation_id, (long long)row.in_progress,
+                    (long long)row.success, (long long)row.fail, (long long)row.contradictory,
+                    (long long)row.first_ms, (long long)row.last_ms, row.pruned);
         end_row(lists);
     }
     return end_list(lists, &rows, next);
@@ -56,8 +56,8 @@ int lists_read_failures(struct lists *lists, struct store_rows rows, struct stor
 {
     struct store_failure_row row;
     while (!is_full(lists) && store_next_failure(&rows, &row)) {
-        text_addf(&lists->rows, "%s|%lld|%lld|%lld|%s", row.error_code, (long long)row.count,
-                  (long long)row.first_ms, (long long)row.last_ms, row.example);
+        buffer_addf(&lists->rows, "%s|%lld|%lld|%lld|%s", row.error_code, (long long)row.count,
+                    (long long)row.first_ms, (long long)row.last_ms, row.example);
         end_row(lists);
     }
     return end_list(lists, &rows, next);
@@ -67,8 +67,8 @@ int lists_read_moves(struct lists *lists, struct store_rows rows, struct store_p
 {
     struct store_move_row row;
     while (!is_full(lists) && store_next_move(&rows, &row)) {
-        text_addf(&lists->rows, "%s|%s|%lld|%lld", row.source, row.target, (long long)row.success,
-                  (long long)row.fail);
+        buffer_addf(&lists->rows, "%s|%s|%lld|%lld", row.source, row.target, (long long)row.success,
+                    (long long)row.fail);
         end_row(lists);
     }
     return end_list(lists, &rows, next);
@@ -78,8 +78,8 @@ int lists_read_pace(struct lists *lists, struct store_rows rows, struct store_pl
 {
     struct store_pace_row row;
     while (!is_full(lists) && store_next_pace(&rows, &row)) {
-        text_addf(&lists->rows, "%lld|%lld|%lld|%lld", (long long)row.at_ms,
-                  (long long)row.in_progress, (long long)row.success, (long long)row.fail);
+        buffer_addf(&lists->rows, "%lld|%lld|%lld|%lld", (long long)row.at_ms,
+                    (long long)row.in_progress, (long long)row.success, (long long)row.fail);
         end_row(lists);
     }
     return end_list(lists, &rows, next);
@@ -89,12 +89,12 @@ int lists_read_upgrades(struct lists *lists, struct store_rows rows, struct stor
 {
     struct store_upgrade_row row;
     while (!is_full(lists) && store_next_upgrade(&rows, &row)) {
-        text_addf(&lists->rows, "%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%d|%lld|%lld|%lld|%lld",
-                  row.app_id, row.operation_id, row.sub_operation_id, row.device_id,
-                  record_state_word(row.state), row.step, row.current, row.target, row.source,
-                  row.upgrade_time, row.result_desc, row.error_code, row.description,
-                  row.contradictory, (long long)row.seq, (long long)row.began_ms,
-                  (long long)row.last_ms, (long long)row.operation);
+        buffer_addf(&lists->rows, "%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|%d|%lld|%lld|%lld|%lld",
+                    row.app_id, row.operation_id, row.sub_operation_id, row.device_id,
+                    record_state_word(row.state), row.step, row.current, row.target, row.source,
+                    row.upgrade_time, row.result_desc, row.error_code, row.description,
+                    row.contradictory, (long long)row.seq, (long long)row.began_ms,
+                    (long long)row.last_ms, (long long)row.operation);
         end_row(lists);
     }
     return end_list(lists, &rows, next);
@@ -105,8 +105,8 @@ int lists_read_notifications(struct lists *lists, struct store_rows rows, struct
     struct store_kept kept;
     while (!is_full(lists) && store_next_notification(&rows, &kept)) {
         assert_int_equal(strlen(kept.body), kept.body_length);
-        text_addf(&lists->rows, "%lld|%lld|%lld|%s", (long long)kept.seq,
-                  (long long)kept.received_ms, (long long)kept.deliveries, kept.body);
+        buffer_addf(&lists->rows, "%lld|%lld|%lld|%s", (long long)kept.seq,
+                    (long long)kept.received_ms, (long long)kept.deliveries, kept.body);
         end_row(lists);
     }
     return end_list(lists, &rows, next);
@@ -116,7 +116,7 @@ int lists_read_kinds(struct lists *lists, struct store_rows rows, struct store_p
 {
     struct store_kind_row row;
     while (!is_full(lists) && store_next_kind(&rows, &row)) {
-        text_addf(&lists->rows, "%s|%s|%lld", row.notify_type, row.result, (long long)row.count);
+        buffer_addf(&lists->rows, "%s|%s|%lld", row.notify_type, row.result, (long long)row.count);
         end_row(lists);
     }
     return end_list(lists, &rows, next);
@@ -126,8 +126,8 @@ int lists_read_quarantined(struct lists *lists, struct store_rows rows, struct s
 {
     struct store_quarantined_row row;
     while (!is_full(lists) && store_next_quarantined(&rows, &row)) {
-        text_addf(&lists->rows, "%lld|%lld|%s|%s|%zu", (long long)row.id,
-                  (long long)row.received_ms, row.reason, row.pointer, row.body_length);
+        buffer_addf(&lists->rows, "%lld|%lld|%s|%s|%zu", (long long)row.id,
+                    (long long)row.received_ms, row.reason, row.pointer, row.body_length);
         end_row(lists);
     }
     return end_list(lists, &rows, next);
@@ -135,7 +135,7 @@ int lists_read_quarantined(struct lists *lists, struct store_rows rows, struct s
 
 const char *lists_text(struct lists *lists)
 {
-    text_add(&lists->rows, "", 1);
+    buffer_add(&lists->rows, "", 1);
     assert_false(lists->rows.failed);
     lists->rows.length--;
     return lists->rows.bytes;
@@ -164,7 +164,7 @@ void lists_assert_query(struct lists *lists, const struct books *books, const ch
 
 void lists_free(struct lists *lists)
 {
-    text_release(&lists->rows);
+    buffer_release(&lists->rows);
     lists->count = 0;
 }
 

@@ -2,7 +2,7 @@
 #ifndef LISTS_H
 #define LISTS_H
 
-#include "base/text.h"
+#include "base/buffer.h"
 #include "books.h"
 #include "store/lists.h"
 
@@ -12,7 +12,7 @@ struct store_reader *lists_reader(const struct books *books);
 /* Rows as lines, columns separated by "|"; clear ROWS with lists_free. With PAGE_ROWS, a page is
  * ended early when so many rows are there. */
 struct lists {
-    struct text rows;
+    struct buffer rows;
     size_t count;
     size_t page_rows;
     bool more; /* behind the list that was read last */

@@ -3,7 +3,7 @@
 
 #include "support.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 #include "notification/content.h"
 #include "notification/dispatch.h"
 #include "notification/notification.h"
@@ -144,7 +144,7 @@ struct record *support_bytes(const char *body, size_t length)
     memcpy(kept->body, body, length);
     kept->record.body = kept->body;
     kept->record.body_length = length;
-    kept->record.received_ms = moment_now_ms();
+    kept->record.received_ms = clock_now_ms();
     return &kept->record;
 }
 
@@ -266,9 +266,9 @@ void support_sleep_ms(int ms)
 
 bool support_wait_until(bool (*true_now)(void *what), void *what)
 {
-    int64_t until_ms = moment_monotonic_ms() + PATIENCE_MS * times_slower();
+    int64_t until_ms = clock_monotonic_ms() + PATIENCE_MS * times_slower();
     while (!true_now(what)) {
-        if (moment_monotonic_ms() > until_ms)
+        if (clock_monotonic_ms() > until_ms)
             return false;
         support_sleep_ms(1);
     }

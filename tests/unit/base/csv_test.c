@@ -7,17 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void assert_text(struct text *text, const char *expected)
+static void assert_text(struct buffer *text, const char *expected)
 {
-    text_add(text, "", 1);
+    buffer_add(text, "", 1);
     assert_false(text->failed);
     assert_string_equal(text->bytes, expected);
-    text_release(text);
+    buffer_release(text);
 }
 
 static void a_line_is_as_rfc_4180_says(void **state)
 {
-    struct text out = {0};
+    struct buffer out = {0};
     csv_add_field(&out, "a", true);
     csv_add_field(&out, "", false);
     csv_add_field(&out, "say \"so\"", false);
@@ -38,17 +38,17 @@ static void what_looks_like_a_formula_gets_an_apostrophe(void **state)
     static const char *const plain[] = {"1+1", "a=1", "'=1", " x", "\"=1", "#1",
                                         "1-1", "x@y", "-1",  "+1", "-0",   "-12.50"};
     for (size_t i = 0; i < LENGTH(formulas); i++) {
-        struct text out = {0};
+        struct buffer out = {0};
         csv_add_field(&out, formulas[i], true);
         assert_memory_equal(out.bytes, "\"'", 2);
         assert_int_equal(out.bytes[2], formulas[i][0]);
-        text_release(&out);
+        buffer_release(&out);
     }
     for (size_t i = 0; i < LENGTH(plain); i++) {
-        struct text out = {0};
+        struct buffer out = {0};
         csv_add_field(&out, plain[i], true);
         assert_int_equal(out.bytes[1], plain[i][0]);
-        text_release(&out);
+        buffer_release(&out);
     }
 }
 
@@ -73,7 +73,7 @@ static void any_field_is_read_back(void **state)
     uint64_t seed = 41;
     for (size_t round = 0; round < 2000; round++) {
         char fields[5][24], field[32];
-        struct text out = {0};
+        struct buffer out = {0};
         for (size_t i = 0; i < LENGTH(fields); i++) {
             size_t length = support_random_below(&seed, sizeof fields[i] - 1);
             for (size_t c = 0; c < length; c++)
@@ -82,7 +82,7 @@ static void any_field_is_read_back(void **state)
             csv_add_field(&out, fields[i], i == 0);
         }
         csv_end_line(&out);
-        text_add(&out, "", 1);
+        buffer_add(&out, "", 1);
         const char *at = out.bytes;
         for (size_t i = 0; i < LENGTH(fields); i++) {
             if (i > 0)
@@ -93,7 +93,7 @@ static void any_field_is_read_back(void **state)
             assert_true(!formula || field[0] == '\'');
         }
         assert_string_equal(at, "\r\n");
-        text_release(&out);
+        buffer_release(&out);
     }
 }
 
@@ -104,11 +104,11 @@ static void a_long_field_comes_whole(void **state)
     assert_non_null(value);
     memset(value, '"', length);
     value[length] = '\0';
-    struct text out = {0};
+    struct buffer out = {0};
     csv_add_field(&out, value, true);
     assert_int_equal(out.length, 2 * length + 2);
     free(value);
-    text_release(&out);
+    buffer_release(&out);
 }
 
 int csv_tests(void)

@@ -1,8 +1,8 @@
 /* The log: in order, never waited for, and every line that is lost is counted and told. */
 #include "config.h"
 
+#include "base/clock.h"
 #include "base/log.h"
-#include "base/moment.h"
 #include "support.h"
 
 #include <errno.h>
@@ -72,10 +72,10 @@ static int make_pipe(const struct writer *writer)
 /* Writes the line "NUMBER" with LENGTH bytes in all. */
 static void write_number(struct log *log, int number, size_t length)
 {
-    struct text line = {0};
-    text_addf(&line, "%0*d\n", (int)length - 1, number);
+    struct buffer line = {0};
+    buffer_addf(&line, "%0*d\n", (int)length - 1, number);
     log_lines(log, &line, 1);
-    text_release(&line);
+    buffer_release(&line);
 }
 
 static uint64_t dropped(const struct writer *writer)
@@ -107,7 +107,7 @@ static void lines_arrive_in_their_order(void **state)
 static void a_line_is_json_with_time_and_event(void **state)
 {
     struct writer *writer = *state;
-    int64_t before_ms = moment_now_ms();
+    int64_t before_ms = clock_now_ms();
     start(writer);
     log_event(writer->log, "fault", "fault", "a\"b\n\xFF");
     stop(writer);
@@ -118,10 +118,10 @@ static void a_line_is_json_with_time_and_event(void **state)
     assert_int_equal(json_object_size(json), 3);
     assert_string_equal(json_string_value(json_object_get(json, "event")), "fault");
     assert_string_equal(json_string_value(json_object_get(json, "fault")), "a\"b\n\357\277\275");
-    char first[MOMENT_TEXT_SIZE], last[MOMENT_TEXT_SIZE];
+    char first[CLOCK_TEXT_SIZE], last[CLOCK_TEXT_SIZE];
     const char *time = json_string_value(json_object_get(json, "time"));
-    assert_true(strcmp(moment_format(before_ms, first), time) <= 0);
-    assert_true(strcmp(time, moment_format(moment_now_ms(), last)) <= 0);
+    assert_true(strcmp(clock_format(before_ms, first), time) <= 0);
+    assert_true(strcmp(time, clock_format(clock_now_ms(), last)) <= 0);
     json_decref(json);
     free(log);
 }
@@ -158,18 +158,18 @@ static void a_path_that_cannot_be_opened_is_named(void **state)
 
 static void no_log_takes_lines_too(void **state)
 {
-    struct text line = {0};
-    text_add_string(&line, "x\n");
+    struct buffer line = {0};
+    buffer_add_string(&line, "x\n");
     log_lines(NULL, &line, 1);
     log_event(NULL, "fault", "fault", "x");
     log_stop(NULL);
-    text_release(&line);
+    buffer_release(&line);
 }
 
 static void lines_without_memory_are_dropped_and_told(void **state)
 {
     struct writer *writer = *state;
-    struct text failed = {.failed = true};
+    struct buffer failed = {.failed = true};
     start(writer);
     log_lines(writer->log, &failed, 3);
     stop(writer);
@@ -452,8 +452,8 @@ static void without_a_path_lines_go_to_stdout_which_stays_open(void **state)
 
 /* What a reader makes of a log of numbered lines. */
 struct reading {
-    struct text rest; /* of a line that is not whole */
-    int next;         /* number expected next, or a later one */
+    struct buffer rest; /* of a line that is not whole */
+    int next;           /* number expected next, or a later one */
     uint64_t lines, told_dropped, reports;
 };
 
@@ -482,11 +482,11 @@ static bool read_some(int reader, struct reading *reading)
     ssize_t got = read(reader, part, sizeof part);
     for (ssize_t i = 0; i < got; i++)
         if (part[i] == '\n') {
-            text_add(&reading->rest, "", 1);
+            buffer_add(&reading->rest, "", 1);
             read_line(reading, reading->rest.bytes);
-            text_clear(&reading->rest);
+            buffer_clear(&reading->rest);
         } else {
-            text_add(&reading->rest, part + i, 1);
+            buffer_add(&reading->rest, part + i, 1);
         }
     return got > 0;
 }
@@ -530,7 +530,7 @@ static void a_stalled_reader_holds_nobody_up_and_is_told_what_it_missed(void **s
     assert_int_equal(reading.rest.length, 0);
     stop(writer);
     close(reader);
-    text_release(&reading.rest);
+    buffer_release(&reading.rest);
 }
 
 /* Lines of 1,024 bytes, one more than may wait. */
@@ -539,7 +539,7 @@ static void a_stalled_reader_holds_nobody_up_and_is_told_what_it_missed(void **s
 static void lines_belong_together_or_are_dropped_together(void **state)
 {
     struct writer *writer = *state;
-    struct text lines = {0};
+    struct buffer lines = {0};
     int reader = make_pipe(writer);
     struct reading reading = {.next = 0};
     start(writer);
@@ -547,9 +547,9 @@ static void lines_belong_together_or_are_dropped_together(void **state)
     /* Each batch is more than may wait, and is taken while nothing waits. The thread takes the
      * first and is stuck with it; where one more waits, there is no room. */
     while (dropped(writer) == 0 && sent < 3 * BATCH) {
-        text_clear(&lines);
+        buffer_clear(&lines);
         for (int i = 0; i < BATCH; i++)
-            text_addf(&lines, "%01023d\n", (int)sent++);
+            buffer_addf(&lines, "%01023d\n", (int)sent++);
         assert_true(lines.length > LOG_WAITING_MAX);
         log_lines(writer->log, &lines, BATCH);
     }
@@ -561,8 +561,8 @@ static void lines_belong_together_or_are_dropped_together(void **state)
     assert_int_equal(reading.reports, 1);
     stop(writer);
     close(reader);
-    text_release(&lines);
-    text_release(&reading.rest);
+    buffer_release(&lines);
+    buffer_release(&reading.rest);
 }
 
 static bool has_dropped(void *writer)
@@ -605,7 +605,7 @@ static void a_reader_that_went_away_is_told_when_it_is_back(void **state)
     assert_int_equal(reading.next, 4);
     stop(writer);
     close(reader);
-    text_release(&reading.rest);
+    buffer_release(&reading.rest);
 }
 
 static void stopping_tries_once_more_and_does_not_wait_for_it(void **state)
@@ -622,7 +622,7 @@ static void stopping_tries_once_more_and_does_not_wait_for_it(void **state)
     assert_int_equal(reading.lines, 2);
     assert_int_equal(reading.told_dropped, 1);
     close(reader);
-    text_release(&reading.rest);
+    buffer_release(&reading.rest);
 }
 
 static void stopping_without_a_reader_counts_what_is_lost(void **state)
@@ -684,13 +684,13 @@ static void stopping_with_a_stalled_reader_gives_up_after_a_second(void **state)
     if (child == 0) {
         alarm(60);
         struct fault fault = FAULT_NONE;
-        int64_t before_ms = moment_monotonic_ms();
+        int64_t before_ms = clock_monotonic_ms();
         if (log_start(&writer->log, writer->path, writer->metrics, &fault) != 0)
             _exit(2);
         for (int i = 0; i < 1000; i++)
             write_number(writer->log, i, 1000);
         log_stop(writer->log);
-        int64_t took_ms = moment_monotonic_ms() - before_ms;
+        int64_t took_ms = clock_monotonic_ms() - before_ms;
         _exit(took_ms >= LOG_STOP_WAIT_MS ? 0 : 3);
     }
     int status;

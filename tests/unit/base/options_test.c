@@ -172,14 +172,14 @@ static void variables_that_set_nothing_are_found(void **state)
     static const char *const found[] = {"UPGRADE_RECEIVER_STAT", "UPGRADE_RECEIVER_VERSION",
                                         "UPGRADE_RECEIVER_max_body", "UPGRADE_RECEIVER_"};
     const char *const *at = variables;
-    struct text name = {0};
+    struct buffer name = {0};
     for (size_t i = 0; i < LENGTH(found); i++) {
         assert_true(options_next_unknown(&at, &name));
         assert_int_equal(name.length, strlen(found[i]));
         assert_memory_equal(name.bytes, found[i], name.length);
     }
     assert_false(options_next_unknown(&at, &name));
-    text_release(&name);
+    buffer_release(&name);
 }
 
 static void the_command_line_wins_over_the_environment(void **state)

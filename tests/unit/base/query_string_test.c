@@ -101,16 +101,16 @@ static void the_query_is_bounded(void **state)
 static void what_is_added_is_read_the_same(void **state)
 {
     static const char *const words[] = {"a b", "\xC3\xA9&=?#%+", "-._~", "\r\n\"<>;", ""};
-    struct text text = {0};
-    text_add_string(&text, "?");
+    struct buffer text = {0};
+    buffer_add_string(&text, "?");
     for (size_t i = 0; i + 1 < LENGTH(words); i++)
         query_string_add(&text, words[i], words[i + 1]);
-    text_add(&text, "", 1);
+    buffer_add(&text, "", 1);
     for (const char *c = text.bytes; *c != '\0'; c++) /* safe in a header, and in a URL in it */
         assert_null(strchr("\r\n\"<>;# +", *c));
     expect(text.bytes + 1,
            AS(words[0], words[1], words[1], words[2], words[2], words[3], words[3], words[4]));
-    text_release(&text);
+    buffer_release(&text);
 }
 
 int query_string_tests(void)

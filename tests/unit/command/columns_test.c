@@ -29,12 +29,12 @@ static void add_row(struct columns *table, const char *id, int64_t count, const 
 
 static void expect(struct columns *table, const char *expected)
 {
-    struct text out = {0};
+    struct buffer out = {0};
     columns_write(table, &out);
     assert_false(out.failed);
-    text_add(&out, "", 1);
+    buffer_add(&out, "", 1);
     assert_string_equal(out.bytes, expected);
-    text_release(&out);
+    buffer_release(&out);
 }
 
 static void numbers_stand_right_and_texts_left(void **state)
@@ -104,7 +104,7 @@ static void no_line_is_wider_than_the_terminal(void **state)
     assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
     for (int i = 0; i < 500; i++) {
         struct columns table;
-        struct text out = {0};
+        struct buffer out = {0};
         columns_init(&table, &term, columns, LENGTH(columns));
         for (int row = 0; row < 3; row++) {
             char id[64] = "";
@@ -115,14 +115,14 @@ static void no_line_is_wider_than_the_terminal(void **state)
             add_row(&table, id, (int64_t)support_random_below(&seed, 1000), "today", "");
         }
         columns_write(&table, &out);
-        text_add(&out, "", 1);
+        buffer_add(&out, "", 1);
         for (char *line = out.bytes, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-            struct text shown = {0};
+            struct buffer shown = {0};
             *end = '\0';
             assert_true(term_add_safe(&term, &shown, line, 0) <= 40);
-            text_release(&shown);
+            buffer_release(&shown);
         }
-        text_release(&out);
+        buffer_release(&out);
         columns_release(&table);
     }
 }

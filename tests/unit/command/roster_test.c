@@ -114,10 +114,10 @@ static void a_line_that_is_no_id_is_named(void **state)
 
 static void many_ids_are_found_again(void **state)
 {
-    struct text list = {0};
+    struct buffer list = {0};
     struct roster roster;
     for (int i = 0; i < 50000; i++)
-        text_addf(&list, "device-%d\n", i % 40000);
+        buffer_addf(&list, "device-%d\n", i % 40000);
     roster_init(&roster);
     assert_int_equal(read_text(&roster, list.bytes, list.length, NULL), 0);
     assert_int_equal(roster.length, 40000);
@@ -128,7 +128,7 @@ static void many_ids_are_found_again(void **state)
     }
     assert_null(roster_find(&roster, "device-40000"));
     roster_release(&roster);
-    text_release(&list);
+    buffer_release(&list);
 }
 
 static void a_full_roster_takes_no_more(void **state)

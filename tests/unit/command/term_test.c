@@ -1,6 +1,7 @@
 /* Term: strangers' texts that move no cursor, bars, tones. */
 #include "config.h"
 
+#include "base/utf8.h"
 #include "command/term.h"
 #include "support.h"
 
@@ -22,11 +23,11 @@ static int begin(void **state)
 static void expect_safe(const struct term *term, const char *string, size_t width,
                         const char *expected, size_t columns)
 {
-    struct text text = {0};
+    struct buffer text = {0};
     assert_int_equal(term_add_safe(term, &text, string, width), columns);
-    text_add(&text, "", 1);
+    buffer_add(&text, "", 1);
     assert_string_equal(text.bytes, expected);
-    text_release(&text);
+    buffer_release(&text);
 }
 
 static void what_could_move_the_cursor_is_escaped(void **state)
@@ -48,11 +49,11 @@ static void what_could_move_the_cursor_is_escaped(void **state)
 
 static void bytes_with_a_nul_are_shown_to_their_end(void **state)
 {
-    struct text text = {0};
+    struct buffer text = {0};
     term_add_safe_bytes(&utf8, &text, "a\0b\x1B", 4, 0);
-    text_add(&text, "", 1);
+    buffer_add(&text, "", 1);
     assert_string_equal(text.bytes, "a\\u0000b\\u001b");
-    text_release(&text);
+    buffer_release(&text);
 }
 
 static void an_escape_cannot_be_pretended(void **state)
@@ -87,26 +88,26 @@ static void any_bytes_stay_on_their_line(void **state)
         for (size_t b = 0; b < sizeof bytes - 1; b++)
             bytes[b] = (char)(1 + support_random_below(&seed, 255));
         size_t width = 1 + support_random_below(&seed, 30);
-        struct text text = {0};
+        struct buffer text = {0};
         assert_true(term_add_safe(&utf8, &text, bytes, width) <= width);
-        assert_true(text_is_utf8(text.bytes, text.length));
+        assert_true(utf8_is_valid(text.bytes, text.length));
         for (size_t b = 0; b < text.length;) {
-            size_t size = text_utf8_length(text.bytes + b, text.length - b);
-            assert_false(text_is_unsafe(text_code_point(text.bytes + b, size)));
+            size_t size = utf8_length(text.bytes + b, text.length - b);
+            assert_false(utf8_is_unsafe(utf8_code_point(text.bytes + b, size)));
             b += size;
         }
-        text_release(&text);
+        buffer_release(&text);
     }
 }
 
 static void expect_bar(int64_t success, int64_t fail, int64_t in_progress, const char *expected)
 {
-    struct text text = {0};
+    struct buffer text = {0};
     const struct term_bar bar = {success, fail, in_progress};
     term_add_bar(&ascii, &text, &bar, 10);
-    text_add(&text, "", 1);
+    buffer_add(&text, "", 1);
     assert_string_equal(text.bytes, expected);
-    text_release(&text);
+    buffer_release(&text);
 }
 
 static void a_bar_shows_every_part_that_there_is(void **state)
@@ -130,28 +131,28 @@ static void every_bar_has_its_width(void **state)
                                      (int64_t)support_random_below(&seed, 10),
                                      (int64_t)support_random_below(&seed, 100)};
         size_t width = 3 + support_random_below(&seed, 60);
-        struct text text = {0};
+        struct buffer text = {0};
         term_add_bar(&ascii, &text, &bar, width);
         assert_int_equal(text.length, width);
         assert_int_equal(memchr(text.bytes, 'x', width) != NULL, bar.fail > 0);
         assert_int_equal(memchr(text.bytes, '#', width) != NULL, bar.success > 0);
-        text_release(&text);
+        buffer_release(&text);
     }
 }
 
 static void tones_are_shown_where_they_are_wanted(void **state)
 {
     const struct term coloured = {.colours = true};
-    struct text text = {0};
+    struct buffer text = {0};
     term_begin_tone(&coloured, &text, TERM_BAD);
     term_end_tone(&coloured, &text, TERM_BAD);
     term_begin_tone(&coloured, &text, TERM_PLAIN);
     term_end_tone(&coloured, &text, TERM_PLAIN);
     term_begin_tone(&utf8, &text, TERM_BAD);
     term_end_tone(&utf8, &text, TERM_BAD);
-    text_add(&text, "", 1);
+    buffer_add(&text, "", 1);
     assert_string_equal(text.bytes, "\x1B[31m\x1B[0m");
-    text_release(&text);
+    buffer_release(&text);
 }
 
 int term_tests(void)

@@ -2,7 +2,7 @@
  * an invalid one. And a parse takes no more than it may. */
 #include "config.h"
 
-#include "base/text.h"
+#include "base/buffer.h"
 #include "hooks.h"
 #include "notification/content.h"
 #include "support.h"
@@ -34,13 +34,13 @@ static const char *const bodies[] = {
 };
 
 /* {"a":[{},{},...]} of LENGTH bytes and some. */
-static struct text costly(size_t length)
+static struct buffer costly(size_t length)
 {
-    struct text body = {0};
-    text_add_string(&body, "{\"a\":[{}");
+    struct buffer body = {0};
+    buffer_add_string(&body, "{\"a\":[{}");
     while (body.length < length)
-        text_add_string(&body, ",{}");
-    text_add_string(&body, "]}");
+        buffer_add_string(&body, ",{}");
+    buffer_add_string(&body, "]}");
     assert_false(body.failed);
     return body;
 }
@@ -69,9 +69,9 @@ static void a_body_read_without_memory_is_told_as_that(void **state)
 {
     for (size_t b = 0; b < LENGTH(bodies); b++)
         expect_told(bodies[b], strlen(bodies[b]));
-    struct text body = costly(100000); /* several chunks of memory */
+    struct buffer body = costly(100000); /* several chunks of memory */
     expect_told(body.bytes, body.length);
-    text_release(&body);
+    buffer_release(&body);
 }
 
 static void a_body_spelled_anew_without_memory_is_told_as_that(void **state)
@@ -117,18 +117,18 @@ static void what_a_parse_may_take_is_bounded(void **state)
     struct arena memory = {0};
     struct schema_verdict verdict = {.reason = ""};
     const json_t *json = NULL;
-    struct text body = costly((size_t)1 << 20);
+    struct buffer body = costly((size_t)1 << 20);
     assert_int_equal(content_read(body.bytes, body.length, &memory, &json, &verdict),
                      CONTENT_INVALID);
     assert_string_equal(verdict.reason, "too costly to parse");
     assert_null(memory.chunks);
-    text_release(&body);
+    buffer_release(&body);
     body = costly((size_t)128 << 10);
     assert_int_equal(content_read(body.bytes, body.length, &memory, &json, &verdict),
                      CONTENT_OBJECT);
     assert_true(memory.size <= CONTENT_MEMORY_MAX);
     content_release(&memory, json);
-    text_release(&body);
+    buffer_release(&body);
 }
 
 static int begin(void **state)

@@ -1,7 +1,8 @@
 /* What a body says: parsed strictly, compared and hashed whatever the order of members. */
 #include "config.h"
 
-#include "base/text.h"
+#include "base/buffer.h"
+#include "base/utf8.h"
 #include "notification/content.h"
 #include "support.h"
 
@@ -110,30 +111,30 @@ static void long_texts_and_numbers_are_compared_whole(void **state)
 {
     static const size_t lengths[] = {1, 1022, 1023, 1024, 1025, 2048, 5000};
     for (size_t i = 0; i < LENGTH(lengths); i++) {
-        struct text plain = {0}, escaped = {0}, number = {0}, other = {0};
-        text_add_string(&plain, "{\"a\":\"");
-        text_add_string(&escaped, "{\"a\":\"");
-        text_add_string(&number, "{\"a\":1");
+        struct buffer plain = {0}, escaped = {0}, number = {0}, other = {0};
+        buffer_add_string(&plain, "{\"a\":\"");
+        buffer_add_string(&escaped, "{\"a\":\"");
+        buffer_add_string(&number, "{\"a\":1");
         for (size_t k = 0; k < lengths[i]; k++) {
-            text_add_string(&plain, "x");
-            text_add_string(&escaped, k % 3 == 0 ? "\\u0078" : "x");
-            text_add_string(&number, "0");
+            buffer_add_string(&plain, "x");
+            buffer_add_string(&escaped, k % 3 == 0 ? "\\u0078" : "x");
+            buffer_add_string(&number, "0");
         }
-        text_addf(&other, "{\"a\":1e%zu}", lengths[i]);
-        text_add(&plain, "\"}", 3);
-        text_add(&escaped, "\"}", 3);
-        text_add(&number, "}", 2);
-        text_add(&other, "", 1);
+        buffer_addf(&other, "{\"a\":1e%zu}", lengths[i]);
+        buffer_add(&plain, "\"}", 3);
+        buffer_add(&escaped, "\"}", 3);
+        buffer_add(&number, "}", 2);
+        buffer_add(&other, "", 1);
         expect_equality(plain.bytes, escaped.bytes, true);
         expect_equality(number.bytes, other.bytes, true);
         plain.bytes[plain.length - 4] = 'y';
         expect_equality(plain.bytes, escaped.bytes, false);
         number.bytes[number.length - 3] = '1';
         expect_equality(number.bytes, other.bytes, false);
-        text_release(&plain);
-        text_release(&escaped);
-        text_release(&number);
-        text_release(&other);
+        buffer_release(&plain);
+        buffer_release(&escaped);
+        buffer_release(&number);
+        buffer_release(&other);
     }
 }
 
@@ -154,12 +155,12 @@ static void bytes_that_are_no_json_do_no_harm(void **state)
             char *copy = malloc(length + 1);
             memcpy(copy, bytes + from, length);
             char *shrunk = realloc(copy, length > 0 ? length : 1);
-            struct text soft = {0};
+            struct buffer soft = {0};
             content_hash(shrunk, length, key);
             content_soften(shrunk, length, &soft);
             content_has_escaped_name(shrunk, length);
             free(content_respell(shrunk, length));
-            text_release(&soft);
+            buffer_release(&soft);
             free(shrunk);
         }
 }
@@ -220,61 +221,61 @@ static json_t *random_value(uint64_t *seed, int depth)
     }
 }
 
-static void add_space(struct text *text, uint64_t *seed)
+static void add_space(struct buffer *text, uint64_t *seed)
 {
     static const char *const spaces[] = {"", "", "", " ", "\n", "\t", "\r\n  "};
-    text_add_string(text, spaces[support_random_below(seed, LENGTH(spaces))]);
+    buffer_add_string(text, spaces[support_random_below(seed, LENGTH(spaces))]);
 }
 
 /* One code point of a string, plain or as an escape. */
-static void print_character(struct text *text, const char *bytes, size_t size, uint64_t *seed)
+static void print_character(struct buffer *text, const char *bytes, size_t size, uint64_t *seed)
 {
     unsigned char c = (unsigned char)bytes[0];
     if (size == 1 && (c < 0x20 || c == '"' || c == '\\' || support_random_below(seed, 3) == 0))
-        text_addf(text, support_random_below(seed, 2) ? "\\u%04x" : "\\u%04X", c);
+        buffer_addf(text, support_random_below(seed, 2) ? "\\u%04x" : "\\u%04X", c);
     else if (size == 4 && support_random_below(seed, 2) == 0)
-        text_add_string(text, "\\ud83d\\uDE00"); /* the only one of that size here */
+        buffer_add_string(text, "\\ud83d\\uDE00"); /* the only one of that size here */
     else
-        text_add(text, bytes, size);
+        buffer_add(text, bytes, size);
 }
 
-static void print_string(struct text *text, const char *bytes, uint64_t *seed)
+static void print_string(struct buffer *text, const char *bytes, uint64_t *seed)
 {
-    text_add_string(text, "\"");
+    buffer_add_string(text, "\"");
     for (size_t left = strlen(bytes); left > 0;) {
-        size_t size = text_utf8_length(bytes, left);
+        size_t size = utf8_length(bytes, left);
         print_character(text, bytes, size, seed);
         bytes += size;
         left -= size;
     }
-    text_add_string(text, "\"");
+    buffer_add_string(text, "\"");
 }
 
-static void print_value(struct text *text, const json_t *json, uint64_t *seed);
+static void print_value(struct buffer *text, const json_t *json, uint64_t *seed);
 
 /* The members of OBJECT in any order. */
-static void print_object(struct text *text, const json_t *object, uint64_t *seed)
+static void print_object(struct buffer *text, const json_t *object, uint64_t *seed)
 {
     const char *names[8];
     size_t left = 0, total = json_object_size(object);
     for (void *iter = json_object_iter((json_t *)object); iter != NULL;
          iter = json_object_iter_next((json_t *)object, iter))
         names[left++] = json_object_iter_key(iter);
-    text_add_string(text, "{");
+    buffer_add_string(text, "{");
     for (; left > 0; left--) {
         size_t picked = support_random_below(seed, left);
-        text_add_string(text, left < total ? "," : "");
+        buffer_add_string(text, left < total ? "," : "");
         add_space(text, seed);
         print_string(text, names[picked], seed);
         add_space(text, seed);
-        text_add_string(text, ":");
+        buffer_add_string(text, ":");
         print_value(text, json_object_get(object, names[picked]), seed);
         names[picked] = names[left - 1];
     }
-    text_add_string(text, "}");
+    buffer_add_string(text, "}");
 }
 
-static void print_value(struct text *text, const json_t *json, uint64_t *seed)
+static void print_value(struct buffer *text, const json_t *json, uint64_t *seed)
 {
     size_t index;
     json_t *item;
@@ -284,25 +285,27 @@ static void print_value(struct text *text, const json_t *json, uint64_t *seed)
         print_object(text, json, seed);
         break;
     case JSON_ARRAY:
-        text_add_string(text, "[");
+        buffer_add_string(text, "[");
         json_array_foreach(json, index, item)
         {
-            text_add_string(text, index > 0 ? "," : "");
+            buffer_add_string(text, index > 0 ? "," : "");
             print_value(text, item, seed);
         }
-        text_add_string(text, "]");
+        buffer_add_string(text, "]");
         break;
     case JSON_STRING:
         print_string(text, json_string_value(json), seed);
         break;
     case JSON_INTEGER:
-        text_addf(text, "%lld", (long long)json_integer_value(json));
+        buffer_addf(text, "%lld", (long long)json_integer_value(json));
         break;
     case JSON_REAL:
-        text_addf(text, support_random_below(seed, 2) ? "%.1f" : "%.3e", json_real_value(json));
+        buffer_addf(text, support_random_below(seed, 2) ? "%.1f" : "%.3e", json_real_value(json));
         break;
     default:
-        text_add_string(text, json_is_null(json) ? "null" : json_is_true(json) ? "true" : "false");
+        buffer_add_string(text, json_is_null(json)   ? "null"
+                                : json_is_true(json) ? "true"
+                                                     : "false");
     }
     add_space(text, seed);
 }
@@ -313,25 +316,25 @@ static void random_bodies_equal_their_shuffled_selves_and_no_other(void **state)
     json_t *before = json_object();
     for (int i = 0; i < 20000; i++) {
         json_t *json = random_object(&seed, 4), *parsed = NULL;
-        struct text body = {0};
+        struct buffer body = {0};
         struct schema_verdict verdict;
         print_value(&body, json, &seed);
         assert_false(body.failed);
         if (support_parse(body.bytes, body.length, &parsed, &verdict) != CONTENT_OBJECT)
             fail_msg("%.*s: %s", (int)body.length, body.bytes, verdict.reason);
         assert_true(json_equal(json, parsed));
-        struct text again = {0};
+        struct buffer again = {0};
         print_value(&again, json, &seed);
         assert_true(content_equals(again.bytes, again.length, body.bytes, body.length, key));
         bool same = json_equal(before, json);
-        text_clear(&again);
+        buffer_clear(&again);
         print_value(&again, before, &seed);
         assert_int_equal(content_equals(again.bytes, again.length, body.bytes, body.length, key),
                          same);
-        text_release(&again);
+        buffer_release(&again);
         json_decref(before);
         json_decref(parsed);
-        text_release(&body);
+        buffer_release(&body);
         before = json;
     }
     json_decref(before);
@@ -351,7 +354,7 @@ static void expect_refusal(const char *body, size_t length, const char *reason)
     assert_string_equal(verdict.pointer, "");
     if (strncmp(verdict.reason, reason, strlen(reason)) != 0)
         fail_msg("%.*s: '%s' does not begin with '%s'", (int)length, body, verdict.reason, reason);
-    assert_true(text_is_utf8(verdict.reason, strlen(verdict.reason)));
+    assert_true(utf8_is_valid(verdict.reason, strlen(verdict.reason)));
 }
 
 static void bodies_that_are_no_json_are_refused(void **state)
@@ -430,16 +433,16 @@ static void json_that_is_no_object_is_refused_by_that_name(void **state)
 }
 
 /* Gives an object that nests DEPTH deep, itself included; OPEN and CLOSE are one level. */
-static struct text nested(size_t depth, const char *open, const char *close)
+static struct buffer nested(size_t depth, const char *open, const char *close)
 {
-    struct text body = {0};
-    text_add_string(&body, "{\"a\":");
+    struct buffer body = {0};
+    buffer_add_string(&body, "{\"a\":");
     for (size_t i = 1; i < depth; i++)
-        text_add_string(&body, open);
-    text_add_string(&body, "1");
+        buffer_add_string(&body, open);
+    buffer_add_string(&body, "1");
     for (size_t i = 1; i < depth; i++)
-        text_add_string(&body, close);
-    text_add_string(&body, "}");
+        buffer_add_string(&body, close);
+    buffer_add_string(&body, "}");
     assert_false(body.failed);
     return body;
 }
@@ -449,24 +452,24 @@ static void nesting_is_taken_to_its_limit_and_no_deeper(void **state)
     static const char *const levels[][2] = {{"[", "]"}, {"{\"a\":", "}"}};
     static const size_t too_deep[] = {CONTENT_DEPTH_MAX + 1, 1000, 2047, 2048, 2049, 100000};
     for (size_t kind = 0; kind < LENGTH(levels); kind++) {
-        struct text body = nested(CONTENT_DEPTH_MAX, levels[kind][0], levels[kind][1]);
+        struct buffer body = nested(CONTENT_DEPTH_MAX, levels[kind][0], levels[kind][1]);
         json_t *json = NULL;
         struct schema_verdict verdict;
         assert_int_equal(support_parse(body.bytes, body.length, &json, &verdict), CONTENT_OBJECT);
         assert_true(content_equals(body.bytes, body.length, body.bytes, body.length, key));
         json_decref(json);
-        text_release(&body);
+        buffer_release(&body);
         for (size_t i = 0; i < LENGTH(too_deep); i++) {
             body = nested(too_deep[i], levels[kind][0], levels[kind][1]);
             expect_refusal(body.bytes, body.length, "nested too deep");
-            text_release(&body);
+            buffer_release(&body);
         }
     }
-    struct text array = {0}; /* deep, and no object either */
+    struct buffer array = {0}; /* deep, and no object either */
     for (int i = 0; i < 5000; i++)
-        text_add_string(&array, "[");
+        buffer_add_string(&array, "[");
     expect_refusal(array.bytes, array.length, "nested too deep");
-    text_release(&array);
+    buffer_release(&array);
 }
 
 static void a_name_spelled_with_an_escape_is_told_from_other_escapes(void **state)

@@ -47,15 +47,15 @@ static void a_kind_of_result_names_its_own_members(void **state)
 static void expect_line(struct record *record, const char *expected)
 {
     static const char head[] = "{\"time\":\"2026-01-02T03:04:05.678Z\",";
-    struct text line = {0};
+    struct buffer line = {0};
     notification_add_log_line(record, &line);
     assert_false(line.failed);
-    text_add(&line, "", 1);
+    buffer_add(&line, "", 1);
     assert_true(line.length > sizeof head);
     assert_memory_equal(line.bytes, "{\"time\":\"20", 11);
     assert_memory_equal(line.bytes + sizeof head - 4, "Z\",", 3);
     assert_string_equal(line.bytes + sizeof head - 1, expected);
-    text_release(&line);
+    buffer_release(&line);
     support_record_free(record);
 }
 
@@ -133,15 +133,15 @@ static void a_body_for_the_log_alone_that_is_no_text_is_in_it_as_base64(void **s
 static void a_line_out_of_the_store_is_the_line_of_the_log(void **state)
 {
     static const char body[] = "{ \"b\":1.50,\r\n\"a\":\"\x7F\" }";
-    struct text line = {0};
+    struct buffer line = {0};
     const struct token token = {LIFE, 12};
     notification_add_kept_line(&token, INT64_C(1767323045678), body, sizeof body - 1, &line);
-    text_add(&line, "", 1);
+    buffer_add(&line, "", 1);
     assert_string_equal(line.bytes, "{\"time\":\"2026-01-02T03:04:05.678Z\",\"event\":"
                                     "\"notification\",\"seq\":12,\"repeat\":false,"
                                     "\"token\":\"" LIFE ":12\",\"body\":"
                                     "{ \"b\":1.50,\"a\":\"\\u007f\" }}\n");
-    text_release(&line);
+    buffer_release(&line);
 }
 
 int notification_tests(void)

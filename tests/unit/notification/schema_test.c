@@ -2,7 +2,7 @@
  * ones that the receiver is built with. */
 #include "config.h"
 
-#include "base/text.h"
+#include "base/buffer.h"
 #include "notification/schema.h"
 #include "support.h"
 

@@ -9,17 +9,17 @@
 #include <string.h>
 
 /* Compares the bytes, head and body, and releases TEXT. */
-static void expect(struct text *text, const char *expected)
+static void expect(struct buffer *text, const char *expected)
 {
     assert_false(text->failed);
-    text_add(text, "", 1);
+    buffer_add(text, "", 1);
     assert_string_equal(text->bytes, expected);
-    text_release(text);
+    buffer_release(text);
 }
 
 static void expect_problem(int status, const char *expected)
 {
-    struct text text = {0};
+    struct buffer text = {0};
     answer_add_problem(&text, status, "why");
     expect(&text, expected);
 }
@@ -60,7 +60,7 @@ static void each_problem_has_its_title_and_headers(void **state)
 static void expect_kept(const struct record *record, bool refuse_invalid, int status,
                         const char *expected)
 {
-    struct text text = {0};
+    struct buffer text = {0};
     assert_int_equal(answer_add_kept(&text, record, refuse_invalid), status);
     expect(&text, expected);
 }
@@ -131,7 +131,7 @@ static void invalid_bodies_are_refused_where_that_is_asked_for(void **state)
 }
 
 /* The body of an answer whose Content-Length is right; free with json_decref. */
-static json_t *read_body(const struct text *text)
+static json_t *read_body(const struct buffer *text)
 {
     char *copy = calloc(1, text->length + 1);
     assert_non_null(copy);
@@ -149,13 +149,13 @@ static json_t *read_body(const struct text *text)
 static void hostile_text_stays_text(void **state)
 {
     static const char hostile[] = "\"}\r\n\r\nSet-Cookie: \\ \x01 </script> \342\200\250";
-    struct text text = {0};
+    struct buffer text = {0};
     answer_add_problem(&text, 503, hostile);
     json_t *json = read_body(&text);
     assert_string_equal(json_string_value(json_object_get(json, "detail")), hostile);
     assert_int_equal(json_object_size(json), 4);
     json_decref(json);
-    text_release(&text);
+    buffer_release(&text);
 
     struct record record = {.meaning = RECORD_QUARANTINE, .outcome = RECORD_QUARANTINED, .id = 1};
     memcpy(record.verdict.reason, hostile, sizeof hostile);
@@ -169,18 +169,18 @@ static void hostile_text_stays_text(void **state)
                             "/\"\n\357\277\275");
         assert_int_equal(json_object_size(json), refuse ? 5 : 4);
         json_decref(json);
-        text_release(&text);
+        buffer_release(&text);
     }
 }
 
 static void a_failed_text_stays_failed(void **state)
 {
-    struct text text = {0};
+    struct buffer text = {0};
     text.failed = true;
     answer_add_problem(&text, 503, "why");
     assert_true(text.failed);
     assert_int_equal(text.length, 0);
-    text_release(&text);
+    buffer_release(&text);
 }
 
 int answer_tests(void)

@@ -1,7 +1,7 @@
 /* Turns at a store: one at a time and not for ever, and a store that fails is left alone. */
 #include "config.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 #include "fake_store.h"
 #include "receiver/commit.h"
 #include "support.h"
@@ -155,7 +155,7 @@ static void wait_recovered(struct group *group)
 /* Ends the log and compares its events: a fault with its text, a recovery with what was refused. */
 static void expect_log(struct group *group, const char *expected)
 {
-    struct text events = {0};
+    struct buffer events = {0};
     log_stop(group->log);
     group->log = NULL;
     commit_free(group->commit);
@@ -165,11 +165,11 @@ static void expect_log(struct group *group, const char *expected)
          line = strtok_r(NULL, "\n", &rest)) {
         const char *event = strstr(line, ",\"event\":");
         assert_non_null(event);
-        text_addf(&events, "%s\n", event + 1);
+        buffer_addf(&events, "%s\n", event + 1);
     }
-    text_add(&events, "", 1);
+    buffer_add(&events, "", 1);
     assert_string_equal(events.bytes, expected);
-    text_release(&events);
+    buffer_release(&events);
     free(log);
 }
 
@@ -264,9 +264,9 @@ static void a_turn_that_does_not_come_in_time_is_refused(void **state)
 {
     struct group *group = *state;
     struct keeper *keeper = begin_held(group, 0, 10);
-    int64_t before_ms = moment_monotonic_ms();
+    int64_t before_ms = clock_monotonic_ms();
     expect_refused(group, 10, 1, TOO_LONG);
-    assert_true(moment_monotonic_ms() - before_ms >= COMMIT_TURN_MS);
+    assert_true(clock_monotonic_ms() - before_ms >= COMMIT_TURN_MS);
     assert_false(is_failing(group)); /* to be slow is no fault of the store */
     let_go(keeper);
     assert_int_equal(keeper->result, 0);
@@ -307,9 +307,9 @@ static void housekeeping_does_not_wait_for_ever(void **state)
     struct fault fault;
     assert_int_equal(keep_on(group, 0, 1, &fault), 0);
     commit_move_cursor(group->commit, &(struct store_cursor){.name = "a", .at.seq = 1});
-    int64_t before_ms = moment_monotonic_ms();
+    int64_t before_ms = clock_monotonic_ms();
     commit_tend(group->commit);
-    assert_true(moment_monotonic_ms() - before_ms >= COMMIT_TURN_MS);
+    assert_true(clock_monotonic_ms() - before_ms >= COMMIT_TURN_MS);
     assert_int_equal(fake_store_read(group->fake).moves, 0);
     commit_leave(group->commit);
     commit_tend(group->commit);
@@ -382,7 +382,7 @@ static void a_failing_store_fails_the_batch_and_all_behind_it(void **state)
 static void a_store_that_failed_is_refused_to_all_until_a_probe_works(void **state)
 {
     struct group *group = *state;
-    int64_t before_ms = moment_monotonic_ms();
+    int64_t before_ms = clock_monotonic_ms();
     size_t refused = 3;
     fake_store_break(group->fake, "the disk is full");
     expect_refused(group, 0, 3, "the disk is full");
@@ -396,7 +396,7 @@ static void a_store_that_failed_is_refused_to_all_until_a_probe_works(void **sta
         assert_int_equal(fake_store_read(group->fake).probes, 0);
         support_sleep_ms(5);
     }
-    assert_true(moment_monotonic_ms() - before_ms >= COMMIT_PROBE_MS);
+    assert_true(clock_monotonic_ms() - before_ms >= COMMIT_PROBE_MS);
     assert_int_equal(fake_store_read(group->fake).probes, 1);
     assert_int_equal(fake_store_read(group->fake).attempts, 1);
     expect_kept(group, 3, 2);
@@ -430,12 +430,12 @@ static void a_store_that_stays_broken_is_probed_now_and_then(void **state)
 {
     struct group *group = *state;
     struct fault fault;
-    int64_t before_ms = moment_monotonic_ms();
+    int64_t before_ms = clock_monotonic_ms();
     fake_store_break(group->fake, "first");
     expect_refused(group, 0, 1, "first");
     fake_store_break(group->fake, "second");
     assert_true(support_wait_until(tends_until_probed_twice, group));
-    assert_true(moment_monotonic_ms() - before_ms >= 2 * COMMIT_PROBE_MS);
+    assert_true(clock_monotonic_ms() - before_ms >= 2 * COMMIT_PROBE_MS);
     commit_get_fault(group->commit, &fault);
     support_assert_fault(&fault, "second"); /* the latest */
     expect_refused(group, 1, 1, NOT_NOW);
@@ -583,11 +583,11 @@ static void proof_is_one_write_for_as_long_as_it_is_fresh(void **state)
 {
     struct group *group = *state;
     struct fault fault;
-    int64_t before_ms = moment_monotonic_ms();
+    int64_t before_ms = clock_monotonic_ms();
     commit_tend(group->commit);
     for (int i = 0; i < 5; i++)
         assert_int_equal(ask(group, &fault), 0);
-    bool fresh = moment_monotonic_ms() - before_ms <= COMMIT_PROOF_MS;
+    bool fresh = clock_monotonic_ms() - before_ms <= COMMIT_PROOF_MS;
     commit_tend(group->commit);
     if (fresh) /* unless the machine was so busy that it was old when somebody asked */
         assert_int_equal(fake_store_read(group->fake).tries, 1);
@@ -633,10 +633,10 @@ static void a_turn_that_takes_too_long_is_told_without_waiting_for_it(void **sta
     struct group *group = *state;
     struct fault fault;
     expect_kept(group, 0, 1);
-    int64_t before_ms = moment_monotonic_ms();
+    int64_t before_ms = clock_monotonic_ms();
     struct keeper *keeper = begin_held(group, 1, 1);
     assert_true(support_wait_until(is_not_ready, group));
-    assert_true(moment_monotonic_ms() - before_ms > COMMIT_LONG_TURN_MS);
+    assert_true(clock_monotonic_ms() - before_ms > COMMIT_LONG_TURN_MS);
     assert_int_equal(ask(group, &fault), -1);
     support_assert_fault(&fault, TOO_LONG);
     assert_false(is_failing(group)); /* to be slow is no fault of the store */

@@ -100,9 +100,9 @@ static void a_new_connection_is_ready_for_a_request_and_freeing_it_ends_it(void 
     assert_int_equal(recv(pair[0], &byte, 1, MSG_PEEK), -1); /* it is open */
     assert_int_equal(errno, EAGAIN);
     /* What it has is freed with it: the leak checker sees to that. */
-    text_add_string(&connection->ahead, "bytes read ahead");
-    text_add_string(&connection->gather.params, "parameters");
-    text_add_string(&connection->gather.body, "a body");
+    buffer_add_string(&connection->ahead, "bytes read ahead");
+    buffer_add_string(&connection->gather.params, "parameters");
+    buffer_add_string(&connection->gather.body, "a body");
     connection->record.texts = calloc(1, 10);
     connection->record.rendered = calloc(1, 10);
     connection_free(connection);

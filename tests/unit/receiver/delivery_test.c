@@ -1,7 +1,7 @@
 /* Delivery: what is kept is handed over in order, at least once, whatever the application does. */
 #include "config.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 #include "base/monitor.h"
 #include "books.h"
 #include "campaign.h"
@@ -64,7 +64,7 @@ static int tell(const void *owner, const struct store_kept *kept)
         refusals_so_far(audience, kept->seq) < audience->refusals)
         result = 1;
     if (audience->length < TOLD_MAX) {
-        audience->told_at_ms[audience->length] = moment_monotonic_ms();
+        audience->told_at_ms[audience->length] = clock_monotonic_ms();
         audience->told[audience->length++] = kept->seq;
     }
     if (kept->seq == audience->sleep_at) {
@@ -396,11 +396,11 @@ static void a_woken_delivery_does_not_wait_for_its_poll(void **state)
     start(stage);
     int64_t fastest_ms = INT64_MAX;
     for (size_t i = 1; i <= TURNS; i++) {
-        int64_t begin_ms = moment_monotonic_ms();
+        int64_t begin_ms = clock_monotonic_ms();
         keep(stage, 1);
         delivery_wake(stage->delivery);
         wait_for(&stage->audience, i);
-        int64_t took_ms = moment_monotonic_ms() - begin_ms;
+        int64_t took_ms = clock_monotonic_ms() - begin_ms;
         if (took_ms < fastest_ms)
             fastest_ms = took_ms;
     }
@@ -686,11 +686,11 @@ static void stop_asleep(struct stage *stage, int result, struct delivery **left)
     thread_count_before = support_count_files("/proc/self/task", "");
     start(stage);
     assert_true(support_wait_until(is_asleep, audience));
-    int64_t begin_ms = moment_monotonic_ms();
+    int64_t begin_ms = clock_monotonic_ms();
     *left = stage->delivery;
     assert_int_equal(delivery_stop(stage->delivery), -1);
     stage->delivery = NULL;
-    int64_t took_ms = moment_monotonic_ms() - begin_ms;
+    int64_t took_ms = clock_monotonic_ms() - begin_ms;
     assert_true(took_ms >= DELIVERY_STOP_MS - EARLY_MS);
     end_turns(stage);
     store_free(stage->store);

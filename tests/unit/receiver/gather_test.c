@@ -12,42 +12,42 @@
 
 /* --- every split gives the same --- */
 
-static void add_hex(struct text *out, const char *bytes, size_t length)
+static void add_hex(struct buffer *out, const char *bytes, size_t length)
 {
     for (size_t i = 0; i < length; i++)
-        text_addf(out, "%02x", (unsigned char)bytes[i]);
+        buffer_addf(out, "%02x", (unsigned char)bytes[i]);
 }
 
 /* Notes what came of one call; a whole request is written down, and the next begun. */
-static void note(struct gather *gather, enum gather_result result, struct text *story)
+static void note(struct gather *gather, enum gather_result result, struct buffer *story)
 {
     switch (result) {
     case GATHER_MORE:
     case GATHER_BODY:
         break;
     case GATHER_REPLY:
-        text_add_string(story, "reply ");
+        buffer_add_string(story, "reply ");
         add_hex(story, (const char *)gather->reply, gather->reply_length);
-        text_add_string(story, "\n");
+        buffer_add_string(story, "\n");
         break;
     case GATHER_WHOLE:
-        text_addf(story, "request %u keep %d too large %d length %llu params ",
-                  (unsigned)gather->request_id, gather->keep, gather->body_too_large,
-                  (unsigned long long)gather->body_length);
+        buffer_addf(story, "request %u keep %d too large %d length %llu params ",
+                    (unsigned)gather->request_id, gather->keep, gather->body_too_large,
+                    (unsigned long long)gather->body_length);
         add_hex(story, gather->params.bytes, gather->params.length);
-        text_add_string(story, " body ");
+        buffer_add_string(story, " body ");
         add_hex(story, gather->body.bytes, gather->body.length);
-        text_add_string(story, "\n");
+        buffer_add_string(story, "\n");
         gather_reset(gather);
         break;
     case GATHER_BROKEN:
-        text_addf(story, "broken: %s\n", gather->defect);
+        buffer_addf(story, "broken: %s\n", gather->defect);
         break;
     }
 }
 
 /* Feeds one piece; false when the stream is broken. */
-static bool feed(struct gather *gather, const char *bytes, size_t length, struct text *story)
+static bool feed(struct gather *gather, const char *bytes, size_t length, struct buffer *story)
 {
     while (length > 0) {
         size_t used = SIZE_MAX;
@@ -65,46 +65,46 @@ static bool feed(struct gather *gather, const char *bytes, size_t length, struct
     return true;
 }
 
-/* What came of a stream cut at A and at B; free with text_release. */
-static struct text tell(const struct text *stream, size_t a, size_t b)
+/* What came of a stream cut at A and at B; free with buffer_release. */
+static struct buffer tell(const struct buffer *stream, size_t a, size_t b)
 {
     struct gather gather;
-    struct text story = {0};
+    struct buffer story = {0};
     gather_init(&gather, BODY_MAX);
     if (feed(&gather, stream->bytes, a, &story) &&
         feed(&gather, stream->bytes + a, b - a, &story) &&
         feed(&gather, stream->bytes + b, stream->length - b, &story))
-        text_addf(&story, "%s\n", gather_has_begun(&gather) ? "within a request" : "idle");
+        buffer_addf(&story, "%s\n", gather_has_begun(&gather) ? "within a request" : "idle");
     gather_reset(&gather);
-    text_add(&story, "", 1);
+    buffer_add(&story, "", 1);
     assert_false(story.failed);
     return story;
 }
 
-static struct text tell_byte_by_byte(const struct text *stream)
+static struct buffer tell_byte_by_byte(const struct buffer *stream)
 {
     struct gather gather;
-    struct text story = {0};
+    struct buffer story = {0};
     bool sane = true;
     gather_init(&gather, BODY_MAX);
     for (size_t i = 0; i < stream->length && sane; i++)
         sane = feed(&gather, stream->bytes + i, 1, &story);
     if (sane)
-        text_addf(&story, "%s\n", gather_has_begun(&gather) ? "within a request" : "idle");
+        buffer_addf(&story, "%s\n", gather_has_begun(&gather) ? "within a request" : "idle");
     gather_reset(&gather);
-    text_add(&story, "", 1);
+    buffer_add(&story, "", 1);
     return story;
 }
 
-static void expect_same_story(struct text story, const char *expected)
+static void expect_same_story(struct buffer story, const char *expected)
 {
     assert_string_equal(story.bytes, expected);
-    text_release(&story);
+    buffer_release(&story);
 }
 
-static void expect_one_story(const struct text *stream, const char *part)
+static void expect_one_story(const struct buffer *stream, const char *part)
 {
-    struct text whole = tell(stream, 0, 0);
+    struct buffer whole = tell(stream, 0, 0);
     support_assert_has(whole.bytes, part);
     for (size_t i = 0; i <= stream->length; i++)
         expect_same_story(tell(stream, i, i), whole.bytes);
@@ -114,13 +114,13 @@ static void expect_one_story(const struct text *stream, const char *part)
         expect_same_story(tell(stream, support_random_below(&seed, b + 1), b), whole.bytes);
     }
     expect_same_story(tell_byte_by_byte(stream), whole.bytes);
-    text_release(&whole);
+    buffer_release(&whole);
 }
 
 /* Two requests and management records, with all that the specification allows. */
-static struct text rich_stream(void)
+static struct buffer rich_stream(void)
 {
-    struct text stream = {0}, params = {0};
+    struct buffer stream = {0}, params = {0};
     char value[300];
     memset(value, 'v', sizeof value - 1);
     value[sizeof value - 1] = '\0';
@@ -137,68 +137,68 @@ static struct text rich_stream(void)
     fastcgi_add(&stream, FASTCGI_STDIN, 0x1234, "1}", 2, 0);
     fastcgi_add(&stream, FASTCGI_STDIN, 0x1234, NULL, 0, 8);
     fastcgi_add_post(&stream, 1, "{}");
-    text_release(&params);
+    buffer_release(&params);
     return stream;
 }
 
 static void every_split_of_a_stream_gives_the_same_requests(void **state)
 {
-    struct text stream = rich_stream();
+    struct buffer stream = rich_stream();
     expect_one_story(&stream, "request 4660 keep 1 too large 0 length 7 params ");
     expect_one_story(&stream, " body 7b2261223a317d\nrequest 1 keep 0 too large 0 length 2");
     expect_one_story(&stream, " body 7b7d\nidle\n");
-    text_release(&stream);
+    buffer_release(&stream);
 }
 
 static void every_split_of_a_broken_stream_breaks_it_the_same_way(void **state)
 {
-    struct text stream = rich_stream();
+    struct buffer stream = rich_stream();
     fastcgi_add_begin(&stream, 2, 2, 0); /* an authorizer */
     fastcgi_add_post(&stream, 3, "{}");
     expect_one_story(&stream, "\nbroken: a role that is not responder\n");
-    text_release(&stream);
+    buffer_release(&stream);
 }
 
 static void a_stream_that_ends_early_is_within_a_request(void **state)
 {
-    struct text stream = {0};
+    struct buffer stream = {0};
     fastcgi_add_post(&stream, 1, "{\"a\":1}");
     for (size_t length = 1; length < stream.length; length++) {
-        struct text cut = {.bytes = stream.bytes, .length = length};
+        struct buffer cut = {.bytes = stream.bytes, .length = length};
         expect_same_story(tell(&cut, 0, 0), "within a request\n");
     }
-    text_release(&stream);
+    buffer_release(&stream);
 }
 
 /* --- management records --- */
 
 /* Tells STREAM and compares the story's beginning with EXPECTED. */
-static void expect_story(struct text *stream, const char *expected)
+static void expect_story(struct buffer *stream, const char *expected)
 {
-    struct text story = tell(stream, 0, 0);
+    struct buffer story = tell(stream, 0, 0);
     if (strncmp(story.bytes, expected, strlen(expected)) != 0)
         fail_msg("'%s' does not begin with '%s'", story.bytes, expected);
-    text_release(&story);
-    text_release(stream);
+    buffer_release(&story);
+    buffer_release(stream);
 }
 
 static void get_values_is_answered_with_no_value(void **state)
 {
-    struct text stream = {0};
+    struct buffer stream = {0};
     fastcgi_add(&stream, FASTCGI_GET_VALUES, 0, "\x0E\0FCGI_MAX_CONNS", 16, 0);
     expect_story(&stream, "reply 010a000000000000\nidle\n");
 }
 
 static void an_unknown_management_record_is_answered_by_its_type(void **state)
 {
-    struct text stream = {0};
+    struct buffer stream = {0};
     fastcgi_add(&stream, 200, 0, "x", 1, 7);
     expect_story(&stream, "reply 010b000000080000c800000000000000\nidle\n");
 }
 
 static void a_management_record_without_content_leaves_nothing_begun(void **state)
 {
-    struct text stream = {0};
+    struct buffer stream = {0};
     fastcgi_add(&stream, FASTCGI_GET_VALUES, 0, NULL, 0, 0);
     expect_story(&stream, "reply 010a000000000000\nidle\n");
 }
@@ -206,7 +206,7 @@ static void a_management_record_without_content_leaves_nothing_begun(void **stat
 static void many_management_records_hold_no_memory(void **state)
 {
     struct gather gather;
-    struct text stream = {0}, story = {0};
+    struct buffer stream = {0}, story = {0};
     char *content = calloc(1, 0xFFFF);
     assert_non_null(content);
     for (int i = 0; i < 10; i++)
@@ -216,39 +216,39 @@ static void many_management_records_hold_no_memory(void **state)
     assert_int_equal(gather_held(&gather), 0);
     assert_false(gather_has_begun(&gather));
     gather_reset(&gather);
-    text_release(&stream);
-    text_release(&story);
+    buffer_release(&stream);
+    buffer_release(&story);
     free(content);
 }
 
 /* --- defects --- */
 
 /* BEGIN, whole and sane, for the defects that come behind it. */
-static void begin(struct text *stream)
+static void begin(struct buffer *stream)
 {
     fastcgi_add_begin(stream, 1, FASTCGI_RESPONDER, 0);
 }
 
 static void a_record_of_another_version_is_a_defect(void **state)
 {
-    struct text stream = {0};
+    struct buffer stream = {0};
     begin(&stream);
     stream.bytes[0] = 2;
     expect_story(&stream, "broken: no FastCGI version 1 record\n");
-    text_add_string(&stream, "GET / HTTP/1.1\r\n\r\n");
+    buffer_add_string(&stream, "GET / HTTP/1.1\r\n\r\n");
     expect_story(&stream, "broken: no FastCGI version 1 record\n");
 }
 
 static void a_request_numbered_0_is_a_defect(void **state)
 {
-    struct text stream = {0};
+    struct buffer stream = {0};
     fastcgi_add_begin(&stream, 0, FASTCGI_RESPONDER, 0);
     expect_story(&stream, "broken: a request numbered 0\n");
 }
 
 static void a_request_within_a_request_is_a_defect(void **state)
 {
-    struct text stream = {0};
+    struct buffer stream = {0};
     begin(&stream);
     fastcgi_add_begin(&stream, 2, FASTCGI_RESPONDER, 0);
     expect_story(&stream, "broken: a request within a request\n");
@@ -262,7 +262,7 @@ static void a_begin_of_another_size_is_a_defect(void **state)
     static const char content[16] = {0, FASTCGI_RESPONDER};
     static const size_t sizes[] = {0, 7, 9, 16};
     for (size_t i = 0; i < LENGTH(sizes); i++) {
-        struct text stream = {0};
+        struct buffer stream = {0};
         fastcgi_add(&stream, FASTCGI_BEGIN, 1, content, sizes[i], 0);
         expect_story(&stream, "broken: a malformed begin of a request\n");
     }
@@ -272,7 +272,7 @@ static void roles_other_than_responder_are_a_defect(void **state)
 {
     static const unsigned roles[] = {0, 2, 3, 0x100, 0x101, 0xFFFF};
     for (size_t i = 0; i < LENGTH(roles); i++) {
-        struct text stream = {0};
+        struct buffer stream = {0};
         fastcgi_add_begin(&stream, 1, roles[i], 0);
         expect_story(&stream, "broken: a role that is not responder\n");
     }
@@ -282,7 +282,7 @@ static void records_of_no_request_are_a_defect(void **state)
 {
     static const unsigned types[] = {FASTCGI_ABORT, FASTCGI_END, FASTCGI_PARAMS, FASTCGI_STDIN, 99};
     for (size_t i = 0; i < LENGTH(types); i++) {
-        struct text stream = {0};
+        struct buffer stream = {0};
         fastcgi_add(&stream, types[i], 1, "x", 1, 0);
         expect_story(&stream, "broken: a record of no request\n");
         begin(&stream);
@@ -293,7 +293,7 @@ static void records_of_no_request_are_a_defect(void **state)
 
 static void parameters_after_their_end_are_a_defect(void **state)
 {
-    struct text stream = {0};
+    struct buffer stream = {0};
     begin(&stream);
     fastcgi_add(&stream, FASTCGI_PARAMS, 1, NULL, 0, 0);
     fastcgi_add(&stream, FASTCGI_PARAMS, 1, "\1\1ab", 4, 0);
@@ -302,7 +302,7 @@ static void parameters_after_their_end_are_a_defect(void **state)
 
 static void a_body_before_the_end_of_the_parameters_is_a_defect(void **state)
 {
-    struct text stream = {0};
+    struct buffer stream = {0};
     begin(&stream);
     fastcgi_add(&stream, FASTCGI_PARAMS, 1, "\1\1ab", 4, 0);
     fastcgi_add(&stream, FASTCGI_STDIN, 1, "{}", 2, 0);
@@ -311,7 +311,7 @@ static void a_body_before_the_end_of_the_parameters_is_a_defect(void **state)
 
 static void an_abort_is_a_defect(void **state)
 {
-    struct text stream = {0};
+    struct buffer stream = {0};
     begin(&stream);
     fastcgi_add(&stream, FASTCGI_ABORT, 1, NULL, 0, 0);
     expect_story(&stream, "broken: the web server gave the request up\n");
@@ -330,7 +330,7 @@ static void records_that_no_responder_gets_are_a_defect(void **state)
                                      12,
                                      255};
     for (size_t i = 0; i < LENGTH(types); i++) {
-        struct text stream = {0};
+        struct buffer stream = {0};
         begin(&stream);
         fastcgi_add(&stream, types[i], 1, "x", 1, 0);
         expect_story(&stream, "broken: a record of a type that no responder gets\n");
@@ -359,7 +359,7 @@ static void parameters_that_reach_past_their_end_are_a_defect(void **state)
         {"\1\1ab\0\5abcd", 10},
     };
     for (size_t i = 0; i < LENGTH(params); i++) {
-        struct text stream = {0};
+        struct buffer stream = {0};
         begin(&stream);
         fastcgi_add(&stream, FASTCGI_PARAMS, 1, params[i].bytes, params[i].length, 0);
         fastcgi_add(&stream, FASTCGI_PARAMS, 1, NULL, 0, 0);
@@ -370,9 +370,9 @@ static void parameters_that_reach_past_their_end_are_a_defect(void **state)
 /* --- limits --- */
 
 /* BEGIN and parameters of LENGTH bytes in all: one pair with an empty name. */
-static struct text with_params(size_t length)
+static struct buffer with_params(size_t length)
 {
-    struct text stream = {0}, params = {0};
+    struct buffer stream = {0}, params = {0};
     char *value = calloc(1, length - 4);
     assert_non_null(value);
     memset(value, 'v', length - 5);
@@ -380,29 +380,29 @@ static struct text with_params(size_t length)
     assert_int_equal(params.length, length);
     begin(&stream);
     fastcgi_add_stream(&stream, FASTCGI_PARAMS, 1, &params, 0xFFFF);
-    text_release(&params);
+    buffer_release(&params);
     free(value);
     return stream;
 }
 
 static void parameters_are_taken_up_to_their_limit(void **state)
 {
-    struct text stream = with_params(GATHER_PARAMS_MAX);
+    struct buffer stream = with_params(GATHER_PARAMS_MAX);
     expect_story(&stream, "within a request\n");
     stream = with_params(GATHER_PARAMS_MAX + 1);
     expect_story(&stream, "broken: too many parameters\n");
 }
 
 /* A request with a body of LENGTH bytes in records of PART. */
-static struct text with_body(size_t length, size_t part)
+static struct buffer with_body(size_t length, size_t part)
 {
-    struct text stream = {0}, body = {0};
+    struct buffer stream = {0}, body = {0};
     for (size_t i = 0; i < length; i++)
-        text_add(&body, "b", 1);
+        buffer_add(&body, "b", 1);
     begin(&stream);
     fastcgi_add(&stream, FASTCGI_PARAMS, 1, NULL, 0, 0);
     fastcgi_add_stream(&stream, FASTCGI_STDIN, 1, &body, part);
-    text_release(&body);
+    buffer_release(&body);
     return stream;
 }
 
@@ -410,7 +410,7 @@ static void a_body_is_kept_up_to_its_limit_and_counted_beyond(void **state)
 {
     static const size_t parts[] = {1, 7, 999, 1000, 0xFFFF};
     for (size_t i = 0; i < LENGTH(parts); i++) {
-        struct text stream = with_body(BODY_MAX, parts[i]);
+        struct buffer stream = with_body(BODY_MAX, parts[i]);
         expect_story(&stream, "request 1 keep 0 too large 0 length 1000 params  body 6262626262");
         stream = with_body(BODY_MAX + 1, parts[i]);
         expect_story(&stream, "request 1 keep 0 too large 1 length 1001 params  body \nidle\n");
@@ -421,7 +421,7 @@ static void a_body_is_kept_up_to_its_limit_and_counted_beyond(void **state)
 
 static void a_body_that_is_too_large_is_not_held(void **state)
 {
-    struct text stream = with_body(200 * BODY_MAX, 0xFFFF), story = {0};
+    struct buffer stream = with_body(200 * BODY_MAX, 0xFFFF), story = {0};
     struct gather gather;
     gather_init(&gather, BODY_MAX);
     for (size_t i = 0; i + 8 < stream.length; i++) { /* all but its end */
@@ -430,8 +430,8 @@ static void a_body_that_is_too_large_is_not_held(void **state)
     }
     assert_int_equal(gather_held(&gather), 0);
     gather_reset(&gather);
-    text_release(&stream);
-    text_release(&story);
+    buffer_release(&stream);
+    buffer_release(&story);
 }
 
 /* --- one behind the other --- */
@@ -439,7 +439,7 @@ static void a_body_that_is_too_large_is_not_held(void **state)
 static void a_whole_request_leaves_the_next_ones_bytes(void **state)
 {
     struct gather gather;
-    struct text stream = {0};
+    struct buffer stream = {0};
     size_t used, first;
     fastcgi_add_post(&stream, 1, "{\"a\":1}");
     first = stream.length;
@@ -460,7 +460,7 @@ static void a_whole_request_leaves_the_next_ones_bytes(void **state)
     assert_int_equal(gather.request_id, 2);
     assert_int_equal(gather.body.length, 2);
     gather_reset(&gather);
-    text_release(&stream);
+    buffer_release(&stream);
 }
 
 static void a_body_is_announced_before_it_is_kept(void **state)
@@ -474,11 +474,11 @@ static void a_body_is_announced_before_it_is_kept(void **state)
                  {"7x", BODY_MAX, 7}, {"99999999999999999999999", BODY_MAX, 7}};
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct gather gather;
-        struct text stream = {0}, params = {0}, body = {0};
+        struct buffer stream = {0}, params = {0}, body = {0};
         size_t used, rest;
         if (cases[i].length != NULL)
             fastcgi_add_param(&params, "CONTENT_LENGTH", cases[i].length);
-        text_add_string(&body, "{\"a\":1}");
+        buffer_add_string(&body, "{\"a\":1}");
         fastcgi_add_begin(&stream, 1, FASTCGI_RESPONDER, FASTCGI_KEEP);
         fastcgi_add_stream(&stream, FASTCGI_PARAMS, 1, &params, 0xFFFF);
         fastcgi_add_stream(&stream, FASTCGI_STDIN, 1, &body, 0xFFFF);
@@ -493,9 +493,9 @@ static void a_body_is_announced_before_it_is_kept(void **state)
         assert_int_equal(gather.body.length, cases[i].kept);
         assert_int_equal(gather.body_length, 7);
         gather_reset(&gather);
-        text_release(&stream);
-        text_release(&params);
-        text_release(&body);
+        buffer_release(&stream);
+        buffer_release(&params);
+        buffer_release(&body);
     }
 }
 
@@ -515,13 +515,13 @@ static void noise_is_survived(void **state)
 {
     uint64_t seed = 3;
     for (int i = 0; i < 3000; i++) {
-        struct text stream = rich_stream();
+        struct buffer stream = rich_stream();
         for (size_t n = support_random_below(&seed, 8) + 1; n > 0; n--)
             stream.bytes[support_random_below(&seed, stream.length)] = (char)support_random(&seed);
-        struct text story = tell(&stream, 0, support_random_below(&seed, stream.length));
+        struct buffer story = tell(&stream, 0, support_random_below(&seed, stream.length));
         assert_true(story.length > 0);
-        text_release(&story);
-        text_release(&stream);
+        buffer_release(&story);
+        buffer_release(&stream);
     }
 }
 

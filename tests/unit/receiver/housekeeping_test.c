@@ -2,7 +2,7 @@
  * is seen on its way to SQLite: this program is linked so that it comes by here. */
 #include "config.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 #include "books.h"
 #include "receiver/housekeeping.h"
 #include "store/lists.h"
@@ -198,9 +198,9 @@ static void whoever_reads_for_long_makes_nobody_copy_in_vain(void **state)
     assert_int_equal(store_read_begin(reader, 0, &fault), 0);
     struct store_cursor cursor = {.name = "anybody"};
     assert_int_equal(store_read_cursor(reader, &cursor, &fault), 0); /* holds on from now on */
-    int64_t began_ms = moment_monotonic_ms();
+    int64_t began_ms = clock_monotonic_ms();
     int batches = keep_pages(desk, 3 * STORE_LOG_LONG / 2);
-    int seconds = (int)((moment_monotonic_ms() - began_ms) / 1000) + 1;
+    int seconds = (int)((clock_monotonic_ms() - began_ms) / 1000) + 1;
     assert_true(log_length(desk) > 3 * STORE_LOG_LONG / 2);
     /* Four looks a second, each of which finds at once that no more can be copied. */
     assert_in_range(beside, 1, 2 * 4 * (seconds + 1) + 4 * 10);

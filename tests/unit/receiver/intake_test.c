@@ -126,16 +126,16 @@ static void expect_kept(struct desk *desk, size_t from, size_t count)
  */
 static void expect(struct desk *desk, const char *body, int status, const char *answer)
 {
-    struct text text = {0};
+    struct buffer text = {0};
     const struct record *record = read_body(desk, 0, body);
     expect_kept(desk, 0, 1);
     assert_int_equal(answer_add_kept(&text, record, desk->options.refuse_invalid), status);
-    text_add(&text, "", 1);
+    buffer_add(&text, "", 1);
     const char *told = strstr(text.bytes, "\r\n\r\n");
     assert_non_null(told);
     if (answer != NULL)
         assert_string_equal(told + 4, answer);
-    text_release(&text);
+    buffer_release(&text);
 }
 
 #define RESULT(device)                                                                             \
@@ -148,31 +148,31 @@ static void expect(struct desk *desk, const char *body, int status, const char *
 #define INVALID "{\"notifyType\":\"swUpgradeResultNotify\",\"description\":null}"
 
 /* Gives the events of the log: "notification 1 false;" and the like. */
-static struct text read_events(struct desk *desk)
+static struct buffer read_events(struct desk *desk)
 {
-    struct text events = {0};
+    struct buffer events = {0};
     char *log = support_read_file(desk->log_path), *rest = NULL;
     for (char *line = strtok_r(log, "\n", &rest); line != NULL;
          line = strtok_r(NULL, "\n", &rest)) {
         json_t *json = json_loads(line, 0, NULL);
         assert_non_null(json);
-        text_add_string(&events, json_string_value(json_object_get(json, "event")));
+        buffer_add_string(&events, json_string_value(json_object_get(json, "event")));
         const json_t *seq = json_object_get(json, "seq"), *id = json_object_get(json, "id"),
                      *refused = json_object_get(json, "refused");
         if (seq != NULL)
-            text_addf(&events, " %lld", (long long)json_integer_value(seq));
+            buffer_addf(&events, " %lld", (long long)json_integer_value(seq));
         if (id != NULL && json_is_null(id))
-            text_add_string(&events, " null");
+            buffer_add_string(&events, " null");
         else if (id != NULL)
-            text_addf(&events, " %lld", (long long)json_integer_value(id));
+            buffer_addf(&events, " %lld", (long long)json_integer_value(id));
         if (refused != NULL)
-            text_addf(&events, " %lld", (long long)json_integer_value(refused));
+            buffer_addf(&events, " %lld", (long long)json_integer_value(refused));
         if (json_is_true(json_object_get(json, "repeat")))
-            text_add_string(&events, " repeat");
-        text_add_string(&events, ";");
+            buffer_add_string(&events, " repeat");
+        buffer_add_string(&events, ";");
         json_decref(json);
     }
-    text_add(&events, "", 1);
+    buffer_add(&events, "", 1);
     free(log);
     return events;
 }
@@ -181,9 +181,9 @@ static struct text read_events(struct desk *desk)
 static void expect_events(struct desk *desk, const char *expected)
 {
     stop(desk);
-    struct text events = read_events(desk);
+    struct buffer events = read_events(desk);
     assert_string_equal(events.bytes, expected);
-    text_release(&events);
+    buffer_release(&events);
 }
 
 static void a_body_is_kept_then_logged_and_answered(void **state)
@@ -409,17 +409,17 @@ static bool is_in_the_pipe(void *reader)
 static void a_log_that_is_full_keeps_nothing(void **state)
 {
     struct desk *desk = *state;
-    struct text line = {0};
+    struct buffer line = {0};
     set_quarantine(desk, 1);
     assert_int_equal(mkfifo(desk->log_path, 0600), 0);
     int reader = open(desk->log_path, O_RDONLY | O_NONBLOCK);
     start(desk, NULL);
-    text_addf(&line, "%0*d\n", (1 << 20) - 1, 0);
+    buffer_addf(&line, "%0*d\n", (1 << 20) - 1, 0);
     assert_true(log_lines(desk->log, &line, 1));
     assert_true(support_wait_until(is_in_the_pipe, &reader));
     while (log_lines(desk->log, &line, 1))
         continue;
-    text_release(&line);
+    buffer_release(&line);
     take_with_full_quarantine(desk);
     close(reader);
 }
@@ -485,13 +485,13 @@ static void a_full_quarantine_is_said_once_and_again_after_it_had_room(void **st
                        "\"fault\":\"quarantine is full for bodies of no known notifyType: they "
                        "go to the log alone until some are taken out\"");
     free(log);
-    struct text events = read_events(desk);
+    struct buffer events = read_events(desk);
     assert_string_equal(events.bytes,
                         "quarantined 1;fault;quarantined null;quarantined null;"
                         "fault;quarantined null;quarantined null;"
                         "notification 1;quarantined null;"
                         "quarantined 2;fault;quarantined null;quarantined null;quarantined null;");
-    text_release(&events);
+    buffer_release(&events);
 }
 
 /* --- order --- */
@@ -500,14 +500,14 @@ static void outcomes_and_log_lines_come_in_the_order_of_the_numbers(void **state
 {
     struct desk *desk = *state;
     char bodies[100][512];
-    struct text expected = {0};
+    struct buffer expected = {0};
     start(desk, NULL);
     for (size_t i = 0; i < LENGTH(bodies); i++) {
         snprintf(bodies[i], sizeof bodies[i], RESULT("%zu"), i);
         read_body(desk, i, bodies[i]);
-        text_addf(&expected, "notification %zu;", i + 1);
+        buffer_addf(&expected, "notification %zu;", i + 1);
     }
-    text_add(&expected, "", 1);
+    buffer_add(&expected, "", 1);
     expect_kept(desk, 0, LENGTH(bodies));
     assert_int_equal(metrics_read(desk->metrics, METRIC_batches), 1);
     for (size_t i = 0; i < LENGTH(bodies); i++) {
@@ -515,7 +515,7 @@ static void outcomes_and_log_lines_come_in_the_order_of_the_numbers(void **state
         assert_int_equal(desk->bodies[i].seq, i + 1);
     }
     expect_events(desk, expected.bytes);
-    text_release(&expected);
+    buffer_release(&expected);
 }
 
 #define THREADS 4
@@ -555,7 +555,7 @@ static void what_many_threads_keep_is_logged_in_the_order_of_the_numbers(void **
 {
     struct desk *desk = *state;
     struct taker *takers = calloc(THREADS, sizeof *takers);
-    struct text expected = {0};
+    struct buffer expected = {0};
     size_t times[THREADS * SHARE + 1] = {0};
     assert_non_null(takers);
     start(desk, NULL);
@@ -572,11 +572,11 @@ static void what_many_threads_keep_is_logged_in_the_order_of_the_numbers(void **
         assert_int_equal(desk->bodies[i].outcome, RECORD_STORED);
         assert_in_range(desk->bodies[i].seq, 1, THREADS * SHARE);
         assert_int_equal(times[desk->bodies[i].seq]++, 0);
-        text_addf(&expected, "notification %zu;", i + 1);
+        buffer_addf(&expected, "notification %zu;", i + 1);
     }
-    text_add(&expected, "", 1);
+    buffer_add(&expected, "", 1);
     expect_events(desk, expected.bytes);
-    text_release(&expected);
+    buffer_release(&expected);
     free(takers);
 }
 

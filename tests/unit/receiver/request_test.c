@@ -1,7 +1,7 @@
 /* Requests: from a web server's bytes by way of libfcgi, and answers back to its socket. */
 #include "config.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 #include "fastcgi.h"
 #include "receiver/request.h"
 #include "support.h"
@@ -61,12 +61,12 @@ static int teardown(void **state)
 }
 
 /* Gathers and reads a request with PARAMS (released) and BODY. */
-static void read_request(struct peer *peer, struct text *params, const char *body)
+static void read_request(struct peer *peer, struct buffer *params, const char *body)
 {
-    struct text stream = {0}, content = {0};
+    struct buffer stream = {0}, content = {0};
     struct fault fault = FAULT_NONE;
     size_t used;
-    text_add_string(&content, body);
+    buffer_add_string(&content, body);
     fastcgi_add_begin(&stream, 0x0102, FASTCGI_RESPONDER, FASTCGI_KEEP);
     fastcgi_add_stream(&stream, FASTCGI_PARAMS, 0x0102, params, 0xFFFF);
     fastcgi_add_stream(&stream, FASTCGI_STDIN, 0x0102, &content, 0xFFFF);
@@ -76,15 +76,15 @@ static void read_request(struct peer *peer, struct text *params, const char *bod
         GATHER_WHOLE);
     if (request_read(&peer->request, &peer->file, &peer->gather, &fault) != 0)
         fail_msg("%s", fault.text);
-    text_release(&stream);
-    text_release(&content);
-    text_release(params);
+    buffer_release(&stream);
+    buffer_release(&content);
+    buffer_release(params);
 }
 
 /* A request with these parameters alone, ended by NULL. */
 static void read_with(struct peer *peer, const char *const *names_and_values, const char *body)
 {
-    struct text params = {0};
+    struct buffer params = {0};
     for (; *names_and_values != NULL; names_and_values += 2)
         fastcgi_add_param(&params, names_and_values[0], names_and_values[1]);
     read_request(peer, &params, body);
@@ -101,14 +101,14 @@ static void expect_path(const struct peer *peer, const char *path)
 /* Reads all that has come to the web server. */
 static struct fastcgi_answer receive(struct peer *peer)
 {
-    struct text bytes = {0};
+    struct buffer bytes = {0};
     char part[4096];
     ssize_t received;
     while ((received = recv(peer->end, part, sizeof part, 0)) > 0)
-        text_add(&bytes, part, (size_t)received);
+        buffer_add(&bytes, part, (size_t)received);
     struct fastcgi_answer answer;
     fastcgi_read_answer(bytes.bytes, bytes.length, &answer);
-    text_release(&bytes);
+    buffer_release(&bytes);
     return answer;
 }
 
@@ -124,7 +124,7 @@ static void answer(struct peer *peer, const char *text)
     assert_int_equal(got.status, 0);
     assert_int_equal(got.protocol, 0);
     assert_int_equal(got.others, 0);
-    text_release(&got.output);
+    buffer_release(&got.output);
 }
 
 static void a_request_is_read_and_its_answer_goes_to_the_socket(void **state)
@@ -192,10 +192,10 @@ static void a_peer_that_takes_nothing_is_given_up(void **state)
     char *large = calloc(1, LARGE);
     assert_non_null(large);
     read_with(peer, WITH("REQUEST_METHOD", "GET"), "");
-    int64_t before_ms = moment_monotonic_ms();
+    int64_t before_ms = clock_monotonic_ms();
     assert_int_equal(request_answer_patiently(&peer->request, peer->connection, large, LARGE, 200),
                      -1);
-    assert_true(moment_monotonic_ms() - before_ms >= 190);
+    assert_true(clock_monotonic_ms() - before_ms >= 190);
     assert_true(fcntl(peer->connection, F_GETFL) & O_NONBLOCK);
     free(large);
 }
@@ -244,7 +244,7 @@ static void what_the_web_server_did_not_send_is_empty(void **state)
     expect_path(peer, "");
     assert_int_equal(peer->request.body, REQUEST_BODY_WHOLE);
     answer(peer, "Status: 404 Not Found\r\n\r\n");
-    struct text none = {0};
+    struct buffer none = {0};
     read_request(peer, &none, "");
     assert_string_equal(peer->request.method, "");
     request_drop(&peer->request);
@@ -352,7 +352,7 @@ static void a_body_that_is_too_large_is_told_from_one_that_is_cut(void **state)
 static void one_parameter_may_be_as_long_as_all_may_be(void **state)
 {
     struct peer *peer = *state;
-    struct text params = {0};
+    struct buffer params = {0};
     fastcgi_add_param(&params, "REQUEST_METHOD", "POST");
     size_t length = GATHER_PARAMS_MAX - params.length - 5 - strlen("REQUEST_URI");
     char *uri = calloc(1, length + 1);
@@ -371,7 +371,7 @@ static void one_parameter_may_be_as_long_as_all_may_be(void **state)
 static void there_may_be_ten_thousand_parameters(void **state)
 {
     struct peer *peer = *state;
-    struct text params = {0};
+    struct buffer params = {0};
     for (int i = 0; i < 10000; i++) {
         char name[32];
         snprintf(name, sizeof name, "HTTP_X_HEADER_%d", i);
@@ -435,7 +435,7 @@ static void parameters_that_libfcgi_refuses_fail_and_the_next_request_is_read(vo
     struct fault fault = FAULT_NONE;
     gather_reset(&peer->gather);
     peer->gather.request_id = 1;
-    text_add(&peer->gather.params, "\x7F\x01x", 3);
+    buffer_add(&peer->gather.params, "\x7F\x01x", 3);
     assert_int_equal(request_read(&peer->request, &peer->file, &peer->gather, &fault), -1);
     support_assert_fault(&fault, "libfcgi cannot read a request");
     read_with(peer, WITH("REQUEST_METHOD", "POST"), "");

@@ -3,7 +3,7 @@
 
 #include "receiver/site.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 #include "books.h"
 
 #include <jansson.h>
@@ -36,7 +36,7 @@ static int setup(void **state)
     place->options = (struct options){.state = place->books->folder, .quarantine_max = 7};
     place->site.options = &place->options;
     place->site.metrics = place->metrics;
-    place->site.start_ms = moment_now_ms();
+    place->site.start_ms = clock_now_ms();
     place->site.read_ms = 60000;
     assert_int_equal(store_reader_new(&place->reader, place->books->folder, &fault), 0);
     *state = place;
@@ -71,7 +71,7 @@ static int teardown(void **state)
 static void ask_with(struct place *place, const struct site_request *request)
 {
     struct site_request asked = *request;
-    struct text text = {0};
+    struct buffer text = {0};
     asked.path_length = strlen(asked.path);
     const struct site_place *at = site_find(asked.path, asked.path_length);
     assert_non_null(at);
@@ -84,7 +84,7 @@ static void ask_with(struct place *place, const struct site_request *request)
         place->pieces++;
     } while (part.more);
     free(place->answer);
-    text_add(&text, "", 1);
+    buffer_add(&text, "", 1);
     place->answer = text.bytes;
     char *end = strstr(place->answer, "\r\n\r\n");
     assert_non_null(end);
@@ -174,16 +174,16 @@ static void a_document_is_sent_again_only_when_it_changed(void **state)
     static const char *const lists[] = {"%s", "W/%s", "\"a\", %s", "\"a,b\",W/\"c\" ,\tW/%s, \"d\"",
                                         "*",  " * "};
     for (size_t i = 0; i < LENGTH(lists); i++) {
-        struct text text = {0};
+        struct buffer text = {0};
         const char *place_of = strstr(lists[i], "%s");
         if (place_of == NULL) {
-            text_add_string(&text, lists[i]);
+            buffer_add_string(&text, lists[i]);
         } else {
-            text_add(&text, lists[i], (size_t)(place_of - lists[i]));
-            text_add_string(&text, etag);
-            text_add_string(&text, place_of + 2);
+            buffer_add(&text, lists[i], (size_t)(place_of - lists[i]));
+            buffer_add_string(&text, etag);
+            buffer_add_string(&text, place_of + 2);
         }
-        text_add(&text, "", 1);
+        buffer_add(&text, "", 1);
         ask_with(place, &(struct site_request){.method = "GET",
                                                .path = "/status/overview.json",
                                                .if_none_match = text.bytes});
@@ -192,7 +192,7 @@ static void a_document_is_sent_again_only_when_it_changed(void **state)
         copy_etag(place, again);
         assert_string_equal(again, etag);
         assert_null(strstr(place->answer, "Content-Length"));
-        text_release(&text);
+        buffer_release(&text);
     }
     static const char *const others[] = {"",       "\"\"", "\"a\"", "a",    "W/",
                                          "\"%s\"", ",,",   "\"a",   "\"*\""};
@@ -350,7 +350,7 @@ static void a_table_that_cannot_go_on_is_cut_off(void **state)
     static const struct site_request request = {
         .method = "GET", .path = "/status/failures.csv", .path_length = 20};
     struct site_part part = {.begun = false};
-    struct text text = {0};
+    struct buffer text = {0};
     const struct site_place *at = site_find(request.path, request.path_length);
     fail_many(place->books);
     start(place, NULL);
@@ -360,7 +360,7 @@ static void a_table_that_cannot_go_on_is_cut_off(void **state)
     books_meddle(place->books, "DROP TABLE upgrade");
     site_answer(&place->site, at, &request, place->reader, &part, &text);
     assert_true(text.failed); /* nobody may take it for all */
-    text_release(&text);
+    buffer_release(&text);
 }
 
 static void a_store_that_cannot_be_read_is_503_and_metrics_go_on(void **state)

@@ -155,7 +155,7 @@ static struct caller *call(struct hall *hall, const char *uri)
 {
     assert_true(hall->length < CALLERS_MAX);
     struct caller *caller = &hall->callers[hall->length++];
-    struct text params = {0}, stream = {0}, none = {0};
+    struct buffer params = {0}, stream = {0}, none = {0};
     struct fault fault = FAULT_NONE;
     size_t used;
     int pair[2];
@@ -172,8 +172,8 @@ static struct caller *call(struct hall *hall, const char *uri)
         fastcgi_feed(&caller->gather, (const unsigned char *)stream.bytes, stream.length, &used),
         GATHER_WHOLE);
     assert_int_equal(request_read(&caller->request, &hall->file, &caller->gather, &fault), 0);
-    text_release(&params);
-    text_release(&stream);
+    buffer_release(&params);
+    buffer_release(&stream);
     caller->visit = (struct visit){
         .request = &caller->request,
         .socket = caller->fd,
@@ -194,17 +194,17 @@ static bool is_done(const struct caller *caller)
 }
 
 /* Appends a little of what has come for CALLER. */
-static void take_some(struct caller *caller, struct text *bytes)
+static void take_some(struct caller *caller, struct buffer *bytes)
 {
     char part[20000];
     ssize_t received = recv(caller->end, part, sizeof part, 0);
     if (received > 0)
-        text_add(bytes, part, (size_t)received);
+        buffer_add(bytes, part, (size_t)received);
 }
 
 /* Reads behind BYTES, which it releases, until the answer is whole, and gives its status; *LENGTH
  * is that of its output. */
-static int receive_rest(struct caller *caller, struct text *bytes, size_t *length)
+static int receive_rest(struct caller *caller, struct buffer *bytes, size_t *length)
 {
     struct fastcgi_answer answer = {.ends = 0};
     char part[16384];
@@ -219,23 +219,23 @@ static int receive_rest(struct caller *caller, struct text *bytes, size_t *lengt
         assert_int_equal(poll(&ready, 1, 20000), 1);
         ssize_t received = recv(caller->end, part, sizeof part, 0);
         assert_true(received > 0);
-        text_add(bytes, part, (size_t)received);
+        buffer_add(bytes, part, (size_t)received);
     }
-    text_release(bytes);
+    buffer_release(bytes);
     assert_int_equal(answer.others, 0);
     int status;
     assert_true(answer.output.length > 12);
-    text_add(&answer.output, "", 1);
+    buffer_add(&answer.output, "", 1);
     status = (int)strtol(answer.output.bytes + strlen("Status: "), NULL, 10);
     if (length != NULL)
         *length = answer.output.length - 1;
-    text_release(&answer.output);
+    buffer_release(&answer.output);
     return status;
 }
 
 static int receive(struct caller *caller, size_t *length)
 {
-    struct text bytes = {0};
+    struct buffer bytes = {0};
     return receive_rest(caller, &bytes, length);
 }
 
@@ -363,7 +363,7 @@ static void tables_take_turns_and_hold_up_nobody_else(void **state)
 {
     struct hall *hall = *state;
     struct caller *tables[1 + VIEWER_TABLES_MAX];
-    struct text taken[1 + VIEWER_TABLES_MAX] = {{0}};
+    struct buffer taken[1 + VIEWER_TABLES_MAX] = {{0}};
     for (size_t i = 0; i < LENGTH(tables); i++) {
         tables[i] = call(hall, TABLE);
         struct pollfd begun = {.fd = tables[0]->end, .events = POLLIN};

@@ -82,34 +82,34 @@ static int tear_down(void **state)
 static void fail_campaign(const struct world *world, const struct campaign *campaign,
                           const char *what, const char *is, const char *must_be)
 {
-    struct text text = {0};
+    struct buffer text = {0};
     campaign_describe(campaign, &text);
-    text_add(&text, "", 1);
+    buffer_add(&text, "", 1);
     fprintf(stderr, "%s\n%s is:\n%s\nnot:\n%s\n", text.bytes, what, is, must_be);
-    text_release(&text);
+    buffer_release(&text);
     fail_msg("%s: another %s; CAMPAIGN_SEED=%llu shows it again", campaign->app_id, what,
              (unsigned long long)world->first_seed);
 }
 
 static void draw(const struct world *world, const struct campaign *campaign,
-                 enum campaign_detail detail, struct text *out)
+                 enum campaign_detail detail, struct buffer *out)
 {
-    text_clear(out);
+    buffer_clear(out);
     campaign_view_draw(world->view, campaign->app_id, detail, out);
-    text_add(out, "", 1);
+    buffer_add(out, "", 1);
     assert_false(out->failed);
 }
 
 static void assert_drawing(const struct world *world, const struct campaign *campaign)
 {
-    struct text is = {0}, must_be = {0};
+    struct buffer is = {0}, must_be = {0};
     draw(world, campaign, CAMPAIGN_ALL, &is);
     campaign_draw(campaign, CAMPAIGN_ALL, &must_be);
-    text_add(&must_be, "", 1);
+    buffer_add(&must_be, "", 1);
     if (strcmp(is.bytes, must_be.bytes) != 0)
         fail_campaign(world, campaign, "view", is.bytes, must_be.bytes);
-    text_release(&is);
-    text_release(&must_be);
+    buffer_release(&is);
+    buffer_release(&must_be);
 }
 
 /* What the store made of one record. */
@@ -167,14 +167,14 @@ static void assert_totals(const struct world *world)
 
 static void assert_kinds(const struct world *world)
 {
-    struct text is = {0}, must_be = {0};
+    struct buffer is = {0}, must_be = {0};
     campaign_view_draw_kinds(world->view, &is);
-    text_add(&is, "", 1);
+    buffer_add(&is, "", 1);
     campaign_draw_kinds(&world->kinds, &must_be);
-    text_add(&must_be, "", 1);
+    buffer_add(&must_be, "", 1);
     assert_string_equal(is.bytes, must_be.bytes);
-    text_release(&is);
-    text_release(&must_be);
+    buffer_release(&is);
+    buffer_release(&must_be);
 }
 
 static void tell_flaw(void *owner, const char *flaw)
@@ -320,13 +320,13 @@ static void only_the_order_of_results_matters(void **state)
         }
         deliver(world, group, GROUP);
         for (size_t i = 0; i < GROUP; i++) {
-            struct text first = {0}, other = {0};
+            struct buffer first = {0}, other = {0};
             draw(world, &group[i - i % ORDERS], CAMPAIGN_WITHOUT_ORDER, &first);
             draw(world, &group[i], CAMPAIGN_WITHOUT_ORDER, &other);
             if (strcmp(first.bytes, other.bytes) != 0)
                 fail_campaign(world, &group[i], "end in another order", other.bytes, first.bytes);
-            text_release(&first);
-            text_release(&other);
+            buffer_release(&first);
+            buffer_release(&other);
             assert_deliveries(world, &group[i]);
         }
     }
@@ -408,11 +408,11 @@ static void one_result_stands_in_every_order(void **state)
         "move|operation-0|1.0|2.0|0|1\n";
     deliver_in_every_order(world, "one", one_result, campaigns);
     for (size_t i = 0; i < PERMUTATIONS; i++) {
-        struct text is = {0};
+        struct buffer is = {0};
         draw(world, &campaigns[i], CAMPAIGN_WITHOUT_ORDER, &is);
         if (strcmp(is.bytes, must_be) != 0)
             fail_campaign(world, &campaigns[i], "end", is.bytes, must_be);
-        text_release(&is);
+        buffer_release(&is);
     }
 }
 
@@ -436,11 +436,11 @@ static void the_last_of_three_results_stands_in_every_order(void **state)
             if (campaign_is_result(note) && !note->repeat)
                 last = note->kind == CAMPAIGN_FW_RESULT ? 2 : note->success ? 1 : 0;
         }
-        struct text is = {0};
+        struct buffer is = {0};
         draw(world, &campaigns[i], CAMPAIGN_WITHOUT_ORDER, &is);
         if (strstr(is.bytes, ends[last]) == NULL)
             fail_campaign(world, &campaigns[i], "end", is.bytes, ends[last]);
-        text_release(&is);
+        buffer_release(&is);
         seen[last]++;
     }
     for (size_t i = 0; i < LENGTH(ends); i++)
@@ -480,10 +480,10 @@ static void the_step_is_the_last_one_reported(void **state)
     campaign.notes[2] = one_result[4];
     campaign.notes[3] = one_result[0]; /* a repeat is nothing new */
     deliver(world, &campaign, 1);
-    struct text is = {0};
+    struct buffer is = {0};
     draw(world, &campaign, CAMPAIGN_ALL, &is);
     support_assert_has(is.bytes, "|FAIL|1.0|2.0|1.0|60||4||0|0|2\n");
-    text_release(&is);
+    buffer_release(&is);
 }
 
 /* A firmware result has no errorCode of its own; where it carries a member of that name, what is
@@ -512,13 +512,13 @@ static void a_firmware_failure_is_taken_back_whole(void **state)
         assert_int_equal(store_keep(world->stores[0], records, 2, NULL, &fault), 0);
         for (size_t j = 0; j < 2; j++)
             campaign_record_free(records[j]);
-        struct text is = {0};
+        struct buffer is = {0};
         campaign_view_draw(world->view, app_id, CAMPAIGN_WITHOUT_ORDER, &is);
-        text_add(&is, "", 1);
+        buffer_add(&is, "", 1);
         support_assert_has(is.bytes, "operation|o|0|1|0|0\n");
         if (strstr(is.bytes, "failure|") != NULL)
             fail_msg("a failure stays behind, with errorCode %s:\n%s", codes[i], is.bytes);
-        text_release(&is);
+        buffer_release(&is);
     }
 }
 

@@ -10,14 +10,14 @@
 #include <unistd.h>
 
 struct flaws {
-    struct text text;
+    struct buffer text;
     int64_t count;
 };
 
 static void note_flaw(void *owner, const char *flaw)
 {
     struct flaws *flaws = owner;
-    text_addf(&flaws->text, "%s\n", flaw);
+    buffer_addf(&flaws->text, "%s\n", flaw);
     flaws->count++;
 }
 
@@ -29,7 +29,7 @@ static char *check(const struct books *books, int64_t *count)
     struct fault fault = FAULT_NONE;
     lists_must(store_check(reader, NULL, note_flaw, &flaws, count, &fault), &fault);
     assert_int_equal(*count, flaws.count);
-    text_add(&flaws.text, "", 1);
+    buffer_add(&flaws.text, "", 1);
     store_reader_free(reader);
     return flaws.text.bytes;
 }
@@ -341,7 +341,7 @@ static void a_page_of_rubbish_is_found(void **state)
         int result = store_check(reader, NULL, note_flaw, &flaws, &count, &fault);
         assert_true(result == -1 || count > 0);
         assert_int_equal(result == -1, fault.set);
-        text_release(&flaws.text);
+        buffer_release(&flaws.text);
         store_reader_free(reader);
     }
     free(copy.bytes);

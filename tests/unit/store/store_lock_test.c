@@ -2,7 +2,7 @@
  * stopped. A lock belongs to a descriptor, so stores of one process stand for those of several. */
 #include "config.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 #include "store/engine.h"
 #include "support.h"
 
@@ -103,15 +103,15 @@ static void writers_come_in_the_order_in_which_they_stand_in_line(void **state)
     for (int round = 0; round < 5; round++) {
         atomic_store(&stage->came, 0);
         assert_int_equal(store_lock_take(stage->stores[0], NULL), 0);
-        int64_t began_ms = moment_monotonic_ms();
+        int64_t began_ms = clock_monotonic_ms();
         size_t come = 1;
         /* On a busy machine the first in line may have waited for as long as they do. */
-        for (; come < STORES && moment_monotonic_ms() - began_ms < STORE_WAIT_MS / 2; come++)
+        for (; come < STORES && clock_monotonic_ms() - began_ms < STORE_WAIT_MS / 2; come++)
             begin_visit(&visitors[come], stage, come, (int)come - 1);
         store_lock_release(stage->stores[0]);
         for (size_t i = 1; i < come; i++)
             pthread_join(visitors[i].thread, NULL);
-        bool in_time = moment_monotonic_ms() - began_ms < STORE_WAIT_MS;
+        bool in_time = clock_monotonic_ms() - began_ms < STORE_WAIT_MS;
         for (size_t i = 1; i < come && in_time; i++)
             assert_int_equal(visitors[i].place, i - 1);
     }
@@ -136,10 +136,10 @@ static void one_that_is_stopped_costs_the_others_a_bounded_wait(void **state)
     struct fault fault = FAULT_NONE;
     struct visitor visitor;
     assert_int_equal(store_lock_take(stage->stores[0], NULL), 0);
-    int64_t began_ms = moment_monotonic_ms();
+    int64_t began_ms = clock_monotonic_ms();
     begin_visit(&visitor, stage, 1, 0);
     assert_int_equal(store_lock_take(stage->stores[2], &fault), -1);
-    int64_t took_ms = moment_monotonic_ms() - began_ms;
+    int64_t took_ms = clock_monotonic_ms() - began_ms;
     support_assert_fault(&fault, "another receiver has held the store");
     pthread_join(visitor.thread, NULL);
     assert_int_equal(visitor.place, -1);

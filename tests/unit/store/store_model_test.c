@@ -3,7 +3,7 @@
 
 #include "books.h"
 
-#include "base/text.h"
+#include "base/buffer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,31 +101,31 @@ static struct drawn draw(uint64_t *seed)
 /* --- from what was drawn to a record --- */
 
 struct members {
-    struct text texts[16];
+    struct buffer texts[16];
     size_t length;
 };
 
 static void add_member(struct members *members, const char *name, const char *value)
 {
-    struct text *member = &members->texts[members->length++];
-    text_addf(member, "\"%s\":", name);
-    text_add_json_string(member, value, strlen(value));
+    struct buffer *member = &members->texts[members->length++];
+    buffer_addf(member, "\"%s\":", name);
+    buffer_add_json_string(member, value, strlen(value));
 }
 
 /* Joins the members in any order, with any white space. */
-static void join(struct members *members, uint64_t *seed, struct text *body)
+static void join(struct members *members, uint64_t *seed, struct buffer *body)
 {
     static const char *const spaces[] = {"", "", " ", "\n", "\t ", "\r\n"};
-    text_add_string(body, "{");
+    buffer_add_string(body, "{");
     for (size_t left = members->length; left > 0; left--) {
         size_t picked = support_random_below(seed, left);
-        text_add_string(body, spaces[support_random_below(seed, LENGTH(spaces))]);
-        text_add(body, members->texts[picked].bytes, members->texts[picked].length);
-        text_add_string(body, left > 1 ? "," : "}");
-        text_release(&members->texts[picked]);
+        buffer_add_string(body, spaces[support_random_below(seed, LENGTH(spaces))]);
+        buffer_add(body, members->texts[picked].bytes, members->texts[picked].length);
+        buffer_add_string(body, left > 1 ? "," : "}");
+        buffer_release(&members->texts[picked]);
         members->texts[picked] = members->texts[left - 1];
     }
-    text_add(body, "", 1);
+    buffer_add(body, "", 1);
     assert_false(body->failed);
 }
 
@@ -160,7 +160,7 @@ static void add_result(struct members *members, const struct drawn *drawn)
 static struct record *make_record(const struct drawn *drawn, uint64_t *seed, int64_t ms)
 {
     struct members members = {.length = 0};
-    struct text body = {0};
+    struct buffer body = {0};
     enum record_meaning meaning = RECORD_NEWS;
     if (drawn->content == QUARANTINE) {
         struct record *record = support_bytes("0123456789012345678901234567890123456789",
@@ -188,7 +188,7 @@ static struct record *make_record(const struct drawn *drawn, uint64_t *seed, int
                                                      : support_meant(body.bytes, meaning);
     assert_int_equal(record->meaning, meaning);
     record->received_ms = ms;
-    text_release(&body);
+    buffer_release(&body);
     return record;
 }
 
@@ -267,15 +267,15 @@ static int compare_rows(const void *a, const void *b)
 
 static void compare(const struct books *books, const char *sql, char **rows, size_t count)
 {
-    struct text expected = {0};
+    struct buffer expected = {0};
     qsort(rows, count, sizeof *rows, compare_rows);
     for (size_t i = 0; i < count; i++) {
-        text_addf(&expected, "%s%s", i > 0 ? "\n" : "", rows[i]);
+        buffer_addf(&expected, "%s%s", i > 0 ? "\n" : "", rows[i]);
         free(rows[i]);
     }
-    text_add(&expected, "", 1);
+    buffer_add(&expected, "", 1);
     books_assert(books, sql, expected.bytes);
-    text_release(&expected);
+    buffer_release(&expected);
 }
 
 static char *row(const char *format, ...) __attribute__((format(printf, 1, 2)));

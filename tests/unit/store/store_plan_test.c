@@ -13,7 +13,7 @@
 /* What was asked of a reader's connection. */
 struct watch {
     const struct books *books;
-    struct text plans; /* of every statement, where they are asked for */
+    struct buffer plans; /* of every statement, where they are asked for */
     int64_t steps, sorts;
 };
 
@@ -27,17 +27,17 @@ static int note_statement(unsigned event, void *argument, void *statement, void 
     watch->sorts += sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_SORT, 1);
     if (watch->books == NULL || sqlite3_column_count(statement) == 0)
         return 0;
-    struct text sql = {0};
+    struct buffer sql = {0};
     sqlite3 *db;
     sqlite3_stmt *explain;
-    text_addf(&sql, "EXPLAIN QUERY PLAN %s", sqlite3_sql(statement));
+    buffer_addf(&sql, "EXPLAIN QUERY PLAN %s", sqlite3_sql(statement));
     assert_int_equal(sqlite3_open(support_path(watch->books->folder, "upgrades.db"), &db), 0);
     assert_int_equal(sqlite3_prepare_v2(db, sql.bytes, (int)sql.length, &explain, NULL), 0);
     while (sqlite3_step(explain) == SQLITE_ROW)
-        text_addf(&watch->plans, "%s; ", (const char *)sqlite3_column_text(explain, 3));
+        buffer_addf(&watch->plans, "%s; ", (const char *)sqlite3_column_text(explain, 3));
     sqlite3_finalize(explain);
     sqlite3_close(db);
-    text_release(&sql);
+    buffer_release(&sql);
     return 0;
 }
 
@@ -298,11 +298,11 @@ static void each_list_walks_its_index(void **state)
         asked[i].ask(reader, &lists);
         sqlite3_trace_v2(reader->db, 0, NULL, NULL);
         store_read_end(reader);
-        text_add(&watch.plans, "", 1);
+        buffer_add(&watch.plans, "", 1);
         if (strstr(watch.plans.bytes, asked[i].plan) == NULL ||
             strstr(watch.plans.bytes, asked[i].no_plan) != NULL)
             fail_msg("%s: %s", asked[i].name, watch.plans.bytes);
-        text_release(&watch.plans);
+        buffer_release(&watch.plans);
         lists_free(&lists);
     }
     store_reader_free(reader);
@@ -390,11 +390,11 @@ static void the_latest_notifications_are_read_without_the_others(void **state)
     store_read_end(reader);
     assert_int_equal(lists.count, 20);
     assert_int_equal(strtoll(lists_text(&lists), NULL, 10), 5000);
-    text_add(&watch.plans, "", 1);
+    buffer_add(&watch.plans, "", 1);
     support_assert_has(watch.plans.bytes, "lookup USING PRIMARY KEY (operation=? AND device=?)");
     assert_null(strstr(watch.plans.bytes, "TEMP B-TREE"));
     assert_int_equal(watch.sorts, 0);
-    text_release(&watch.plans);
+    buffer_release(&watch.plans);
     lists_free(&lists);
     store_reader_free(reader);
 }

@@ -2,7 +2,7 @@
  * and to the files beneath them. */
 #include "config.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 #include "books.h"
 #include "store/engine.h"
 
@@ -75,13 +75,13 @@ struct process {
 /* Tries again, as a receiver does: SQLite waits for a second, whatever runs on the machine. */
 static int open_process(struct process *process, const struct store_config *config)
 {
-    int64_t version, until_ms = moment_monotonic_ms() + WAIT_MS;
+    int64_t version, until_ms = clock_monotonic_ms() + WAIT_MS;
     if (store_new(&process->store, config, NULL) != 0 ||
         store_reader_new(&process->reader, config->folder, NULL) != 0)
         return -1;
     while (store_open(process->store, NULL) != 0 ||
            store_read_version(process->reader, &version, NULL) != 0)
-        if (moment_monotonic_ms() > until_ms)
+        if (clock_monotonic_ms() > until_ms)
             return -1;
     return 0;
 }

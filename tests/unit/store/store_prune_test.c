@@ -159,14 +159,14 @@ static void documents_are_written_after_it(void **state)
         {"search.json", {.search = "ol"}, VIEW_DONE, "\"operationId\":\"old\""},
     };
     for (size_t i = 0; i < LENGTH(documents); i++) {
-        struct text out = {0};
+        struct buffer out = {0};
         struct fault fault = FAULT_NONE;
         const struct view *view = view_find(documents[i].name, strlen(documents[i].name));
         assert_int_equal(view_write(view, reader, &documents[i].query, 0, &out, NULL, &fault),
                          documents[i].result);
-        text_add(&out, "", 1);
+        buffer_add(&out, "", 1);
         support_assert_has(out.bytes, documents[i].has);
-        text_release(&out);
+        buffer_release(&out);
     }
     store_reader_free(reader);
 }

@@ -73,7 +73,7 @@ static int read_names(struct lists *lists, struct store_rows rows, struct store_
 {
     struct store_operation_row row;
     while (store_next_operation(&rows, &row))
-        text_addf(&lists->rows, "%s\n", row.operation_id);
+        buffer_addf(&lists->rows, "%s\n", row.operation_id);
     return store_rows_end(&rows, next);
 }
 

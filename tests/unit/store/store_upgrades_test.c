@@ -430,7 +430,7 @@ static void assert_notes(struct store_reader *reader, const char *device, int64_
                          const char *sub_operation, size_t most, const char *expected)
 {
     struct lists lists = {.count = 0};
-    struct text seqs = {0};
+    struct buffer seqs = {0};
     struct fault fault = FAULT_NONE;
     lists_must(lists_read_notifications(
                    &lists,
@@ -438,10 +438,10 @@ static void assert_notes(struct store_reader *reader, const char *device, int64_
                    NULL),
                &fault);
     for (const char *at = lists_text(&lists); *at != '\0'; at = strchr(at, '\n') + 1)
-        text_addf(&seqs, "%lld ", strtoll(at, NULL, 10));
-    text_add(&seqs, "", 1);
+        buffer_addf(&seqs, "%lld ", strtoll(at, NULL, 10));
+    buffer_add(&seqs, "", 1);
     assert_string_equal(seqs.bytes, expected);
-    text_release(&seqs);
+    buffer_release(&seqs);
     lists_free(&lists);
 }
 
@@ -507,7 +507,7 @@ static void notifications_between_two_times_come_whatever_the_clock_did(void **s
     static const int64_t times[][2] = {{0, 5000},   {0, 0},   {1000, 1300}, {2100, 2101},
                                        {899, 1000}, {-10, 3}, {3000, 9000}, {2600, 2899}};
     for (size_t t = 0; t < LENGTH(times); t++) {
-        struct text is = {0};
+        struct buffer is = {0};
         struct store_kept kept[97];
         size_t count;
         int64_t after = 0;
@@ -517,18 +517,18 @@ static void notifications_between_two_times_come_whatever_the_clock_did(void **s
                                           LENGTH(kept), &count, &fault),
                        &fault);
             for (size_t i = 0; i < count; i++)
-                text_addf(&is, "%s%lld", is.length > 0 ? "\n" : "", (long long)kept[i].seq);
+                buffer_addf(&is, "%s%lld", is.length > 0 ? "\n" : "", (long long)kept[i].seq);
             after = count > 0 ? kept[count - 1].seq : after;
             store_kept_release(kept, count);
         } while (count > 0);
-        text_add(&is, "", 1);
+        buffer_add(&is, "", 1);
         char sql[256];
         snprintf(sql, sizeof sql,
                  "SELECT seq FROM notification WHERE received_at >= %lld AND received_at < %lld"
                  " ORDER BY seq",
                  (long long)times[t][0], (long long)times[t][1]);
         books_assert(books, sql, is.bytes);
-        text_release(&is);
+        buffer_release(&is);
     }
     store_reader_free(reader);
 }

@@ -25,12 +25,12 @@ static char *expose(struct books *books, const struct metrics *metrics)
     };
     struct store_reader *reader;
     struct fault fault = FAULT_NONE;
-    struct text text = {0};
+    struct buffer text = {0};
     assert_int_equal(store_reader_new(&reader, books->folder, &fault), 0);
     exposition_write(&process, reader, 1000, &text);
     store_reader_free(reader);
     assert_false(text.failed);
-    text_add(&text, "", 1);
+    buffer_add(&text, "", 1);
     return text.bytes;
 }
 

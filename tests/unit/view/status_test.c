@@ -1,6 +1,7 @@
 /* The status file: what stands in it, valid JSON and bounded whatever came; replaced at once. */
 #include "config.h"
 
+#include "base/utf8.h"
 #include "lists.h"
 #include "store/engine.h"
 #include "view/status_file.h"
@@ -20,20 +21,20 @@
 /* Reads what READER's status file would say; free with json_decref. */
 static json_t *read_status(struct store_reader *reader, const struct view_status *status)
 {
-    struct text text = {0};
+    struct buffer text = {0};
     struct fault fault = FAULT_NONE;
     json_error_t error;
     lists_must(view_write_status(reader, status, &text, &fault), &fault);
     assert_false(text.failed);
     assert_in_range(text.length, 1, VIEW_DOCUMENT_MAX);
-    assert_true(text_is_utf8(text.bytes, text.length));
+    assert_true(utf8_is_valid(text.bytes, text.length));
     for (size_t i = 0; i < text.length; i++) /* safe to look at, too */
         assert_true(text.bytes[i] == '\n' ||
                     ((unsigned char)text.bytes[i] >= 0x20 && text.bytes[i] != 0x7F));
     json_t *json = json_loadb(text.bytes, text.length, JSON_REJECT_DUPLICATES, &error);
     if (json == NULL)
         fail_msg("%s in %.*s", error.text, (int)text.length, text.bytes);
-    text_release(&text);
+    buffer_release(&text);
     return json;
 }
 
@@ -325,10 +326,10 @@ static int teardown_folder(void **state)
 /* Replaces the status file by CONTENT: 0 or -1. */
 static int replace(const char *folder, const char *content, struct fault *fault)
 {
-    struct text text = {0};
-    text_add_string(&text, content);
+    struct buffer text = {0};
+    buffer_add_string(&text, content);
     int result = status_replace(folder, &text, fault);
-    text_release(&text);
+    buffer_release(&text);
     return result;
 }
 
@@ -367,7 +368,7 @@ static void a_text_that_failed_leaves_the_old_file(void **state)
 {
     struct fault fault = FAULT_NONE;
     assert_int_equal(replace(*state, "old", &fault), 0);
-    struct text text = {.failed = true};
+    struct buffer text = {.failed = true};
     assert_int_equal(status_replace(*state, &text, &fault), -1);
     support_assert_fault(&fault, "status.json: out of memory");
     expect_file(*state, "old");

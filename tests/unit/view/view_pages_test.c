@@ -39,7 +39,7 @@ static int tear_down(void **state)
 static char *show(struct shown *shown, const char *name, const struct view_query *query,
                   struct store_place *next)
 {
-    struct text out = {0};
+    struct buffer out = {0};
     struct fault fault = FAULT_NONE;
     const struct view *view = view_find(name, strlen(name));
     assert_non_null(view);
@@ -47,7 +47,7 @@ static char *show(struct shown *shown, const char *name, const struct view_query
     if (result != VIEW_DONE)
         fail_msg("%s: %d, %s", name, (int)result, fault.text);
     assert_int_equal(out.bytes[out.length - 1], '\n');
-    text_add(&out, "", 1);
+    buffer_add(&out, "", 1);
     assert_int_equal(strlen(out.bytes) + 1, out.length);
     return out.bytes;
 }
@@ -71,15 +71,15 @@ static json_t *read(struct shown *shown, const char *name, const struct view_que
 /* Fails the test where OBJECT does not have exactly these members, in this order. */
 static void assert_members(const json_t *object, const char *names)
 {
-    struct text is = {0};
+    struct buffer is = {0};
     const char *name;
     json_t *value;
     assert_true(json_is_object(object));
     json_object_foreach((json_t *)(uintptr_t)object, name, value)
-        text_addf(&is, "%s%s", is.length > 0 ? " " : "", name);
-    text_add(&is, "", 1);
+        buffer_addf(&is, "%s%s", is.length > 0 ? " " : "", name);
+    buffer_add(&is, "", 1);
     assert_string_equal(is.bytes, names);
-    text_release(&is);
+    buffer_release(&is);
 }
 
 static const json_t *get(const json_t *json, const char *name)
@@ -361,7 +361,7 @@ static void stuck_is_longer_than_was_said(void **state)
 static char *walk(struct shown *shown, const char *view, const char *name,
                   const struct view_query *query, size_t limit, size_t *pages)
 {
-    struct text lines = {0};
+    struct buffer lines = {0};
     struct view_query page = *query;
     char after[STORE_PLACE_MAX];
     page.limit = limit;
@@ -371,7 +371,7 @@ static char *walk(struct shown *shown, const char *view, const char *name,
         assert_true(json_array_size(rows) <= limit);
         for (size_t i = 0; i < json_array_size(rows); i++) {
             char *row = json_dumps(json_array_get(rows, i), JSON_COMPACT);
-            text_addf(&lines, "%s\n", row);
+            buffer_addf(&lines, "%s\n", row);
             free(row);
         }
         snprintf(after, sizeof after, "%s", get_text(document, "next"));
@@ -380,7 +380,7 @@ static char *walk(struct shown *shown, const char *view, const char *name,
             break;
         page.after = after;
     }
-    text_add(&lines, "", 1);
+    buffer_add(&lines, "", 1);
     return lines.bytes;
 }
 
@@ -474,7 +474,7 @@ static void a_table_in_pages_is_the_table(void **state)
     assert_int_equal(lines - 1, books_number(shown->books,
                                              "SELECT count(*) FROM upgrades WHERE state = 'FAIL'"));
     for (size_t limit = 1; limit < 30; limit += 7) {
-        struct text table = {0};
+        struct buffer table = {0};
         struct store_place next = {""};
         do {
             const struct store_place after = next;
@@ -483,12 +483,12 @@ static void a_table_in_pages_is_the_table(void **state)
                 &(struct view_query){.limit = limit,
                                      .after = after.text[0] != '\0' ? after.text : NULL},
                 &next);
-            text_add_string(&table, page);
+            buffer_add_string(&table, page);
             free(page);
         } while (next.text[0] != '\0');
-        text_add(&table, "", 1);
+        buffer_add(&table, "", 1);
         assert_string_equal(table.bytes, whole);
-        text_release(&table);
+        buffer_release(&table);
     }
     free(whole);
 }

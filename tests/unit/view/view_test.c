@@ -137,7 +137,7 @@ static void a_word_has_a_bound(void **state)
 /* --- results --- */
 
 static enum view_result ask(struct store_reader *reader, const char *name,
-                            const struct view_query *query, struct text *out, struct fault *fault)
+                            const struct view_query *query, struct buffer *out, struct fault *fault)
 {
     return view_write(named(name), reader, query, 0, out, NULL, fault);
 }
@@ -178,9 +178,9 @@ static void what_cannot_be_shown_says_why_and_leaves_the_text(void **state)
         {"quarantine.json", {.after = "a"}, VIEW_MISUSED, "after: no place"},
     };
     for (size_t i = 0; i < LENGTH(asked); i++) {
-        struct text out = {0};
+        struct buffer out = {0};
         struct fault fault = FAULT_NONE;
-        text_add_string(&out, "before\n");
+        buffer_add_string(&out, "before\n");
         assert_int_equal(ask(reader, asked[i].name, &asked[i].query, &out, &fault),
                          asked[i].result);
         support_assert_fault(&fault, asked[i].part);
@@ -190,7 +190,7 @@ static void what_cannot_be_shown_says_why_and_leaves_the_text(void **state)
             ask(reader, "overview.json", &(struct view_query){.limit = 1}, &out, &fault),
             VIEW_DONE); /* behind what stands there */
         assert_memory_equal(out.bytes, "before\n{\"seq\":1", 15);
-        text_release(&out);
+        buffer_release(&out);
     }
     store_reader_free(reader);
 }
@@ -213,7 +213,7 @@ static void a_store_that_cannot_be_read_fails_every_view(void **state)
             unlink(support_path(books->folder, "upgrades.db"));
         store_reader_close(reader);
         for (size_t i = 0; i < LENGTH(names); i++) {
-            struct text out = {0};
+            struct buffer out = {0};
             struct fault fault = FAULT_NONE;
             struct store_place next = {"?"};
             assert_int_equal(view_write(named(names[i]), reader, &query, 0, &out, &next, &fault),
@@ -221,14 +221,14 @@ static void a_store_that_cannot_be_read_fails_every_view(void **state)
             support_assert_fault(&fault, "upgrades.db");
             assert_int_equal(out.length, 0);
             assert_string_equal(next.text, "");
-            text_release(&out);
+            buffer_release(&out);
         }
-        struct text out = {0};
+        struct buffer out = {0};
         struct fault fault = FAULT_NONE;
         assert_int_equal(
             ask(reader, "quarantine.json", &(struct view_query){.after = "1"}, &out, &fault),
             VIEW_FAILED); /* not the asker's mistake, though it named a place */
-        text_release(&out);
+        buffer_release(&out);
     }
     store_reader_free(reader);
 }
@@ -244,7 +244,7 @@ static void a_document_that_takes_too_long_fails(void **state)
                  " n.body FROM c, notification n WHERE n.seq = 1;"
                  "INSERT INTO lookup SELECT l.operation, l.device, l.sub_operation,"
                  " l.upgrade, n.content, n.seq FROM lookup l, notification n WHERE n.seq > 1");
-    struct text out = {0};
+    struct buffer out = {0};
     struct fault fault = FAULT_NONE;
     const struct view_query query = {.device_id = "d"};
     assert_int_equal(view_write(named("device.json"), reader, &query, 1, &out, NULL, &fault),
@@ -254,7 +254,7 @@ static void a_document_that_takes_too_long_fails(void **state)
     fault = FAULT_NONE;
     assert_int_equal(view_write(named("device.json"), reader, &query, 60000, &out, NULL, &fault),
                      VIEW_DONE);
-    text_release(&out);
+    buffer_release(&out);
     store_reader_free(reader);
 }
 
@@ -273,15 +273,15 @@ static void a_document_for_which_memory_is_short_leaves_the_text(void **state)
     size_t failures = 0;
     hooks_realloc(is_short);
     for (size_t i = 0; i < LENGTH(names); i++) {
-        struct text whole = {0};
+        struct buffer whole = {0};
         struct fault none = FAULT_NONE;
-        text_add_string(&whole, "before\n");
+        buffer_add_string(&whole, "before\n");
         assert_int_equal(view_write(named(names[i]), reader, &query, 0, &whole, NULL, &none),
                          VIEW_DONE);
         for (size_t left = 0;; left++) {
-            struct text out = {0};
+            struct buffer out = {0};
             struct fault fault = FAULT_NONE;
-            text_add_string(&out, "before\n");
+            buffer_add_string(&out, "before\n");
             reallocs_left = left;
             enum view_result result = view_write(named(names[i]), reader, &query, 0, &out, NULL,
                                                  &fault);
@@ -291,7 +291,7 @@ static void a_document_for_which_memory_is_short_leaves_the_text(void **state)
             if (result == VIEW_DONE) { /* nothing is left out, whatever it was */
                 assert_int_equal(out.length, whole.length);
                 assert_memory_equal(out.bytes, whole.bytes, whole.length);
-                text_release(&out);
+                buffer_release(&out);
                 if (whole_again)
                     break;
                 continue;
@@ -299,13 +299,13 @@ static void a_document_for_which_memory_is_short_leaves_the_text(void **state)
             assert_int_equal(result, VIEW_FAILED);
             assert_string_equal(fault.text, "out of memory");
             assert_int_equal(out.length, 7);
-            text_add_string(&out, "behind");
+            buffer_add_string(&out, "behind");
             assert_false(out.failed);
             assert_memory_equal(out.bytes, "before\nbehind", 13);
-            text_release(&out);
+            buffer_release(&out);
             failures++;
         }
-        text_release(&whole);
+        buffer_release(&whole);
     }
     assert_true(failures > 10);
     store_reader_free(reader);
@@ -320,10 +320,10 @@ static void equal_books_give_equal_bytes(void **state)
     lists_fill(books, 150, &seed);
     const struct view_query query = {
         .operation_id = "o1", .device_id = "d1", .search = "d1", .now_ms = 1764100000000};
-    struct text first = {0}, second = {0};
+    struct buffer first = {0}, second = {0};
     for (int round = 0; round < 2; round++) {
         struct store_reader *reader = lists_reader(books);
-        struct text *out = round == 0 ? &first : &second;
+        struct buffer *out = round == 0 ? &first : &second;
         for (size_t i = 0; i < LENGTH(names); i++) {
             struct fault fault = FAULT_NONE;
             assert_int_equal(view_write(named(names[i]), reader, &query, 0, out, NULL, &fault),
@@ -335,8 +335,8 @@ static void equal_books_give_equal_bytes(void **state)
     }
     assert_int_equal(first.length, second.length);
     assert_memory_equal(first.bytes, second.bytes, first.length);
-    text_release(&first);
-    text_release(&second);
+    buffer_release(&first);
+    buffer_release(&second);
 }
 
 /* Asks every view about an upgrade with these ids; each document must be sound. */
@@ -349,7 +349,7 @@ static void ask_all(struct books *books, const struct support_result *what)
                                      .search = what->device,
                                      .now_ms = 1764000009000};
     for (size_t i = 0; i < LENGTH(names); i++) {
-        struct text out = {0};
+        struct buffer out = {0};
         struct fault fault = FAULT_NONE;
         struct view_query one = query;
         if (strcmp(names[i], "failures.csv") == 0)
@@ -365,7 +365,7 @@ static void ask_all(struct books *books, const struct support_result *what)
                 assert_true((unsigned char)out.bytes[c] >= 0x20 && out.bytes[c] != 0x7F);
             assert_null(memmem(out.bytes, out.length, "\xE2\x80\xAE", 3));
         }
-        text_release(&out);
+        buffer_release(&out);
     }
     store_reader_free(reader);
 }
@@ -431,7 +431,7 @@ static void what_is_long_is_cut_and_says_how_long(void **state)
     books_add_result(books, &what);
     ask_all(books, &what);
     struct store_reader *reader = lists_reader(books);
-    struct text out = {0};
+    struct buffer out = {0};
     struct fault fault = FAULT_NONE;
     assert_int_equal(
         ask(reader, "operation.json", &(struct view_query){.operation_id = id}, &out, &fault),
@@ -449,7 +449,7 @@ static void what_is_long_is_cut_and_says_how_long(void **state)
     /* Failures are found by what is shown of the code, and by all of it. */
     const char *const codes[] = {code, id};
     for (size_t i = 0; i < LENGTH(codes); i++) {
-        text_clear(&out);
+        buffer_clear(&out);
         const struct view_query query = {.operation_id = id, .error_code = codes[i]};
         assert_int_equal(ask(reader, "failures.json", &query, &out, &fault), VIEW_DONE);
         json_t *failures = json_loadb(out.bytes, out.length, 0, NULL);
@@ -463,7 +463,7 @@ static void what_is_long_is_cut_and_says_how_long(void **state)
         ask(reader, "device.json", &(struct view_query){.device_id = id}, &out, &fault),
         VIEW_NOT_FOUND);
     assert_true(strlen(fault.text) < 300);
-    text_release(&out);
+    buffer_release(&out);
     store_reader_free(reader);
     free(id);
 }
@@ -529,7 +529,7 @@ static void every_document_has_a_bound_in_bytes(void **state)
         struct store_place next = {""};
         size_t pages = 0, rows = 0;
         do {
-            struct text out = {0};
+            struct buffer out = {0};
             struct fault fault = FAULT_NONE;
             const struct store_place after = next;
             const struct view_query query = {.operation_id = texts[0],
@@ -540,7 +540,7 @@ static void every_document_has_a_bound_in_bytes(void **state)
                                              .now_ms = INT64_MAX,
                                              .limit = 1000,
                                              .after = after.text[0] != '\0' ? after.text : NULL};
-            text_add_string(&out, "[");
+            buffer_add_string(&out, "[");
             if (view_write(named(names[v]), reader, &query, 0, &out, &next, &fault) != VIEW_DONE)
                 fail_msg("%s: %s", names[v], fault.text);
             if (out.length > VIEW_DOCUMENT_MAX)
@@ -548,7 +548,7 @@ static void every_document_has_a_bound_in_bytes(void **state)
             for (const char *at = out.bytes, *end = at + out.length;
                  (at = memmem(at, (size_t)(end - at), "\"descriptionBytes\":", 19)) != NULL; at++)
                 rows++;
-            text_release(&out);
+            buffer_release(&out);
             pages++;
         } while (next.text[0] != '\0');
         if (strcmp(names[v], "failures.json") == 0)
@@ -582,14 +582,14 @@ static bool is_body_shown(struct books *books, const char *device, size_t length
     free(description);
 
     struct store_reader *reader = lists_reader(books);
-    struct text out = {0};
+    struct buffer out = {0};
     struct fault fault = FAULT_NONE;
     assert_int_equal(
         ask(reader, "device.json", &(struct view_query){.device_id = device}, &out, &fault),
         VIEW_DONE);
-    text_add(&out, "", 1);
+    buffer_add(&out, "", 1);
     bool left_out = strstr(out.bytes, "\"body\":null,\"bodyBytes\":") != NULL;
-    text_release(&out);
+    buffer_release(&out);
     store_reader_free(reader);
     return !left_out;
 }

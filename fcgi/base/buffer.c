@@ -1,7 +1,9 @@
-/* text: a growing byte buffer, and hostile text made safe for one line of JSON. */
+/* buffer: a growing byte buffer, and hostile text made safe for one line of JSON. */
 #include "config.h"
 
-#include "base/text.h"
+#include "base/buffer.h"
+
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -13,20 +15,20 @@
 
 #define CAPACITY_FIRST 256
 
-void text_release(struct text *text)
+void buffer_release(struct buffer *text)
 {
     free(text->bytes);
-    *text = (struct text){0};
+    *text = (struct buffer){0};
 }
 
-void text_clear(struct text *text)
+void buffer_clear(struct buffer *text)
 {
     text->length = 0;
     text->failed = false;
 }
 
 /* Room for EXTRA more bytes; false (and FAILED) when there is none. */
-static bool reserve(struct text *text, size_t extra)
+static bool reserve(struct buffer *text, size_t extra)
 {
     if (text->failed)
         return false;
@@ -47,7 +49,7 @@ static bool reserve(struct text *text, size_t extra)
     return true;
 }
 
-void text_reserve(struct text *text, size_t length)
+void buffer_reserve(struct buffer *text, size_t length)
 {
     if (text->failed || length <= text->capacity)
         return;
@@ -60,7 +62,7 @@ void text_reserve(struct text *text, size_t length)
     text->capacity = length;
 }
 
-void text_add(struct text *text, const char *bytes, size_t length)
+void buffer_add(struct buffer *text, const char *bytes, size_t length)
 {
     if (length == 0 || !reserve(text, length))
         return;
@@ -68,7 +70,7 @@ void text_add(struct text *text, const char *bytes, size_t length)
     text->length += length;
 }
 
-void *text_grow_array(void *array, size_t length, size_t *capacity, size_t size)
+void *buffer_grow_array(void *array, size_t length, size_t *capacity, size_t size)
 {
     if (length < *capacity)
         return array;
@@ -79,7 +81,7 @@ void *text_grow_array(void *array, size_t length, size_t *capacity, size_t size)
     return grown;
 }
 
-int text_write(const struct text *text, int fd)
+int buffer_write(const struct buffer *text, int fd)
 {
     for (size_t done = 0; done < text->length;) {
         ssize_t written = write(fd, text->bytes + done, text->length - done);
@@ -91,12 +93,12 @@ int text_write(const struct text *text, int fd)
     return 0;
 }
 
-void text_add_string(struct text *text, const char *string)
+void buffer_add_string(struct buffer *text, const char *string)
 {
-    text_add(text, string, strlen(string));
+    buffer_add(text, string, strlen(string));
 }
 
-void text_addf(struct text *text, const char *format, ...)
+void buffer_addf(struct buffer *text, const char *format, ...)
 {
     if (!reserve(text, 1))
         return;
@@ -116,7 +118,7 @@ void text_addf(struct text *text, const char *format, ...)
         text->length += (size_t)length;
 }
 
-void text_add_number(struct text *text, int64_t number)
+void buffer_add_number(struct buffer *text, int64_t number)
 {
     char digits[20]; /* of 2^63, and a sign */
     size_t at = sizeof digits;
@@ -127,87 +129,12 @@ void text_add_number(struct text *text, int64_t number)
     } while (left > 0);
     if (number < 0)
         digits[--at] = '-';
-    text_add(text, digits + at, sizeof digits - at);
-}
-
-size_t text_utf8_length(const char *bytes, size_t length)
-{
-    const unsigned char *b = (const unsigned char *)bytes;
-    if (length == 0)
-        return 0;
-    if (b[0] < 0x80)
-        return 1;
-    size_t size;
-    unsigned second_min = 0x80, second_max = 0xBF;
-    if (b[0] >= 0xC2 && b[0] <= 0xDF) {
-        size = 2;
-    } else if (b[0] >= 0xE0 && b[0] <= 0xEF) {
-        size = 3;
-        second_min = b[0] == 0xE0 ? 0xA0 : 0x80;
-        second_max = b[0] == 0xED ? 0x9F : 0xBF;
-    } else if (b[0] >= 0xF0 && b[0] <= 0xF4) {
-        size = 4;
-        second_min = b[0] == 0xF0 ? 0x90 : 0x80;
-        second_max = b[0] == 0xF4 ? 0x8F : 0xBF;
-    } else {
-        return 0;
-    }
-    if (length < size || b[1] < second_min || b[1] > second_max)
-        return 0;
-    for (size_t i = 2; i < size; i++)
-        if ((b[i] & 0xC0) != 0x80)
-            return 0;
-    return size;
-}
-
-size_t text_cut(const char *text, size_t most)
-{
-    size_t length = strnlen(text, most + 1);
-    if (length <= most)
-        return length;
-    for (length = most; length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80;)
-        length--;
-    return length;
-}
-
-bool text_is_utf8(const char *bytes, size_t length)
-{
-    while (length > 0) {
-        size_t size = text_utf8_length(bytes, length);
-        if (size == 0)
-            return false;
-        bytes += size;
-        length -= size;
-    }
-    return true;
-}
-
-uint32_t text_code_point(const char *bytes, size_t size)
-{
-    const unsigned char *b = (const unsigned char *)bytes;
-    switch (size) {
-    case 1:
-        return b[0];
-    case 2:
-        return (uint32_t)(b[0] & 0x1F) << 6 | (b[1] & 0x3F);
-    case 3:
-        return (uint32_t)(b[0] & 0x0F) << 12 | (uint32_t)(b[1] & 0x3F) << 6 | (b[2] & 0x3F);
-    default:
-        return (uint32_t)(b[0] & 0x07) << 18 | (uint32_t)(b[1] & 0x3F) << 12 |
-               (uint32_t)(b[2] & 0x3F) << 6 | (b[3] & 0x3F);
-    }
-}
-
-bool text_is_unsafe(uint32_t code_point)
-{
-    uint32_t c = code_point;
-    return c < 0x20 || (c >= 0x7F && c <= 0x9F) || c == 0x061C || c == 0x200E || c == 0x200F ||
-           (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
+    buffer_add(text, digits + at, sizeof digits - at);
 }
 
 /* Appends the characters of BYTES, unsafe ones as escapes; in a JSON STRING's content quotes and
  * backslashes are escaped as well, outside it line-ending white space is left out. */
-static void add_safe(struct text *text, const char *bytes, size_t length, bool string)
+static void add_safe(struct buffer *text, const char *bytes, size_t length, bool string)
 {
     size_t plain = 0; /* bytes before I that can be copied as they are */
     size_t i = 0;
@@ -217,38 +144,38 @@ static void add_safe(struct text *text, const char *bytes, size_t length, bool s
             i++;
             continue;
         }
-        size_t size = text_utf8_length(bytes + i, length - i);
-        uint32_t point = size == 0 ? 0xFFFD : text_code_point(bytes + i, size);
+        size_t size = utf8_length(bytes + i, length - i);
+        uint32_t point = size == 0 ? 0xFFFD : utf8_code_point(bytes + i, size);
         bool quote = string && (c == '"' || c == '\\');
-        if (size > 0 && !quote && !text_is_unsafe(point)) {
+        if (size > 0 && !quote && !utf8_is_unsafe(point)) {
             i += size;
             continue;
         }
-        text_add(text, bytes + plain, i - plain);
+        buffer_add(text, bytes + plain, i - plain);
         if (quote)
-            text_addf(text, "\\%c", c);
+            buffer_addf(text, "\\%c", c);
         else if (string || c >= 0x20)
-            text_addf(text, "\\u%04x", (unsigned)point);
+            buffer_addf(text, "\\u%04x", (unsigned)point);
         i += size == 0 ? 1 : size;
         plain = i;
     }
     if (i > plain)
-        text_add(text, bytes + plain, i - plain);
+        buffer_add(text, bytes + plain, i - plain);
 }
 
-void text_add_json_string(struct text *text, const char *bytes, size_t length)
+void buffer_add_json_string(struct buffer *text, const char *bytes, size_t length)
 {
-    text_add(text, "\"", 1);
+    buffer_add(text, "\"", 1);
     add_safe(text, bytes, length, true);
-    text_add(text, "\"", 1);
+    buffer_add(text, "\"", 1);
 }
 
-void text_add_json_line(struct text *text, const char *json, size_t length)
+void buffer_add_json_line(struct buffer *text, const char *json, size_t length)
 {
     add_safe(text, json, length, false);
 }
 
-void text_add_base64(struct text *text, const char *bytes, size_t length)
+void buffer_add_base64(struct buffer *text, const char *bytes, size_t length)
 {
     size_t size = sodium_base64_encoded_len(length, sodium_base64_VARIANT_ORIGINAL);
     if (!reserve(text, size))

@@ -1,7 +1,7 @@
-/* measure: the times, durations, shares and counts that people type and read. */
+/* units: the times, durations, shares and counts that people type and read. */
 #include "config.h"
 
-#include "base/measure.h"
+#include "base/units.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -136,7 +136,7 @@ static bool read_before(const char *word, int64_t now_ms, int64_t *ms)
     return false;
 }
 
-int measure_time(const char *word, int64_t now_ms, int64_t *ms, struct fault *fault)
+int units_time(const char *word, int64_t now_ms, int64_t *ms, struct fault *fault)
 {
     int64_t found;
     if (!read_calendar(word, &found) && !read_before(word, now_ms, &found))
@@ -148,12 +148,12 @@ int measure_time(const char *word, int64_t now_ms, int64_t *ms, struct fault *fa
     return 0;
 }
 
-int measure_share(const char *word, int64_t *millionths, struct fault *fault)
+int units_share(const char *word, int64_t *millionths, struct fault *fault)
 {
-    int64_t share = 0, unit = MEASURE_WHOLE / 100;
+    int64_t share = 0, unit = UNITS_WHOLE / 100;
     const char *c = word;
     bool digits = false, sound = true;
-    for (; isdigit((unsigned char)*c) && share <= MEASURE_WHOLE; c++, digits = true)
+    for (; isdigit((unsigned char)*c) && share <= UNITS_WHOLE; c++, digits = true)
         share = share * 10 + (*c - '0') * unit;
     if (digits && take(&c, '.')) {
         digits = false;
@@ -167,19 +167,19 @@ int measure_share(const char *word, int64_t *millionths, struct fault *fault)
         return fault_set(fault,
                          "%s: not a share; takes a percentage with its sign, such as 5%% or 0.25%%",
                          word);
-    if (share >= MEASURE_WHOLE)
+    if (share >= UNITS_WHOLE)
         return fault_set(fault, "%s: no share is above 100%%, so this would never happen", word);
     *millionths = share;
     return 0;
 }
 
-bool measure_is_above(int64_t part, int64_t whole, int64_t millionths)
+bool units_is_above(int64_t part, int64_t whole, int64_t millionths)
 {
     /* Counts stay below 2^43: there are no eight trillion upgrades. */
-    return whole > 0 && part * MEASURE_WHOLE > whole * millionths;
+    return whole > 0 && part * UNITS_WHOLE > whole * millionths;
 }
 
-bool measure_digits(const char *word, int64_t *number)
+bool units_digits(const char *word, int64_t *number)
 {
     char *end;
     errno = 0;
@@ -190,10 +190,10 @@ bool measure_digits(const char *word, int64_t *number)
     return true;
 }
 
-int measure_number(const char *word, int64_t least, int64_t *number, struct fault *fault)
+int units_number(const char *word, int64_t least, int64_t *number, struct fault *fault)
 {
     int64_t found;
-    if (!measure_digits(word, &found))
+    if (!units_digits(word, &found))
         return fault_set(fault, "%s: not a whole number", word);
     if (found < least)
         return fault_set(fault, "%s: takes %lld at least", word, (long long)least);
@@ -201,32 +201,32 @@ int measure_number(const char *word, int64_t least, int64_t *number, struct faul
     return 0;
 }
 
-char *measure_age(int64_t ms, char text[MEASURE_TEXT_SIZE])
+char *units_age(int64_t ms, char text[UNITS_TEXT_SIZE])
 {
     static const struct unit shown[] = {
         {"d", DAY_MS}, {"h", HOUR_MS}, {"min", MINUTE_MS}, {"s", SECOND_MS}};
-    snprintf(text, MEASURE_TEXT_SIZE, "now");
+    snprintf(text, UNITS_TEXT_SIZE, "now");
     for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++)
         /* Two of a unit at least, or the next smaller one says more. */
         if (ms >= 2 * shown[i].ms || (shown[i].ms == SECOND_MS && ms >= SECOND_MS)) {
-            snprintf(text, MEASURE_TEXT_SIZE, "%lld %s", (long long)(ms / shown[i].ms),
+            snprintf(text, UNITS_TEXT_SIZE, "%lld %s", (long long)(ms / shown[i].ms),
                      shown[i].word);
             break;
         }
     return text;
 }
 
-char *measure_share_text(int64_t part, int64_t whole, char text[MEASURE_TEXT_SIZE])
+char *units_share_text(int64_t part, int64_t whole, char text[UNITS_TEXT_SIZE])
 {
     text[0] = '\0';
     if (whole <= 0)
         return text;
     double thousandths = (double)part * 1000 / (double)whole;
     if (part > 0 && thousandths < 1)
-        snprintf(text, MEASURE_TEXT_SIZE, "<0.1%%");
+        snprintf(text, UNITS_TEXT_SIZE, "<0.1%%");
     else if (part < whole && thousandths > 999)
-        snprintf(text, MEASURE_TEXT_SIZE, ">99.9%%");
+        snprintf(text, UNITS_TEXT_SIZE, ">99.9%%");
     else
-        snprintf(text, MEASURE_TEXT_SIZE, "%.1f%%", thousandths / 10);
+        snprintf(text, UNITS_TEXT_SIZE, "%.1f%%", thousandths / 10);
     return text;
 }

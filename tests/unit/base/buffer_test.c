@@ -1,7 +1,8 @@
 /* Text: a growing buffer, and hostile text made safe for one line of JSON. */
 #include "config.h"
 
-#include "base/text.h"
+#include "base/buffer.h"
+#include "base/utf8.h"
 #include "support.h"
 
 #include <jansson.h>
@@ -9,22 +10,22 @@
 #include <string.h>
 
 /* Compares what is in TEXT with EXPECTED, and releases it. */
-static void expect(struct text *text, const char *expected)
+static void expect(struct buffer *text, const char *expected)
 {
     assert_false(text->failed);
-    text_add(text, "", 1);
+    buffer_add(text, "", 1);
     assert_string_equal(text->bytes, expected);
-    text_release(text);
+    buffer_release(text);
 }
 
 static void pieces_are_put_together(void **state)
 {
-    struct text text = {0};
-    text_add(&text, "ab", 1);
-    text_add_string(&text, "bc");
-    text_addf(&text, "%d%s", 4, "e");
-    text_add(&text, NULL, 0);
-    text_add_string(&text, "");
+    struct buffer text = {0};
+    buffer_add(&text, "ab", 1);
+    buffer_add_string(&text, "bc");
+    buffer_addf(&text, "%d%s", 4, "e");
+    buffer_add(&text, NULL, 0);
+    buffer_add_string(&text, "");
     assert_int_equal(text.length, 5);
     expect(&text, "abc4e");
     assert_null(text.bytes);
@@ -46,76 +47,76 @@ static void numbers_are_written_in_decimal(void **state)
         {INT64_MIN, "-9223372036854775808"},
     };
     for (size_t i = 0; i < LENGTH(numbers); i++) {
-        struct text text = {0};
-        text_add_number(&text, numbers[i].number);
+        struct buffer text = {0};
+        buffer_add_number(&text, numbers[i].number);
         expect(&text, numbers[i].text);
     }
 }
 
 static void a_format_fills_the_room_there_is_to_the_last_byte(void **state)
 {
-    struct text text = {0};
-    text_add_string(&text, "1");
+    struct buffer text = {0};
+    buffer_add_string(&text, "1");
     size_t capacity = text.capacity;
     for (size_t length = capacity - 4; length < capacity + 4; length++) {
-        text_release(&text);
-        text_add_string(&text, "1");
-        text_addf(&text, "%0*d", (int)length - 1, 2);
+        buffer_release(&text);
+        buffer_add_string(&text, "1");
+        buffer_addf(&text, "%0*d", (int)length - 1, 2);
         assert_int_equal(text.length, length);
         assert_int_equal(text.bytes[0], '1');
         assert_int_equal(text.bytes[length - 1], '2');
         assert_int_equal(strspn(text.bytes + 1, "0"), length - 2);
     }
-    text_release(&text);
+    buffer_release(&text);
 }
 
 static void a_text_grows_as_far_as_it_must(void **state)
 {
-    struct text text = {0};
+    struct buffer text = {0};
     for (int i = 0; i < 10000; i++)
-        text_addf(&text, "%04d", i);
+        buffer_addf(&text, "%04d", i);
     assert_int_equal(text.length, 40000);
     assert_memory_equal(text.bytes + 4 * 1234, "1234", 4);
     assert_true(text.capacity >= text.length && text.capacity < 3 * text.length);
-    text_release(&text);
+    buffer_release(&text);
 }
 
 static void clearing_keeps_the_memory(void **state)
 {
-    struct text text = {0};
-    text_add_string(&text, "something");
+    struct buffer text = {0};
+    buffer_add_string(&text, "something");
     const char *bytes = text.bytes;
-    text_clear(&text);
+    buffer_clear(&text);
     assert_int_equal(text.length, 0);
-    text_add_string(&text, "new");
+    buffer_add_string(&text, "new");
     assert_ptr_equal(text.bytes, bytes);
     expect(&text, "new");
 }
 
 static void a_failure_stays_and_what_is_whole_is_kept(void **state)
 {
-    struct text text = {0};
-    text_add_string(&text, "whole");
-    text_add(&text, "x", SIZE_MAX - 2); /* more than there can be */
+    struct buffer text = {0};
+    buffer_add_string(&text, "whole");
+    buffer_add(&text, "x", SIZE_MAX - 2); /* more than there can be */
     assert_true(text.failed);
-    text_add_string(&text, "later");
-    text_addf(&text, "%d", 1);
-    text_add_json_string(&text, "x", 1);
-    text_add_base64(&text, "x", 1);
+    buffer_add_string(&text, "later");
+    buffer_addf(&text, "%d", 1);
+    buffer_add_json_string(&text, "x", 1);
+    buffer_add_base64(&text, "x", 1);
     assert_true(text.failed);
     assert_int_equal(text.length, 5);
     assert_memory_equal(text.bytes, "whole", 5);
-    text_clear(&text);
+    buffer_clear(&text);
     assert_false(text.failed);
-    text_release(&text);
+    buffer_release(&text);
 }
 
 /* --- JSON strings --- */
 
 static void expect_quoted(const char *bytes, size_t length, const char *expected)
 {
-    struct text text = {0};
-    text_add_json_string(&text, bytes, length);
+    struct buffer text = {0};
+    buffer_add_json_string(&text, bytes, length);
     expect(&text, expected);
 }
 
@@ -165,20 +166,20 @@ static void any_bytes_make_one_line_of_json(void **state)
         for (size_t b = 0; b < length; b++)
             bytes[b] = (char)(support_random_below(&seed, 4) ? 0xC0 + support_random(&seed) % 64
                                                              : support_random(&seed));
-        struct text text = {0};
-        text_add_json_string(&text, bytes, length);
+        struct buffer text = {0};
+        buffer_add_json_string(&text, bytes, length);
         assert_null(memchr(text.bytes, '\n', text.length));
         json_error_t error;
         json_t *json = json_loadb(text.bytes, text.length, JSON_DECODE_ANY | JSON_ALLOW_NUL,
                                   &error);
         if (json == NULL)
             fail_msg("%.*s: %s", (int)text.length, text.bytes, error.text);
-        if (text_is_utf8(bytes, length)) {
+        if (utf8_is_valid(bytes, length)) {
             assert_int_equal(json_string_length(json), length);
             assert_memory_equal(json_string_value(json), bytes, length);
         }
         json_decref(json);
-        text_release(&text);
+        buffer_release(&text);
     }
 }
 
@@ -186,8 +187,8 @@ static void any_bytes_make_one_line_of_json(void **state)
 
 static void expect_line(const char *json, const char *expected)
 {
-    struct text text = {0};
-    text_add_json_line(&text, json, strlen(json));
+    struct buffer text = {0};
+    buffer_add_json_line(&text, json, strlen(json));
     expect(&text, expected);
 }
 
@@ -203,8 +204,8 @@ static void the_content_of_a_line_is_the_content_of_the_body(void **state)
 {
     static const char body[] = "{ \"a\\\\\" :\t[ \"\342\200\256x\\\"\",\n\"\357\273\277\" ],\r"
                                "\"\302\200\":{\"b\":null} }";
-    struct text text = {0};
-    text_add_json_line(&text, body, sizeof body - 1);
+    struct buffer text = {0};
+    buffer_add_json_line(&text, body, sizeof body - 1);
     assert_null(memchr(text.bytes, '\n', text.length));
     json_t *line = json_loadb(text.bytes, text.length, 0, NULL);
     json_t *json = json_loads(body, 0, NULL);
@@ -212,7 +213,7 @@ static void the_content_of_a_line_is_the_content_of_the_body(void **state)
     assert_true(json_equal(line, json));
     json_decref(line);
     json_decref(json);
-    text_release(&text);
+    buffer_release(&text);
 }
 
 /* --- UTF-8 --- */
@@ -253,12 +254,12 @@ static void utf8_is_told_from_what_is_none(void **state)
         {"\xFF", 1, 0},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
-        assert_int_equal(text_utf8_length(cases[i].bytes, cases[i].length), cases[i].size);
-        assert_int_equal(text_is_utf8(cases[i].bytes, cases[i].length),
+        assert_int_equal(utf8_length(cases[i].bytes, cases[i].length), cases[i].size);
+        assert_int_equal(utf8_is_valid(cases[i].bytes, cases[i].length),
                          cases[i].size > 0 || cases[i].length == 0);
     }
-    assert_true(text_is_utf8("a\303\251\342\202\254", 6));
-    assert_false(text_is_utf8("a\303\251\342\202", 5));
+    assert_true(utf8_is_valid("a\303\251\342\202\254", 6));
+    assert_false(utf8_is_valid("a\303\251\342\202", 5));
 }
 
 static void base64_has_its_padding(void **state)
@@ -267,10 +268,10 @@ static void base64_has_its_padding(void **state)
         {"", ""},        {"f", "Zg=="},        {"fo", "Zm8="},
         {"foo", "Zm9v"}, {"\xFF\xFE", "//4="}, {"foobar", "Zm9vYmFy"}};
     for (size_t i = 0; i < LENGTH(pairs); i++) {
-        struct text text = {0};
-        text_add_string(&text, "=");
-        text_add_base64(&text, pairs[i][0], strlen(pairs[i][0]));
-        text_add_string(&text, "=");
+        struct buffer text = {0};
+        buffer_add_string(&text, "=");
+        buffer_add_base64(&text, pairs[i][0], strlen(pairs[i][0]));
+        buffer_add_string(&text, "=");
         char expected[16] = "=";
         size_t length = strlen(pairs[i][1]);
         memcpy(expected + 1, pairs[i][1], length);
@@ -279,7 +280,7 @@ static void base64_has_its_padding(void **state)
     }
 }
 
-int text_tests(void)
+int buffer_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_are_put_together),

@@ -1,7 +1,7 @@
 /* Measure: times, shares and numbers as people type them, and ages as they read them. */
 #include "config.h"
 
-#include "base/measure.h"
+#include "base/units.h"
 #include "support.h"
 
 #include <string.h>
@@ -13,7 +13,7 @@ static void expect_time(const char *word, int64_t expected)
 {
     struct fault fault = FAULT_NONE;
     int64_t ms = -1;
-    if (measure_time(word, NOW, &ms, &fault) != 0)
+    if (units_time(word, NOW, &ms, &fault) != 0)
         fail_msg("%s: %s", word, fault.text);
     assert_int_equal(ms, expected);
 }
@@ -79,7 +79,7 @@ static void what_is_no_time_is_refused(void **state)
     for (size_t i = 0; i < LENGTH(words); i++) {
         struct fault fault = FAULT_NONE;
         int64_t ms = 7;
-        if (measure_time(words[i], NOW, &ms, &fault) == 0)
+        if (units_time(words[i], NOW, &ms, &fault) == 0)
             fail_msg("'%s' is a time: %lld", words[i], (long long)ms);
         assert_int_equal(ms, 7);
         support_assert_fault(&fault, "not a time");
@@ -95,7 +95,7 @@ static void shares_are_percentages_with_their_sign(void **state)
                   {"99.9999%", 999999}, {"0.0001%", 1}, {"12.5%", 125000}};
     for (size_t i = 0; i < LENGTH(shares); i++) {
         int64_t share = -1;
-        assert_int_equal(measure_share(shares[i].word, &share, NULL), 0);
+        assert_int_equal(units_share(shares[i].word, &share, NULL), 0);
         assert_int_equal(share, shares[i].millionths);
     }
 }
@@ -117,27 +117,27 @@ static void a_share_that_would_never_be_passed_is_refused(void **state)
     for (size_t i = 0; i < LENGTH(words); i++) {
         struct fault fault = FAULT_NONE;
         int64_t share = 7;
-        if (measure_share(words[i], &share, &fault) == 0)
+        if (units_share(words[i], &share, &fault) == 0)
             fail_msg("'%s' is a share: %lld", words[i], (long long)share);
         assert_int_equal(share, 7);
         assert_true(fault.set);
     }
     struct fault fault = FAULT_NONE;
     int64_t share;
-    measure_share("100%", &share, &fault);
+    units_share("100%", &share, &fault);
     support_assert_fault(&fault, "never");
 }
 
 static void a_share_is_passed_by_more_than_itself(void **state)
 {
-    assert_false(measure_is_above(5, 100, 50000));
-    assert_true(measure_is_above(6, 100, 50000));
-    assert_true(measure_is_above(51, 1000, 50000));
-    assert_false(measure_is_above(0, 100, 0));
-    assert_true(measure_is_above(1, 1000000, 0));
-    assert_false(measure_is_above(0, 0, 0));
-    assert_true(measure_is_above(50001, 1000000, 50000));
-    assert_true(measure_is_above(INT64_C(1) << 42, (INT64_C(1) << 42) + 1, 999999));
+    assert_false(units_is_above(5, 100, 50000));
+    assert_true(units_is_above(6, 100, 50000));
+    assert_true(units_is_above(51, 1000, 50000));
+    assert_false(units_is_above(0, 100, 0));
+    assert_true(units_is_above(1, 1000000, 0));
+    assert_false(units_is_above(0, 0, 0));
+    assert_true(units_is_above(50001, 1000000, 50000));
+    assert_true(units_is_above(INT64_C(1) << 42, (INT64_C(1) << 42) + 1, 999999));
 }
 
 static void numbers_are_whole_and_not_too_small(void **state)
@@ -146,12 +146,12 @@ static void numbers_are_whole_and_not_too_small(void **state)
                                         "1.0", "0x1", "1e3", "x",  "9223372036854775808"};
     int64_t number = 7;
     for (size_t i = 0; i < LENGTH(wrong); i++)
-        assert_int_equal(measure_number(wrong[i], 0, &number, NULL), -1);
-    assert_int_equal(measure_number("0", 1, &number, NULL), -1);
+        assert_int_equal(units_number(wrong[i], 0, &number, NULL), -1);
+    assert_int_equal(units_number("0", 1, &number, NULL), -1);
     assert_int_equal(number, 7);
-    assert_int_equal(measure_number("0", 0, &number, NULL), 0);
+    assert_int_equal(units_number("0", 0, &number, NULL), 0);
     assert_int_equal(number, 0);
-    assert_int_equal(measure_number("9223372036854775807", 0, &number, NULL), 0);
+    assert_int_equal(units_number("9223372036854775807", 0, &number, NULL), 0);
     assert_int_equal(number, INT64_MAX);
 }
 
@@ -165,8 +165,8 @@ static void ages_are_told_in_the_largest_unit(void **state)
                 {7199999, "119 min"}, {7200000, "2 h"},       {2 * DAY - 1, "47 h"},
                 {2 * DAY, "2 d"},     {1000 * DAY, "1000 d"}, {INT64_MAX, "106751991167 d"}};
     for (size_t i = 0; i < LENGTH(ages); i++) {
-        char text[MEASURE_TEXT_SIZE];
-        assert_string_equal(measure_age(ages[i].ms, text), ages[i].text);
+        char text[UNITS_TEXT_SIZE];
+        assert_string_equal(units_age(ages[i].ms, text), ages[i].text);
     }
 }
 
@@ -179,13 +179,13 @@ static void few_are_not_none_and_most_are_not_all(void **state)
                   {1, 3, "33.3%"},  {1, 1000000, "<0.1%"}, {999999, 1000000, ">99.9%"},
                   {1, 1000, "0.1%"}};
     for (size_t i = 0; i < LENGTH(shares); i++) {
-        char text[MEASURE_TEXT_SIZE];
-        assert_string_equal(measure_share_text(shares[i].part, shares[i].whole, text),
+        char text[UNITS_TEXT_SIZE];
+        assert_string_equal(units_share_text(shares[i].part, shares[i].whole, text),
                             shares[i].text);
     }
 }
 
-int measure_tests(void)
+int units_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(times_are_read_in_every_form),

@@ -1,23 +1,23 @@
-/* moment: wall-clock time for people and records, monotonic time for time-outs. */
-#ifndef BASE_MOMENT_H
-#define BASE_MOMENT_H
+/* clock: wall-clock time for people and records, monotonic time for time-outs. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
 
 #include <stddef.h>
 #include <stdint.h>
 
 /* "2026-01-02T03:04:05.678Z" and its NUL; room for whatever year a wrong clock shows. */
-#define MOMENT_TEXT_SIZE 80
+#define CLOCK_TEXT_SIZE 80
 
 /* Milliseconds since 1970-01-01T00:00:00Z by the system's clock, which may step. */
-int64_t moment_now_ms(void);
+int64_t clock_now_ms(void);
 
 /* Milliseconds of a clock that never steps; only differences mean anything. */
-int64_t moment_monotonic_ms(void);
+int64_t clock_monotonic_ms(void);
 
 /* The same clock in microseconds, for what takes less than one. */
-int64_t moment_monotonic_us(void);
+int64_t clock_monotonic_us(void);
 
 /* Writes MS (milliseconds since 1970) as RFC 3339 in UTC with milliseconds; returns TEXT. */
-char *moment_format(int64_t ms, char text[MOMENT_TEXT_SIZE]);
+char *clock_format(int64_t ms, char text[CLOCK_TEXT_SIZE]);
 
 #endif

@@ -1,7 +1,7 @@
-/* moment: wall-clock time for people and records, monotonic time for time-outs. */
+/* clock: wall-clock time for people and records, monotonic time for time-outs. */
 #include "config.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -16,17 +16,17 @@ static int64_t read_clock(clockid_t clock)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-int64_t moment_now_ms(void)
+int64_t clock_now_ms(void)
 {
     return read_clock(CLOCK_REALTIME);
 }
 
-int64_t moment_monotonic_ms(void)
+int64_t clock_monotonic_ms(void)
 {
     return read_clock(CLOCK_MONOTONIC);
 }
 
-int64_t moment_monotonic_us(void)
+int64_t clock_monotonic_us(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -45,7 +45,7 @@ static char *put_digits(char *at, int number, int digits)
 
 /* A year of four digits, as nearly all are: each log line and each record has such a time, and a
  * format string would cost many times as much. */
-static char *format_short(const struct tm *utc, int ms, char text[MOMENT_TEXT_SIZE])
+static char *format_short(const struct tm *utc, int ms, char text[CLOCK_TEXT_SIZE])
 {
     const struct {
         int number, digits;
@@ -68,7 +68,7 @@ static char *format_short(const struct tm *utc, int ms, char text[MOMENT_TEXT_SI
     return text;
 }
 
-char *moment_format(int64_t ms, char text[MOMENT_TEXT_SIZE])
+char *clock_format(int64_t ms, char text[CLOCK_TEXT_SIZE])
 {
     time_t seconds = (time_t)(ms / 1000);
     int rest = (int)(ms % 1000);
@@ -80,7 +80,7 @@ char *moment_format(int64_t ms, char text[MOMENT_TEXT_SIZE])
     gmtime_r(&seconds, &utc);
     if (utc.tm_year >= 0 && utc.tm_year < YEARS_SHORT)
         return format_short(&utc, rest, text);
-    snprintf(text, MOMENT_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900,
+    snprintf(text, CLOCK_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900,
              utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, rest);
     return text;
 }

@@ -1,46 +1,47 @@
 /* JSON written member by member. */
 #include "config.h"
 
-#include "base/document.h"
+#include "base/json_writer.h"
+#include "base/utf8.h"
 #include "support.h"
 
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void assert_text(struct text *text, const char *expected)
+static void assert_text(struct buffer *text, const char *expected)
 {
-    text_add(text, "", 1);
+    buffer_add(text, "", 1);
     assert_false(text->failed);
     assert_string_equal(text->bytes, expected);
-    text_release(text);
+    buffer_release(text);
 }
 
 static void commas_come_by_themselves(void **state)
 {
-    struct text out = {0};
-    document_open(&out, NULL, '{');
-    document_open(&out, "empty", '{');
-    document_close(&out, '}');
-    document_open(&out, "none", '[');
-    document_close(&out, ']');
-    document_open(&out, "list", '[');
-    document_string(&out, NULL, "a");
-    document_number(&out, NULL, -5);
-    document_null(&out, NULL);
-    document_open(&out, NULL, '{');
-    document_bool(&out, "yes", true);
-    document_bool(&out, "no", false);
-    document_close(&out, '}');
-    document_open(&out, NULL, '[');
-    document_open(&out, NULL, '[');
-    document_close(&out, ']');
-    document_close(&out, ']');
-    document_json(&out, NULL, "{\"a\": [1,\n2]}", 13);
-    document_close(&out, ']');
-    document_time(&out, "at", 1764000000123);
-    document_number(&out, "n", INT64_MIN);
-    document_close(&out, '}');
+    struct buffer out = {0};
+    json_open(&out, NULL, '{');
+    json_open(&out, "empty", '{');
+    json_close(&out, '}');
+    json_open(&out, "none", '[');
+    json_close(&out, ']');
+    json_open(&out, "list", '[');
+    json_add_string(&out, NULL, "a");
+    json_add_number(&out, NULL, -5);
+    json_add_null(&out, NULL);
+    json_open(&out, NULL, '{');
+    json_add_bool(&out, "yes", true);
+    json_add_bool(&out, "no", false);
+    json_close(&out, '}');
+    json_open(&out, NULL, '[');
+    json_open(&out, NULL, '[');
+    json_close(&out, ']');
+    json_close(&out, ']');
+    json_add_json(&out, NULL, "{\"a\": [1,\n2]}", 13);
+    json_close(&out, ']');
+    json_add_time(&out, "at", 1764000000123);
+    json_add_number(&out, "n", INT64_MIN);
+    json_close(&out, '}');
     assert_text(&out,
                 "{\"empty\":{},\"none\":[],\"list\":[\"a\",-5,null,{\"yes\":true,\"no\":false},"
                 "[[]],{\"a\": [1,2]}],\"at\":\"2025-11-24T16:00:00.123Z\","
@@ -49,43 +50,43 @@ static void commas_come_by_themselves(void **state)
 
 static void a_document_may_stand_behind_another(void **state)
 {
-    struct text out = {0};
+    struct buffer out = {0};
     for (int i = 0; i < 2; i++) {
-        document_open(&out, NULL, '{');
-        document_number(&out, "i", i);
-        document_close(&out, '}');
-        text_add(&out, "\n", 1);
+        json_open(&out, NULL, '{');
+        json_add_number(&out, "i", i);
+        json_close(&out, '}');
+        buffer_add(&out, "\n", 1);
     }
     assert_text(&out, "{\"i\":0}\n{\"i\":1}\n");
 }
 
 static void what_is_missing_is_null(void **state)
 {
-    struct text out = {0};
-    document_open(&out, NULL, '{');
-    document_string(&out, "string", NULL);
-    document_time_or_null(&out, "never", 0);
-    document_time_or_null(&out, "at", 1764000000123);
-    document_close(&out, '}');
+    struct buffer out = {0};
+    json_open(&out, NULL, '{');
+    json_add_string(&out, "string", NULL);
+    json_add_time_or_null(&out, "never", 0);
+    json_add_time_or_null(&out, "at", 1764000000123);
+    json_close(&out, '}');
     assert_text(&out, "{\"string\":null,\"never\":null,\"at\":\"2025-11-24T16:00:00.123Z\"}");
 }
 
 static void members_and_elements_may_begin_lines(void **state)
 {
-    struct text out = {0};
-    document_open(&out, NULL, '{');
-    document_line(&out);
-    document_number(&out, "a", 1);
-    document_number(&out, "b", 2);
-    document_line(&out);
-    document_open(&out, "list", '[');
+    struct buffer out = {0};
+    json_open(&out, NULL, '{');
+    json_add_line(&out);
+    json_add_number(&out, "a", 1);
+    json_add_number(&out, "b", 2);
+    json_add_line(&out);
+    json_open(&out, "list", '[');
     for (int i = 0; i < 2; i++) {
-        document_line(&out);
-        document_open(&out, NULL, '{');
-        document_close(&out, '}');
+        json_add_line(&out);
+        json_open(&out, NULL, '{');
+        json_close(&out, '}');
     }
-    document_close(&out, ']');
-    document_close(&out, '}');
+    json_close(&out, ']');
+    json_close(&out, '}');
     assert_text(&out, "{\n \"a\":1,\"b\":2,\n \"list\":[\n {},\n {}]}");
 }
 
@@ -110,15 +111,15 @@ static void strings_are_safe_whatever_they_say(void **state)
         "\xF4\x8F\xBF\xBF",
         "'; DROP TABLE",
     };
-    struct text out = {0};
-    document_open(&out, NULL, '[');
+    struct buffer out = {0};
+    json_open(&out, NULL, '[');
     for (size_t i = 0; i < LENGTH(hostile); i++) {
-        document_open(&out, NULL, '{');
-        document_string(&out, "first", hostile[i]);
-        document_string(&out, "second", hostile[i]);
-        document_close(&out, '}');
+        json_open(&out, NULL, '{');
+        json_add_string(&out, "first", hostile[i]);
+        json_add_string(&out, "second", hostile[i]);
+        json_close(&out, '}');
     }
-    document_close(&out, ']');
+    json_close(&out, ']');
     for (size_t i = 0; i < out.length; i++)
         assert_true((unsigned char)out.bytes[i] >= 0x20);
     assert_null(memmem(out.bytes, out.length, "\xE2\x80\xAE", 3));
@@ -128,18 +129,18 @@ static void strings_are_safe_whatever_they_say(void **state)
         const json_t *object = json_array_get(read, i);
         const char *first = json_string_value(json_object_get(object, "first"));
         assert_string_equal(json_string_value(json_object_get(object, "second")), first);
-        if (text_is_utf8(hostile[i], strlen(hostile[i])))
+        if (utf8_is_valid(hostile[i], strlen(hostile[i])))
             assert_string_equal(first, hostile[i]);
     }
     json_decref(read);
-    text_release(&out);
+    buffer_release(&out);
 }
 
 static void assert_share(int64_t part, int64_t whole, const char *expected)
 {
-    struct text out = {0};
-    document_open(&out, NULL, '[');
-    document_share(&out, NULL, part, whole);
+    struct buffer out = {0};
+    json_open(&out, NULL, '[');
+    json_add_share(&out, NULL, part, whole);
     assert_text(&out, expected);
 }
 
@@ -163,7 +164,7 @@ static void shares_are_rounded_to_four_decimals(void **state)
     setlocale(LC_ALL, "C");
 }
 
-int document_tests(void)
+int json_writer_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commas_come_by_themselves),

@@ -1,7 +1,7 @@
 /* Moments: RFC 3339 in UTC with milliseconds, and clocks that mean what they say. */
 #include "config.h"
 
-#include "base/moment.h"
+#include "base/clock.h"
 #include "support.h"
 
 #include <stdlib.h>
@@ -29,17 +29,17 @@ static void moments_are_written_as_rfc_3339_in_utc(void **state)
         {INT64_C(-2208988800000), "1900-01-01T00:00:00.000Z"},
         {INT64_C(-2208988800001), "1899-12-31T23:59:59.999Z"},
     };
-    char text[MOMENT_TEXT_SIZE];
+    char text[CLOCK_TEXT_SIZE];
     for (size_t i = 0; i < LENGTH(moments); i++)
-        assert_string_equal(moment_format(moments[i].ms, text), moments[i].text);
+        assert_string_equal(clock_format(moments[i].ms, text), moments[i].text);
 }
 
 static void the_time_zone_makes_no_difference(void **state)
 {
-    char text[MOMENT_TEXT_SIZE];
+    char text[CLOCK_TEXT_SIZE];
     assert_int_equal(setenv("TZ", "Asia/Kathmandu", 1), 0);
     tzset();
-    assert_string_equal(moment_format(0, text), "1970-01-01T00:00:00.000Z");
+    assert_string_equal(clock_format(0, text), "1970-01-01T00:00:00.000Z");
     assert_int_equal(unsetenv("TZ"), 0);
     tzset();
 }
@@ -47,9 +47,9 @@ static void the_time_zone_makes_no_difference(void **state)
 static void whatever_a_wrong_clock_shows_fits(void **state)
 {
     static const int64_t moments[] = {INT64_MIN, INT64_MIN + 1, INT64_MAX, INT64_MAX / 1000};
-    char text[MOMENT_TEXT_SIZE];
+    char text[CLOCK_TEXT_SIZE];
     for (size_t i = 0; i < LENGTH(moments); i++) {
-        moment_format(moments[i], text);
+        clock_format(moments[i], text);
         assert_true(strnlen(text, sizeof text) < sizeof text);
         assert_int_equal(text[strlen(text) - 1], 'Z');
     }
@@ -57,18 +57,18 @@ static void whatever_a_wrong_clock_shows_fits(void **state)
 
 static void now_is_what_time_says(void **state)
 {
-    int64_t before = (int64_t)time(NULL), now = moment_now_ms() / 1000, after = (int64_t)time(NULL);
+    int64_t before = (int64_t)time(NULL), now = clock_now_ms() / 1000, after = (int64_t)time(NULL);
     assert_in_range(now, before - 1, after + 1);
 }
 
 static void the_monotonic_clock_counts_milliseconds(void **state)
 {
-    int64_t before = moment_monotonic_ms();
+    int64_t before = clock_monotonic_ms();
     support_sleep_ms(30);
-    assert_true(moment_monotonic_ms() - before >= 29);
+    assert_true(clock_monotonic_ms() - before >= 29);
 }
 
-int moment_tests(void)
+int clock_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(moments_are_written_as_rfc_3339_in_utc),
