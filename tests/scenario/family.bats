@@ -68,8 +68,10 @@ books_agree() {
         'fail', coalesce(sum(fail), 0), 'contradictory', coalesce(sum(contradictory), 0)) FROM operations")
     wait_for "$PATIENCE" status_is "
         .upgrades == $totals
-        and (.operations | sort_by(.appId, .operationId) | map(del(.failures))) == $operations
-        and (.operations | sort_by(.appId, .operationId) | map(.failures | sort_by(.errorCode)) | add // []) == $failures" ||
+        and (.operations | sort_by(.appId, .operationId) | map({appId, operationId, inProgress, success, fail, contradictory,
+            firstAt, lastAt})) == $operations
+        and (.operations | sort_by(.appId, .operationId) | map(.failures | sort_by(.errorCode)) | add // []
+            | map({errorCode, count, firstAt, lastAt})) == $failures" ||
         fail "status: $(status_json '[.upgrades, .operations] | tojson'), views: $totals $operations $failures"
 }
 
