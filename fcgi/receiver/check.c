@@ -4,7 +4,7 @@
 #include "receiver/check.h"
 
 #include "base/owner.h"
-#include "receiver/trust.h"
+#include "receiver/auth.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -95,10 +95,10 @@ static int check_folder(const char *folder, struct fault *fault)
 
 int check_options(const struct options *options, struct fault *fault)
 {
-    struct trust *trust = NULL;
-    if (owner_become(options->state, fault) != 0 || trust_new(&trust, options, fault) != 0)
+    struct auth *auth = NULL;
+    if (owner_become(options->state, fault) != 0 || auth_new(&auth, options, fault) != 0)
         return -1;
-    trust_free(trust);
+    auth_free(auth);
     if (check_folder(options->state, fault) != 0)
         return fault_add(fault, "--state");
     if (options->log != NULL && check_file(options->log, fault) != 0)

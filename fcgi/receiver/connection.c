@@ -37,14 +37,14 @@ struct connection *connection_new(int fd, size_t body_max, struct worker *worker
         return NULL;
     connection->fd = fd;
     connection->worker = worker;
-    gather_init(&connection->gather, body_max);
+    fcgi_reader_init(&connection->reader, body_max);
     return connection;
 }
 
 void connection_free(struct connection *connection)
 {
     close(connection->fd);
-    gather_reset(&connection->gather);
+    fcgi_reader_reset(&connection->reader);
     record_release(&connection->record);
     buffer_release(&connection->ahead);
     free(connection);

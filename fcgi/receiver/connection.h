@@ -5,7 +5,7 @@
 
 #include "base/buffer.h"
 #include "notification/record.h"
-#include "receiver/gather.h"
+#include "receiver/fcgi_reader.h"
 #include "receiver/request.h"
 #include "receiver/viewer.h"
 
@@ -19,19 +19,19 @@ struct worker;
 struct connection {
     int fd;
     struct worker *worker; /* whose it is */
-    struct gather gather;
-    struct buffer ahead;    /* bytes that came behind a whole request */
-    struct request request; /* once it is whole */
-    struct record record;   /* if it is a notification */
-    bool weighs;            /* its answer tells how the platform fares (base/metrics.h) */
-    struct visit visit;     /* if somebody reads */
-    bool sent;              /* that one has its answer */
-    bool armed;             /* its worker waits for bytes from it */
-    size_t held;            /* bytes counted for it in the pool's total */
-    size_t room;            /* bytes that its body has of the worker's */
-    int64_t idle_since_ms;  /* 0: it is not idle */
-    /* When its peer must have sent a whole request, or taken the answer to a visit; 0: no limit. A
-     * viewer may set it. */
+    struct fcgi_reader reader;
+    struct buffer ahead;              /* bytes that came behind a whole request */
+    struct request request;           /* once it is whole */
+    struct record record;             /* if it is a notification */
+    bool weighs;                      /* its answer tells how the platform fares (base/metrics.h) */
+    struct read_request read_request; /* if somebody reads */
+    bool sent;                        /* that one has its answer */
+    bool armed;                       /* its worker waits for bytes from it */
+    size_t held;                      /* bytes counted for it in the pool's total */
+    size_t room;                      /* bytes that its body has of the worker's */
+    int64_t idle_since_ms;            /* 0: it is not idle */
+    /* When its peer must have sent a whole request, or taken the answer to what it reads; 0: no
+     * limit. A viewer may set it. */
     atomic_int_fast64_t deadline_ms;
     struct connection *previous, *next; /* of the same worker */
     struct connection *next_in_line;    /* of a connection_line */

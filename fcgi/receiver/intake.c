@@ -13,7 +13,7 @@
 
 struct intake {
     const struct options *options;
-    const struct trust *trust;
+    const struct auth *auth;
     struct commit *commit;
     struct delivery *delivery;
     struct log *log;
@@ -25,7 +25,7 @@ struct intake {
     struct buffer lines; /* log lines of one batch */
 };
 
-int intake_new(struct intake **gives, const struct options *options, const struct trust *trust,
+int intake_new(struct intake **gives, const struct options *options, const struct auth *auth,
                struct commit *commit, struct delivery *delivery, struct log *log,
                struct metrics *metrics, struct fault *fault)
 {
@@ -33,7 +33,7 @@ int intake_new(struct intake **gives, const struct options *options, const struc
     if (intake == NULL)
         return fault_set(fault, "intake: out of memory");
     *intake = (struct intake){.options = options,
-                              .trust = trust,
+                              .auth = auth,
                               .commit = commit,
                               .delivery = delivery,
                               .log = log,
@@ -60,7 +60,7 @@ static int read_body(struct intake *intake, struct record *record)
         return -1;
     if (what != DISPATCH_NOTIFICATION)
         return 0;
-    if (record->app_id[0] == '\0' || trust_accepts_app(intake->trust, record->app_id))
+    if (record->app_id[0] == '\0' || auth_accepts_app(intake->auth, record->app_id))
         return notification_settle(record);
     dispatch_quarantine(record, DISPATCH_APP_NOT_ACCEPTED, "/appId");
     return 0;

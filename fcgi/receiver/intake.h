@@ -6,9 +6,9 @@
 #include "base/metrics.h"
 #include "base/options.h"
 #include "notification/record.h"
+#include "receiver/auth.h"
 #include "receiver/commit.h"
 #include "receiver/delivery.h"
-#include "receiver/trust.h"
 
 /* Longer bodies are parsed one at a time, since each may take CONTENT_MEMORY_MAX meanwhile. */
 #define INTAKE_SMALL_MAX ((size_t)16 << 10)
@@ -19,7 +19,7 @@
 struct intake;
 
 /* Gives *INTAKE. DELIVERY, unless it is NULL, is woken after each batch. All is lent. */
-int intake_new(struct intake **intake, const struct options *options, const struct trust *trust,
+int intake_new(struct intake **intake, const struct options *options, const struct auth *auth,
                struct commit *commit, struct delivery *delivery, struct log *log,
                struct metrics *metrics, struct fault *fault);
 

@@ -9,6 +9,7 @@
 #include "notification/content.h"
 #include "notification/schema.h"
 #include "receiver/answer.h"
+#include "receiver/auth.h"
 #include "receiver/cgi.h"
 #include "receiver/check.h"
 #include "receiver/commit.h"
@@ -16,8 +17,7 @@
 #include "receiver/housekeeping.h"
 #include "receiver/intake.h"
 #include "receiver/push.h"
-#include "receiver/trust.h"
-#include "receiver/watch.h"
+#include "receiver/supervisor.h"
 #include "receiver/worker.h"
 #include "store/store.h"
 
@@ -45,7 +45,7 @@ struct receiver {
     const struct push_message_receiver *application;
     const struct options *options;
     int listener; /* -1: none, by CGI */
-    struct trust *trust;
+    struct auth *auth;
     struct metrics *metrics;
     struct log *log;
     struct store *store;
@@ -55,7 +55,7 @@ struct receiver {
     struct intake *intake;
     struct housekeeping *housekeeping;
     struct viewer *viewer;
-    struct watch *watch;
+    struct supervisor *supervisor;
     bool started;
 };
 
@@ -161,7 +161,7 @@ static void log_unknown_variables(const struct receiver *receiver)
 /* Waits for a signal that ends the receiver and returns it; 0 when the socket went wrong. */
 static int serve(const struct receiver *receiver, const sigset_t *signals, struct fault *fault)
 {
-    const struct timespec tick = {.tv_nsec = WATCH_TICK_MS * 1000000L};
+    const struct timespec tick = {.tv_nsec = SUPERVISOR_TICK_MS * 1000000L};
     for (;;) {
         int number = sigtimedwait(signals, NULL, &tick);
         if (number == SIGHUP)
@@ -170,7 +170,7 @@ static int serve(const struct receiver *receiver, const sigset_t *signals, struc
             return number;
         if (worker_check(receiver->pool, fault) != 0)
             return 0;
-        watch_tick(receiver->watch);
+        supervisor_tick(receiver->supervisor);
     }
 }
 
@@ -214,7 +214,8 @@ static int start_lasting(struct receiver *receiver, struct fault *fault)
         housekeeping_start(&receiver->housekeeping, receiver->options->state, receiver->commit,
                            receiver->log, receiver->metrics, fault) != 0)
         return -1;
-    return watch_new(&receiver->watch, receiver->pool, receiver->commit, receiver->log, fault);
+    return supervisor_new(&receiver->supervisor, receiver->pool, receiver->commit, receiver->log,
+                          fault);
 }
 
 static int start(struct receiver *receiver, struct fault *fault)
@@ -222,18 +223,18 @@ static int start(struct receiver *receiver, struct fault *fault)
     const struct options *options = receiver->options;
     struct metrics *metrics = receiver->metrics;
     struct fault open_fault = FAULT_NONE;
-    if (trust_new(&receiver->trust, options, fault) != 0 ||
+    if (auth_new(&receiver->auth, options, fault) != 0 ||
         open_store(receiver, &open_fault, fault) != 0 ||
         log_start(&receiver->log, options->log, metrics, fault) != 0 ||
-        worker_new(&receiver->pool, receiver->listener, options, receiver->trust, receiver->log,
+        worker_new(&receiver->pool, receiver->listener, options, receiver->auth, receiver->log,
                    metrics, fault) != 0 ||
         commit_new(&receiver->commit, receiver->store, open_fault.set ? &open_fault : NULL,
                    receiver->log, metrics, fault) != 0 ||
         viewer_start(&receiver->viewer, options, &VIEWER_LIMITS, receiver->commit, metrics,
                      worker_seen_off, fault) != 0 ||
         (receiver->listener >= 0 && start_lasting(receiver, fault) != 0) ||
-        intake_new(&receiver->intake, options, receiver->trust, receiver->commit,
-                   receiver->delivery, receiver->log, metrics, fault) != 0)
+        intake_new(&receiver->intake, options, receiver->auth, receiver->commit, receiver->delivery,
+                   receiver->log, metrics, fault) != 0)
         return -1;
     receiver->started = worker_start(receiver->pool, receiver->intake, receiver->viewer, fault) ==
                         0;
@@ -244,7 +245,7 @@ static int start(struct receiver *receiver, struct fault *fault)
 static void stop(struct receiver *receiver, const char *reason)
 {
     struct fault store_fault = FAULT_NONE;
-    watch_end(receiver->watch);
+    supervisor_end(receiver->supervisor);
     if (receiver->started)
         worker_drain(receiver->pool);
     viewer_stop(receiver->viewer);
@@ -267,7 +268,7 @@ static void stop(struct receiver *receiver, const char *reason)
     if (receiver->log != NULL && reason != NULL)
         log_event(receiver->log, "stop", "reason", reason);
     log_stop(receiver->log);
-    trust_free(receiver->trust);
+    auth_free(receiver->auth);
     metrics_free(receiver->metrics);
 }
 

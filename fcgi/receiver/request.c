@@ -19,7 +19,8 @@
 
 /* All parameters in records of CONTENT_MAX, each with its header, the request's begin and two ends.
  */
-#define FILE_SIZE (GATHER_PARAMS_MAX + HEADER_SIZE * (GATHER_PARAMS_MAX / CONTENT_MAX + 8))
+#define FILE_SIZE \
+    (FCGI_READER_PARAMS_MAX + HEADER_SIZE * (FCGI_READER_PARAMS_MAX / CONTENT_MAX + 8))
 
 int request_library_init(struct fault *fault)
 {
@@ -79,21 +80,21 @@ static unsigned char *put_record(unsigned char *at, unsigned type, unsigned id, 
 
 /* Lays the request's begin, its parameters and an empty body into the file. What stands behind them
  * is from earlier requests; libfcgi never reads past the end of standard input. */
-static void lay_out(struct request_file *file, const struct gather *gather)
+static void lay_out(struct request_file *file, const struct fcgi_reader *reader)
 {
     /* Always a request that keeps its connection: the receiver closes it, not libfcgi, which would
      * linger for seconds over a peer that does not. */
     const unsigned char begin[8] = {0, 1, 1, 0, 0, 0, 0, 0};
-    unsigned char *at = put_record(file->bytes, 1, gather->request_id, begin, sizeof begin);
-    for (size_t done = 0; done < gather->params.length;) {
-        size_t part = gather->params.length - done;
+    unsigned char *at = put_record(file->bytes, 1, reader->request_id, begin, sizeof begin);
+    for (size_t done = 0; done < reader->params.length;) {
+        size_t part = reader->params.length - done;
         if (part > CONTENT_MAX)
             part = CONTENT_MAX;
-        at = put_record(at, 4, gather->request_id, gather->params.bytes + done, part);
+        at = put_record(at, 4, reader->request_id, reader->params.bytes + done, part);
         done += part;
     }
-    at = put_record(at, 4, gather->request_id, NULL, 0);
-    put_record(at, 5, gather->request_id, NULL, 0);
+    at = put_record(at, 4, reader->request_id, NULL, 0);
+    put_record(at, 5, reader->request_id, NULL, 0);
 }
 
 const char *request_parameter(const struct request *request, const char *name)
@@ -137,45 +138,45 @@ static bool may_be_whole(const struct buffer *body, const char *transfer_encodin
 }
 
 /* Compares the body with what CONTENT_LENGTH announced. */
-static enum request_body judge_body(const struct request *request, const struct gather *gather)
+static enum request_body judge_body(const struct request *request, const struct fcgi_reader *reader)
 {
     const char *content_length = request_parameter(request, "CONTENT_LENGTH");
     bool known = content_length != NULL && content_length[0] != '\0';
     int64_t announced;
     if (known &&
-        (!units_digits(content_length, &announced) || (uint64_t)announced != gather->body_length))
+        (!units_digits(content_length, &announced) || (uint64_t)announced != reader->body_length))
         return REQUEST_BODY_INCOMPLETE;
-    if (gather->body_too_large)
+    if (reader->body_too_large)
         return REQUEST_BODY_TOO_LARGE;
-    if (gather->body_excessive)
+    if (reader->body_excessive)
         return REQUEST_BODY_INCOMPLETE;
     return known ||
-                   may_be_whole(&gather->body, request_parameter(request, "HTTP_TRANSFER_ENCODING"))
+                   may_be_whole(&reader->body, request_parameter(request, "HTTP_TRANSFER_ENCODING"))
                ? REQUEST_BODY_WHOLE
                : REQUEST_BODY_INCOMPLETE;
 }
 
 /* Whether libfcgi will get the memory that it takes for such a request: some 40 KiB, and a copy of
  * each parameter. It ends the process where it gets none. */
-static bool is_memory_left(const struct gather *gather)
+static bool is_memory_left(const struct fcgi_reader *reader)
 {
-    void *volatile memory = malloc(((size_t)64 << 10) + 24 * gather->params.length);
+    void *volatile memory = malloc(((size_t)64 << 10) + 24 * reader->params.length);
     bool left = memory != NULL;
     free(memory);
     return left;
 }
 
-int request_read(struct request *request, struct request_file *file, const struct gather *gather,
-                 struct fault *fault)
+int request_read(struct request *request, struct request_file *file,
+                 const struct fcgi_reader *reader, struct fault *fault)
 {
     if (file->fd < 0) {
         request_file_close(file);
         if (request_file_open(file, fault) != 0)
             return -1;
     }
-    if (!is_memory_left(gather))
+    if (!is_memory_left(reader))
         return fault_set(fault, "out of memory");
-    lay_out(file, gather);
+    lay_out(file, reader);
     FCGX_InitRequest(&request->fcgx, -1, 0);
     if (lseek(file->fd, 0, SEEK_SET) != 0)
         return fault_set_errno(fault, errno, "cannot rewind a memory file");
@@ -194,7 +195,7 @@ int request_read(struct request *request, struct request_file *file, const struc
     request->method = method == NULL ? "" : method;
     request->path = uri == NULL ? "" : uri;
     request->path_length = strcspn(request->path, "?");
-    request->body = judge_body(request, gather);
+    request->body = judge_body(request, reader);
     return 0;
 }
 

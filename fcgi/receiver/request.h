@@ -7,7 +7,7 @@
 #define RECEIVER_REQUEST_H
 
 #include "base/fault.h"
-#include "receiver/gather.h"
+#include "receiver/fcgi_reader.h"
 
 #include <fcgiapp.h>
 #include <stdbool.h>
@@ -45,8 +45,8 @@ void request_file_close(struct request_file *file);
 int request_library_init(struct fault *fault);
 
 /* Reads the whole request in GATHER by way of FILE. The body stays in GATHER. */
-int request_read(struct request *request, struct request_file *file, const struct gather *gather,
-                 struct fault *fault);
+int request_read(struct request *request, struct request_file *file,
+                 const struct fcgi_reader *reader, struct fault *fault);
 
 /* A parameter of the request, such as HTTP_NONCE for the header Nonce; NULL where there is none.
  * Lent until the request is answered. */

@@ -16,11 +16,11 @@ static bool is_callback(const struct options *options, const struct request *req
     return false;
 }
 
-static bool is_signed(const struct trust *trust, const struct request *request)
+static bool is_signed(const struct auth *auth, const struct request *request)
 {
-    return trust_accepts_signature(trust, request_parameter(request, "HTTP_TIMESTAMP"),
-                                   request_parameter(request, "HTTP_NONCE"),
-                                   request_parameter(request, "HTTP_SIGNATURE"));
+    return auth_accepts_signature(auth, request_parameter(request, "HTTP_TIMESTAMP"),
+                                  request_parameter(request, "HTTP_NONCE"),
+                                  request_parameter(request, "HTTP_SIGNATURE"));
 }
 
 static struct route back(int status, const char *detail, bool logged)
@@ -76,28 +76,28 @@ static struct route elsewhere(const struct options *options, const struct reques
 }
 
 /* Judges a request on a callback path. */
-static struct route find_callback(const struct trust *trust, const struct request *request)
+static struct route find_callback(const struct auth *auth, const struct request *request)
 {
     if (strcmp(request->method, "POST") != 0)
         return back(405, "this path takes notifications by POST", false);
-    if (!is_signed(trust, request))
+    if (!is_signed(auth, request))
         return back(401, "the request is not signed with a token known here", true);
     struct route route = {.to = ROUTE_INTAKE};
     if (request->body == REQUEST_BODY_INCOMPLETE)
         route = back(400, "the body is not as long as announced", true);
     else if (request->body == REQUEST_BODY_TOO_LARGE)
         route = back(413, "the body is larger than the limit", true);
-    route.is_signed = trust_has_tokens(trust);
+    route.is_signed = auth_has_tokens(auth);
     return route;
 }
 
-struct route route_find(const struct options *options, const struct trust *trust,
+struct route route_find(const struct options *options, const struct auth *auth,
                         const struct request *request)
 {
     if (request_parameter(request, ROUTE_MISDIRECTED) != NULL)
         return elsewhere(options, request);
     if (is_callback(options, request))
-        return find_callback(trust, request);
+        return find_callback(auth, request);
     const struct site_place *place = site_find(request->path, request->path_length);
     return place == NULL ? elsewhere(options, request)
                          : (struct route){.to = ROUTE_VIEW, .place = place};

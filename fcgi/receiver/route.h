@@ -3,9 +3,9 @@
 #define RECEIVER_ROUTE_H
 
 #include "base/options.h"
+#include "receiver/auth.h"
 #include "receiver/request.h"
 #include "receiver/site.h"
-#include "receiver/trust.h"
 
 #include <stdbool.h>
 
@@ -35,7 +35,7 @@ struct route {
 
 /* Judges everything but the body's content. A callback path wins over a place of the same name.
  * Thread-safe. */
-struct route route_find(const struct options *options, const struct trust *trust,
+struct route route_find(const struct options *options, const struct auth *auth,
                         const struct request *request);
 
 #endif

@@ -14,17 +14,17 @@
 /* Behind those that read the store for answers comes the one that makes tables. */
 #define THREADS (VIEWER_THREADS + 1)
 
-/* Visits that wait for the threads of one pace. */
-struct lane {
+/* Requests that wait for the threads of one pace. */
+struct queue {
     struct monitor monitor; /* guards what follows */
-    struct visit *first, **last;
+    struct read_request *first, **last;
     size_t waiting, most;
     bool stop;
 };
 
-struct desk {
+struct reader_thread {
     struct viewer *viewer;
-    struct lane *lane;
+    struct queue *queue;
     struct store_reader *reader;
     pthread_t thread;
     bool started;
@@ -35,14 +35,14 @@ struct viewer {
     struct viewer_limits limits;
     struct metrics *metrics;
     viewer_done *done;
-    struct lane reads, tables;
-    struct desk desks[THREADS];
+    struct queue reads, tables;
+    struct reader_thread threads[THREADS];
 };
 
 /* What the site is asked. Some servers send the query twice, some within REQUEST_URI alone. */
-static struct site_request request_of(const struct visit *visit)
+static struct site_request request_of(const struct read_request *read_request)
 {
-    const struct request *request = visit->request;
+    const struct request *request = read_request->request;
     const char *query = request_parameter(request, "QUERY_STRING");
     if (query == NULL && request->path[request->path_length] == '?')
         query = request->path + request->path_length + 1;
@@ -56,166 +56,173 @@ static struct site_request request_of(const struct visit *visit)
 }
 
 /* Until when the peer has to take what is sent now. */
-static void allow(struct visit *visit)
+static void allow(struct read_request *read_request)
 {
-    atomic_store_explicit(visit->deadline_ms, clock_monotonic_ms() + VIEWER_TAKE_MS,
+    atomic_store_explicit(read_request->deadline_ms, clock_monotonic_ms() + VIEWER_TAKE_MS,
                           memory_order_relaxed);
 }
 
-/* Sends ANSWER and ends the visit, which is its owner's when this returns. PATIENT: this thread may
- * wait for the peer. */
-static void send_answer(struct viewer *viewer, struct visit *visit, const struct buffer *answer,
-                        bool patient)
+/* Sends ANSWER and ends the read_request, which is its owner's when this returns. PATIENT: this
+ * thread may wait for the peer. */
+static void send_answer(struct viewer *viewer, struct read_request *read_request,
+                        const struct buffer *answer, bool patient)
 {
     bool sent = false;
     if (answer->failed)
-        request_drop(visit->request);
+        request_drop(read_request->request);
     else if (patient)
-        sent = request_answer_patiently(visit->request, visit->socket, answer->bytes,
+        sent = request_answer_patiently(read_request->request, read_request->socket, answer->bytes,
                                         answer->length, viewer->limits.send_ms) == 0;
     else
-        sent = request_answer(visit->request, visit->socket, answer->bytes, answer->length) == 0;
-    viewer->done(visit, sent);
+        sent = request_answer(read_request->request, read_request->socket, answer->bytes,
+                              answer->length) == 0;
+    viewer->done(read_request, sent);
 }
 
 /* In the calling thread: what takes no time, or has no time (DETAIL says why). */
-static void answer_at_once(struct viewer *viewer, struct visit *visit, const char *detail)
+static void answer_at_once(struct viewer *viewer, struct read_request *read_request,
+                           const char *detail)
 {
-    const struct site_request request = request_of(visit);
+    const struct site_request request = request_of(read_request);
     struct buffer answer = {0};
     if (detail == NULL)
-        site_answer(&viewer->site, visit->place, &request, NULL, &visit->part, &answer);
+        site_answer(&viewer->site, read_request->place, &request, NULL, &read_request->part,
+                    &answer);
     else
         site_refuse(&request, detail, &answer);
-    send_answer(viewer, visit, &answer, false);
+    send_answer(viewer, read_request, &answer, false);
     buffer_release(&answer);
 }
 
-/* Puts the visit into the queue; false if that is full, which it never is for one that goes on. */
-static bool queue(struct lane *lane, struct visit *visit)
+/* Puts the request into the queue; false if that is full, which it never is for one that goes on.
+ */
+static bool enqueue(struct queue *queue, struct read_request *read_request)
 {
-    monitor_enter(&lane->monitor);
-    bool room = lane->waiting < lane->most || visit->part.more;
+    monitor_enter(&queue->monitor);
+    bool room = queue->waiting < queue->most || read_request->part.more;
     if (room) {
-        visit->next = NULL;
-        *lane->last = visit;
-        lane->last = &visit->next;
-        lane->waiting++;
-        monitor_wake(&lane->monitor);
+        read_request->next = NULL;
+        *queue->last = read_request;
+        queue->last = &read_request->next;
+        queue->waiting++;
+        monitor_wake(&queue->monitor);
     }
-    monitor_leave(&lane->monitor);
+    monitor_leave(&queue->monitor);
     return room;
 }
 
-void viewer_take(struct viewer *viewer, struct visit *visit)
+void viewer_take(struct viewer *viewer, struct read_request *read_request)
 {
-    enum site_pace pace = site_pace(visit->place);
-    struct lane *lane = pace == SITE_STREAMS ? &viewer->tables : &viewer->reads;
-    visit->since_ms = clock_monotonic_ms();
-    visit->part = (struct site_part){.begun = false};
-    allow(visit);
+    enum site_pace pace = site_pace(read_request->place);
+    struct queue *queue = pace == SITE_STREAMS ? &viewer->tables : &viewer->reads;
+    read_request->since_ms = clock_monotonic_ms();
+    read_request->part = (struct site_part){.begun = false};
+    allow(read_request);
     metrics_add(viewer->metrics, METRIC_views, 1);
     if (pace == SITE_AT_ONCE) {
-        answer_at_once(viewer, visit, NULL);
-    } else if (!queue(lane, visit)) {
+        answer_at_once(viewer, read_request, NULL);
+    } else if (!enqueue(queue, read_request)) {
         metrics_add(viewer->metrics, METRIC_views_refused, 1);
-        answer_at_once(viewer, visit, "too many are reading now");
+        answer_at_once(viewer, read_request, "too many are reading now");
     }
 }
 
-/* The next visit, NULL when the thread is to end. Called without the lock. */
-static struct visit *next_visit(struct desk *desk)
+/* The next read_request, NULL when the thread is to end. Called without the lock. */
+static struct read_request *next_request(struct reader_thread *thread)
 {
-    struct lane *lane = desk->lane;
+    struct queue *queue = thread->queue;
     bool open = true;
-    monitor_enter(&lane->monitor);
+    monitor_enter(&queue->monitor);
     int64_t until_ms = clock_monotonic_ms() + VIEWER_KEEP_MS;
-    while (lane->first == NULL && !lane->stop) {
+    while (queue->first == NULL && !queue->stop) {
         if (!open) {
-            monitor_wait(&lane->monitor);
-        } else if (!monitor_wait_until(&lane->monitor, until_ms)) {
-            store_reader_close(desk->reader);
+            monitor_wait(&queue->monitor);
+        } else if (!monitor_wait_until(&queue->monitor, until_ms)) {
+            store_reader_close(thread->reader);
             open = false;
         }
     }
-    struct visit *visit = lane->stop ? NULL : lane->first;
-    if (visit != NULL) {
-        lane->first = visit->next;
-        lane->waiting--;
-        if (lane->first == NULL)
-            lane->last = &lane->first;
+    struct read_request *read_request = queue->stop ? NULL : queue->first;
+    if (read_request != NULL) {
+        queue->first = read_request->next;
+        queue->waiting--;
+        if (queue->first == NULL)
+            queue->last = &queue->first;
     }
-    monitor_leave(&lane->monitor);
-    return visit;
+    monitor_leave(&queue->monitor);
+    return read_request;
 }
 
-/* Sends a piece, and has the visit wait for its next turn: for that its peer need not hurry. */
-static void send_piece(struct desk *desk, struct visit *visit, const struct buffer *piece)
+/* Sends a piece, and has the request wait for its next turn: for that its peer need not hurry. */
+static void send_piece(struct reader_thread *thread, struct read_request *read_request,
+                       const struct buffer *piece)
 {
-    allow(visit);
-    int result = request_send_patiently(visit->request, visit->socket, piece->bytes, piece->length,
-                                        desk->viewer->limits.send_ms);
-    atomic_store_explicit(visit->deadline_ms, 0, memory_order_relaxed);
+    allow(read_request);
+    int result = request_send_patiently(read_request->request, read_request->socket, piece->bytes,
+                                        piece->length, thread->viewer->limits.send_ms);
+    atomic_store_explicit(read_request->deadline_ms, 0, memory_order_relaxed);
     if (result == 0)
-        queue(desk->lane, visit);
+        enqueue(thread->queue, read_request);
     else
-        desk->viewer->done(visit, false);
+        thread->viewer->done(read_request, false);
 }
 
-static void serve(struct desk *desk, struct visit *visit)
+static void serve(struct reader_thread *thread, struct read_request *read_request)
 {
-    struct viewer *viewer = desk->viewer;
-    const struct site_request request = request_of(visit);
+    struct viewer *viewer = thread->viewer;
+    const struct site_request request = request_of(read_request);
     struct buffer answer = {0};
-    if (visit->part.begun)
-        allow(visit);
-    if (!visit->part.begun && clock_monotonic_ms() - visit->since_ms > viewer->limits.wait_ms)
+    if (read_request->part.begun)
+        allow(read_request);
+    if (!read_request->part.begun &&
+        clock_monotonic_ms() - read_request->since_ms > viewer->limits.wait_ms)
         site_refuse(&request, "too many are reading now", &answer);
     else
-        site_answer(&viewer->site, visit->place, &request, desk->reader, &visit->part, &answer);
+        site_answer(&viewer->site, read_request->place, &request, thread->reader,
+                    &read_request->part, &answer);
     /* While the store fails, readers must not hold on to its files (store/store.h). */
     struct fault fault;
     commit_get_fault(viewer->site.commit, &fault);
     if (fault.set)
-        store_reader_close(desk->reader);
-    if (visit->part.more && !answer.failed)
-        send_piece(desk, visit, &answer);
+        store_reader_close(thread->reader);
+    if (read_request->part.more && !answer.failed)
+        send_piece(thread, read_request, &answer);
     else
-        send_answer(viewer, visit, &answer, true);
+        send_answer(viewer, read_request, &answer, true);
     buffer_release(&answer);
 }
 
 static void *attend(void *argument)
 {
-    struct desk *desk = argument;
+    struct reader_thread *thread = argument;
     /* Linux has a priority for each thread, which begins with that of the thread that started it.
      * Where it cannot be lowered, all are equal. */
     int own = getpriority(PRIO_PROCESS, (id_t)gettid());
     setpriority(PRIO_PROCESS, (id_t)gettid(), own + VIEWER_NICE);
-    struct visit *visit;
-    while ((visit = next_visit(desk)) != NULL)
-        serve(desk, visit);
+    struct read_request *read_request;
+    while ((read_request = next_request(thread)) != NULL)
+        serve(thread, read_request);
     return NULL;
 }
 
-static void init_lane(struct lane *lane, size_t most)
+static void init_queue(struct queue *queue, size_t most)
 {
-    lane->last = &lane->first;
-    lane->most = most;
-    monitor_init(&lane->monitor);
+    queue->last = &queue->first;
+    queue->most = most;
+    monitor_init(&queue->monitor);
 }
 
-static int start_desk(struct viewer *viewer, size_t number, struct fault *fault)
+static int start_thread(struct viewer *viewer, size_t number, struct fault *fault)
 {
-    struct desk *desk = &viewer->desks[number];
-    desk->viewer = viewer;
-    desk->lane = number < VIEWER_THREADS ? &viewer->reads : &viewer->tables;
-    if (store_reader_new(&desk->reader, viewer->site.options->state, fault) != 0)
+    struct reader_thread *thread = &viewer->threads[number];
+    thread->viewer = viewer;
+    thread->queue = number < VIEWER_THREADS ? &viewer->reads : &viewer->tables;
+    if (store_reader_new(&thread->reader, viewer->site.options->state, fault) != 0)
         return fault_add(fault, "viewer");
-    int error = pthread_create(&desk->thread, NULL, attend, desk);
+    int error = pthread_create(&thread->thread, NULL, attend, thread);
     if (error != 0)
         return fault_set_errno(fault, error, "viewer: cannot start a thread");
-    desk->started = true;
+    thread->started = true;
     return 0;
 }
 
@@ -234,10 +241,10 @@ int viewer_start(struct viewer **gives, const struct options *options,
     viewer->limits = *limits;
     viewer->metrics = metrics;
     viewer->done = done;
-    init_lane(&viewer->reads, VIEWER_QUEUE_MAX);
-    init_lane(&viewer->tables, VIEWER_TABLES_MAX);
+    init_queue(&viewer->reads, VIEWER_QUEUE_MAX);
+    init_queue(&viewer->tables, VIEWER_TABLES_MAX);
     for (size_t i = 0; i < THREADS; i++)
-        if (start_desk(viewer, i, fault) != 0) {
+        if (start_thread(viewer, i, fault) != 0) {
             viewer_stop(viewer);
             return -1;
         }
@@ -251,36 +258,36 @@ void viewer_leave(struct viewer *viewer)
         atomic_store(&viewer->site.leaving, true);
 }
 
-/* Ends the visits that no thread takes any more. */
-static void drop_waiting(struct viewer *viewer, struct lane *lane)
+/* Ends the requests to read that no thread takes any more. */
+static void drop_waiting(struct viewer *viewer, struct queue *queue)
 {
-    while (lane->first != NULL) {
-        struct visit *visit = lane->first;
-        lane->first = visit->next;
-        request_drop(visit->request);
-        viewer->done(visit, false);
+    while (queue->first != NULL) {
+        struct read_request *read_request = queue->first;
+        queue->first = read_request->next;
+        request_drop(read_request->request);
+        viewer->done(read_request, false);
     }
 }
 
-static void stop_lane(struct lane *lane)
+static void stop_queue(struct queue *queue)
 {
-    monitor_enter(&lane->monitor);
-    lane->stop = true;
-    monitor_wake(&lane->monitor);
-    monitor_leave(&lane->monitor);
+    monitor_enter(&queue->monitor);
+    queue->stop = true;
+    monitor_wake(&queue->monitor);
+    monitor_leave(&queue->monitor);
 }
 
 void viewer_stop(struct viewer *viewer)
 {
     if (viewer == NULL)
         return;
-    stop_lane(&viewer->reads);
-    stop_lane(&viewer->tables);
+    stop_queue(&viewer->reads);
+    stop_queue(&viewer->tables);
     for (size_t i = 0; i < THREADS; i++) {
-        struct desk *desk = &viewer->desks[i];
-        if (desk->started)
-            pthread_join(desk->thread, NULL);
-        store_reader_free(desk->reader);
+        struct reader_thread *thread = &viewer->threads[i];
+        if (thread->started)
+            pthread_join(thread->thread, NULL);
+        store_reader_free(thread->reader);
     }
     drop_waiting(viewer, &viewer->reads);
     drop_waiting(viewer, &viewer->tables);

@@ -44,19 +44,19 @@ struct viewer_limits {
 #define VIEWER_KEEP_MS 1000
 
 /* A request on its way to its answer; embedded in what its owner knows it by. */
-struct visit {
-    struct request *request; /* read; lent until the visit is done */
+struct read_request {
+    struct request *request; /* read; lent until that is done */
     int socket;
     const struct site_place *place;   /* what it is for */
     atomic_int_fast64_t *deadline_ms; /* set to when its owner is to shut the connection down */
     int64_t since_ms;                 /* when it was taken */
     struct site_part part;
-    struct visit *next; /* the queue's */
+    struct read_request *next; /* the queue's */
 };
 
-/* Tells that the visit is done and its owner's again: the request is released, its answer SENT or
- * not. Called once per visit, in a viewer's thread or in the one that called viewer_take. */
-typedef void viewer_done(struct visit *visit, bool sent);
+/* Tells that what was to be read is done and its owner's again: the request is released, its answer
+ * SENT or not. Called once for each, in a viewer's thread or in the one that called viewer_take. */
+typedef void viewer_done(struct read_request *read_request, bool sent);
 
 struct viewer;
 
@@ -65,8 +65,8 @@ int viewer_start(struct viewer **viewer, const struct options *options,
                  const struct viewer_limits *limits, struct commit *commit, struct metrics *metrics,
                  viewer_done *done, struct fault *fault);
 
-/* Takes a visit with request, socket, place and deadline set. Thread-safe; never waits. */
-void viewer_take(struct viewer *viewer, struct visit *visit);
+/* Takes one with request, socket, place and deadline set. Thread-safe; never waits. */
+void viewer_take(struct viewer *viewer, struct read_request *read_request);
 
 /* The process ends soon: from now on it is not ready. Thread-safe. Safe on NULL. */
 void viewer_leave(struct viewer *viewer);

@@ -61,7 +61,7 @@ struct worker {
 struct worker_pool {
     int listener;
     const struct options *options;
-    const struct trust *trust;
+    const struct auth *auth;
     struct log *log;
     struct metrics *metrics;
     struct intake *intake;
@@ -89,7 +89,7 @@ static void ring(struct worker *worker)
 
 static void count_held(struct worker_pool *pool, struct connection *connection)
 {
-    size_t held = connection->gather.params.capacity + connection->ahead.capacity;
+    size_t held = connection->reader.params.capacity + connection->ahead.capacity;
     atomic_fetch_add_explicit(&pool->gathered, held - connection->held, memory_order_relaxed);
     connection->held = held;
 }
@@ -118,7 +118,7 @@ static void disarm(struct worker *worker, struct connection *connection)
 static bool take_room(struct worker *worker, struct connection *connection)
 {
     atomic_size_t *taken = &worker->pool->taken;
-    size_t size = WORKER_BODY_FACTOR * connection->gather.announced;
+    size_t size = WORKER_BODY_FACTOR * connection->reader.announced;
     size_t before = atomic_fetch_add_explicit(taken, size, memory_order_relaxed);
     if (before > 0 && before + size > WORKER_BODIES_MAX) {
         atomic_fetch_sub_explicit(taken, size, memory_order_relaxed);
@@ -150,7 +150,7 @@ static void drop(struct worker *worker, struct connection *connection)
 {
     atomic_fetch_sub_explicit(&worker->pool->gathered, connection->held, memory_order_relaxed);
     atomic_fetch_sub_explicit(&worker->pool->connections, 1, memory_order_relaxed);
-    gather_reset(&connection->gather);
+    fcgi_reader_reset(&connection->reader);
     give_room(worker, connection, 0);
     if (connection->previous != NULL)
         connection->previous->next = connection->next;
@@ -193,7 +193,7 @@ static void log_unanswered(struct worker_pool *pool, int64_t seq, int status)
 /* The request is answered, or could not be. The connection may be freed when this returns. */
 static void conclude(struct worker *worker, struct connection *connection, bool sent)
 {
-    bool keep = sent && connection->gather.keep;
+    bool keep = sent && connection->reader.keep;
     /* While draining, an answer is the last one but for what has arrived already: from here on the
      * web server cannot send, and tries elsewhere; what it has sent is read, then the end. */
     if (keep && atomic_load_explicit(&worker->pool->drained_ms, memory_order_relaxed) != 0)
@@ -202,7 +202,7 @@ static void conclude(struct worker *worker, struct connection *connection, bool 
         drop(worker, connection);
         return;
     }
-    gather_reset(&connection->gather);
+    fcgi_reader_reset(&connection->reader);
     record_release(&connection->record);
     count_held(worker->pool, connection);
     give_room(worker, connection, 0);
@@ -324,7 +324,7 @@ static void count_misdirected(struct worker_pool *pool, const struct request *re
 /* A notification: reads its body, and puts it into the batch. */
 static void take_in(struct worker *worker, struct connection *connection)
 {
-    const struct buffer *body = &connection->gather.body;
+    const struct buffer *body = &connection->reader.body;
     struct record *record = &connection->record;
     struct fault fault = FAULT_NONE;
     record->body = body->length > 0 ? body->bytes : "";
@@ -347,13 +347,13 @@ static void show(struct worker *worker, struct connection *connection,
                  const struct site_place *place)
 {
     disarm(worker, connection);
-    connection->visit = (struct visit){
+    connection->read_request = (struct read_request){
         .request = &connection->request,
         .socket = connection->fd,
         .place = place,
         .deadline_ms = &connection->deadline_ms,
     };
-    viewer_take(worker->pool->viewer, &connection->visit);
+    viewer_take(worker->pool->viewer, &connection->read_request);
 }
 
 /* The whole request is there: who wants it? */
@@ -362,14 +362,14 @@ static void handle(struct worker *worker, struct connection *connection)
     struct worker_pool *pool = worker->pool;
     struct fault fault = FAULT_NONE;
     atomic_store_explicit(&connection->deadline_ms, 0, memory_order_relaxed);
-    give_room(worker, connection, WORKER_BODY_FACTOR * connection->gather.body.length);
-    if (request_read(&connection->request, &worker->file, &connection->gather, &fault) != 0) {
+    give_room(worker, connection, WORKER_BODY_FACTOR * connection->reader.body.length);
+    if (request_read(&connection->request, &worker->file, &connection->reader, &fault) != 0) {
         log_broken(pool, fault.text);
         drop(worker, connection);
         return;
     }
     FAULT_POINT(request_read);
-    const struct route route = route_find(pool->options, pool->trust, &connection->request);
+    const struct route route = route_find(pool->options, pool->auth, &connection->request);
     connection->weighs = route.is_signed;
     connection->record = (struct record){.seq = 0};
     metrics_add(pool->metrics, METRIC_requests, 1);
@@ -400,26 +400,26 @@ static enum step feed(struct worker *worker, struct connection *connection,
                       const unsigned char *bytes, size_t length)
 {
     struct worker_pool *pool = worker->pool;
-    struct gather *gather = &connection->gather;
+    struct fcgi_reader *reader = &connection->reader;
     while (length > 0) {
         size_t used;
-        enum gather_result result = gather_feed(gather, bytes, length, &used);
+        enum fcgi_reader_result result = fcgi_reader_feed(reader, bytes, length, &used);
         bytes += used;
         length -= used;
-        bool room = result != GATHER_BODY ||
+        bool room = result != FCGI_READER_BODY ||
                     (worker->for_room.first == NULL && take_room(worker, connection));
-        if (result == GATHER_WHOLE || !room) {
+        if (result == FCGI_READER_WHOLE || !room) {
             buffer_add(&connection->ahead, (const char *)bytes, length);
             if (connection->ahead.failed)
                 return STEP_DROP;
             count_held(pool, connection);
             return room ? STEP_HANDLE : STEP_WAIT_FOR_ROOM;
         }
-        if (result == GATHER_REPLY && send(connection->fd, gather->reply, gather->reply_length,
-                                           MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        if (result == FCGI_READER_REPLY && send(connection->fd, reader->reply, reader->reply_length,
+                                                MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
             return STEP_DROP;
-        if (result == GATHER_BROKEN) {
-            log_broken(pool, gather->defect);
+        if (result == FCGI_READER_BROKEN) {
+            log_broken(pool, reader->defect);
             return STEP_DROP;
         }
     }
@@ -435,7 +435,7 @@ static void take_step(struct worker *worker, struct connection *connection, enum
 {
     switch (step) {
     case STEP_AWAIT:
-        if (gather_has_begun(&connection->gather))
+        if (fcgi_reader_has_begun(&connection->reader))
             note_begun(worker, connection);
         else
             connection->idle_since_ms = worker->now_ms;
@@ -461,7 +461,7 @@ static enum step see_end(struct worker_pool *pool, const struct connection *conn
 {
     if (received < 0 && (errno == EAGAIN || errno == EINTR))
         return STEP_AWAIT;
-    if (gather_has_begun(&connection->gather))
+    if (fcgi_reader_has_begun(&connection->reader))
         log_broken(pool, "the connection ended within a request");
     return STEP_DROP;
 }
@@ -471,7 +471,7 @@ static void read_some(struct worker *worker, struct connection *connection)
 {
     if (connection->ahead.length > 0)
         return;
-    size_t most = connection->gather.body_begun ? READ_SIZE : READ_HEAD_SIZE;
+    size_t most = connection->reader.body_begun ? READ_SIZE : READ_HEAD_SIZE;
     ssize_t received = recv(connection->fd, worker->bytes, most, MSG_DONTWAIT);
     take_step(worker, connection,
               received > 0 ? feed(worker, connection, worker->bytes, (size_t)received)
@@ -576,10 +576,11 @@ static void put_into_inbox(struct connection *connection)
     ring(worker);
 }
 
-void worker_seen_off(struct visit *visit, bool sent)
+void worker_seen_off(struct read_request *read_request, bool sent)
 {
-    struct connection *connection =
-        (struct connection *)(void *)((char *)visit - offsetof(struct connection, visit));
+    struct connection *connection = (struct connection *)(void *)((char *)read_request -
+                                                                  offsetof(struct connection,
+                                                                           read_request));
     atomic_store_explicit(&connection->deadline_ms, 0, memory_order_relaxed);
     connection->sent = sent;
     put_into_inbox(connection);
@@ -606,7 +607,7 @@ static void empty_inbox(struct worker *worker)
     monitor_leave(&worker->monitor);
     struct connection *connection;
     while ((connection = connection_line_take(&line)) != NULL)
-        if (connection->visit.place == NULL)
+        if (connection->read_request.place == NULL)
             list(worker, connection);
         else
             conclude(worker, connection, connection->sent);
@@ -765,7 +766,7 @@ static int init_worker(struct worker *worker, struct worker_pool *pool, struct f
 }
 
 int worker_new(struct worker_pool **gives, int listener, const struct options *options,
-               const struct trust *trust, struct log *log, struct metrics *metrics,
+               const struct auth *auth, struct log *log, struct metrics *metrics,
                struct fault *fault)
 {
     struct worker_pool *pool = calloc(1, sizeof *pool);
@@ -778,7 +779,7 @@ int worker_new(struct worker_pool **gives, int listener, const struct options *o
     *pool = (struct worker_pool){
         .listener = listener,
         .options = options,
-        .trust = trust,
+        .auth = auth,
         .log = log,
         .metrics = metrics,
         .workers = workers,
@@ -846,7 +847,7 @@ static void release_worker(struct worker *worker)
 {
     struct connection *connection;
     while ((connection = connection_line_take(&worker->inbox)) != NULL)
-        if (connection->visit.place == NULL)
+        if (connection->read_request.place == NULL)
             connection_free(connection);
     while (worker->first != NULL)
         drop(worker, worker->first);

@@ -66,10 +66,10 @@ struct worker_pool;
 /* Makes a pool for the listening socket LISTENER (made non-blocking; -1: there is none, and all its
  * connections are adopted). All is lent for its lifetime. Gives *POOL; no thread runs yet. */
 int worker_new(struct worker_pool **pool, int listener, const struct options *options,
-               const struct trust *trust, struct log *log, struct metrics *metrics,
+               const struct auth *auth, struct log *log, struct metrics *metrics,
                struct fault *fault);
 
-/* What the viewer calls when a visit is done. Thread-safe. */
+/* What the viewer calls when a request is done. Thread-safe. */
 viewer_done worker_seen_off;
 
 /* Starts the threads, which give what they read to INTAKE, and who wants to read to VIEWER. */

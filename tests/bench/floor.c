@@ -51,7 +51,7 @@ static void die(const char *what)
 
 /* --- in the place of receiver/viewer.c --- */
 
-void viewer_take(struct viewer *viewer, struct visit *visit)
+void viewer_take(struct viewer *viewer, struct read_request *visit)
 {
     (void)viewer;
     request_drop(visit->request);
@@ -153,14 +153,14 @@ static int run(struct intake *floor, const char *path, const sigset_t *signals, 
 {
     char *no_options[] = {(char[]){"floor"}, NULL};
     struct options options;
-    struct trust *trust = NULL;
+    struct auth *auth = NULL;
     struct log *log = NULL;
     struct worker_pool *pool = NULL;
     struct metrics *metrics = metrics_new();
     bool started = options_read(&options, 1, no_options, fault) == 0 &&
-                   trust_new(&trust, &options, fault) == 0 &&
+                   auth_new(&auth, &options, fault) == 0 &&
                    log_start(&log, NULL, metrics, fault) == 0 &&
-                   worker_new(&pool, STDIN_FILENO, &options, trust, log, metrics, fault) == 0 &&
+                   worker_new(&pool, STDIN_FILENO, &options, auth, log, metrics, fault) == 0 &&
                    (path == NULL || open_file(floor, path, fault) == 0) &&
                    worker_start(pool, floor, NULL, fault) == 0;
     if (started) {
@@ -170,7 +170,7 @@ static int run(struct intake *floor, const char *path, const sigset_t *signals, 
     close_file(floor);
     worker_free(pool);
     log_stop(log);
-    trust_free(trust);
+    auth_free(auth);
     metrics_free(metrics);
     options_release(&options);
     return started ? 0 : -1;

@@ -13,7 +13,7 @@
 #include "notification/notification.h"
 #include "pusher_campaign.h"
 #include "receiver/answer.h"
-#include "receiver/gather.h"
+#include "receiver/fcgi_reader.h"
 #include "receiver/request.h"
 #include "store/store.h"
 
@@ -125,7 +125,7 @@ static void make_stream(uint64_t n, struct buffer *stream)
 
 /* A request under way: what the receiver has in a connection. */
 struct visitor {
-    struct gather gather;
+    struct fcgi_reader reader;
     struct request request;
     struct record record;
 };
@@ -157,17 +157,18 @@ __attribute__((noinline)) int steps_read(struct bench *bench, struct visitor *vi
     size_t used, more;
     ssize_t received = recv(bench->socket, bench->bytes, READ_SIZE, MSG_DONTWAIT);
     if (received <= 0 ||
-        gather_feed(&visitor->gather, bench->bytes, (size_t)received, &used) != GATHER_BODY ||
-        gather_feed(&visitor->gather, bench->bytes + used, (size_t)received - used, &more) !=
-            GATHER_WHOLE)
+        fcgi_reader_feed(&visitor->reader, bench->bytes, (size_t)received, &used) !=
+            FCGI_READER_BODY ||
+        fcgi_reader_feed(&visitor->reader, bench->bytes + used, (size_t)received - used, &more) !=
+            FCGI_READER_WHOLE)
         return fault_set(fault, "a request did not arrive whole");
-    return request_read(&visitor->request, &bench->file, &visitor->gather, fault);
+    return request_read(&visitor->request, &bench->file, &visitor->reader, fault);
 }
 
 /* Parses and checks: what content_read takes in it is the parsing. */
 __attribute__((noinline)) int steps_dispatch(struct visitor *visitor, struct fault *fault)
 {
-    const struct buffer *body = &visitor->gather.body;
+    const struct buffer *body = &visitor->reader.body;
     visitor->record = (struct record){
         .body = body->bytes, .body_length = body->length, .received_ms = now_ms};
     if (dispatch_read(&visitor->record) != DISPATCH_NOTIFICATION)
@@ -194,7 +195,7 @@ __attribute__((noinline)) int steps_answer(struct bench *bench, struct visitor *
     int status = answer_add_kept(&bench->answer, &visitor->record, false);
     int result = request_answer(&visitor->request, bench->socket, bench->answer.bytes,
                                 bench->answer.length);
-    gather_reset(&visitor->gather);
+    fcgi_reader_reset(&visitor->reader);
     return result == 0 && status == 200 ? 0 : fault_set(fault, "a request was not answered 200");
 }
 
@@ -271,7 +272,7 @@ static int open_bench(struct bench *bench, const char *folder, struct fault *fau
     bench->socket = sockets[0];
     bench->peer = sockets[1];
     for (size_t i = 0; i < BATCH; i++) {
-        gather_init(&bench->visitors[i].gather, BODY_MAX);
+        fcgi_reader_init(&bench->visitors[i].reader, BODY_MAX);
         bench->records[i] = &bench->visitors[i].record;
     }
     return request_library_init(fault) == 0 && request_file_open(&bench->file, fault) == 0 &&
@@ -286,7 +287,7 @@ static int open_bench(struct bench *bench, const char *folder, struct fault *fau
 static void close_bench(struct bench *bench)
 {
     for (size_t i = 0; i < BATCH; i++)
-        gather_reset(&bench->visitors[i].gather);
+        fcgi_reader_reset(&bench->visitors[i].reader);
     buffer_release(&bench->stream);
     buffer_release(&bench->lines);
     buffer_release(&bench->answer);

@@ -7,7 +7,7 @@
 
 #include "stream.h"
 
-#include "receiver/gather.h"
+#include "receiver/fcgi_reader.h"
 #include "support.h"
 
 #include <stdlib.h>
@@ -29,7 +29,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 /* A connection that is being read. */
 struct reading {
-    struct gather gather;
+    struct fcgi_reader reader;
     size_t events; /* of those expected, how many came */
     bool broken;
 };
@@ -46,24 +46,24 @@ static void check_parameter(const struct stream_event *event, const struct reque
 }
 
 /* The whole request in GATHER is EVENT, and libfcgi reads it so. */
-static void check_request(const struct stream_event *event, const struct gather *gather)
+static void check_request(const struct stream_event *event, const struct fcgi_reader *reader)
 {
     fuzz_demand(event->is_request, "a reply was owed");
-    fuzz_demand(gather->request_id == event->id && gather->keep == event->keep, "the request");
-    fuzz_demand(gather->params.length == event->params.length &&
+    fuzz_demand(reader->request_id == event->id && reader->keep == event->keep, "the request");
+    fuzz_demand(reader->params.length == event->params.length &&
                     (event->params.length == 0 ||
-                     memcmp(gather->params.bytes, event->params.bytes, event->params.length) == 0),
+                     memcmp(reader->params.bytes, event->params.bytes, event->params.length) == 0),
                 "its parameters");
-    fuzz_demand(gather->body.length == (gather->body_excessive ? 0 : event->body.length) &&
-                    gather->body_length == event->body_length &&
-                    gather->body_too_large == event->body_too_large &&
-                    (gather->body.length == 0 ||
-                     memcmp(gather->body.bytes, event->body.bytes, event->body.length) == 0),
+    fuzz_demand(reader->body.length == (reader->body_excessive ? 0 : event->body.length) &&
+                    reader->body_length == event->body_length &&
+                    reader->body_too_large == event->body_too_large &&
+                    (reader->body.length == 0 ||
+                     memcmp(reader->body.bytes, event->body.bytes, event->body.length) == 0),
                 "its body");
 
     struct request request;
     struct fault fault = FAULT_NONE;
-    fuzz_demand(request_read(&request, &file, gather, &fault) == 0, "%s", fault.text);
+    fuzz_demand(request_read(&request, &file, reader, &fault) == 0, "%s", fault.text);
     check_parameter(event, &request, "REQUEST_METHOD");
     check_parameter(event, &request, "REQUEST_URI");
     check_parameter(event, &request, "CONTENT_LENGTH");
@@ -77,41 +77,41 @@ static void check_request(const struct stream_event *event, const struct gather 
     request_drop(&request);
 }
 
-static void check_bounds(const struct gather *gather)
+static void check_bounds(const struct fcgi_reader *reader)
 {
-    fuzz_demand(gather->params.length <= GATHER_PARAMS_MAX, "bounded parameters");
-    fuzz_demand(gather->body.length <= gather->body_max, "a bounded body");
+    fuzz_demand(reader->params.length <= FCGI_READER_PARAMS_MAX, "bounded parameters");
+    fuzz_demand(reader->body.length <= reader->body_max, "a bounded body");
     /* A buffer grows by doubling. */
-    fuzz_demand(gather_held(gather) <= 2 * (GATHER_PARAMS_MAX + gather->body_max) + 1024,
-                "bounded memory, not %zu", gather_held(gather));
+    fuzz_demand(fcgi_reader_held(reader) <= 2 * (FCGI_READER_PARAMS_MAX + reader->body_max) + 1024,
+                "bounded memory, not %zu", fcgi_reader_held(reader));
 }
 
 static void feed(struct reading *reading, const unsigned char *bytes, size_t length)
 {
     while (length > 0 && !reading->broken) {
         size_t used = SIZE_MAX;
-        struct gather *gather = &reading->gather;
-        enum gather_result result = gather_feed(gather, bytes, length, &used);
+        struct fcgi_reader *reader = &reading->reader;
+        enum fcgi_reader_result result = fcgi_reader_feed(reader, bytes, length, &used);
         fuzz_demand(used <= length, "no more is taken than came");
-        fuzz_demand(result != GATHER_MORE || used == length, "all is taken");
-        fuzz_demand(result == GATHER_BROKEN || used > 0, "each call goes on");
-        check_bounds(gather);
+        fuzz_demand(result != FCGI_READER_MORE || used == length, "all is taken");
+        fuzz_demand(result == FCGI_READER_BROKEN || used > 0, "each call goes on");
+        check_bounds(reader);
         bytes += used;
         length -= used;
-        reading->broken = result == GATHER_BROKEN;
-        fuzz_demand(reading->broken == (gather->defect != NULL), "a defect has a name");
-        if (result != GATHER_WHOLE && result != GATHER_REPLY)
+        reading->broken = result == FCGI_READER_BROKEN;
+        fuzz_demand(reading->broken == (reader->defect != NULL), "a defect has a name");
+        if (result != FCGI_READER_WHOLE && result != FCGI_READER_REPLY)
             continue;
         if (reading->events == STREAM_EVENTS_MAX)
             return; /* so many were not read ahead */
         fuzz_demand(reading->events < expected.length, "no more than was sent");
         const struct stream_event *event = &expected.events[reading->events++];
-        if (result == GATHER_WHOLE) {
-            check_request(event, gather);
-            gather_reset(gather);
+        if (result == FCGI_READER_WHOLE) {
+            check_request(event, reader);
+            fcgi_reader_reset(reader);
         } else {
-            fuzz_demand(!event->is_request && gather->reply_length == event->reply_length &&
-                            memcmp(gather->reply, event->reply, event->reply_length) == 0,
+            fuzz_demand(!event->is_request && reader->reply_length == event->reply_length &&
+                            memcmp(reader->reply, event->reply, event->reply_length) == 0,
                         "the reply that is owed");
         }
     }
@@ -122,7 +122,7 @@ static void read_in_pieces(const struct buffer *stream, size_t body_max, size_t 
                            uint64_t *seed)
 {
     struct reading reading = {.events = 0};
-    gather_init(&reading.gather, body_max);
+    fcgi_reader_init(&reading.reader, body_max);
     for (size_t done = 0; done < stream->length && !reading.broken;) {
         size_t left = stream->length - done;
         size_t piece = most >= left ? left : 1 + support_random_below(seed, most);
@@ -136,10 +136,10 @@ static void read_in_pieces(const struct buffer *stream, size_t body_max, size_t 
                     expected.length);
         fuzz_demand(reading.broken == expected.broken, "%s",
                     expected.broken ? "broken" : "not broken");
-        fuzz_demand(reading.broken || gather_has_begun(&reading.gather) == expected.begun, "%s",
-                    expected.begun ? "begun" : "not begun");
+        fuzz_demand(reading.broken || fcgi_reader_has_begun(&reading.reader) == expected.begun,
+                    "%s", expected.begun ? "begun" : "not begun");
     }
-    gather_reset(&reading.gather);
+    fcgi_reader_reset(&reading.reader);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)

@@ -8,7 +8,7 @@
 #include "fuzz.h"
 
 #include "base/options.h"
-#include "receiver/trust.h"
+#include "receiver/auth.h"
 #include "support.h"
 
 #include <ctype.h>
@@ -336,7 +336,7 @@ static bool is_token(const char *line)
     for (const char *c = line; *c != '\0'; c++)
         if (strchr("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", *c) == NULL)
             return false;
-    return length >= TRUST_TOKEN_MIN && length <= TRUST_TOKEN_MAX;
+    return length >= AUTH_TOKEN_MIN && length <= AUTH_TOKEN_MAX;
 }
 
 /* Whether each line of the file that is not empty and no comment is a token; counts them. */
@@ -355,10 +355,10 @@ static bool are_tokens(const char *file, size_t *count)
         }
         at += length;
     }
-    return *count > 0 && *count <= TRUST_TOKENS_MAX;
+    return *count > 0 && *count <= AUTH_TOKENS_MAX;
 }
 
-static void check_signatures(const struct trust *trust, const char *file, const char *timestamp,
+static void check_signatures(const struct auth *auth, const char *file, const char *timestamp,
                              const char *nonce)
 {
     char hex[2 * crypto_hash_sha256_BYTES + 1], token[VALUE_MAX + 1];
@@ -366,15 +366,15 @@ static void check_signatures(const struct trust *trust, const char *file, const 
     token[strcspn(token, "\r\n")] = '\0';
     if (token[0] != '#') {
         sign(token, timestamp, nonce, hex);
-        fuzz_demand(trust_accepts_signature(trust, timestamp, nonce, hex), "signed with %s", token);
+        fuzz_demand(auth_accepts_signature(auth, timestamp, nonce, hex), "signed with %s", token);
         char *digit = &hex[(strlen(timestamp) + 7 * strlen(nonce)) % (sizeof hex - 1)];
         *digit = *digit == '0' ? '1' : '0';
-        fuzz_demand(!trust_accepts_signature(trust, timestamp, nonce, hex), "a wrong digit");
+        fuzz_demand(!auth_accepts_signature(auth, timestamp, nonce, hex), "a wrong digit");
     }
     sign("no token of theirs", timestamp, nonce, hex);
-    fuzz_demand(!trust_accepts_signature(trust, timestamp, nonce, hex), "another token");
-    fuzz_demand(!trust_accepts_signature(trust, timestamp, nonce, NULL), "no signature");
-    fuzz_demand(!trust_accepts_signature(trust, timestamp, nonce, nonce) ||
+    fuzz_demand(!auth_accepts_signature(auth, timestamp, nonce, hex), "another token");
+    fuzz_demand(!auth_accepts_signature(auth, timestamp, nonce, NULL), "no signature");
+    fuzz_demand(!auth_accepts_signature(auth, timestamp, nonce, nonce) ||
                     strlen(nonce) == 2 * crypto_hash_sha256_BYTES,
                 "no signature either");
 }
@@ -383,7 +383,7 @@ static void check_tokens(struct fuzz_input *input)
 {
     char path[64], timestamp[VALUE_MAX + 1], nonce[VALUE_MAX + 1], file[VALUE_MAX + 1];
     struct options options = {.state = "."};
-    struct trust *trust;
+    struct auth *auth;
     struct fault fault = FAULT_NONE;
     size_t count;
     take_value(input, timestamp);
@@ -395,13 +395,13 @@ static void check_tokens(struct fuzz_input *input)
                     pwrite(token_fd, file, strlen(file), 0) == (ssize_t)strlen(file),
                 "a memory file can be written");
     bool tokens = are_tokens(file, &count);
-    bool taken = trust_new(&trust, &options, &fault) == 0;
+    bool taken = auth_new(&auth, &options, &fault) == 0;
     fuzz_demand(taken == tokens && taken != fault.set, "the tokens are %s: %s",
                 tokens ? "taken" : "refused", fault.text);
     if (!taken)
         return;
-    check_signatures(trust, file, timestamp, nonce);
-    trust_free(trust);
+    check_signatures(auth, file, timestamp, nonce);
+    auth_free(auth);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)

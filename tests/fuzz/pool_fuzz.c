@@ -86,7 +86,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     static struct viewer *viewer;
     char *none[] = {(char[]){"pool"}, NULL};
     struct log *log;
-    struct trust *trust;
+    struct auth *auth;
     struct fault fault = FAULT_NONE;
     (void)argc;
     (void)argv;
@@ -96,11 +96,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     options.max_body = BODY_MAX;
     options.state = "/nowhere"; /* there is nothing to be read, and that is an answer too */
     fuzz_demand(log_start(&log, "/dev/null", NULL, &fault) == 0 &&
-                    trust_new(&trust, &options, &fault) == 0 &&
-                    worker_new(&pool, listen_somewhere(), &options, trust, log, NULL, &fault) ==
-                        0 &&
+                    auth_new(&auth, &options, &fault) == 0 &&
+                    worker_new(&pool, listen_somewhere(), &options, auth, log, NULL, &fault) == 0 &&
                     commit_new(&commit, (struct store *)&kept, NULL, log, NULL, &fault) == 0 &&
-                    intake_new(&intake, &options, trust, commit, NULL, log, NULL, &fault) == 0 &&
+                    intake_new(&intake, &options, auth, commit, NULL, log, NULL, &fault) == 0 &&
                     viewer_start(&viewer, &options, &VIEWER_LIMITS, commit, NULL, worker_seen_off,
                                  &fault) == 0 &&
                     worker_start(pool, intake, viewer, &fault) == 0,

@@ -4,7 +4,7 @@
 #include "stream.h"
 
 #include "fastcgi.h"
-#include "receiver/gather.h"
+#include "receiver/fcgi_reader.h"
 #include "support.h"
 
 #include <stdio.h>
@@ -83,7 +83,7 @@ static bool may_come(const struct state *state, const struct record_head *head)
         return false;
     if (head->type == FASTCGI_PARAMS)
         return !state->params_done &&
-               state->event.params.length + head->content <= GATHER_PARAMS_MAX;
+               state->event.params.length + head->content <= FCGI_READER_PARAMS_MAX;
     return head->type == FASTCGI_STDIN && state->params_done;
 }
 

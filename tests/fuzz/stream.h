@@ -1,5 +1,5 @@
 /* stream: the bytes of a FastCGI connection, and what a receiver must make of them: read a second
- * time here, whole and without receiver/gather.c. */
+ * time here, whole and without receiver/fcgi_reader.c. */
 #ifndef STREAM_H
 #define STREAM_H
 

@@ -102,13 +102,13 @@ void fastcgi_read_answer(const char *bytes, size_t length, struct fastcgi_answer
     }
 }
 
-enum gather_result fastcgi_feed(struct gather *gather, const unsigned char *bytes, size_t length,
-                                size_t *used)
+enum fcgi_reader_result fastcgi_feed(struct fcgi_reader *reader, const unsigned char *bytes,
+                                     size_t length, size_t *used)
 {
     size_t more = 0;
-    enum gather_result result = gather_feed(gather, bytes, length, used);
-    if (result == GATHER_BODY) {
-        result = gather_feed(gather, bytes + *used, length - *used, &more);
+    enum fcgi_reader_result result = fcgi_reader_feed(reader, bytes, length, used);
+    if (result == FCGI_READER_BODY) {
+        result = fcgi_reader_feed(reader, bytes + *used, length - *used, &more);
         *used += more;
     }
     return result;

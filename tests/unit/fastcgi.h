@@ -3,7 +3,7 @@
 #define FASTCGI_H
 
 #include "base/buffer.h"
-#include "receiver/gather.h"
+#include "receiver/fcgi_reader.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -42,9 +42,9 @@ void fastcgi_add_param(struct buffer *params, const char *name, const char *valu
 /* A whole request: POST of BODY (CONTENT_LENGTH fits) to /path, not kept. */
 void fastcgi_add_post(struct buffer *stream, unsigned id, const char *body);
 
-/* gather_feed, for whoever has room for a body. */
-enum gather_result fastcgi_feed(struct gather *gather, const unsigned char *bytes, size_t length,
-                                size_t *used);
+/* fcgi_reader_feed, for whoever has room for a body. */
+enum fcgi_reader_result fastcgi_feed(struct fcgi_reader *reader, const unsigned char *bytes,
+                                     size_t length, size_t *used);
 
 /* What a web server was sent: standard output put together, and how the request ended. */
 struct fastcgi_answer {

@@ -88,21 +88,21 @@ static void a_new_connection_is_ready_for_a_request_and_freeing_it_ends_it(void 
     assert_non_null(connection);
     assert_int_equal(connection->fd, pair[1]);
     assert_ptr_equal(connection->worker, worker);
-    assert_int_equal(connection->gather.body_max, 100);
-    assert_false(gather_has_begun(&connection->gather));
+    assert_int_equal(connection->reader.body_max, 100);
+    assert_false(fcgi_reader_has_begun(&connection->reader));
     assert_int_equal(connection->deadline_ms, 0);
     assert_int_equal(connection->idle_since_ms, 0);
     assert_int_equal(connection->ahead.length, 0);
     assert_int_equal(connection->held, 0);
     assert_int_equal(connection->room, 0);
     assert_false(connection->armed);
-    assert_null(connection->visit.place);
+    assert_null(connection->read_request.place);
     assert_int_equal(recv(pair[0], &byte, 1, MSG_PEEK), -1); /* it is open */
     assert_int_equal(errno, EAGAIN);
     /* What it has is freed with it: the leak checker sees to that. */
     buffer_add_string(&connection->ahead, "bytes read ahead");
-    buffer_add_string(&connection->gather.params, "parameters");
-    buffer_add_string(&connection->gather.body, "a body");
+    buffer_add_string(&connection->reader.params, "parameters");
+    buffer_add_string(&connection->reader.body, "a body");
     connection->record.texts = calloc(1, 10);
     connection->record.rendered = calloc(1, 10);
     connection_free(connection);

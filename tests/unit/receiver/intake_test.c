@@ -24,7 +24,7 @@
 struct desk {
     struct books *books;
     struct options options;
-    struct trust *trust;
+    struct auth *auth;
     struct metrics *metrics;
     struct log *log;
     char *log_path;
@@ -40,7 +40,7 @@ static void start(struct desk *desk, const struct fault *open_fault)
     if (log_start(&desk->log, desk->log_path, desk->metrics, &fault) != 0 ||
         commit_new(&desk->commit, desk->books->store, open_fault, desk->log, desk->metrics,
                    &fault) != 0 ||
-        intake_new(&desk->intake, &desk->options, desk->trust, desk->commit, NULL, desk->log,
+        intake_new(&desk->intake, &desk->options, desk->auth, desk->commit, NULL, desk->log,
                    desk->metrics, &fault) != 0)
         fail_msg("%s", fault.text);
 }
@@ -52,7 +52,7 @@ static int setup(void **state)
     void *books;
     books_setup(&books);
     desk->books = books;
-    assert_int_equal(trust_new(&desk->trust, &desk->options, NULL), 0);
+    assert_int_equal(auth_new(&desk->auth, &desk->options, NULL), 0);
     desk->metrics = metrics_new();
     desk->log_path = strdup(support_path(desk->books->folder, "log"));
     for (size_t i = 0; i < RECORDS_MAX; i++)
@@ -80,7 +80,7 @@ static int teardown(void **state)
         record_release(&desk->bodies[i]);
     books_teardown(&books);
     metrics_free(desk->metrics);
-    trust_free(desk->trust);
+    auth_free(desk->auth);
     free(desk->log_path);
     free(desk);
     return 0;

@@ -24,7 +24,7 @@
 struct peer {
     struct request_file file;
     int connection, end; /* ours and the web server's, both non-blocking */
-    struct gather gather;
+    struct fcgi_reader reader;
     struct request request;
 };
 
@@ -44,7 +44,7 @@ static int setup(void **state)
     peer->connection = pair[0];
     peer->end = pair[1];
     assert_int_equal(request_file_open(&peer->file, &fault), 0);
-    gather_init(&peer->gather, BODY_MAX);
+    fcgi_reader_init(&peer->reader, BODY_MAX);
     *state = peer;
     return 0;
 }
@@ -52,7 +52,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct peer *peer = *state;
-    gather_reset(&peer->gather);
+    fcgi_reader_reset(&peer->reader);
     request_file_close(&peer->file);
     close(peer->connection);
     close(peer->end);
@@ -70,11 +70,11 @@ static void read_request(struct peer *peer, struct buffer *params, const char *b
     fastcgi_add_begin(&stream, 0x0102, FASTCGI_RESPONDER, FASTCGI_KEEP);
     fastcgi_add_stream(&stream, FASTCGI_PARAMS, 0x0102, params, 0xFFFF);
     fastcgi_add_stream(&stream, FASTCGI_STDIN, 0x0102, &content, 0xFFFF);
-    gather_reset(&peer->gather);
+    fcgi_reader_reset(&peer->reader);
     assert_int_equal(
-        fastcgi_feed(&peer->gather, (const unsigned char *)stream.bytes, stream.length, &used),
-        GATHER_WHOLE);
-    if (request_read(&peer->request, &peer->file, &peer->gather, &fault) != 0)
+        fastcgi_feed(&peer->reader, (const unsigned char *)stream.bytes, stream.length, &used),
+        FCGI_READER_WHOLE);
+    if (request_read(&peer->request, &peer->file, &peer->reader, &fault) != 0)
         fail_msg("%s", fault.text);
     buffer_release(&stream);
     buffer_release(&content);
@@ -135,7 +135,7 @@ static void a_request_is_read_and_its_answer_goes_to_the_socket(void **state)
     assert_string_equal(peer->request.method, "POST");
     expect_path(peer, "/a/b");
     assert_int_equal(peer->request.body, REQUEST_BODY_WHOLE);
-    assert_int_equal(peer->gather.body.length, 7); /* it stays there */
+    assert_int_equal(peer->reader.body.length, 7); /* it stays there */
     answer(peer, "Status: 200 OK\r\n\r\n{}\n");
 }
 
@@ -354,12 +354,12 @@ static void one_parameter_may_be_as_long_as_all_may_be(void **state)
     struct peer *peer = *state;
     struct buffer params = {0};
     fastcgi_add_param(&params, "REQUEST_METHOD", "POST");
-    size_t length = GATHER_PARAMS_MAX - params.length - 5 - strlen("REQUEST_URI");
+    size_t length = FCGI_READER_PARAMS_MAX - params.length - 5 - strlen("REQUEST_URI");
     char *uri = calloc(1, length + 1);
     assert_non_null(uri);
     memset(uri, 'u', length);
     fastcgi_add_param(&params, "REQUEST_URI", uri);
-    assert_int_equal(params.length, GATHER_PARAMS_MAX);
+    assert_int_equal(params.length, FCGI_READER_PARAMS_MAX);
     read_request(peer, &params, "");
     assert_string_equal(peer->request.method, "POST");
     assert_int_equal(peer->request.path_length, length);
@@ -428,15 +428,16 @@ static void a_request_may_be_dropped_without_an_answer(void **state)
     assert_int_equal(errno, EAGAIN);
 }
 
-/* gather lets no such parameters pass; if it did, the worker must not lose its file for good. */
+/* fcgi_reader lets no such parameters pass; if it did, the worker must not lose its file for good.
+ */
 static void parameters_that_libfcgi_refuses_fail_and_the_next_request_is_read(void **state)
 {
     struct peer *peer = *state;
     struct fault fault = FAULT_NONE;
-    gather_reset(&peer->gather);
-    peer->gather.request_id = 1;
-    buffer_add(&peer->gather.params, "\x7F\x01x", 3);
-    assert_int_equal(request_read(&peer->request, &peer->file, &peer->gather, &fault), -1);
+    fcgi_reader_reset(&peer->reader);
+    peer->reader.request_id = 1;
+    buffer_add(&peer->reader.params, "\x7F\x01x", 3);
+    assert_int_equal(request_read(&peer->request, &peer->file, &peer->reader, &fault), -1);
     support_assert_fault(&fault, "libfcgi cannot read a request");
     read_with(peer, WITH("REQUEST_METHOD", "POST"), "");
     answer(peer, "Status: 200 OK\r\n\r\n");

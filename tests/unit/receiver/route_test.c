@@ -14,16 +14,16 @@ static const struct options options = {
 static struct route find_with(char **parameters, const char *method, const char *path,
                               enum request_body body)
 {
-    struct trust *trust = NULL;
+    struct auth *auth = NULL;
     struct fault fault = FAULT_NONE;
-    assert_int_equal(trust_new(&trust, &options, &fault), 0);
+    assert_int_equal(auth_new(&auth, &options, &fault), 0);
     const struct request request = {.fcgx.envp = parameters,
                                     .method = method,
                                     .path = path,
                                     .path_length = strcspn(path, "?"),
                                     .body = body};
-    const struct route route = route_find(&options, trust, &request);
-    trust_free(trust);
+    const struct route route = route_find(&options, auth, &request);
+    auth_free(auth);
     return route;
 }
 

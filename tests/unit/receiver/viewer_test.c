@@ -28,9 +28,9 @@
 /* A web server's connection with a request on it. */
 struct caller {
     int fd, end; /* ours and the web server's */
-    struct gather gather;
+    struct fcgi_reader reader;
     struct request request;
-    struct visit visit;
+    struct read_request read_request;
     atomic_int_fast64_t deadline_ms;
     int done, sent; /* how often; guarded by the hall's monitor */
 };
@@ -49,10 +49,10 @@ struct hall {
 
 static struct monitor monitor;
 
-static void see_off(struct visit *visit, bool sent)
+static void see_off(struct read_request *read_request, bool sent)
 {
-    struct caller *caller = (struct caller *)(void *)((char *)visit -
-                                                      offsetof(struct caller, visit));
+    struct caller *caller = (struct caller *)(void *)((char *)read_request -
+                                                      offsetof(struct caller, read_request));
     monitor_enter(&monitor);
     caller->done++;
     caller->sent += sent;
@@ -139,7 +139,7 @@ static int teardown(void **state)
     for (size_t i = 0; i < hall->length; i++) {
         struct caller *caller = &hall->callers[i];
         assert_int_equal(caller->done, 1);
-        gather_reset(&caller->gather);
+        fcgi_reader_reset(&caller->reader);
         close(caller->fd);
         close(caller->end);
     }
@@ -162,26 +162,26 @@ static struct caller *call(struct hall *hall, const char *uri)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
     caller->fd = pair[0];
     caller->end = pair[1];
-    gather_init(&caller->gather, 1000);
+    fcgi_reader_init(&caller->reader, 1000);
     fastcgi_add_param(&params, "REQUEST_METHOD", "GET");
     fastcgi_add_param(&params, "REQUEST_URI", uri);
     fastcgi_add_begin(&stream, 1, FASTCGI_RESPONDER, FASTCGI_KEEP);
     fastcgi_add_stream(&stream, FASTCGI_PARAMS, 1, &params, 0xFFFF);
     fastcgi_add_stream(&stream, FASTCGI_STDIN, 1, &none, 0xFFFF);
     assert_int_equal(
-        fastcgi_feed(&caller->gather, (const unsigned char *)stream.bytes, stream.length, &used),
-        GATHER_WHOLE);
-    assert_int_equal(request_read(&caller->request, &hall->file, &caller->gather, &fault), 0);
+        fastcgi_feed(&caller->reader, (const unsigned char *)stream.bytes, stream.length, &used),
+        FCGI_READER_WHOLE);
+    assert_int_equal(request_read(&caller->request, &hall->file, &caller->reader, &fault), 0);
     buffer_release(&params);
     buffer_release(&stream);
-    caller->visit = (struct visit){
+    caller->read_request = (struct read_request){
         .request = &caller->request,
         .socket = caller->fd,
         .place = site_find(caller->request.path, caller->request.path_length),
         .deadline_ms = &caller->deadline_ms,
     };
-    assert_non_null(caller->visit.place);
-    viewer_take(hall->viewer, &caller->visit);
+    assert_non_null(caller->read_request.place);
+    viewer_take(hall->viewer, &caller->read_request);
     return caller;
 }
 

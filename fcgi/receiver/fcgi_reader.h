@@ -1,11 +1,11 @@
-/* gather: bytes from a web server's connection -> one whole FastCGI request.
+/* fcgi_reader: bytes from a web server's connection -> one whole FastCGI request.
  *
  * libfcgi blocks its thread on a connection until a request is whole, and allocates what a length
  * in the stream claims. So the records are gathered here first, from whatever has arrived, with a
  * bound on everything; only a request that is whole and sane goes on (request.h). Written after the
  * FastCGI specification 1.0, sections 3 and 5. */
-#ifndef RECEIVER_GATHER_H
-#define RECEIVER_GATHER_H
+#ifndef RECEIVER_FCGI_READER_H
+#define RECEIVER_FCGI_READER_H
 
 #include "base/buffer.h"
 
@@ -14,21 +14,21 @@
 #include <stdint.h>
 
 /* Bytes of all parameters of one request: 10,000 small headers fit. */
-#define GATHER_PARAMS_MAX ((size_t)1 << 20)
+#define FCGI_READER_PARAMS_MAX ((size_t)1 << 20)
 
-/* Bytes of an answer that gather itself owes to a management record. */
-#define GATHER_REPLY_SIZE 16
+/* Bytes of an answer that the reader itself owes to a management record. */
+#define FCGI_READER_REPLY_SIZE 16
 
-enum gather_result {
-    GATHER_MORE,   /* not whole yet */
-    GATHER_BODY,   /* a body begins: find room for what is ANNOUNCED, then go on feeding */
-    GATHER_WHOLE,  /* a request is whole */
-    GATHER_REPLY,  /* send REPLY, then go on feeding */
-    GATHER_BROKEN, /* no FastCGI that this receiver takes: close the connection; see defect */
+enum fcgi_reader_result {
+    FCGI_READER_MORE,   /* not whole yet */
+    FCGI_READER_BODY,   /* a body begins: find room for what is ANNOUNCED, then go on feeding */
+    FCGI_READER_WHOLE,  /* a request is whole */
+    FCGI_READER_REPLY,  /* send REPLY, then go on feeding */
+    FCGI_READER_BROKEN, /* no FastCGI that this receiver takes: close the connection; see defect */
 };
 
-/* One request being gathered. Initialize with gather_init. */
-struct gather {
+/* One request being gathered. Initialize with fcgi_reader_init. */
+struct fcgi_reader {
     size_t body_max; /* bytes of body kept */
 
     uint16_t request_id; /* 0: no request has begun */
@@ -48,26 +48,26 @@ struct gather {
     unsigned char header[8]; /* of the record that is arriving */
     size_t header_length;
     size_t content_left, padding_left;
-    unsigned char reply[GATHER_REPLY_SIZE]; /* owed to the peer */
+    unsigned char reply[FCGI_READER_REPLY_SIZE]; /* owed to the peer */
     size_t reply_length;
 };
 
 /* Makes GATHER ready for a request of at most BODY_MAX bytes of body. */
-void gather_init(struct gather *gather, size_t body_max);
+void fcgi_reader_init(struct fcgi_reader *reader, size_t body_max);
 
 /* Frees what was gathered and makes it ready for the next request. */
-void gather_reset(struct gather *gather);
+void fcgi_reader_reset(struct fcgi_reader *reader);
 
 /* Takes bytes that arrived; *USED tells how many: fewer than LENGTH where the request became whole
  * (the rest is the next request's), a body begins, or a reply is owed. No more of a body is
  * kept than was announced. Memory that runs out is a defect. */
-enum gather_result gather_feed(struct gather *gather, const unsigned char *bytes, size_t length,
-                               size_t *used);
+enum fcgi_reader_result fcgi_reader_feed(struct fcgi_reader *reader, const unsigned char *bytes,
+                                         size_t length, size_t *used);
 
 /* Whether a request has begun to arrive. */
-bool gather_has_begun(const struct gather *gather);
+bool fcgi_reader_has_begun(const struct fcgi_reader *reader);
 
 /* Bytes held now. */
-size_t gather_held(const struct gather *gather);
+size_t fcgi_reader_held(const struct fcgi_reader *reader);
 
 #endif

@@ -1,7 +1,7 @@
-/* trust: whose notifications are taken, where the operator narrows that down. Both are off by
+/* auth: whose notifications are taken, where the operator narrows that down. Both are off by
  * default: this generation of the platform signs nothing. */
-#ifndef RECEIVER_TRUST_H
-#define RECEIVER_TRUST_H
+#ifndef RECEIVER_AUTH_H
+#define RECEIVER_AUTH_H
 
 #include "base/fault.h"
 #include "base/options.h"
@@ -9,32 +9,32 @@
 #include <stdbool.h>
 
 /* A token is 3 to 32 letters and digits (the successor platform's rule). */
-#define TRUST_TOKEN_MIN 3
-#define TRUST_TOKEN_MAX 32
+#define AUTH_TOKEN_MIN 3
+#define AUTH_TOKEN_MAX 32
 
 /* Tokens that may be valid at once, for changing them without a gap. */
-#define TRUST_TOKENS_MAX 8
+#define AUTH_TOKENS_MAX 8
 
-struct trust;
+struct auth;
 
 /* Reads the options' token file. OPTIONS is lent for the lifetime of TRUST, which is given. The
  * file holds one token a line; empty lines and lines that begin with # are skipped. */
-int trust_new(struct trust **trust, const struct options *options, struct fault *fault);
+int auth_new(struct auth **auth, const struct options *options, struct fault *fault);
 
 /* Forgets the tokens and frees TRUST. Safe on NULL. */
-void trust_free(struct trust *trust);
+void auth_free(struct auth *auth);
 
 /* Whether notifications of APP_ID are taken: all are where no list is given. Thread-safe. */
-bool trust_accepts_app(const struct trust *trust, const char *app_id);
+bool auth_accepts_app(const struct auth *auth, const char *app_id);
 
 /* Whether requests must be signed. */
-bool trust_has_tokens(const struct trust *trust);
+bool auth_has_tokens(const struct auth *auth);
 
 /* Whether the request is signed with one of the tokens, as the successor platform signs: SHA-256,
  * in lower-case hex, of token, nonce and timestamp sorted as strings and joined. True where no
  * token is configured. The arguments are the headers' values, NULL where they are missing. The
  * comparison takes the same time wherever the signatures differ. Thread-safe. */
-bool trust_accepts_signature(const struct trust *trust, const char *timestamp, const char *nonce,
-                             const char *signature);
+bool auth_accepts_signature(const struct auth *auth, const char *timestamp, const char *nonce,
+                            const char *signature);
 
 #endif

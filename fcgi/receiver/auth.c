@@ -1,7 +1,7 @@
-/* trust: whose notifications are taken, where the operator narrows that down. */
+/* auth: whose notifications are taken, where the operator narrows that down. */
 #include "config.h"
 
-#include "receiver/trust.h"
+#include "receiver/auth.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -15,29 +15,29 @@
 
 #define HEX_LENGTH (2 * crypto_hash_sha256_BYTES)
 
-struct trust {
+struct auth {
     const struct options *options;
-    char tokens[TRUST_TOKENS_MAX][TRUST_TOKEN_MAX + 1];
+    char tokens[AUTH_TOKENS_MAX][AUTH_TOKEN_MAX + 1];
     size_t tokens_length;
 };
 
 /* A token never appears in a message: only the line it stands in does. */
-static int add_token(struct trust *trust, const char *token, int line, struct fault *fault)
+static int add_token(struct auth *auth, const char *token, int line, struct fault *fault)
 {
     size_t length = strlen(token);
     bool plain = true;
     for (size_t i = 0; i < length; i++)
         plain = plain && isalnum((unsigned char)token[i]);
-    if (!plain || length < TRUST_TOKEN_MIN || length > TRUST_TOKEN_MAX)
+    if (!plain || length < AUTH_TOKEN_MIN || length > AUTH_TOKEN_MAX)
         return fault_set(fault, "line %d: a token is %d to %d letters and digits", line,
-                         TRUST_TOKEN_MIN, TRUST_TOKEN_MAX);
-    if (trust->tokens_length == TRUST_TOKENS_MAX)
-        return fault_set(fault, "line %d: more than %d tokens", line, TRUST_TOKENS_MAX);
-    memcpy(trust->tokens[trust->tokens_length++], token, length + 1);
+                         AUTH_TOKEN_MIN, AUTH_TOKEN_MAX);
+    if (auth->tokens_length == AUTH_TOKENS_MAX)
+        return fault_set(fault, "line %d: more than %d tokens", line, AUTH_TOKENS_MAX);
+    memcpy(auth->tokens[auth->tokens_length++], token, length + 1);
     return 0;
 }
 
-static int read_tokens(struct trust *trust, FILE *file, struct fault *fault)
+static int read_tokens(struct auth *auth, FILE *file, struct fault *fault)
 {
     char text[PART_MAX];
     int result = 0;
@@ -47,60 +47,60 @@ static int read_tokens(struct trust *trust, FILE *file, struct fault *fault)
             result = fault_set(fault, "line %d: too long", line);
         text[length] = '\0';
         if (result == 0 && length > 0 && text[0] != '#')
-            result = add_token(trust, text, line, fault);
+            result = add_token(auth, text, line, fault);
     }
     sodium_memzero(text, sizeof text);
     if (result == 0 && ferror(file))
         result = fault_set_errno(fault, errno, "cannot read it");
-    if (result == 0 && trust->tokens_length == 0)
+    if (result == 0 && auth->tokens_length == 0)
         result = fault_set(fault, "no token in it");
     return result;
 }
 
-static int load_tokens(struct trust *trust, const char *path, struct fault *fault)
+static int load_tokens(struct auth *auth, const char *path, struct fault *fault)
 {
     FILE *file = fopen(path, "re");
     if (file == NULL)
         return fault_set_errno(fault, errno, "--token-file %s", path);
-    int result = read_tokens(trust, file, fault);
+    int result = read_tokens(auth, file, fault);
     fclose(file);
     return result == 0 ? 0 : fault_add(fault, "--token-file %s", path);
 }
 
-int trust_new(struct trust **gives, const struct options *options, struct fault *fault)
+int auth_new(struct auth **gives, const struct options *options, struct fault *fault)
 {
-    struct trust *trust = calloc(1, sizeof *trust);
-    if (trust == NULL)
-        return fault_set(fault, "trust: out of memory");
-    trust->options = options;
-    if (options->token_file != NULL && load_tokens(trust, options->token_file, fault) != 0) {
-        trust_free(trust);
+    struct auth *auth = calloc(1, sizeof *auth);
+    if (auth == NULL)
+        return fault_set(fault, "auth: out of memory");
+    auth->options = options;
+    if (options->token_file != NULL && load_tokens(auth, options->token_file, fault) != 0) {
+        auth_free(auth);
         return -1;
     }
-    *gives = trust;
+    *gives = auth;
     return 0;
 }
 
-void trust_free(struct trust *trust)
+void auth_free(struct auth *auth)
 {
-    if (trust == NULL)
+    if (auth == NULL)
         return;
-    sodium_memzero(trust->tokens, sizeof trust->tokens);
-    free(trust);
+    sodium_memzero(auth->tokens, sizeof auth->tokens);
+    free(auth);
 }
 
-bool trust_accepts_app(const struct trust *trust, const char *app_id)
+bool auth_accepts_app(const struct auth *auth, const char *app_id)
 {
-    const struct options_list *accepted = &trust->options->app_ids;
+    const struct options_list *accepted = &auth->options->app_ids;
     for (size_t i = 0; i < accepted->length; i++)
         if (strcmp(accepted->items[i], app_id) == 0)
             return true;
     return accepted->length == 0;
 }
 
-bool trust_has_tokens(const struct trust *trust)
+bool auth_has_tokens(const struct auth *auth)
 {
-    return trust->tokens_length > 0;
+    return auth->tokens_length > 0;
 }
 
 static int compare_strings(const void *a, const void *b)
@@ -122,18 +122,18 @@ static void sign(const char *token, const char *timestamp, const char *nonce,
     sodium_bin2hex(hex, HEX_LENGTH + 1, digest, sizeof digest);
 }
 
-bool trust_accepts_signature(const struct trust *trust, const char *timestamp, const char *nonce,
-                             const char *signature)
+bool auth_accepts_signature(const struct auth *auth, const char *timestamp, const char *nonce,
+                            const char *signature)
 {
-    if (trust->tokens_length == 0)
+    if (auth->tokens_length == 0)
         return true;
     if (timestamp == NULL || nonce == NULL || signature == NULL || strlen(timestamp) > PART_MAX ||
         strlen(nonce) > PART_MAX || strlen(signature) != HEX_LENGTH)
         return false;
     bool accepted = false;
-    for (size_t i = 0; i < trust->tokens_length; i++) {
+    for (size_t i = 0; i < auth->tokens_length; i++) {
         char hex[HEX_LENGTH + 1];
-        sign(trust->tokens[i], timestamp, nonce, hex);
+        sign(auth->tokens[i], timestamp, nonce, hex);
         accepted = sodium_memcmp(hex, signature, HEX_LENGTH) == 0 || accepted;
     }
     return accepted;

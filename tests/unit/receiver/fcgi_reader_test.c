@@ -2,7 +2,7 @@
 #include "config.h"
 
 #include "fastcgi.h"
-#include "receiver/gather.h"
+#include "receiver/fcgi_reader.h"
 #include "support.h"
 
 #include <stdlib.h>
@@ -19,45 +19,45 @@ static void add_hex(struct buffer *out, const char *bytes, size_t length)
 }
 
 /* Notes what came of one call; a whole request is written down, and the next begun. */
-static void note(struct gather *gather, enum gather_result result, struct buffer *story)
+static void note(struct fcgi_reader *reader, enum fcgi_reader_result result, struct buffer *story)
 {
     switch (result) {
-    case GATHER_MORE:
-    case GATHER_BODY:
+    case FCGI_READER_MORE:
+    case FCGI_READER_BODY:
         break;
-    case GATHER_REPLY:
+    case FCGI_READER_REPLY:
         buffer_add_string(story, "reply ");
-        add_hex(story, (const char *)gather->reply, gather->reply_length);
+        add_hex(story, (const char *)reader->reply, reader->reply_length);
         buffer_add_string(story, "\n");
         break;
-    case GATHER_WHOLE:
+    case FCGI_READER_WHOLE:
         buffer_addf(story, "request %u keep %d too large %d length %llu params ",
-                    (unsigned)gather->request_id, gather->keep, gather->body_too_large,
-                    (unsigned long long)gather->body_length);
-        add_hex(story, gather->params.bytes, gather->params.length);
+                    (unsigned)reader->request_id, reader->keep, reader->body_too_large,
+                    (unsigned long long)reader->body_length);
+        add_hex(story, reader->params.bytes, reader->params.length);
         buffer_add_string(story, " body ");
-        add_hex(story, gather->body.bytes, gather->body.length);
+        add_hex(story, reader->body.bytes, reader->body.length);
         buffer_add_string(story, "\n");
-        gather_reset(gather);
+        fcgi_reader_reset(reader);
         break;
-    case GATHER_BROKEN:
-        buffer_addf(story, "broken: %s\n", gather->defect);
+    case FCGI_READER_BROKEN:
+        buffer_addf(story, "broken: %s\n", reader->defect);
         break;
     }
 }
 
 /* Feeds one piece; false when the stream is broken. */
-static bool feed(struct gather *gather, const char *bytes, size_t length, struct buffer *story)
+static bool feed(struct fcgi_reader *reader, const char *bytes, size_t length, struct buffer *story)
 {
     while (length > 0) {
         size_t used = SIZE_MAX;
-        enum gather_result result = gather_feed(gather, (const unsigned char *)bytes, length,
-                                                &used);
+        enum fcgi_reader_result result = fcgi_reader_feed(reader, (const unsigned char *)bytes,
+                                                          length, &used);
         assert_true(used <= length);
-        if (result == GATHER_MORE)
+        if (result == FCGI_READER_MORE)
             assert_int_equal(used, length);
-        note(gather, result, story);
-        if (result == GATHER_BROKEN)
+        note(reader, result, story);
+        if (result == FCGI_READER_BROKEN)
             return false;
         bytes += used;
         length -= used;
@@ -68,14 +68,14 @@ static bool feed(struct gather *gather, const char *bytes, size_t length, struct
 /* What came of a stream cut at A and at B; free with buffer_release. */
 static struct buffer tell(const struct buffer *stream, size_t a, size_t b)
 {
-    struct gather gather;
+    struct fcgi_reader reader;
     struct buffer story = {0};
-    gather_init(&gather, BODY_MAX);
-    if (feed(&gather, stream->bytes, a, &story) &&
-        feed(&gather, stream->bytes + a, b - a, &story) &&
-        feed(&gather, stream->bytes + b, stream->length - b, &story))
-        buffer_addf(&story, "%s\n", gather_has_begun(&gather) ? "within a request" : "idle");
-    gather_reset(&gather);
+    fcgi_reader_init(&reader, BODY_MAX);
+    if (feed(&reader, stream->bytes, a, &story) &&
+        feed(&reader, stream->bytes + a, b - a, &story) &&
+        feed(&reader, stream->bytes + b, stream->length - b, &story))
+        buffer_addf(&story, "%s\n", fcgi_reader_has_begun(&reader) ? "within a request" : "idle");
+    fcgi_reader_reset(&reader);
     buffer_add(&story, "", 1);
     assert_false(story.failed);
     return story;
@@ -83,15 +83,15 @@ static struct buffer tell(const struct buffer *stream, size_t a, size_t b)
 
 static struct buffer tell_byte_by_byte(const struct buffer *stream)
 {
-    struct gather gather;
+    struct fcgi_reader reader;
     struct buffer story = {0};
     bool sane = true;
-    gather_init(&gather, BODY_MAX);
+    fcgi_reader_init(&reader, BODY_MAX);
     for (size_t i = 0; i < stream->length && sane; i++)
-        sane = feed(&gather, stream->bytes + i, 1, &story);
+        sane = feed(&reader, stream->bytes + i, 1, &story);
     if (sane)
-        buffer_addf(&story, "%s\n", gather_has_begun(&gather) ? "within a request" : "idle");
-    gather_reset(&gather);
+        buffer_addf(&story, "%s\n", fcgi_reader_has_begun(&reader) ? "within a request" : "idle");
+    fcgi_reader_reset(&reader);
     buffer_add(&story, "", 1);
     return story;
 }
@@ -205,17 +205,17 @@ static void a_management_record_without_content_leaves_nothing_begun(void **stat
 
 static void many_management_records_hold_no_memory(void **state)
 {
-    struct gather gather;
+    struct fcgi_reader reader;
     struct buffer stream = {0}, story = {0};
     char *content = calloc(1, 0xFFFF);
     assert_non_null(content);
     for (int i = 0; i < 10; i++)
         fastcgi_add(&stream, FASTCGI_GET_VALUES, 0, content, 0xFFFF, 255);
-    gather_init(&gather, BODY_MAX);
-    assert_true(feed(&gather, stream.bytes, stream.length, &story));
-    assert_int_equal(gather_held(&gather), 0);
-    assert_false(gather_has_begun(&gather));
-    gather_reset(&gather);
+    fcgi_reader_init(&reader, BODY_MAX);
+    assert_true(feed(&reader, stream.bytes, stream.length, &story));
+    assert_int_equal(fcgi_reader_held(&reader), 0);
+    assert_false(fcgi_reader_has_begun(&reader));
+    fcgi_reader_reset(&reader);
     buffer_release(&stream);
     buffer_release(&story);
     free(content);
@@ -387,9 +387,9 @@ static struct buffer with_params(size_t length)
 
 static void parameters_are_taken_up_to_their_limit(void **state)
 {
-    struct buffer stream = with_params(GATHER_PARAMS_MAX);
+    struct buffer stream = with_params(FCGI_READER_PARAMS_MAX);
     expect_story(&stream, "within a request\n");
-    stream = with_params(GATHER_PARAMS_MAX + 1);
+    stream = with_params(FCGI_READER_PARAMS_MAX + 1);
     expect_story(&stream, "broken: too many parameters\n");
 }
 
@@ -422,14 +422,14 @@ static void a_body_is_kept_up_to_its_limit_and_counted_beyond(void **state)
 static void a_body_that_is_too_large_is_not_held(void **state)
 {
     struct buffer stream = with_body(200 * BODY_MAX, 0xFFFF), story = {0};
-    struct gather gather;
-    gather_init(&gather, BODY_MAX);
+    struct fcgi_reader reader;
+    fcgi_reader_init(&reader, BODY_MAX);
     for (size_t i = 0; i + 8 < stream.length; i++) { /* all but its end */
-        assert_true(feed(&gather, stream.bytes + i, 1, &story));
-        assert_true(gather_held(&gather) <= 2 * BODY_MAX);
+        assert_true(feed(&reader, stream.bytes + i, 1, &story));
+        assert_true(fcgi_reader_held(&reader) <= 2 * BODY_MAX);
     }
-    assert_int_equal(gather_held(&gather), 0);
-    gather_reset(&gather);
+    assert_int_equal(fcgi_reader_held(&reader), 0);
+    fcgi_reader_reset(&reader);
     buffer_release(&stream);
     buffer_release(&story);
 }
@@ -438,28 +438,28 @@ static void a_body_that_is_too_large_is_not_held(void **state)
 
 static void a_whole_request_leaves_the_next_ones_bytes(void **state)
 {
-    struct gather gather;
+    struct fcgi_reader reader;
     struct buffer stream = {0};
     size_t used, first;
     fastcgi_add_post(&stream, 1, "{\"a\":1}");
     first = stream.length;
     fastcgi_add_post(&stream, 2, "{}");
-    gather_init(&gather, BODY_MAX);
+    fcgi_reader_init(&reader, BODY_MAX);
     const unsigned char *bytes = (const unsigned char *)stream.bytes;
-    assert_int_equal(fastcgi_feed(&gather, bytes, stream.length, &used), GATHER_WHOLE);
+    assert_int_equal(fastcgi_feed(&reader, bytes, stream.length, &used), FCGI_READER_WHOLE);
     assert_int_equal(used, first);
-    assert_true(gather_has_begun(&gather));
-    assert_int_equal(gather_feed(&gather, bytes + used, 1, &used), GATHER_WHOLE);
+    assert_true(fcgi_reader_has_begun(&reader));
+    assert_int_equal(fcgi_reader_feed(&reader, bytes + used, 1, &used), FCGI_READER_WHOLE);
     assert_int_equal(used, 0); /* nothing more until it was reset */
-    gather_reset(&gather);
-    assert_false(gather_has_begun(&gather));
-    assert_int_equal(gather_held(&gather), 0);
-    assert_int_equal(gather.body_max, BODY_MAX);
-    assert_int_equal(fastcgi_feed(&gather, bytes + first, stream.length - first, &used),
-                     GATHER_WHOLE);
-    assert_int_equal(gather.request_id, 2);
-    assert_int_equal(gather.body.length, 2);
-    gather_reset(&gather);
+    fcgi_reader_reset(&reader);
+    assert_false(fcgi_reader_has_begun(&reader));
+    assert_int_equal(fcgi_reader_held(&reader), 0);
+    assert_int_equal(reader.body_max, BODY_MAX);
+    assert_int_equal(fastcgi_feed(&reader, bytes + first, stream.length - first, &used),
+                     FCGI_READER_WHOLE);
+    assert_int_equal(reader.request_id, 2);
+    assert_int_equal(reader.body.length, 2);
+    fcgi_reader_reset(&reader);
     buffer_release(&stream);
 }
 
@@ -473,7 +473,7 @@ static void a_body_is_announced_before_it_is_kept(void **state)
                  {NULL, BODY_MAX, 7}, {"", BODY_MAX, 7},
                  {"7x", BODY_MAX, 7}, {"99999999999999999999999", BODY_MAX, 7}};
     for (size_t i = 0; i < LENGTH(cases); i++) {
-        struct gather gather;
+        struct fcgi_reader reader;
         struct buffer stream = {0}, params = {0}, body = {0};
         size_t used, rest;
         if (cases[i].length != NULL)
@@ -482,17 +482,17 @@ static void a_body_is_announced_before_it_is_kept(void **state)
         fastcgi_add_begin(&stream, 1, FASTCGI_RESPONDER, FASTCGI_KEEP);
         fastcgi_add_stream(&stream, FASTCGI_PARAMS, 1, &params, 0xFFFF);
         fastcgi_add_stream(&stream, FASTCGI_STDIN, 1, &body, 0xFFFF);
-        gather_init(&gather, BODY_MAX);
+        fcgi_reader_init(&reader, BODY_MAX);
         const unsigned char *bytes = (const unsigned char *)stream.bytes;
-        assert_int_equal(gather_feed(&gather, bytes, stream.length, &used), GATHER_BODY);
-        assert_int_equal(gather.announced, cases[i].announced);
-        assert_int_equal(gather.body.capacity, 0);
-        assert_int_equal(gather_feed(&gather, bytes + used, stream.length - used, &rest),
-                         GATHER_WHOLE);
+        assert_int_equal(fcgi_reader_feed(&reader, bytes, stream.length, &used), FCGI_READER_BODY);
+        assert_int_equal(reader.announced, cases[i].announced);
+        assert_int_equal(reader.body.capacity, 0);
+        assert_int_equal(fcgi_reader_feed(&reader, bytes + used, stream.length - used, &rest),
+                         FCGI_READER_WHOLE);
         assert_int_equal(used + rest, stream.length);
-        assert_int_equal(gather.body.length, cases[i].kept);
-        assert_int_equal(gather.body_length, 7);
-        gather_reset(&gather);
+        assert_int_equal(reader.body.length, cases[i].kept);
+        assert_int_equal(reader.body_length, 7);
+        fcgi_reader_reset(&reader);
         buffer_release(&stream);
         buffer_release(&params);
         buffer_release(&body);
@@ -501,13 +501,14 @@ static void a_body_is_announced_before_it_is_kept(void **state)
 
 static void feeding_nothing_changes_nothing(void **state)
 {
-    struct gather gather;
+    struct fcgi_reader reader;
     size_t used = 1;
-    gather_init(&gather, BODY_MAX);
-    assert_int_equal(gather_feed(&gather, (const unsigned char *)"", 0, &used), GATHER_MORE);
+    fcgi_reader_init(&reader, BODY_MAX);
+    assert_int_equal(fcgi_reader_feed(&reader, (const unsigned char *)"", 0, &used),
+                     FCGI_READER_MORE);
     assert_int_equal(used, 0);
-    assert_false(gather_has_begun(&gather));
-    gather_reset(&gather);
+    assert_false(fcgi_reader_has_begun(&reader));
+    fcgi_reader_reset(&reader);
 }
 
 /* Random bytes behind sane beginnings: whatever comes of it, memory stays bounded and sound. */
@@ -525,7 +526,7 @@ static void noise_is_survived(void **state)
     }
 }
 
-int gather_tests(void)
+int fcgi_reader_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_split_of_a_stream_gives_the_same_requests),

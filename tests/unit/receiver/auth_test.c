@@ -2,7 +2,7 @@
  * Python's hashlib. */
 #include "config.h"
 
-#include "receiver/trust.h"
+#include "receiver/auth.h"
 #include "support.h"
 
 #include <ctype.h>
@@ -13,7 +13,7 @@
 struct desk {
     char *folder;
     struct options options;
-    struct trust *trust;
+    struct auth *auth;
 };
 
 static int set_up(void **state)
@@ -28,7 +28,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct desk *desk = *state;
-    trust_free(desk->trust);
+    auth_free(desk->auth);
     support_folder_free(desk->folder);
     free(desk);
     return 0;
@@ -37,14 +37,14 @@ static int tear_down(void **state)
 /* Begins anew with a token file that holds TEXT; NULL: no token file. */
 static int open_with(struct desk *desk, const char *text, struct fault *fault)
 {
-    trust_free(desk->trust);
-    desk->trust = NULL;
+    auth_free(desk->auth);
+    desk->auth = NULL;
     desk->options.token_file = NULL;
     if (text != NULL) {
         desk->options.token_file = support_path(desk->folder, "tokens");
         support_write_file(desk->options.token_file, text);
     }
-    return trust_new(&desk->trust, &desk->options, fault);
+    return auth_new(&desk->auth, &desk->options, fault);
 }
 
 static void use_tokens(struct desk *desk, const char *text)
@@ -96,7 +96,7 @@ static const struct signature signatures[] = {
 
 static bool accepts(const struct desk *desk, const struct signature *s)
 {
-    return trust_accepts_signature(desk->trust, s->timestamp, s->nonce, s->signature);
+    return auth_accepts_signature(desk->auth, s->timestamp, s->nonce, s->signature);
 }
 
 static void known_signatures_are_accepted(void **state)
@@ -137,8 +137,8 @@ static void every_digit_of_a_signature_counts(void **state)
         char wrong[65];
         memcpy(wrong, known->signature, sizeof wrong);
         wrong[i] = wrong[i] == '0' ? '1' : '0';
-        assert_false(trust_accepts_signature(((struct desk *)*state)->trust, known->timestamp,
-                                             known->nonce, wrong));
+        assert_false(auth_accepts_signature(((struct desk *)*state)->auth, known->timestamp,
+                                            known->nonce, wrong));
     }
 }
 
@@ -255,8 +255,8 @@ static void without_a_token_file_everything_is_accepted(void **state)
     struct desk *desk = *state;
     use_tokens(desk, NULL);
     assert_true(accepts(desk, &by_none));
-    assert_true(trust_accepts_signature(desk->trust, NULL, NULL, NULL));
-    assert_true(trust_accepts_signature(desk->trust, "", "", "x"));
+    assert_true(auth_accepts_signature(desk->auth, NULL, NULL, NULL));
+    assert_true(auth_accepts_signature(desk->auth, "", "", "x"));
 }
 
 /* --- the token file --- */
@@ -299,7 +299,7 @@ static void bad_token_files_are_refused_and_no_token_is_told(void **state)
         struct fault fault = FAULT_NONE;
         if (open_with(desk, refused_files[i].file, &fault) != -1)
             fail_msg("'%s' is accepted", refused_files[i].file);
-        assert_null(desk->trust);
+        assert_null(desk->auth);
         support_assert_fault(&fault, refused_files[i].reason);
         support_assert_fault(&fault, desk->options.token_file);
         support_assert_fault(&fault, "--token-file");
@@ -329,13 +329,13 @@ static void a_file_that_cannot_be_read_is_refused(void **state)
     struct desk *desk = *state;
     struct fault fault = FAULT_NONE;
     desk->options.token_file = support_path(desk->folder, "none");
-    assert_int_equal(trust_new(&desk->trust, &desk->options, &fault), -1);
+    assert_int_equal(auth_new(&desk->auth, &desk->options, &fault), -1);
     support_assert_fault(&fault, "No such file");
-    assert_null(desk->trust);
+    assert_null(desk->auth);
 
     fault = FAULT_NONE;
     desk->options.token_file = desk->folder;
-    assert_int_equal(trust_new(&desk->trust, &desk->options, &fault), -1);
+    assert_int_equal(auth_new(&desk->auth, &desk->options, &fault), -1);
     support_assert_fault(&fault, "Is a directory");
 }
 
@@ -345,8 +345,8 @@ static void without_a_list_every_application_is_accepted(void **state)
 {
     struct desk *desk = *state;
     use_tokens(desk, NULL);
-    assert_true(trust_accepts_app(desk->trust, "any"));
-    assert_true(trust_accepts_app(desk->trust, ""));
+    assert_true(auth_accepts_app(desk->auth, "any"));
+    assert_true(auth_accepts_app(desk->auth, ""));
 }
 
 static void with_a_list_only_its_applications_are_accepted(void **state)
@@ -354,11 +354,11 @@ static void with_a_list_only_its_applications_are_accepted(void **state)
     struct desk *desk = *state;
     desk->options.app_ids = (struct options_list){.items = {"one", "two"}, .length = 2};
     use_tokens(desk, NULL);
-    assert_true(trust_accepts_app(desk->trust, "one"));
-    assert_true(trust_accepts_app(desk->trust, "two"));
+    assert_true(auth_accepts_app(desk->auth, "one"));
+    assert_true(auth_accepts_app(desk->auth, "two"));
     static const char *const others[] = {"", "on", "ones", "One", "three", "one "};
     for (size_t i = 0; i < LENGTH(others); i++)
-        assert_false(trust_accepts_app(desk->trust, others[i]));
+        assert_false(auth_accepts_app(desk->auth, others[i]));
 }
 
 static void the_last_of_a_full_list_is_accepted(void **state)
@@ -369,18 +369,18 @@ static void the_last_of_a_full_list_is_accepted(void **state)
         list->items[list->length++] = "other";
     list->items[OPTIONS_LIST_MAX - 1] = "last";
     use_tokens(desk, NULL);
-    assert_true(trust_accepts_app(desk->trust, "last"));
-    assert_false(trust_accepts_app(desk->trust, "none"));
+    assert_true(auth_accepts_app(desk->auth, "last"));
+    assert_false(auth_accepts_app(desk->auth, "none"));
 }
 
 static void freeing_nothing_is_safe(void **state)
 {
-    trust_free(NULL);
+    auth_free(NULL);
 }
 
 #define DESK(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
-int trust_tests(void)
+int auth_tests(void)
 {
     const struct CMUnitTest tests[] = {
         DESK(known_signatures_are_accepted),
