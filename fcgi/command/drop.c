@@ -20,7 +20,7 @@ struct drop {
 static int drop_matching(const struct status_call *call, struct store *store, struct drop *drop,
                          int64_t *dropped, struct fault *fault)
 {
-    struct store_place place = {""};
+    struct store_page_token place = {""};
     do {
         struct store_rows rows = store_list_quarantined(call->reader, &place, STORE_PAGE_MAX,
                                                         fault);

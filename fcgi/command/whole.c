@@ -90,10 +90,10 @@ bool whole_find(const char *json, size_t length, const char *name, struct whole_
 /* Reads the page that begins at PLACE, and sets PLACE to where the next one does. */
 static enum view_result read_page(const struct view *view, struct store_reader *reader,
                                   const struct view_query *query, struct buffer *text,
-                                  struct store_place *place, struct fault *fault)
+                                  struct store_page_token *place, struct fault *fault)
 {
     struct view_query page = *query;
-    struct store_place next;
+    struct store_page_token next;
     if (place->text[0] != '\0')
         page.after = place->text;
     if (page.limit == 0)
@@ -147,7 +147,7 @@ enum view_result whole_print(struct term *term, const struct view *view,
                              const char *list, struct fault *fault)
 {
     struct printing printing = {.list = list};
-    struct store_place place = {.text = ""};
+    struct store_page_token place = {.text = ""};
     struct buffer page = {0}, out = {0};
     enum view_result result;
     bool first = true;
@@ -173,7 +173,7 @@ enum view_result whole_read(const struct view *view, struct store_reader *reader
                             const struct view_query *query, whole_each *each, void *owner,
                             struct fault *fault)
 {
-    struct store_place place = {.text = ""};
+    struct store_page_token place = {.text = ""};
     struct buffer text = {0};
     enum view_result result;
     bool first = true;

@@ -98,7 +98,7 @@ static int read_query(const struct site_request *request, const struct view *vie
 }
 
 /* Where the next page is, for those who follow links and do not look into documents (RFC 8288). */
-static void add_link(const struct query_string *words, const struct store_place *next,
+static void add_link(const struct query_string *words, const struct store_page_token *next,
                      struct buffer *headers)
 {
     buffer_add_string(headers, "Link: <?");
@@ -126,7 +126,7 @@ static void show_view(const struct site *site, const struct site_request *reques
     };
     struct view_query query = {.now_ms = clock_now_ms(), .process = &process};
     struct query_string words = {.length = 0};
-    struct store_place next = {""};
+    struct store_page_token next = {""};
     enum view_result result = VIEW_MISUSED;
     bool asked = read_query(request, view, &words, &query, &fault) == 0;
     struct site_part *part = reply->part;

@@ -46,8 +46,8 @@ struct site_request {
 
 /* How far an answer in pieces has come. Zero-initialize it before the first. */
 struct site_part {
-    bool begun, more;        /* a piece was made; another follows it */
-    struct store_place next; /* where that begins */
+    bool begun, more;             /* a piece was made; another follows it */
+    struct store_page_token next; /* where that begins */
 };
 
 /* The place at a path; NULL where there is none. */

@@ -104,7 +104,7 @@ int store_read_between(struct store_reader *reader, int64_t since_ms, int64_t un
                        int64_t after, struct store_kept *kept, size_t most, size_t *count,
                        struct fault *fault)
 {
-    const int64_t numbers[] = {since_ms, until_ms, after, (int64_t)most, STORE_SPAN_BITS};
+    const int64_t numbers[] = {since_ms, until_ms, after, (int64_t)most, STORE_TIME_INDEX_BITS};
     return read_kept(reader, store_text(STORE_TEXT_notifications_between), numbers, 5, kept, count,
                      fault);
 }

@@ -84,7 +84,7 @@ void store_free(struct store *store)
     close_files(store);
     store_tally_forget(&store->batch);
     free(store->batch.tallies);
-    free(store->batch.kinds);
+    free(store->batch.types);
     store_files_release(store->files);
     free(store);
 }
@@ -246,7 +246,7 @@ static int look_at_old_files(const struct store *store, bool *remove_shm, struct
         return fault_set(
             fault,
             "it was replaced, but %s belongs to the file before: stop all receivers of "
-            "this folder and move -wal and -shm away",
+            "this folder and transition -wal and -shm away",
             wal->path);
     *remove_shm = (!has_old_log || !has_old_db) && !store_file_changed(&store->files[STORE_SHM]);
     return 0;

@@ -37,9 +37,9 @@
     X(pruned_repeats, pruned_repeats)                                \
     X(pruned_seq, pruned_seq)
 
-/* Notifications numbered alike but for their last bits are of one span, of which the store knows
- * between which times they were received: what a time is looked up by. */
-#define STORE_SPAN_BITS 10
+/* Notifications numbered alike but for their last bits are looked up by time together: the store
+ * knows between which times they were received. */
+#define STORE_TIME_INDEX_BITS 10
 
 /* Bytes of a description that is kept as an example for its error code. */
 #define STORE_EXAMPLE_MAX 256
@@ -64,7 +64,7 @@ enum store_text {
 #undef X
 };
 
-/* The text of a statement of either kind. */
+/* The text of a statement of either type. */
 const char *store_statement_text(enum store_statement statement);
 const char *store_text(enum store_text text);
 
@@ -76,8 +76,8 @@ struct store_ledger {
     int64_t pruned_seq; /* the highest that was pruned; 0: none */
 };
 
-/* How often a batch says that devices were to move from one version to another. */
-struct store_move {
+/* How often a batch says that devices were to transition from one version to another. */
+struct store_transition {
     char *source, *target; /* owned */
     int64_t success, fail;
 };
@@ -91,12 +91,12 @@ struct store_tally {
     bool changed;              /* by anything but repeats */
     int64_t at_ms;             /* when the last of its records was received */
     int64_t last_ms, last_seq; /* 0: nothing came that was not from quarantine */
-    struct store_move *moves;
-    size_t moves_length, moves_capacity;
+    struct store_transition *transitions;
+    size_t transitions_length, transitions_capacity;
 };
 
-/* Notifications of one kind that a batch adds. */
-struct store_kind {
+/* Notifications of one type that a batch adds. */
+struct store_type_count {
     const char *notify_type, *result; /* lent by the batch's records */
     int64_t count;
 };
@@ -105,10 +105,10 @@ struct store_kind {
 struct store_batch {
     struct store_tally *tallies;
     size_t tallies_length, tallies_capacity;
-    struct store_kind *kinds;
+    struct store_type_count *types;
     size_t kinds_length, kinds_capacity;
     bool begins_life;
-    int64_t span; /* of the last notification; 0 with SPAN_OPEN false: none yet */
+    int64_t span; /* number of the last notification >> STORE_TIME_INDEX_BITS, if SPAN_OPEN */
     int64_t span_first_ms, span_last_ms;
     bool span_open;
 };
@@ -179,7 +179,7 @@ sqlite3_stmt *store_query_prepare(struct store_reader *reader, const char *sql,
  * first parameters of SQL, and the last columns of each row are its own place. Gives the statement,
  * for further parameters; NULL on failure. */
 sqlite3_stmt *store_rows_begin(struct store_rows *rows, const char *sql,
-                               const struct store_place *after);
+                               const struct store_page_token *after);
 
 /* The statement on the page's next row; NULL if there is none. */
 sqlite3_stmt *store_rows_next(struct store_rows *rows);
@@ -239,8 +239,8 @@ int store_upgrade_put(struct store *store, const struct record *record, struct s
  * counted into it; and all of them written. */
 struct store_tally *store_tally_find(struct store *store, const struct record *record,
                                      struct fault *fault);
-int store_tally_move(struct store_tally *tally, const char *source, const char *target,
-                     enum record_state state, int64_t by, struct fault *fault);
+int store_tally_transition(struct store_tally *tally, const char *source, const char *target,
+                           enum record_state state, int64_t by, struct fault *fault);
 int store_tally_finish(struct store *store, struct fault *fault);
 void store_tally_forget(struct store_batch *batch);
 

@@ -146,7 +146,7 @@ static const struct walk *choose_walk(const struct store_upgrade_filter *filter)
 
 struct store_rows store_list_upgrades(struct store_reader *reader,
                                       const struct store_upgrade_filter *filter,
-                                      const struct store_place *after, size_t most,
+                                      const struct store_page_token *after, size_t most,
                                       struct fault *fault)
 {
     const struct walk *walk = choose_walk(filter);
@@ -182,7 +182,7 @@ struct store_rows store_list_upgrades(struct store_reader *reader,
 
 /* Begins a list about one device: its hash in this store and itself are bound. */
 static sqlite3_stmt *begin_device(struct store_rows *rows, const char *sql,
-                                  const struct store_place *after, const char *device_id)
+                                  const struct store_page_token *after, const char *device_id)
 {
     unsigned char key[CONTENT_KEY_SIZE];
     sqlite3_stmt *read = store_rows_begin(rows, sql, after);
@@ -199,7 +199,7 @@ static sqlite3_stmt *begin_device(struct store_rows *rows, const char *sql,
 }
 
 struct store_rows store_list_device(struct store_reader *reader, const char *device_id,
-                                    const struct store_place *after, size_t most,
+                                    const struct store_page_token *after, size_t most,
                                     struct fault *fault)
 {
     struct store_rows rows = {.reader = reader,

@@ -14,7 +14,7 @@ static int no_place(struct fault *fault)
     return fault_set(fault, "after: no place that a page has named");
 }
 
-static int read_place(const struct store_place *place, int64_t numbers[], int count,
+static int read_place(const struct store_page_token *place, int64_t numbers[], int count,
                       struct fault *fault)
 {
     const char *at = place->text;
@@ -29,7 +29,7 @@ static int read_place(const struct store_place *place, int64_t numbers[], int co
     return 0;
 }
 
-static void write_place(struct store_place *place, const int64_t numbers[], int count)
+static void write_place(struct store_page_token *place, const int64_t numbers[], int count)
 {
     size_t used = 0;
     place->text[0] = '\0';
@@ -50,7 +50,7 @@ sqlite3_stmt *store_query_prepare(struct store_reader *reader, const char *sql,
 }
 
 sqlite3_stmt *store_rows_begin(struct store_rows *rows, const char *sql,
-                               const struct store_place *after)
+                               const struct store_page_token *after)
 {
     int64_t *place = rows->numbers + rows->numbers_length - rows->place_length;
     rows->step = SQLITE_ROW;
@@ -75,7 +75,7 @@ sqlite3_stmt *store_rows_next(struct store_rows *rows)
     return rows->statement;
 }
 
-int store_rows_end(struct store_rows *rows, struct store_place *next)
+int store_rows_end(struct store_rows *rows, struct store_page_token *next)
 {
     if (rows->statement == NULL)
         return -1;
@@ -114,7 +114,7 @@ bool store_next_operation(struct store_rows *rows, struct store_operation_row *r
 }
 
 struct store_rows store_list_operations(struct store_reader *reader,
-                                        const struct store_place *after, size_t most,
+                                        const struct store_page_token *after, size_t most,
                                         struct fault *fault)
 {
     struct store_rows rows = {.reader = reader,
@@ -179,12 +179,12 @@ struct store_rows store_list_failures(struct store_reader *reader, int64_t opera
     return list_counted(reader, STORE_TEXT_failures, operation, most, fault);
 }
 
-bool store_next_move(struct store_rows *rows, struct store_move_row *row)
+bool store_next_transition(struct store_rows *rows, struct store_transition_row *row)
 {
     sqlite3_stmt *read = store_rows_next(rows);
     if (read == NULL)
         return false;
-    *row = (struct store_move_row){
+    *row = (struct store_transition_row){
         .source = store_column_text(read, 0),
         .target = store_column_text(read, 1),
         .success = sqlite3_column_int64(read, 2),
@@ -193,18 +193,18 @@ bool store_next_move(struct store_rows *rows, struct store_move_row *row)
     return true;
 }
 
-struct store_rows store_list_moves(struct store_reader *reader, int64_t operation, size_t most,
-                                   struct fault *fault)
+struct store_rows store_list_transitions(struct store_reader *reader, int64_t operation,
+                                         size_t most, struct fault *fault)
 {
-    return list_counted(reader, STORE_TEXT_moves, operation, most, fault);
+    return list_counted(reader, STORE_TEXT_transitions, operation, most, fault);
 }
 
-bool store_next_pace(struct store_rows *rows, struct store_pace_row *row)
+bool store_next_timeline(struct store_rows *rows, struct store_timeline_row *row)
 {
     sqlite3_stmt *read = store_rows_next(rows);
     if (read == NULL)
         return false;
-    *row = (struct store_pace_row){
+    *row = (struct store_timeline_row){
         .width_ms = sqlite3_column_int64(read, 0),
         .at_ms = sqlite3_column_int64(read, 1),
         .in_progress = sqlite3_column_int64(read, 2),
@@ -214,10 +214,10 @@ bool store_next_pace(struct store_rows *rows, struct store_pace_row *row)
     return true;
 }
 
-struct store_rows store_list_pace(struct store_reader *reader, int64_t operation,
-                                  struct fault *fault)
+struct store_rows store_list_timeline(struct store_reader *reader, int64_t operation,
+                                      struct fault *fault)
 {
-    return list_counted(reader, STORE_TEXT_pace, operation, STORE_PACE_MAX, fault);
+    return list_counted(reader, STORE_TEXT_timeline, operation, STORE_TIMELINE_MAX, fault);
 }
 
 /* --- of the whole store ----------------------------------------------------------------------- */
@@ -251,12 +251,12 @@ int store_read_overview(struct store_reader *reader, struct store_overview *over
     return 0;
 }
 
-bool store_next_kind(struct store_rows *rows, struct store_kind_row *row)
+bool store_next_type_count(struct store_rows *rows, struct store_type_count_row *row)
 {
     sqlite3_stmt *read = store_rows_next(rows);
     if (read == NULL)
         return false;
-    *row = (struct store_kind_row){
+    *row = (struct store_type_count_row){
         .notify_type = store_column_text(read, 0),
         .result = store_column_text(read, 1),
         .count = sqlite3_column_int64(read, 2),
@@ -264,10 +264,10 @@ bool store_next_kind(struct store_rows *rows, struct store_kind_row *row)
     return true;
 }
 
-struct store_rows store_list_kinds(struct store_reader *reader, struct fault *fault)
+struct store_rows store_list_type_counts(struct store_reader *reader, struct fault *fault)
 {
     struct store_rows rows = {.reader = reader, .fault = fault, .left = SIZE_MAX};
-    store_rows_begin(&rows, store_text(STORE_TEXT_kinds), NULL);
+    store_rows_begin(&rows, store_text(STORE_TEXT_type_counts), NULL);
     return rows;
 }
 
@@ -287,7 +287,7 @@ bool store_next_quarantined(struct store_rows *rows, struct store_quarantined_ro
 }
 
 struct store_rows store_list_quarantined(struct store_reader *reader,
-                                         const struct store_place *after, size_t most,
+                                         const struct store_page_token *after, size_t most,
                                          struct fault *fault)
 {
     struct store_rows rows = {

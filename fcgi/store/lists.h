@@ -31,17 +31,17 @@
 
 /* Bounds of what is shown of one operation. */
 #define STORE_FAILURES_MAX 50
-#define STORE_MOVES_MAX 20
-#define STORE_PACE_MAX 240
+#define STORE_TRANSITIONS_MAX 20
+#define STORE_TIMELINE_MAX 240
 
 /* Bytes of a place, with the NUL. */
-#define STORE_PLACE_MAX 72
+#define STORE_PAGE_TOKEN_MAX 72
 
 /* Where a page begins and ends: opaque, of digits, dots and dashes only, so that it can stand in a
  * URL and on a command line as it is. "" is the beginning, as NULL is, and behind the last page. A
  * text that is no place fails a list with a fault that is marked misused. */
-struct store_place {
-    char text[STORE_PLACE_MAX];
+struct store_page_token {
+    char text[STORE_PAGE_TOKEN_MAX];
 };
 
 /* Begins and ends reading what belongs to one moment. End is safe whatever happened. While it is
@@ -68,7 +68,7 @@ struct store_rows {
 /* Ends a list, of which all rows, some or none were taken: 0, or -1 with the list's fault if it
  * could not be begun or read. NEXT, unless NULL, is set to where the next page begins, behind the
  * last row that was taken; it is left alone on failure. Must be called once for each list. */
-int store_rows_end(struct store_rows *rows, struct store_place *next);
+int store_rows_end(struct store_rows *rows, struct store_page_token *next);
 
 /* Totals and cursors. */
 struct store_overview {
@@ -95,7 +95,7 @@ bool store_next_operation(struct store_rows *rows, struct store_operation_row *r
 
 /* Operations, the latest changed first. */
 struct store_rows store_list_operations(struct store_reader *reader,
-                                        const struct store_place *after, size_t most,
+                                        const struct store_page_token *after, size_t most,
                                         struct fault *fault);
 
 /* Operations named OPERATION_ID (with PREFIX: the first STORE_PAGE_MAX by name of those whose name
@@ -117,24 +117,24 @@ struct store_rows store_list_failures(struct store_reader *reader, int64_t opera
 
 /* From which version to which the results of an operation say its devices were to move, and how
  * that ended, the most frequent first. No next page. */
-struct store_move_row {
+struct store_transition_row {
     const char *source, *target;
     int64_t success, fail;
 };
-bool store_next_move(struct store_rows *rows, struct store_move_row *row);
-struct store_rows store_list_moves(struct store_reader *reader, int64_t operation, size_t most,
-                                   struct fault *fault);
+bool store_next_transition(struct store_rows *rows, struct store_transition_row *row);
+struct store_rows store_list_transitions(struct store_reader *reader, int64_t operation,
+                                         size_t most, struct fault *fault);
 
-/* The operation's counters over time: as they stood at the end of each of STORE_PACE_MAX intervals
- * of WIDTH_MS at most in which they changed, in order. The last is as they stand now. */
-struct store_pace_row {
+/* The operation's counters over time: as they stood at the end of each of STORE_TIMELINE_MAX
+ * intervals of WIDTH_MS at most in which they changed, in order. The last is as they stand now. */
+struct store_timeline_row {
     int64_t width_ms; /* the same for all */
     int64_t at_ms;    /* the interval's end, or the operation's last change if that is earlier */
     int64_t in_progress, success, fail;
 };
-bool store_next_pace(struct store_rows *rows, struct store_pace_row *row);
-struct store_rows store_list_pace(struct store_reader *reader, int64_t operation,
-                                  struct fault *fault);
+bool store_next_timeline(struct store_rows *rows, struct store_timeline_row *row);
+struct store_rows store_list_timeline(struct store_reader *reader, int64_t operation,
+                                      struct fault *fault);
 
 /* One upgrade, with what its last notification says. "" where it does not say it. */
 struct store_upgrade_row {
@@ -169,13 +169,13 @@ struct store_upgrade_filter {
  */
 struct store_rows store_list_upgrades(struct store_reader *reader,
                                       const struct store_upgrade_filter *filter,
-                                      const struct store_place *after, size_t most,
+                                      const struct store_page_token *after, size_t most,
                                       struct fault *fault);
 
 /* The upgrades of one device, those of the newest operation first. Looks for it in each operation.
  */
 struct store_rows store_list_device(struct store_reader *reader, const char *device_id,
-                                    const struct store_place *after, size_t most,
+                                    const struct store_page_token *after, size_t most,
                                     struct fault *fault);
 
 /* Notifications about one device in one operation (0: those that belong to none) and, if that is
@@ -203,16 +203,16 @@ struct store_quarantined_row {
 };
 bool store_next_quarantined(struct store_rows *rows, struct store_quarantined_row *row);
 struct store_rows store_list_quarantined(struct store_reader *reader,
-                                         const struct store_place *after, size_t most,
+                                         const struct store_page_token *after, size_t most,
                                          struct fault *fault);
 
 /* Notifications ever kept, by notifyType and result ("": it has none): all on one page. */
-struct store_kind_row {
+struct store_type_count_row {
     const char *notify_type, *result;
     int64_t count;
 };
-bool store_next_kind(struct store_rows *rows, struct store_kind_row *row);
-struct store_rows store_list_kinds(struct store_reader *reader, struct fault *fault);
+bool store_next_type_count(struct store_rows *rows, struct store_type_count_row *row);
+struct store_rows store_list_type_counts(struct store_reader *reader, struct fault *fault);
 
 /* Bytes of the store's files on disk: the main file and its log. */
 int store_read_size(struct store_reader *reader, int64_t *bytes, struct fault *fault);

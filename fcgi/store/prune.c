@@ -165,8 +165,8 @@ static int prune_news(struct store *store, void *argument, struct fault *fault)
 static int prune_spans(struct store *store, void *argument, struct fault *fault)
 {
     const struct pruning *pruning = argument;
-    const int64_t numbers[] = {pruning->before_ms, STORE_SPAN_BITS};
-    return run(store, STORE_TEXT_prune_spans, numbers, 2, NULL, 0, fault);
+    const int64_t numbers[] = {pruning->before_ms, STORE_TIME_INDEX_BITS};
+    return run(store, STORE_TEXT_prune_time_index, numbers, 2, NULL, 0, fault);
 }
 
 static void report(const struct store_progress *progress, const struct pruning *pruning, int64_t of)
@@ -231,7 +231,7 @@ static int prune_all_news(struct store *store, struct pruning *pruning,
 {
     for (pruning->from_seq = 0;;) {
         const int64_t numbers[] = {pruning->from_seq, pruning->before_ms, pruning->deliverable,
-                                   STORE_SPAN_BITS};
+                                   STORE_TIME_INDEX_BITS};
         pruning->from_seq = 0;
         if (run(store, STORE_TEXT_prune_next_news, numbers, 4, &pruning->from_seq, 1, fault) != 0)
             return -1;
@@ -265,7 +265,7 @@ static int find_slowest(struct store *store, struct pruning *pruning,
 static int is_news_left(struct store *store, const struct pruning *pruning, bool *left,
                         struct fault *fault)
 {
-    const int64_t numbers[] = {pruning->before_ms, pruning->deliverable, STORE_SPAN_BITS};
+    const int64_t numbers[] = {pruning->before_ms, pruning->deliverable, STORE_TIME_INDEX_BITS};
     int64_t found = 0;
     if (run(store, STORE_TEXT_prune_news_left, numbers, 3, &found, 1, fault) != 0)
         return -1;

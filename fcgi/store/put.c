@@ -72,7 +72,7 @@ static int write_span(struct store *store, struct fault *fault)
     const struct store_batch *batch = &store->batch;
     if (!batch->span_open)
         return 0;
-    sqlite3_stmt *widen = store_statement(store, STORE_widen_span);
+    sqlite3_stmt *widen = store_statement(store, STORE_widen_time_index);
     sqlite3_bind_int64(widen, 1, batch->span);
     sqlite3_bind_int64(widen, 2, batch->span_first_ms);
     sqlite3_bind_int64(widen, 3, batch->span_last_ms);
@@ -82,11 +82,11 @@ static int write_span(struct store *store, struct fault *fault)
 static int write_kinds(struct store *store, struct fault *fault)
 {
     for (size_t i = 0; i < store->batch.kinds_length; i++) {
-        const struct store_kind *kind = &store->batch.kinds[i];
-        sqlite3_stmt *count = store_statement(store, STORE_count_kind);
-        bind_text(count, 1, kind->notify_type);
-        bind_text(count, 2, kind->result);
-        sqlite3_bind_int64(count, 3, kind->count);
+        const struct store_type_count *type = &store->batch.types[i];
+        sqlite3_stmt *count = store_statement(store, STORE_count_type);
+        bind_text(count, 1, type->notify_type);
+        bind_text(count, 2, type->result);
+        sqlite3_bind_int64(count, 3, type->count);
         if (store_run(store, count, "cannot count a notifyType", fault) != 0)
             return -1;
     }
@@ -259,19 +259,19 @@ static int count_kind(struct store *store, const struct record *record, struct f
     const char *result = record->meaning == RECORD_RESULT ? record_state_word(record->state) : "";
     size_t i = 0;
     while (i < batch->kinds_length &&
-           (strcmp(batch->kinds[i].notify_type, record->notify_type) != 0 ||
-            strcmp(batch->kinds[i].result, result) != 0))
+           (strcmp(batch->types[i].notify_type, record->notify_type) != 0 ||
+            strcmp(batch->types[i].result, result) != 0))
         i++;
     if (i == batch->kinds_length) {
-        struct store_kind *kinds = store_grow(batch->kinds, i, &batch->kinds_capacity,
-                                              sizeof *kinds, fault);
-        if (kinds == NULL)
+        struct store_type_count *types = store_grow(batch->types, i, &batch->kinds_capacity,
+                                                    sizeof *types, fault);
+        if (types == NULL)
             return -1;
-        batch->kinds = kinds;
-        kinds[batch->kinds_length++] = (struct store_kind){.notify_type = record->notify_type,
-                                                           .result = result};
+        batch->types = types;
+        types[batch->kinds_length++] = (struct store_type_count){.notify_type = record->notify_type,
+                                                                 .result = result};
     }
-    batch->kinds[i].count++;
+    batch->types[i].count++;
     return 0;
 }
 
@@ -279,7 +279,7 @@ static int count_kind(struct store *store, const struct record *record, struct f
 static int note_time(struct store *store, const struct record *record, struct fault *fault)
 {
     struct store_batch *batch = &store->batch;
-    int64_t span = record->seq >> STORE_SPAN_BITS;
+    int64_t span = record->seq >> STORE_TIME_INDEX_BITS;
     if (batch->span_open && batch->span != span && write_span(store, fault) != 0)
         return -1;
     if (!batch->span_open || batch->span != span) {
@@ -391,11 +391,11 @@ int store_books_move_cursor(struct store *store, const struct store_cursor *curs
         return -1;
     if (!holds)
         return 0;
-    sqlite3_stmt *move = store_statement(store, STORE_move_cursor);
-    bind_text(move, 1, cursor->name);
-    bind_text(move, 2, cursor->at.life);
-    sqlite3_bind_int64(move, 3, cursor->at.seq);
-    int result = store_run(store, move, "cannot move a cursor", fault);
+    sqlite3_stmt *transition = store_statement(store, STORE_move_cursor);
+    bind_text(transition, 1, cursor->name);
+    bind_text(transition, 2, cursor->at.life);
+    sqlite3_bind_int64(transition, 3, cursor->at.seq);
+    int result = store_run(store, transition, "cannot transition a cursor", fault);
     FAULT_POINT(cursor_moved);
     return result;
 }

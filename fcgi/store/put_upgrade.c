@@ -88,15 +88,15 @@ static int uncount_failure(struct store *store, int64_t operation, int64_t upgra
 }
 
 /* Takes the versions that the upgrade's result so far spoke of out of the moves. */
-static int uncount_move(struct store *store, struct store_tally *tally,
-                        const struct store_upgrade *upgrade, struct fault *fault)
+static int uncount_transition(struct store *store, struct store_tally *tally,
+                              const struct store_upgrade *upgrade, struct fault *fault)
 {
     sqlite3_stmt *read = store_statement(store, STORE_read_versions);
     sqlite3_bind_int64(read, 1, upgrade->seq);
     int result = -1;
     if (sqlite3_step(read) == SQLITE_ROW)
-        result = store_tally_move(tally, store_column_text(read, 0), store_column_text(read, 1),
-                                  upgrade->is.state, -1, fault);
+        result = store_tally_transition(tally, store_column_text(read, 0),
+                                        store_column_text(read, 1), upgrade->is.state, -1, fault);
     /* A text for which there was no memory reads as none. */
     if (result != 0 || sqlite3_errcode(store->db) == SQLITE_NOMEM)
         result = store_fault(store->db, fault, "cannot look up an upgrade's versions");
@@ -176,11 +176,11 @@ static int count_change(struct store *store, const struct record *record, struct
     if (change->uncounts_failure &&
         uncount_failure(store, tally->operation, upgrade->id, fault) != 0)
         return -1;
-    if (change->counts_move &&
-        store_tally_move(tally, record->source_version, record->target_version, record->state, 1,
-                         fault) != 0)
+    if (change->counts_transition &&
+        store_tally_transition(tally, record->source_version, record->target_version, record->state,
+                               1, fault) != 0)
         return -1;
-    return change->uncounts_move ? uncount_move(store, tally, upgrade, fault) : 0;
+    return change->uncounts_transition ? uncount_transition(store, tally, upgrade, fault) : 0;
 }
 
 /* Changes the row of an upgrade that there was before. */

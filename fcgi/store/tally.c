@@ -93,62 +93,64 @@ struct store_tally *store_tally_find(struct store *store, const struct record *r
     return tally;
 }
 
-/* The move between two versions, added where the tally has none yet; NULL on failure. */
-static struct store_move *find_move(struct store_tally *tally, const char *source,
-                                    const char *target, struct fault *fault)
+/* The transition between two versions, added where the tally has none yet; NULL on failure. */
+static struct store_transition *find_transition(struct store_tally *tally, const char *source,
+                                                const char *target, struct fault *fault)
 {
-    for (size_t i = tally->moves_length; i-- > 0;)
-        if (strcmp(tally->moves[i].source, source) == 0 &&
-            strcmp(tally->moves[i].target, target) == 0)
-            return &tally->moves[i];
-    struct store_move *moves = store_grow(tally->moves, tally->moves_length, &tally->moves_capacity,
-                                          sizeof *moves, fault);
-    if (moves == NULL)
+    for (size_t i = tally->transitions_length; i-- > 0;)
+        if (strcmp(tally->transitions[i].source, source) == 0 &&
+            strcmp(tally->transitions[i].target, target) == 0)
+            return &tally->transitions[i];
+    struct store_transition *transitions = store_grow(tally->transitions, tally->transitions_length,
+                                                      &tally->transitions_capacity,
+                                                      sizeof *transitions, fault);
+    if (transitions == NULL)
         return NULL;
-    tally->moves = moves;
-    struct store_move move = {.source = strdup(source), .target = strdup(target)};
-    if (move.source == NULL || move.target == NULL) {
-        free(move.source);
-        free(move.target);
+    tally->transitions = transitions;
+    struct store_transition transition = {.source = strdup(source), .target = strdup(target)};
+    if (transition.source == NULL || transition.target == NULL) {
+        free(transition.source);
+        free(transition.target);
         fault_set(fault, "out of memory");
         return NULL;
     }
-    moves[tally->moves_length] = move;
-    return &moves[tally->moves_length++];
+    transitions[tally->transitions_length] = transition;
+    return &transitions[tally->transitions_length++];
 }
 
-int store_tally_move(struct store_tally *tally, const char *source, const char *target,
-                     enum record_state state, int64_t by, struct fault *fault)
+int store_tally_transition(struct store_tally *tally, const char *source, const char *target,
+                           enum record_state state, int64_t by, struct fault *fault)
 {
     struct store_key from, to;
-    struct store_move *move = find_move(tally, store_key(source, &from), store_key(target, &to),
-                                        fault);
-    if (move == NULL)
+    struct store_transition *transition = find_transition(tally, store_key(source, &from),
+                                                          store_key(target, &to), fault);
+    if (transition == NULL)
         return -1;
-    *(state == RECORD_SUCCESS ? &move->success : &move->fail) += by;
+    *(state == RECORD_SUCCESS ? &transition->success : &transition->fail) += by;
     return 0;
 }
 
-static int write_moves(struct store *store, const struct store_tally *tally, struct fault *fault)
+static int write_transitions(struct store *store, const struct store_tally *tally,
+                             struct fault *fault)
 {
-    for (size_t i = 0; i < tally->moves_length; i++) {
-        const struct store_move *move = &tally->moves[i];
-        if (move->success == 0 && move->fail == 0)
+    for (size_t i = 0; i < tally->transitions_length; i++) {
+        const struct store_transition *transition = &tally->transitions[i];
+        if (transition->success == 0 && transition->fail == 0)
             continue;
-        sqlite3_stmt *count = store_statement(store, STORE_count_move);
+        sqlite3_stmt *count = store_statement(store, STORE_count_transition);
         sqlite3_bind_int64(count, 1, tally->operation);
-        sqlite3_bind_text(count, 2, move->source, -1, SQLITE_STATIC);
-        sqlite3_bind_text(count, 3, move->target, -1, SQLITE_STATIC);
-        sqlite3_bind_int64(count, 4, move->success);
-        sqlite3_bind_int64(count, 5, move->fail);
+        sqlite3_bind_text(count, 2, transition->source, -1, SQLITE_STATIC);
+        sqlite3_bind_text(count, 3, transition->target, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(count, 4, transition->success);
+        sqlite3_bind_int64(count, 5, transition->fail);
         if (store_run(store, count, "cannot count versions", fault) != 0)
             return -1;
     }
     return 0;
 }
 
-/* The intervals of an operation's pace: how wide, and where the first and the last begin. */
-struct pace {
+/* The intervals of an operation's timeline: how wide, and where the first and the last begin. */
+struct timeline {
     int64_t width_ms, first_ms, last_ms;
     bool empty;
 };
@@ -159,13 +161,14 @@ static int64_t interval_of(int64_t at_ms, int64_t width_ms)
     return at_ms < 0 ? 0 : at_ms - at_ms % width_ms;
 }
 
-static int read_pace(struct store *store, int64_t operation, struct pace *pace, struct fault *fault)
+static int read_timeline(struct store *store, int64_t operation, struct timeline *timeline,
+                         struct fault *fault)
 {
-    sqlite3_stmt *read = store_statement(store, STORE_read_pace_width);
+    sqlite3_stmt *read = store_statement(store, STORE_read_timeline_width);
     sqlite3_bind_int64(read, 1, operation);
     int result = -1;
     if (sqlite3_step(read) == SQLITE_ROW) {
-        *pace = (struct pace){
+        *timeline = (struct timeline){
             .width_ms = sqlite3_column_int64(read, 0),
             .empty = sqlite3_column_type(read, 1) == SQLITE_NULL,
             .first_ms = sqlite3_column_int64(read, 1),
@@ -173,24 +176,24 @@ static int read_pace(struct store *store, int64_t operation, struct pace *pace, 
         };
         result = 0;
     } else {
-        store_fault(store->db, fault, "cannot read an operation's pace");
+        store_fault(store->db, fault, "cannot read an operation's timeline");
     }
     sqlite3_reset(read);
     return result;
 }
 
-/* Makes PACE's intervals wide enough that STORE_PACE_MAX of them reach from the first change to the
- * last, AT_MS among them; whether they had to change. */
-static bool widen(struct pace *pace, int64_t at_ms)
+/* Makes PACE's intervals wide enough that STORE_TIMELINE_MAX of them reach from the first change to
+ * the last, AT_MS among them; whether they had to change. */
+static bool widen(struct timeline *timeline, int64_t at_ms)
 {
-    int64_t first_ms = pace->empty || at_ms < pace->first_ms ? at_ms : pace->first_ms;
-    int64_t last_ms = pace->empty || at_ms > pace->last_ms ? at_ms : pace->last_ms;
-    int64_t before_ms = pace->width_ms;
-    while ((interval_of(last_ms, pace->width_ms) - interval_of(first_ms, pace->width_ms)) /
-               pace->width_ms >=
-           STORE_PACE_MAX)
-        pace->width_ms *= 2;
-    return pace->width_ms != before_ms;
+    int64_t first_ms = timeline->empty || at_ms < timeline->first_ms ? at_ms : timeline->first_ms;
+    int64_t last_ms = timeline->empty || at_ms > timeline->last_ms ? at_ms : timeline->last_ms;
+    int64_t before_ms = timeline->width_ms;
+    while ((interval_of(last_ms, timeline->width_ms) - interval_of(first_ms, timeline->width_ms)) /
+               timeline->width_ms >=
+           STORE_TIMELINE_MAX)
+        timeline->width_ms *= 2;
+    return timeline->width_ms != before_ms;
 }
 
 /* What changed in one interval. */
@@ -201,13 +204,13 @@ struct change {
 static int add_change(struct store *store, int64_t operation, int64_t width_ms,
                       const struct change *change, struct fault *fault)
 {
-    sqlite3_stmt *add = store_statement(store, STORE_add_pace);
+    sqlite3_stmt *add = store_statement(store, STORE_add_timeline);
     sqlite3_bind_int64(add, 1, operation);
     sqlite3_bind_int64(add, 2, interval_of(change->at_ms, width_ms));
     sqlite3_bind_int64(add, 3, change->in_progress);
     sqlite3_bind_int64(add, 4, change->success);
     sqlite3_bind_int64(add, 5, change->fail);
-    return store_run(store, add, "cannot note an operation's pace", fault);
+    return store_run(store, add, "cannot note an operation's timeline", fault);
 }
 
 static int run_with(struct store *store, enum store_statement which, int64_t operation,
@@ -217,19 +220,19 @@ static int run_with(struct store *store, enum store_statement which, int64_t ope
     sqlite3_bind_int64(statement, 1, operation);
     if (sqlite3_bind_parameter_count(statement) > 1)
         sqlite3_bind_int64(statement, 2, value);
-    return store_run(store, statement, "cannot change an operation's pace", fault);
+    return store_run(store, statement, "cannot change an operation's timeline", fault);
 }
 
 /* Lays the changes noted so far into intervals of WIDTH_MS. It happens each time that an operation
  * has lasted twice as long, so hardly ever. */
 static int lay_anew(struct store *store, int64_t operation, int64_t width_ms, struct fault *fault)
 {
-    struct change changes[STORE_PACE_MAX + 1];
+    struct change changes[STORE_TIMELINE_MAX + 1];
     size_t count = 0;
-    sqlite3_stmt *read = store_statement(store, STORE_read_pace);
+    sqlite3_stmt *read = store_statement(store, STORE_read_timeline);
     sqlite3_bind_int64(read, 1, operation);
     int step;
-    while ((step = sqlite3_step(read)) == SQLITE_ROW && count < STORE_PACE_MAX + 1)
+    while ((step = sqlite3_step(read)) == SQLITE_ROW && count < STORE_TIMELINE_MAX + 1)
         changes[count++] = (struct change){
             .at_ms = sqlite3_column_int64(read, 0),
             .in_progress = sqlite3_column_int64(read, 1),
@@ -237,10 +240,10 @@ static int lay_anew(struct store *store, int64_t operation, int64_t width_ms, st
             .fail = sqlite3_column_int64(read, 3),
         };
     if (step != SQLITE_DONE)
-        store_fault(store->db, fault, "cannot read an operation's pace");
+        store_fault(store->db, fault, "cannot read an operation's timeline");
     sqlite3_reset(read);
-    if (step != SQLITE_DONE || run_with(store, STORE_remove_pace, operation, 0, fault) != 0 ||
-        run_with(store, STORE_set_pace_width, operation, width_ms, fault) != 0)
+    if (step != SQLITE_DONE || run_with(store, STORE_remove_timeline, operation, 0, fault) != 0 ||
+        run_with(store, STORE_set_timeline_width, operation, width_ms, fault) != 0)
         return -1;
     for (size_t i = 0; i < count; i++)
         if (add_change(store, operation, width_ms, &changes[i], fault) != 0)
@@ -248,20 +251,20 @@ static int lay_anew(struct store *store, int64_t operation, int64_t width_ms, st
     return 0;
 }
 
-static int write_pace(struct store *store, const struct store_tally *tally, struct fault *fault)
+static int write_timeline(struct store *store, const struct store_tally *tally, struct fault *fault)
 {
     const struct change change = {.at_ms = tally->at_ms,
                                   .in_progress = tally->in_progress,
                                   .success = tally->success,
                                   .fail = tally->fail};
-    struct pace pace;
+    struct timeline timeline;
     if (change.in_progress == 0 && change.success == 0 && change.fail == 0)
         return 0;
-    if (read_pace(store, tally->operation, &pace, fault) != 0 ||
-        (widen(&pace, change.at_ms) &&
-         lay_anew(store, tally->operation, pace.width_ms, fault) != 0))
+    if (read_timeline(store, tally->operation, &timeline, fault) != 0 ||
+        (widen(&timeline, change.at_ms) &&
+         lay_anew(store, tally->operation, timeline.width_ms, fault) != 0))
         return -1;
-    return add_change(store, tally->operation, pace.width_ms, &change, fault);
+    return add_change(store, tally->operation, timeline.width_ms, &change, fault);
 }
 
 static int write_counters(struct store *store, const struct store_tally *tally, struct fault *fault)
@@ -282,9 +285,9 @@ int store_tally_finish(struct store *store, struct fault *fault)
 {
     for (size_t i = 0; i < store->batch.tallies_length; i++) {
         const struct store_tally *tally = &store->batch.tallies[i];
-        if (tally->changed &&
-            (write_counters(store, tally, fault) != 0 || write_moves(store, tally, fault) != 0 ||
-             write_pace(store, tally, fault) != 0))
+        if (tally->changed && (write_counters(store, tally, fault) != 0 ||
+                               write_transitions(store, tally, fault) != 0 ||
+                               write_timeline(store, tally, fault) != 0))
             return -1;
     }
     return 0;
@@ -294,11 +297,11 @@ void store_tally_forget(struct store_batch *batch)
 {
     for (size_t i = 0; i < batch->tallies_length; i++) {
         struct store_tally *tally = &batch->tallies[i];
-        for (size_t m = 0; m < tally->moves_length; m++) {
-            free(tally->moves[m].source);
-            free(tally->moves[m].target);
+        for (size_t m = 0; m < tally->transitions_length; m++) {
+            free(tally->transitions[m].source);
+            free(tally->transitions[m].target);
         }
-        free(tally->moves);
+        free(tally->transitions);
     }
     batch->tallies_length = 0;
 }

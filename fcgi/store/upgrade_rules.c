@@ -39,14 +39,14 @@ static void apply_result(const struct rules_upgrade *before, const struct record
         return;
     }
     change->failure = failed ? RULES_FAILURE : RULES_NO_FAILURE;
-    change->counts_move = true;
+    change->counts_transition = true;
     count(change, record->state, record->contradictory, 1);
     if (!before->known)
         return;
     change->sets_result = true;
     count(change, before->state, before->contradictory, -1);
     change->uncounts_failure = before->state == RECORD_FAIL;
-    change->uncounts_move = before->state != RECORD_IN_PROGRESS;
+    change->uncounts_transition = before->state != RECORD_IN_PROGRESS;
 }
 
 struct rules_change rules_apply(const struct rules_upgrade *before, const struct record *record)

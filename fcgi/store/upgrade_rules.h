@@ -38,9 +38,9 @@ struct rules_change {
     /* how the numbers of upgrades change */
     int in_progress, success, fail, contradictory;
     enum rules_failure failure;
-    bool uncounts_failure; /* the error code that the upgrade failed with so far */
-    bool counts_move;      /* from one version to another, as the notification says */
-    bool uncounts_move;    /* as the upgrade's result so far said */
+    bool uncounts_failure;    /* the error code that the upgrade failed with so far */
+    bool counts_transition;   /* from one version to another, as the notification says */
+    bool uncounts_transition; /* as the upgrade's result so far said */
 };
 
 /* What RECORD, which is RECORD_PROGRESS or RECORD_RESULT, makes of an upgrade that is as in BEFORE.

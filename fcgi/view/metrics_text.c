@@ -227,10 +227,10 @@ static const struct family notifications = {COUNTER, "notifications",
 
 static int put_kinds(struct buffer *out, struct store_reader *reader)
 {
-    struct store_rows rows = store_list_kinds(reader, NULL);
-    struct store_kind_row row;
+    struct store_rows rows = store_list_type_counts(reader, NULL);
+    struct store_type_count_row row;
     put_family(out, &notifications);
-    while (store_next_kind(&rows, &row))
+    while (store_next_type_count(&rows, &row))
         put(out, &notifications, LABELS("type", row.notify_type, "result", row.result), row.count);
     return store_rows_end(&rows, NULL);
 }

@@ -26,10 +26,11 @@ static int add_also_in(struct store_reader *reader, const struct view_query *que
 static int add_versions(struct store_reader *reader, int64_t operation, struct buffer *out,
                         struct fault *fault)
 {
-    struct store_rows rows = store_list_moves(reader, operation, STORE_MOVES_MAX, fault);
-    struct store_move_row row;
+    struct store_rows rows = store_list_transitions(reader, operation, STORE_TRANSITIONS_MAX,
+                                                    fault);
+    struct store_transition_row row;
     json_open(out, "versions", '[');
-    while (store_next_move(&rows, &row)) {
+    while (store_next_transition(&rows, &row)) {
         json_open(out, NULL, '{');
         view_add_text(out, "from", row.source, VIEW_TEXT_MAX);
         view_add_text(out, "to", row.target, VIEW_TEXT_MAX);
@@ -46,13 +47,13 @@ static int add_versions(struct store_reader *reader, int64_t operation, struct b
 static int add_progress(struct store_reader *reader, int64_t operation, struct buffer *out,
                         struct fault *fault)
 {
-    struct store_rows rows = store_list_pace(reader, operation, fault);
-    struct store_pace_row row = {0};
-    bool any = store_next_pace(&rows, &row);
+    struct store_rows rows = store_list_timeline(reader, operation, fault);
+    struct store_timeline_row row = {0};
+    bool any = store_next_timeline(&rows, &row);
     json_open(out, "progress", '{');
     json_add_number(out, "intervalMs", row.width_ms);
     json_open(out, "points", '[');
-    for (; any; any = store_next_pace(&rows, &row)) {
+    for (; any; any = store_next_timeline(&rows, &row)) {
         json_open(out, NULL, '{');
         json_add_time(out, "at", row.at_ms);
         json_add_number(out, "inProgress", row.in_progress);
@@ -93,7 +94,8 @@ static int add_stuck(struct store_reader *reader, const struct view_query *query
 }
 
 enum view_result view_operation(struct store_reader *reader, const struct view_query *query,
-                                struct buffer *out, struct store_place *next, struct fault *fault)
+                                struct buffer *out, struct store_page_token *next,
+                                struct fault *fault)
 {
     (void)next;
     struct view_named named = {.id = 0};

@@ -20,9 +20,9 @@ size_t view_limit(const struct view_query *query, size_t otherwise)
     return query->limit > 0 ? query->limit : otherwise;
 }
 
-struct store_place view_place(const struct view_query *query)
+struct store_page_token view_place(const struct view_query *query)
 {
-    struct store_place place;
+    struct store_page_token place;
     snprintf(place.text, sizeof place.text, "%s", query->after != NULL ? query->after : "");
     return place;
 }
@@ -68,7 +68,7 @@ void view_add_notification(struct buffer *out, const struct store_kept *kept)
     json_close(out, '}');
 }
 
-void view_add_next(struct buffer *out, const struct store_place *next)
+void view_add_next(struct buffer *out, const struct store_page_token *next)
 {
     json_add_string(out, "next", next->text[0] != '\0' ? next->text : NULL);
 }
@@ -257,11 +257,12 @@ static void add_process(struct buffer *out, const struct view_process *process)
 }
 
 enum view_result view_overview(struct store_reader *reader, const struct view_query *query,
-                               struct buffer *out, struct store_place *next, struct fault *fault)
+                               struct buffer *out, struct store_page_token *next,
+                               struct fault *fault)
 {
     const size_t bound = view_bound(out);
     struct store_overview overview;
-    const struct store_place after = view_place(query);
+    const struct store_page_token after = view_place(query);
     if (store_read_overview(reader, &overview, fault) != 0)
         return VIEW_FAILED;
     json_open(out, NULL, '{');
@@ -300,7 +301,7 @@ static int count_device(struct store_reader *reader, const char *device_id, size
 }
 
 enum view_result view_search(struct store_reader *reader, const struct view_query *query,
-                             struct buffer *out, struct store_place *next, struct fault *fault)
+                             struct buffer *out, struct store_page_token *next, struct fault *fault)
 {
     const size_t bound = view_bound(out);
     size_t upgrades, news;
@@ -333,11 +334,12 @@ enum view_result view_search(struct store_reader *reader, const struct view_quer
 }
 
 enum view_result view_quarantine(struct store_reader *reader, const struct view_query *query,
-                                 struct buffer *out, struct store_place *next, struct fault *fault)
+                                 struct buffer *out, struct store_page_token *next,
+                                 struct fault *fault)
 {
     const size_t bound = view_bound(out);
     struct store_overview overview;
-    const struct store_place after = view_place(query);
+    const struct store_page_token after = view_place(query);
     if (store_read_overview(reader, &overview, fault) != 0)
         return VIEW_FAILED;
     json_open(out, NULL, '{');

@@ -7,7 +7,7 @@
 /* Each appends a document of the moment that the reader has begun, and sets NEXT to where the next
  * page begins. QUERY's numbers are in their bounds. */
 typedef enum view_result view_page(struct store_reader *reader, const struct view_query *query,
-                                   struct buffer *out, struct store_place *next,
+                                   struct buffer *out, struct store_page_token *next,
                                    struct fault *fault);
 
 view_page view_overview;
@@ -26,7 +26,7 @@ size_t view_bound(const struct buffer *out);
 
 /* What QUERY says, or OTHERWISE where it does not; and the place that its page begins behind. */
 size_t view_limit(const struct view_query *query, size_t otherwise);
-struct store_place view_place(const struct view_query *query);
+struct store_page_token view_place(const struct view_query *query);
 
 /* What a list that failed with FAULT makes of the view: a place that cannot be read is the asker's
  * mistake, anything else the store's. */
@@ -44,7 +44,7 @@ void view_add_text(struct buffer *out, const char *name, const char *value, size
 void view_add_notification(struct buffer *out, const struct store_kept *kept);
 
 /* The member `next`; and the end of the document. */
-void view_add_next(struct buffer *out, const struct store_place *next);
+void view_add_next(struct buffer *out, const struct store_page_token *next);
 void view_end(struct buffer *out);
 
 /* Members of an object that is open: what is counted in all, the applications, one operation, what

@@ -36,10 +36,10 @@ static enum view_result read_filter(struct store_reader *reader, const struct vi
 
 static enum view_result list(struct store_reader *reader, const struct view_query *query,
                              const struct store_upgrade_filter *filter, const char *name,
-                             struct buffer *out, struct store_place *next, struct fault *fault)
+                             struct buffer *out, struct store_page_token *next, struct fault *fault)
 {
     const size_t bound = view_bound(out);
-    const struct store_place after = view_place(query);
+    const struct store_page_token after = view_place(query);
     json_open(out, NULL, '{');
     json_open(out, name, '[');
     struct store_rows rows = store_list_upgrades(reader, filter, &after,
@@ -56,7 +56,8 @@ static enum view_result list(struct store_reader *reader, const struct view_quer
 }
 
 enum view_result view_upgrades(struct store_reader *reader, const struct view_query *query,
-                               struct buffer *out, struct store_place *next, struct fault *fault)
+                               struct buffer *out, struct store_page_token *next,
+                               struct fault *fault)
 {
     struct store_upgrade_filter filter;
     enum view_result result = read_filter(reader, query, &filter, fault);
@@ -83,7 +84,8 @@ static enum view_result read_failure_filter(struct store_reader *reader,
 }
 
 enum view_result view_failures(struct store_reader *reader, const struct view_query *query,
-                               struct buffer *out, struct store_place *next, struct fault *fault)
+                               struct buffer *out, struct store_page_token *next,
+                               struct fault *fault)
 {
     struct store_upgrade_filter filter;
     enum view_result result = read_failure_filter(reader, query, &filter, fault);
@@ -122,12 +124,12 @@ static void add_line(struct buffer *out, const struct store_upgrade_row *row)
 }
 
 enum view_result view_failures_table(struct store_reader *reader, const struct view_query *query,
-                                     struct buffer *out, struct store_place *next,
+                                     struct buffer *out, struct store_page_token *next,
                                      struct fault *fault)
 {
     struct store_upgrade_filter filter;
     const size_t bound = view_bound(out);
-    const struct store_place after = view_place(query);
+    const struct store_page_token after = view_place(query);
     enum view_result result = read_failure_filter(reader, query, &filter, fault);
     if (result != VIEW_DONE)
         return result;
@@ -163,10 +165,10 @@ static int add_notes(struct store_reader *reader, const char *device_id, int64_t
 
 /* Adds a page of the device's upgrades, each with its notifications, and their number to COUNT. */
 static int add_history(struct store_reader *reader, const struct view_query *query, size_t bound,
-                       struct buffer *out, size_t *count, struct store_place *next,
+                       struct buffer *out, size_t *count, struct store_page_token *next,
                        struct fault *fault)
 {
-    const struct store_place after = view_place(query);
+    const struct store_page_token after = view_place(query);
     struct store_rows rows = store_list_device(reader, query->device_id, &after,
                                                view_limit(query, VIEW_LIMIT_DEFAULT), fault);
     struct store_upgrade_row row;
@@ -185,7 +187,7 @@ static int add_history(struct store_reader *reader, const struct view_query *que
 }
 
 enum view_result view_device(struct store_reader *reader, const struct view_query *query,
-                             struct buffer *out, struct store_place *next, struct fault *fault)
+                             struct buffer *out, struct store_page_token *next, struct fault *fault)
 {
     const size_t bound = view_bound(out);
     const bool is_first = query->after == NULL || query->after[0] == '\0';

@@ -150,9 +150,9 @@ int view_set(struct view_query *query, const struct view *view, const char *name
 
 enum view_result view_write(const struct view *view, struct store_reader *reader,
                             const struct view_query *query, int64_t limit_ms, struct buffer *out,
-                            struct store_place *next, struct fault *fault)
+                            struct store_page_token *next, struct fault *fault)
 {
-    struct store_place ignored;
+    struct store_page_token ignored;
     size_t before = out->length;
     if (out->failed) {
         fault_set(fault, "out of memory");
@@ -161,7 +161,7 @@ enum view_result view_write(const struct view *view, struct store_reader *reader
     if (next == NULL)
         next = &ignored;
     next->text[0] = '\0';
-    if (query->after != NULL && strlen(query->after) >= STORE_PLACE_MAX) {
+    if (query->after != NULL && strlen(query->after) >= STORE_PAGE_TOKEN_MAX) {
         fault_set(fault, "after: no place that a page has named");
         return VIEW_MISUSED;
     }

@@ -86,7 +86,8 @@ struct view {
     const char *parameters; /* those it understands, each between two spaces */
     const char *help;
     enum view_result (*write)(struct store_reader *reader, const struct view_query *query,
-                              struct buffer *out, struct store_place *next, struct fault *fault);
+                              struct buffer *out, struct store_page_token *next,
+                              struct fault *fault);
 };
 
 /* The view named NAME, such as "overview.json" or "failures.csv"; NULL where there is none. */
@@ -107,7 +108,7 @@ int view_set(struct view_query *query, const struct view *view, const char *name
  * line: pages one behind the other are the table. */
 enum view_result view_write(const struct view *view, struct store_reader *reader,
                             const struct view_query *query, int64_t limit_ms, struct buffer *out,
-                            struct store_place *next, struct fault *fault);
+                            struct store_page_token *next, struct fault *fault);
 
 /* What the status file says of the process that writes it; all is lent. */
 struct view_status {

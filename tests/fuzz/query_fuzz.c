@@ -211,7 +211,7 @@ static bool take_question(struct fuzz_input *input, struct asked *asked)
 
 /* Appends the answer; what else it says is the result. */
 static enum view_result answer(const struct asked *asked, const struct view_query *query,
-                               struct buffer *out, struct store_place *next)
+                               struct buffer *out, struct store_page_token *next)
 {
     struct fault fault = FAULT_NONE;
     size_t before = out->length;
@@ -249,7 +249,7 @@ static const json_t *paged(const json_t *document, const struct asked *asked)
 static void read_pages(const struct asked *asked, size_t most, json_t *rows, struct buffer *table)
 {
     struct view_query query = asked->query;
-    struct store_place next = {""}, place;
+    struct store_page_token next = {""}, place;
     struct buffer page = {0};
     query.limit = most;
     for (int pages = 0; pages == 0 || next.text[0] != '\0'; pages++) {
@@ -427,7 +427,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         check_query_string(bytes + 1, size - 1); /* behind the byte that picks a length of pages */
     struct fuzz_input input = {bytes, size};
     struct buffer once = {0}, twice = {0};
-    struct store_place next, again;
+    struct store_page_token next, again;
     size_t most = 1 + fuzz_below(&input, 40);
     if (!take_question(&input, &asked))
         return 0;

@@ -41,14 +41,14 @@ operation one of app-1|UPDATE operation SET success = success + 1 WHERE operatio
 operation two|UPDATE operation SET contradictory = contradictory + 1 WHERE operation_id = 'two'
 errorCode '1'|UPDATE failure SET count = count - 1 WHERE error_code = '1'
 errorCode '2'|DELETE FROM failure WHERE error_code = '2'
-from 1.0 to 1.5|UPDATE move SET success = success + 1 WHERE operation = 1
-pace|DELETE FROM pace WHERE operation = 1
+from 1.0 to 1.5|UPDATE transition SET success = success + 1 WHERE operation = 1
+timeline|DELETE FROM timeline WHERE operation = 1
 gone|DELETE FROM notification WHERE seq = 3
 notification 3 is missing|DELETE FROM notification WHERE seq = 3
 its state|UPDATE upgrade SET state = 1 WHERE state = 2
 has no upgrade|DELETE FROM upgrade WHERE seq = 3
-span|UPDATE span SET first_at = last_at + 1
-totals|UPDATE kind SET count = count + 1 WHERE result = 'FAIL'
+time index|UPDATE time_index SET first_at = last_at + 1
+totals|UPDATE type_count SET count = count + 1 WHERE result = 'FAIL'
 DAMAGE
     equal "damages" "$number" 17
     # an older copy put back: sound by itself, but the receiver has written of more
@@ -104,8 +104,8 @@ age() {
         UPDATE operation SET first_at = first_at - $2 * 86400000, last_at = last_at - $2 * 86400000
             WHERE id IN (SELECT operation FROM notification WHERE $1);
         UPDATE upgrade SET began_at = began_at - $2 * 86400000 WHERE operation IN (SELECT operation FROM notification WHERE $1);
-        UPDATE span SET first_at = (SELECT min(received_at) FROM notification WHERE seq >> 10 = span.id),
-            last_at = (SELECT max(received_at) FROM notification WHERE seq >> 10 = span.id)"
+        UPDATE time_index SET first_at = (SELECT min(received_at) FROM notification WHERE seq >> 10 = time_index.id),
+            last_at = (SELECT max(received_at) FROM notification WHERE seq >> 10 = time_index.id)"
 }
 
 @test "prune takes out what is old, keeps the counters, and says what it did" {

@@ -186,7 +186,7 @@ void books_assert_recount(const struct books *books)
         "");
     books_assert(
         books,
-        "SELECT operation, source, target, success, fail FROM move WHERE success + fail > 0"
+        "SELECT operation, source, target, success, fail FROM transition WHERE success + fail > 0"
         " EXCEPT SELECT u.operation, counted_as(coalesce(json_extract(n.body, '$.sourceVersion'), "
         "'')),"
         " counted_as(coalesce(json_extract(n.body, '$.targetVersion'), '')), sum(state = 1),"
@@ -194,18 +194,19 @@ void books_assert_recount(const struct books *books)
         " WHERE state > 0 GROUP BY 1, 2, 3",
         "");
     books_assert(books,
-                 "SELECT o.id, 'pace' FROM operation o LEFT JOIN pace p ON p.operation = o.id"
+                 "SELECT o.id, 'pace' FROM operation o LEFT JOIN timeline p ON p.operation = o.id"
                  " GROUP BY o.id HAVING total(p.success) <> o.success OR total(p.fail) <> o.fail"
                  " OR total(p.in_progress) <> o.in_progress",
                  "");
-    books_assert(books,
-                 "SELECT o.id, 'moves' FROM operation o LEFT JOIN move m ON m.operation = o.id"
-                 " GROUP BY o.id HAVING total(m.success) <> o.success OR total(m.fail) <> o.fail",
-                 "");
-    books_assert(books, "SELECT (SELECT total(count) FROM kind) - notifications FROM totals",
+    books_assert(
+        books,
+        "SELECT o.id, 'moves' FROM operation o LEFT JOIN transition m ON m.operation = o.id"
+        " GROUP BY o.id HAVING total(m.success) <> o.success OR total(m.fail) <> o.fail",
+        "");
+    books_assert(books, "SELECT (SELECT total(count) FROM type_count) - notifications FROM totals",
                  "0.0");
     books_assert(books,
-                 "SELECT seq FROM notification n LEFT JOIN span s ON s.id = n.seq >> 10"
+                 "SELECT seq FROM notification n LEFT JOIN time_index s ON s.id = n.seq >> 10"
                  " WHERE s.id IS NULL OR n.received_at NOT BETWEEN s.first_at AND s.last_at",
                  "");
 }

@@ -574,10 +574,10 @@ static const char *const queries[QUERIES] = {
     [OPERATIONS] = OPERATION_COLUMNS
     ", firstAt, lastAt FROM operations WHERE appId = ?1 ORDER BY 2",
     [FAILURES] = FAILURE_COLUMNS ", firstAt, lastAt FROM failures WHERE appId = ?1 ORDER BY 2, 3",
-    [MOVES] = "SELECT 'move', operation_id, source, target, move.success, move.fail"
-              " FROM move JOIN operation ON id = operation WHERE app_id = ?1"
-              " AND move.success + move.fail > 0 ORDER BY 2, 4",
-    [KINDS] = "SELECT notify_type, result, count FROM kind WHERE count > 0 ORDER BY 1, 2",
+    [MOVES] = "SELECT 'move', operation_id, source, target, transition.success, transition.fail"
+              " FROM transition JOIN operation ON id = operation WHERE app_id = ?1"
+              " AND transition.success + transition.fail > 0 ORDER BY 2, 4",
+    [KINDS] = "SELECT notify_type, result, count FROM type_count WHERE count > 0 ORDER BY 1, 2",
     [BARE_UPGRADES] = UPGRADE_COLUMNS " FROM upgrades WHERE appId = ?1 ORDER BY 2, 3, 4",
     [BARE_OPERATIONS] = OPERATION_COLUMNS " FROM operations WHERE appId = ?1 ORDER BY 2",
     [BARE_FAILURES] = FAILURE_COLUMNS " FROM failures WHERE appId = ?1 ORDER BY 2, 3",

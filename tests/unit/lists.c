@@ -32,14 +32,15 @@ static bool is_full(const struct lists *lists)
     return lists->page_rows > 0 && lists->count >= lists->page_rows;
 }
 
-static int end_list(struct lists *lists, struct store_rows *rows, struct store_place *next)
+static int end_list(struct lists *lists, struct store_rows *rows, struct store_page_token *next)
 {
     int result = store_rows_end(rows, next);
     lists->more = rows->more;
     return result;
 }
 
-int lists_read_operations(struct lists *lists, struct store_rows rows, struct store_place *next)
+int lists_read_operations(struct lists *lists, struct store_rows rows,
+                          struct store_page_token *next)
 {
     struct store_operation_row row;
     while (!is_full(lists) && store_next_operation(&rows, &row)) {
@@ -52,7 +53,7 @@ int lists_read_operations(struct lists *lists, struct store_rows rows, struct st
     return end_list(lists, &rows, next);
 }
 
-int lists_read_failures(struct lists *lists, struct store_rows rows, struct store_place *next)
+int lists_read_failures(struct lists *lists, struct store_rows rows, struct store_page_token *next)
 {
     struct store_failure_row row;
     while (!is_full(lists) && store_next_failure(&rows, &row)) {
@@ -63,10 +64,11 @@ int lists_read_failures(struct lists *lists, struct store_rows rows, struct stor
     return end_list(lists, &rows, next);
 }
 
-int lists_read_moves(struct lists *lists, struct store_rows rows, struct store_place *next)
+int lists_read_transitions(struct lists *lists, struct store_rows rows,
+                           struct store_page_token *next)
 {
-    struct store_move_row row;
-    while (!is_full(lists) && store_next_move(&rows, &row)) {
+    struct store_transition_row row;
+    while (!is_full(lists) && store_next_transition(&rows, &row)) {
         buffer_addf(&lists->rows, "%s|%s|%lld|%lld", row.source, row.target, (long long)row.success,
                     (long long)row.fail);
         end_row(lists);
@@ -74,10 +76,10 @@ int lists_read_moves(struct lists *lists, struct store_rows rows, struct store_p
     return end_list(lists, &rows, next);
 }
 
-int lists_read_pace(struct lists *lists, struct store_rows rows, struct store_place *next)
+int lists_read_timeline(struct lists *lists, struct store_rows rows, struct store_page_token *next)
 {
-    struct store_pace_row row;
-    while (!is_full(lists) && store_next_pace(&rows, &row)) {
+    struct store_timeline_row row;
+    while (!is_full(lists) && store_next_timeline(&rows, &row)) {
         buffer_addf(&lists->rows, "%lld|%lld|%lld|%lld", (long long)row.at_ms,
                     (long long)row.in_progress, (long long)row.success, (long long)row.fail);
         end_row(lists);
@@ -85,7 +87,7 @@ int lists_read_pace(struct lists *lists, struct store_rows rows, struct store_pl
     return end_list(lists, &rows, next);
 }
 
-int lists_read_upgrades(struct lists *lists, struct store_rows rows, struct store_place *next)
+int lists_read_upgrades(struct lists *lists, struct store_rows rows, struct store_page_token *next)
 {
     struct store_upgrade_row row;
     while (!is_full(lists) && store_next_upgrade(&rows, &row)) {
@@ -100,7 +102,8 @@ int lists_read_upgrades(struct lists *lists, struct store_rows rows, struct stor
     return end_list(lists, &rows, next);
 }
 
-int lists_read_notifications(struct lists *lists, struct store_rows rows, struct store_place *next)
+int lists_read_notifications(struct lists *lists, struct store_rows rows,
+                             struct store_page_token *next)
 {
     struct store_kept kept;
     while (!is_full(lists) && store_next_notification(&rows, &kept)) {
@@ -112,17 +115,19 @@ int lists_read_notifications(struct lists *lists, struct store_rows rows, struct
     return end_list(lists, &rows, next);
 }
 
-int lists_read_kinds(struct lists *lists, struct store_rows rows, struct store_place *next)
+int lists_read_type_counts(struct lists *lists, struct store_rows rows,
+                           struct store_page_token *next)
 {
-    struct store_kind_row row;
-    while (!is_full(lists) && store_next_kind(&rows, &row)) {
+    struct store_type_count_row row;
+    while (!is_full(lists) && store_next_type_count(&rows, &row)) {
         buffer_addf(&lists->rows, "%s|%s|%lld", row.notify_type, row.result, (long long)row.count);
         end_row(lists);
     }
     return end_list(lists, &rows, next);
 }
 
-int lists_read_quarantined(struct lists *lists, struct store_rows rows, struct store_place *next)
+int lists_read_quarantined(struct lists *lists, struct store_rows rows,
+                           struct store_page_token *next)
 {
     struct store_quarantined_row row;
     while (!is_full(lists) && store_next_quarantined(&rows, &row)) {

@@ -19,14 +19,19 @@ struct lists {
 };
 
 /* Each reads a list to its end and ends it, as store_rows_end does. */
-int lists_read_operations(struct lists *lists, struct store_rows rows, struct store_place *next);
-int lists_read_failures(struct lists *lists, struct store_rows rows, struct store_place *next);
-int lists_read_moves(struct lists *lists, struct store_rows rows, struct store_place *next);
-int lists_read_pace(struct lists *lists, struct store_rows rows, struct store_place *next);
-int lists_read_upgrades(struct lists *lists, struct store_rows rows, struct store_place *next);
-int lists_read_notifications(struct lists *lists, struct store_rows rows, struct store_place *next);
-int lists_read_kinds(struct lists *lists, struct store_rows rows, struct store_place *next);
-int lists_read_quarantined(struct lists *lists, struct store_rows rows, struct store_place *next);
+int lists_read_operations(struct lists *lists, struct store_rows rows,
+                          struct store_page_token *next);
+int lists_read_failures(struct lists *lists, struct store_rows rows, struct store_page_token *next);
+int lists_read_transitions(struct lists *lists, struct store_rows rows,
+                           struct store_page_token *next);
+int lists_read_timeline(struct lists *lists, struct store_rows rows, struct store_page_token *next);
+int lists_read_upgrades(struct lists *lists, struct store_rows rows, struct store_page_token *next);
+int lists_read_notifications(struct lists *lists, struct store_rows rows,
+                             struct store_page_token *next);
+int lists_read_type_counts(struct lists *lists, struct store_rows rows,
+                           struct store_page_token *next);
+int lists_read_quarantined(struct lists *lists, struct store_rows rows,
+                           struct store_page_token *next);
 
 /* The rows so far, NUL-terminated, lent. */
 const char *lists_text(struct lists *lists);

@@ -31,7 +31,7 @@ SELECT 'totals: ' || name || ' is ' || said || ', counted ' || counted FROM (
     SELECT 'quarantine_unknown_bytes', quarantine_unknown_bytes,
         (SELECT coalesce(sum(length(body)), 0) FROM quarantined WHERE known = 0) FROM totals
     UNION ALL
-    SELECT 'notifications', notifications, (SELECT coalesce(sum(count), 0) FROM kind) FROM totals
+    SELECT 'notifications', notifications, (SELECT coalesce(sum(count), 0) FROM type_count) FROM totals
     UNION ALL
     SELECT 'notifications', notifications, pruned_notifications + (SELECT count(*) FROM lookup) FROM totals
     UNION ALL
@@ -53,11 +53,11 @@ FROM (
 ) c JOIN operation o ON o.id = c.id
 WHERE (o.in_progress, o.success, o.fail, o.contradictory) <> (c.in_progress, c.success, c.fail, c.contradictory);
 
--- kinds
+-- type_counts
 SELECT 'totals: ' || notify_type || ' ' || result || ' is counted ' || sum(said) || ' times, and stands '
     || sum(counted) || ' times'
 FROM (
-    SELECT notify_type, result, count AS said, 0 AS counted FROM kind
+    SELECT notify_type, result, count AS said, 0 AS counted FROM type_count
     UNION ALL
     SELECT coalesce(json_extract(body, '$.notifyType'), ''),
         coalesce(CASE json_extract(body, '$.notifyType')
@@ -81,11 +81,11 @@ FROM (
 ) JOIN operation o ON o.id = operation AND o.pruned = 0
 GROUP BY operation, code HAVING sum(said) <> sum(counted);
 
--- moves
+-- transitions
 SELECT 'operation ' || o.operation_id || ' of ' || o.app_id || ': from ' || source || ' to ' || target || ': '
     || sum(m.success) || ' SUCCESS and ' || sum(m.fail) || ' FAIL more than counted'
 FROM (
-    SELECT operation, source, target, success, fail FROM move
+    SELECT operation, source, target, success, fail FROM transition
     UNION ALL
     SELECT u.operation, counted_as(coalesce(json_extract(n.body, '$.sourceVersion'), '')),
         counted_as(coalesce(json_extract(n.body, '$.targetVersion'), '')), -(u.state = 1), -(u.state = 2)
@@ -93,9 +93,9 @@ FROM (
 ) m JOIN operation o ON o.id = m.operation AND o.pruned = 0
 GROUP BY m.operation, source, target HAVING sum(m.success) <> 0 OR sum(m.fail) <> 0;
 
--- pace
-SELECT 'operation ' || o.operation_id || ' of ' || o.app_id || ': its pace does not add up to its counters'
-FROM operation o LEFT JOIN pace p ON p.operation = o.id
+-- timeline
+SELECT 'operation ' || o.operation_id || ' of ' || o.app_id || ': its timeline does not add up to its counters'
+FROM operation o LEFT JOIN timeline p ON p.operation = o.id
 GROUP BY o.id
 HAVING total(p.in_progress) <> o.in_progress OR total(p.success) <> o.success OR total(p.fail) <> o.fail;
 
@@ -206,7 +206,7 @@ SELECT 'life: ' || id || ' has no notification' FROM life, totals WHERE first_se
 -- life_twice
 SELECT 'life: more than one has the same id' FROM life GROUP BY id HAVING count(*) > 1;
 
--- spans: of 1,024 notifications (STORE_SPAN_BITS)
-SELECT 'notification ' || n.seq || ' was not received when its span says'
-FROM notification n LEFT JOIN span s ON s.id = n.seq >> 10
+-- time_index: of 1,024 notifications (STORE_TIME_INDEX_BITS)
+SELECT 'notification ' || n.seq || ' was not received when the time index says'
+FROM notification n LEFT JOIN time_index s ON s.id = n.seq >> 10
 WHERE s.id IS NULL OR n.received_at NOT BETWEEN s.first_at AND s.last_at;

@@ -44,7 +44,7 @@ CREATE TABLE operation (
     last_at INTEGER NOT NULL,
     last_seq INTEGER NOT NULL,
     pruned INTEGER NOT NULL DEFAULT 0,
-    pace_width INTEGER NOT NULL DEFAULT 1000,  -- ms
+    timeline_width INTEGER NOT NULL DEFAULT 1000,  -- ms
     UNIQUE (app_id, operation_id)
 );
 CREATE INDEX operation_latest ON operation (last_seq);
@@ -83,7 +83,7 @@ CREATE TABLE failure (
 CREATE INDEX failure_count ON failure (operation, count);
 
 -- Upgrades that have ended, by the versions of their results.
-CREATE TABLE move (
+CREATE TABLE transition (
     operation INTEGER NOT NULL,
     source TEXT NOT NULL,
     target TEXT NOT NULL,
@@ -91,10 +91,10 @@ CREATE TABLE move (
     fail INTEGER NOT NULL,
     PRIMARY KEY (operation, source, target)
 ) WITHOUT ROWID;
-CREATE INDEX move_count ON move (operation, success + fail);
+CREATE INDEX transition_count ON transition (operation, success + fail);
 
 -- By how much an operation's counters changed in an interval.
-CREATE TABLE pace (
+CREATE TABLE timeline (
     operation INTEGER NOT NULL,
     at INTEGER NOT NULL,
     in_progress INTEGER NOT NULL,
@@ -104,7 +104,7 @@ CREATE TABLE pace (
 ) WITHOUT ROWID;
 
 -- Notifications ever kept.
-CREATE TABLE kind (
+CREATE TABLE type_count (
     notify_type TEXT NOT NULL,
     result TEXT NOT NULL,
     count INTEGER NOT NULL,
@@ -112,7 +112,7 @@ CREATE TABLE kind (
 ) WITHOUT ROWID;
 
 -- Between which times the notifications of seq >> STORE_SPAN_BITS were received.
-CREATE TABLE span (
+CREATE TABLE time_index (
     id INTEGER PRIMARY KEY,
     first_at INTEGER NOT NULL,
     last_at INTEGER NOT NULL

@@ -37,7 +37,7 @@ WHERE l.operation = ?1 AND l.seq <= ?2
 ORDER BY l.device, l.sub_operation, l.upgrade, l.content, l.seq;
 
 -- prune_next_news: the first from ?1 on that is of no operation; a span is of 1 << ?4
-SELECT n.seq FROM span s CROSS JOIN notification n ON n.seq >= s.id << ?4 AND n.seq < (s.id + 1) << ?4
+SELECT n.seq FROM time_index s CROSS JOIN notification n ON n.seq >= s.id << ?4 AND n.seq < (s.id + 1) << ?4
 WHERE s.id >= ?1 >> ?4 AND s.first_at < ?2 AND n.seq >= ?1 AND n.seq <= ?3 AND n.operation = 0 AND n.received_at < ?2
 ORDER BY s.id, n.seq LIMIT 1;
 
@@ -48,7 +48,7 @@ ORDER BY seq;
 
 -- prune_news_left: whether there are some behind ?2, which was not delivered
 SELECT EXISTS (
-    SELECT 1 FROM span s CROSS JOIN notification n ON n.seq >= s.id << ?3 AND n.seq < (s.id + 1) << ?3
+    SELECT 1 FROM time_index s CROSS JOIN notification n ON n.seq >= s.id << ?3 AND n.seq < (s.id + 1) << ?3
     WHERE s.id >= ?2 >> ?3 AND s.first_at < ?1 AND n.seq > ?2 AND n.operation = 0 AND n.received_at < ?1
 );
 
@@ -59,7 +59,7 @@ WHERE operation = ?1 AND device = ?2 AND sub_operation = ?3 AND upgrade = ?4 AND
 -- prune_notification
 DELETE FROM notification WHERE seq = ?1;
 
--- prune_spans: of which no notification is left
-DELETE FROM span
+-- prune_time_index: of which no notification is left
+DELETE FROM time_index
 WHERE first_at < ?1
-    AND NOT EXISTS (SELECT 1 FROM notification n WHERE n.seq >= span.id << ?2 AND n.seq < (span.id + 1) << ?2);
+    AND NOT EXISTS (SELECT 1 FROM notification n WHERE n.seq >= time_index.id << ?2 AND n.seq < (time_index.id + 1) << ?2);

@@ -31,18 +31,18 @@ ORDER BY last_seq DESC;
 SELECT error_code, example, count, first_at, last_at FROM failure
 WHERE operation = ?1 AND count > 0 ORDER BY count DESC;
 
--- moves
-SELECT source, target, success, fail FROM move
+-- transitions
+SELECT source, target, success, fail FROM transition
 WHERE operation = ?1 AND success + fail > 0 ORDER BY success + fail DESC;
 
--- pace: behind the last change nothing is known; a clock that stepped back may have put one there
-SELECT o.pace_width,
-    CASE WHEN o.last_at BETWEEN p.at AND p.at + o.pace_width THEN o.last_at ELSE p.at + o.pace_width END,
+-- timeline: behind the last change nothing is known; a clock that stepped back may have put one there
+SELECT o.timeline_width,
+    CASE WHEN o.last_at BETWEEN p.at AND p.at + o.timeline_width THEN o.last_at ELSE p.at + o.timeline_width END,
     sum(p.in_progress) OVER sofar, sum(p.success) OVER sofar, sum(p.fail) OVER sofar
-FROM operation o JOIN pace p ON p.operation = o.id WHERE o.id = ?1 WINDOW sofar AS (ORDER BY p.at) ORDER BY p.at;
+FROM operation o JOIN timeline p ON p.operation = o.id WHERE o.id = ?1 WINDOW sofar AS (ORDER BY p.at) ORDER BY p.at;
 
--- kinds
-SELECT notify_type, result, count FROM kind ORDER BY 1, 2;
+-- type_counts
+SELECT notify_type, result, count FROM type_count ORDER BY 1, 2;
 
 -- quarantined: a page
 SELECT received_at, reason, pointer, length(body), id FROM quarantined WHERE id > ?1 ORDER BY id;
@@ -58,7 +58,7 @@ FROM notification WHERE seq > ?1 ORDER BY seq LIMIT ?2;
 -- notifications_between: ?1 and ?2 in time and behind number ?3; a span is of 1 << ?5
 SELECT n.seq, n.received_at, n.deliveries, n.body,
     (SELECT id FROM life WHERE first_seq <= n.seq ORDER BY first_seq DESC LIMIT 1)
-FROM span s CROSS JOIN notification n ON n.seq >= s.id << ?5 AND n.seq < (s.id + 1) << ?5
+FROM time_index s CROSS JOIN notification n ON n.seq >= s.id << ?5 AND n.seq < (s.id + 1) << ?5
 WHERE s.id >= ?3 >> ?5 AND s.last_at >= ?1 AND s.first_at < ?2
     AND n.seq > ?3 AND n.received_at >= ?1 AND n.received_at < ?2
 ORDER BY s.id, n.seq LIMIT ?4;

@@ -26,12 +26,12 @@ UPDATE totals SET seq = ?, notifications = ?, repeats = ?, quarantined = ?, quar
     quarantine_unknown_bytes = ?, quarantine_full_at = ?, quarantine_unknown_full_at = ?, last_at = ?,
     quarantine_id = ?, pruned_notifications = ?, pruned_repeats = ?, pruned_seq = ?;
 
--- count_kind
-INSERT INTO kind (notify_type, result, count) VALUES (?1, ?2, ?3)
+-- count_type
+INSERT INTO type_count (notify_type, result, count) VALUES (?1, ?2, ?3)
 ON CONFLICT DO UPDATE SET count = count + excluded.count;
 
--- widen_span
-INSERT INTO span (id, first_at, last_at) VALUES (?1, ?2, ?3)
+-- widen_time_index
+INSERT INTO time_index (id, first_at, last_at) VALUES (?1, ?2, ?3)
 ON CONFLICT DO UPDATE SET first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at);
 
 -- find_same: the notifications with an equal hash, the latest first
@@ -60,26 +60,26 @@ UPDATE operation SET in_progress = in_progress + ?2, success = success + ?3, fai
     contradictory = contradictory + ?5, last_at = coalesce(?6, last_at), last_seq = coalesce(?7, last_seq)
 WHERE id = ?1;
 
--- read_pace_width: and the first and last interval that there is
-SELECT o.pace_width, (SELECT min(at) FROM pace WHERE operation = o.id), (SELECT max(at) FROM pace WHERE operation = o.id)
+-- read_timeline_width: and the first and last interval that there is
+SELECT o.timeline_width, (SELECT min(at) FROM timeline WHERE operation = o.id), (SELECT max(at) FROM timeline WHERE operation = o.id)
 FROM operation o WHERE o.id = ?1;
 
--- set_pace_width
-UPDATE operation SET pace_width = ?2 WHERE id = ?1;
+-- set_timeline_width
+UPDATE operation SET timeline_width = ?2 WHERE id = ?1;
 
--- add_pace
-INSERT INTO pace (operation, at, in_progress, success, fail) VALUES (?1, ?2, ?3, ?4, ?5)
+-- add_timeline
+INSERT INTO timeline (operation, at, in_progress, success, fail) VALUES (?1, ?2, ?3, ?4, ?5)
 ON CONFLICT DO UPDATE SET in_progress = in_progress + excluded.in_progress, success = success + excluded.success,
     fail = fail + excluded.fail;
 
--- read_pace
-SELECT at, in_progress, success, fail FROM pace WHERE operation = ?1;
+-- read_timeline
+SELECT at, in_progress, success, fail FROM timeline WHERE operation = ?1;
 
--- remove_pace
-DELETE FROM pace WHERE operation = ?1;
+-- remove_timeline
+DELETE FROM timeline WHERE operation = ?1;
 
--- count_move
-INSERT INTO move (operation, source, target, success, fail) VALUES (?1, ?2, ?3, ?4, ?5)
+-- count_transition
+INSERT INTO transition (operation, source, target, success, fail) VALUES (?1, ?2, ?3, ?4, ?5)
 ON CONFLICT DO UPDATE SET success = success + excluded.success, fail = fail + excluded.fail;
 
 -- read_versions

@@ -191,12 +191,13 @@ static const struct {
     {"UPDATE quarantined SET body = 'longer than before'", "totals: quarantine_bytes"},
     {"DELETE FROM notification WHERE seq = 5", "totals: notifications is 80, counted 79"},
     {"DELETE FROM operation WHERE id = 1", "totals: "},
-    /* kinds */
-    {"UPDATE kind SET count = count + CASE result WHEN 'FAIL' THEN 1 WHEN 'SUCCESS' THEN -1 ELSE 0"
+    /* type counts */
+    {"UPDATE type_count SET count = count + CASE result WHEN 'FAIL' THEN 1 WHEN 'SUCCESS' THEN -1 "
+     "ELSE 0"
      " END WHERE notify_type = 'swUpgradeResultNotify'",
      "totals: swUpgradeResultNotify FAIL is counted"},
-    {"DELETE FROM kind", "totals: notifications is 80, counted 0"},
-    {"UPDATE kind SET notify_type = 'x' WHERE notify_type = 'deviceDeleted'",
+    {"DELETE FROM type_count", "totals: notifications is 80, counted 0"},
+    {"UPDATE type_count SET notify_type = 'x' WHERE notify_type = 'deviceDeleted'",
      "totals: x  is counted"},
     /* operations */
     {"UPDATE operation SET in_progress = in_progress + 1 WHERE id = 1", "operation o2 of a: "},
@@ -216,12 +217,13 @@ static const struct {
     {"UPDATE upgrade SET error_code = 'other' WHERE id = " ONE_FAIL,
      "errorCode 'other' is counted 0 times, and stands 1 times"},
     /* versions */
-    {"UPDATE move SET success = success + 2", ": 2 SUCCESS and 0 FAIL more than counted"},
-    {"UPDATE move SET source = 'x' WHERE operation = 1 AND target = '2.0'", "from x to 2.0: "},
-    {"DELETE FROM move WHERE operation = 1", "more than counted"},
-    /* pace */
-    {"UPDATE pace SET fail = fail + 1 WHERE operation = 1", "its pace does not add up"},
-    {"DELETE FROM pace", "its pace does not add up"},
+    {"UPDATE transition SET success = success + 2", ": 2 SUCCESS and 0 FAIL more than counted"},
+    {"UPDATE transition SET source = 'x' WHERE operation = 1 AND target = '2.0'",
+     "from x to 2.0: "},
+    {"DELETE FROM transition WHERE operation = 1", "more than counted"},
+    /* timeline */
+    {"UPDATE timeline SET fail = fail + 1 WHERE operation = 1", "its timeline does not add up"},
+    {"DELETE FROM timeline", "its timeline does not add up"},
     /* upgrades */
     {"UPDATE upgrade SET seq = 4242 WHERE id = 2",
      "an upgrade, 2, whose notification 4242 is gone"},
@@ -277,9 +279,9 @@ static const struct {
      "UPDATE operation SET pruned = 1",
      "lookup: upgrade 2 is not where its notification is"},
     /* the rest */
-    {"UPDATE span SET first_at = first_at + 1", "was not received when its span says"},
-    {"UPDATE span SET last_at = last_at - 1", "was not received when its span says"},
-    {"DELETE FROM span", "notification 1 was not received when its span says"},
+    {"UPDATE time_index SET first_at = first_at + 1", "was not received when the time index says"},
+    {"UPDATE time_index SET last_at = last_at - 1", "was not received when the time index says"},
+    {"DELETE FROM time_index", "notification 1 was not received when the time index says"},
     {"INSERT INTO cursor SELECT 'failures', id, 81 FROM life",
      "application failures was told 81 of 80 notifications"},
     {"INSERT INTO cursor VALUES ('failures', '0123456789abcdef', 80)",

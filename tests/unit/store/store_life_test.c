@@ -382,7 +382,7 @@ static void what_was_pruned_is_told_by_its_last_number(void **state)
     assert_int_equal(store_prune(books->store, 1, NULL, &pruned, &fault), 0);
     assert_int_equal(stand(books, &one).pruned_seq, 0); /* nothing went */
     books_meddle(books, "UPDATE notification SET received_at = 1 WHERE seq = 2;"
-                        "UPDATE span SET first_at = 1");
+                        "UPDATE time_index SET first_at = 1");
     assert_int_equal(store_prune(books->store, 2, NULL, &pruned, &fault), 0);
     assert_int_equal(pruned.notifications, 1);
     assert_int_equal(stand(books, &one).pruned_seq, 2);

@@ -12,7 +12,7 @@ struct point {
 };
 
 struct points {
-    struct point list[STORE_PACE_MAX + 1];
+    struct point list[STORE_TIMELINE_MAX + 1];
     size_t length;
     int64_t width_ms;
 };
@@ -21,10 +21,10 @@ static struct points read_points(struct store_reader *reader, int64_t operation)
 {
     struct points points = {.length = 0};
     struct fault fault = FAULT_NONE;
-    struct store_rows rows = store_list_pace(reader, operation, &fault);
-    struct store_pace_row row;
-    while (store_next_pace(&rows, &row)) {
-        assert_true(points.length < STORE_PACE_MAX);
+    struct store_rows rows = store_list_timeline(reader, operation, &fault);
+    struct store_timeline_row row;
+    while (store_next_timeline(&rows, &row)) {
+        assert_true(points.length < STORE_TIMELINE_MAX);
         points.list[points.length++] = (struct point){row.at_ms, row.in_progress, row.success,
                                                       row.fail};
         points.width_ms = row.width_ms;
@@ -53,7 +53,7 @@ static void assert_sound(struct books *books, struct store_reader *reader, int64
     assert_string_equal(last, counters);
     free(counters);
     snprintf(sql, sizeof sql,
-             "SELECT count(*) FROM pace WHERE operation = %lld AND at %% %lld <> 0",
+             "SELECT count(*) FROM timeline WHERE operation = %lld AND at %% %lld <> 0",
              (long long)operation, (long long)points.width_ms);
     books_assert(books, sql, "0");
 }
@@ -83,13 +83,13 @@ static void an_operation_goes_on_second_by_second(void **state)
                          .device = "b", .received_ms = 8000, .result = "FAIL", .current = "1"});
     struct lists lists = {.count = 0};
     struct fault fault = FAULT_NONE;
-    lists_must(lists_read_pace(&lists, store_list_pace(reader, 1, &fault), NULL), &fault);
+    lists_must(lists_read_timeline(&lists, store_list_timeline(reader, 1, &fault), NULL), &fault);
     assert_int_equal(read_points(reader, 1).width_ms, 1000);
     lists_assert(&lists, "6000|1|1|0\n8000|0|1|1\n"); /* the end, or the last change */
     books_add_result(books, &(struct support_result){.device = "b", .received_ms = 8500});
-    lists_must(lists_read_pace(&lists, store_list_pace(reader, 1, &fault), NULL), &fault);
+    lists_must(lists_read_timeline(&lists, store_list_timeline(reader, 1, &fault), NULL), &fault);
     lists_assert(&lists, "6000|1|1|0\n8500|0|2|0\n");
-    lists_must(lists_read_pace(&lists, store_list_pace(reader, 77, &fault), NULL), &fault);
+    lists_must(lists_read_timeline(&lists, store_list_timeline(reader, 77, &fault), NULL), &fault);
     lists_assert(&lists, "");
     store_reader_free(reader);
 }
@@ -101,7 +101,7 @@ static void what_does_not_change_the_counters_is_no_point(void **state)
     books_add_progress(books, &(struct support_result){.received_ms = 1000}, "x");
     books_add_progress(books, &(struct support_result){.received_ms = 9000}, "y");
     books_add_progress(books, &(struct support_result){.received_ms = 19000}, "y");
-    books_assert(books, "SELECT at, in_progress, success, fail FROM pace", "1000|1|0|0");
+    books_assert(books, "SELECT at, in_progress, success, fail FROM timeline", "1000|1|0|0");
 }
 
 static void intervals_widen_when_an_operation_lasts(void **state)
@@ -170,7 +170,7 @@ static void a_clock_that_steps_keeps_the_pace_sound(void **state)
         add_at(books, times[i], i % 3 == 0 ? "FAIL" : "SUCCESS");
         assert_sound(books, reader, 1);
     }
-    books_assert(books, "SELECT min(at) FROM pace", "0"); /* nothing is before 1970 */
+    books_assert(books, "SELECT min(at) FROM timeline", "0"); /* nothing is before 1970 */
     books_assert_recount(books);
     store_reader_free(reader);
 }
@@ -179,9 +179,9 @@ static void what_was_received_before_1970_counts_from_then(void **state)
 {
     struct books *books = *state;
     add_at(books, -5000, "SUCCESS");
-    books_assert(books, "SELECT at, success FROM pace", "0|1");
+    books_assert(books, "SELECT at, success FROM timeline", "0|1");
     add_at(books, 500, "SUCCESS");
-    books_assert(books, "SELECT at, success FROM pace", "0|2");
+    books_assert(books, "SELECT at, success FROM timeline", "0|2");
 }
 
 /* --- chance --- */

@@ -73,8 +73,9 @@ static void grow(const struct books *books, int operations, int upgrades)
         " SELECT i, 'app', 'o' || i, %d, 1, i * %d * 10, i * %d FROM o;"
         "INSERT INTO failure SELECT operation, error_code, count(*), 1, 1, '' FROM upgrade"
         " WHERE state = 2 GROUP BY 1, 2;"
-        "INSERT INTO move SELECT o, '1', i, 1, 0 FROM u;"
-        "INSERT INTO span SELECT seq >> 10, min(received_at), max(received_at) FROM notification"
+        "INSERT INTO transition SELECT o, '1', i, 1, 0 FROM u;"
+        "INSERT INTO time_index SELECT seq >> 10, min(received_at), max(received_at) FROM "
+        "notification"
         " GROUP BY 1;"
         "UPDATE totals SET seq = (SELECT max(seq) FROM notification), notifications = seq;"
         "COMMIT",
@@ -96,7 +97,7 @@ typedef void list(struct store_reader *reader, struct lists *lists);
 static void list_filtered(struct store_reader *reader, const struct store_upgrade_filter *filter,
                           struct lists *lists)
 {
-    struct store_place place = {""};
+    struct store_page_token place = {""};
     for (int page = 0; page < 2; page++) {
         MUST(lists_read_upgrades(lists, store_list_upgrades(reader, filter, &place, 10, &fault),
                                  &place));
@@ -105,9 +106,9 @@ static void list_filtered(struct store_reader *reader, const struct store_upgrad
 
 static void operations(struct store_reader *reader, struct lists *lists)
 {
-    struct store_place place;
+    struct store_page_token place;
     MUST(lists_read_operations(
-        lists, store_list_operations(reader, &(struct store_place){"999999999"}, 10, &fault),
+        lists, store_list_operations(reader, &(struct store_page_token){"999999999"}, 10, &fault),
         &place));
 }
 
@@ -130,7 +131,7 @@ static void failures(struct store_reader *reader, struct lists *lists)
 
 static void moves(struct store_reader *reader, struct lists *lists)
 {
-    MUST(lists_read_moves(lists, store_list_moves(reader, 1, 5, &fault), NULL));
+    MUST(lists_read_transitions(lists, store_list_transitions(reader, 1, 5, &fault), NULL));
 }
 
 static void upgrades(struct store_reader *reader, struct lists *lists)
@@ -196,7 +197,7 @@ static void all_failed_with(struct store_reader *reader, struct lists *lists)
 
 static void device(struct store_reader *reader, struct lists *lists)
 {
-    struct store_place next;
+    struct store_page_token next;
     MUST(lists_read_upgrades(lists, store_list_device(reader, "d5", NULL, 10, &fault), &next));
 }
 
@@ -259,7 +260,7 @@ static const struct {
     {"beginning", beginning, "operation_name (operation_id>? AND operation_id<?)", "SCAN operation",
      false},
     {"failures", failures, "failure_count (operation=? AND count>?)", "TEMP B-TREE", false},
-    {"moves", moves, "move_count (operation=? AND <expr>>?)", "TEMP B-TREE", false},
+    {"moves", moves, "transition_count (operation=? AND <expr>>?)", "TEMP B-TREE", false},
     {"upgrades", upgrades,
      "lookup USING PRIMARY KEY (operation=? AND (device,sub_operation,upgrade,content)>(?,?,?,?))",
      "TEMP B-TREE", false},

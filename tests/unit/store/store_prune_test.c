@@ -95,9 +95,9 @@ static void add_both(struct books *books)
     "SELECT seq, notifications, repeats, in_progress, success, fail, contradictory FROM totals"
 #define COUNTED                                                                              \
     "SELECT operation, error_code, count, first_at, last_at, example FROM failure UNION ALL" \
-    " SELECT operation, source || target, success, fail, 0, '' FROM move UNION ALL"          \
-    " SELECT operation, at, in_progress, success, fail, '' FROM pace UNION ALL"              \
-    " SELECT notify_type, result, count, 0, 0, '' FROM kind ORDER BY 1, 2"
+    " SELECT operation, source || target, success, fail, 0, '' FROM transition UNION ALL"    \
+    " SELECT operation, at, in_progress, success, fail, '' FROM timeline UNION ALL"          \
+    " SELECT notify_type, result, count, 0, 0, '' FROM type_count ORDER BY 1, 2"
 
 static void what_is_old_goes_and_counters_stay(void **state)
 {
@@ -227,14 +227,14 @@ static void news_goes_by_its_age_whatever_its_number(void **state)
                  "1800|1500");
     pruned = prune(books, 9000);
     assert_pruned(&pruned, 0, 0, 400, 0);
-    books_assert(books, "SELECT id FROM span ORDER BY 1", "0\n1\n2");
+    books_assert(books, "SELECT id FROM time_index ORDER BY 1", "0\n1\n2");
     pruned = prune(books, 9001);
     assert_pruned(&pruned, 1, 1, 1402, 0);
-    books_assert(books, "SELECT count(*) FROM span", "0");
+    books_assert(books, "SELECT count(*) FROM time_index", "0");
     books_assert(books, "SELECT count(*) FROM notification", "0");
     add_news(books, "z", 12000);
     assert_sound(books);
-    books_assert(books, "SELECT id, first_at FROM span", "2|12000");
+    books_assert(books, "SELECT id, first_at FROM time_index", "2|12000");
 }
 
 /* --- quarantine --- */

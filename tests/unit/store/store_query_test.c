@@ -27,7 +27,7 @@
 /* All pages of MOST rows; gives how many there were. */
 static size_t list_operations(struct store_reader *reader, size_t most, struct lists *lists)
 {
-    struct store_place place = {""};
+    struct store_page_token place = {""};
     size_t pages = 0, rows = 0;
     do {
         struct fault fault = FAULT_NONE;
@@ -69,7 +69,7 @@ static void add_operation(struct books *books, const char *name)
 }
 
 /* Their names alone. */
-static int read_names(struct lists *lists, struct store_rows rows, struct store_place *next)
+static int read_names(struct lists *lists, struct store_rows rows, struct store_page_token *next)
 {
     struct store_operation_row row;
     while (store_next_operation(&rows, &row))
@@ -84,7 +84,7 @@ static void a_walk_over_operations_that_change_meets_none_twice(void **state)
     struct books *books = *state;
     struct store_reader *reader = lists_reader(books);
     struct lists lists = {.count = 0};
-    struct store_place place = {""};
+    struct store_page_token place = {""};
     struct fault fault = FAULT_NONE;
     for (size_t i = 0; i < 6; i++)
         add_operation(books, (const char *[]){"a", "b", "c", "d", "e", "f"}[i]);
@@ -187,7 +187,7 @@ static void a_page_that_ends_early_ends_behind_its_last_row(void **state)
 {
     struct books *books = *state;
     struct store_reader *reader = lists_reader(books);
-    struct store_place place = {"before"};
+    struct store_page_token place = {"before"};
     struct fault fault = FAULT_NONE;
     for (size_t i = 0; i < 4; i++)
         add_operation(books, (const char *[]){"a", "b", "c", "d"}[i]);
@@ -204,10 +204,11 @@ static void a_page_that_ends_early_ends_behind_its_last_row(void **state)
         &fault);
     assert_string_equal(place.text, "");
     lists_free(&lists);
-    lists_must(
-        lists_read_operations(
-            &lists, store_list_operations(reader, &(struct store_place){"2"}, 100, &fault), NULL),
-        &fault);
+    lists_must(lists_read_operations(
+                   &lists,
+                   store_list_operations(reader, &(struct store_page_token){"2"}, 100, &fault),
+                   NULL),
+               &fault);
     assert_int_equal(strtoll(lists_text(&lists), NULL, 10), 1);
     lists_free(&lists);
     struct store_rows rows = store_list_operations(reader, NULL, 1, &fault);
@@ -322,12 +323,15 @@ static void moves_are_those_of_a_recount(void **state)
                  (long long)id);
         struct lists lists = {.count = 0};
         struct fault fault = FAULT_NONE;
-        lists_must(lists_read_moves(&lists, store_list_moves(reader, id, 100, &fault), NULL),
-                   &fault);
+        lists_must(
+            lists_read_transitions(&lists, store_list_transitions(reader, id, 100, &fault), NULL),
+            &fault);
         assert_false(lists.more);
         assert_true(lists.count > 2);
         lists_assert_query(&lists, books, sql);
-        lists_must(lists_read_moves(&lists, store_list_moves(reader, id, 1, &fault), NULL), &fault);
+        lists_must(
+            lists_read_transitions(&lists, store_list_transitions(reader, id, 1, &fault), NULL),
+            &fault);
         assert_true(lists.more);
         lists_free(&lists);
     }
@@ -353,7 +357,8 @@ static void kinds_are_those_of_a_recount(void **state)
     support_records_free(records, LENGTH(records));
     struct lists lists = {.count = 0};
     struct fault fault = FAULT_NONE;
-    lists_must(lists_read_kinds(&lists, store_list_kinds(reader, &fault), NULL), &fault);
+    lists_must(lists_read_type_counts(&lists, store_list_type_counts(reader, &fault), NULL),
+               &fault);
     assert_int_equal(lists.count, 8);
     lists_assert_query(
         &lists, books,
@@ -379,7 +384,7 @@ static void quarantine_comes_in_pages(void **state)
     books_meddle(books, "DELETE FROM quarantined WHERE id = 3");
     for (size_t most = 1; most <= 8; most++) {
         struct lists lists = {.count = 0};
-        struct store_place place = {""};
+        struct store_page_token place = {""};
         do {
             struct fault fault = FAULT_NONE;
             lists_must(lists_read_quarantined(
@@ -401,7 +406,7 @@ static void a_text_that_is_no_place_is_a_fault(void **state)
     static const char *const wrong[] = {".",   "1.", "1.2", "x",   "1x", " 1",  "+1",
                                         "--1", "-",  "1 ",  "0x1", "1,", "1e5", "\xC3\xA9"};
     for (size_t i = 0; i < LENGTH(wrong); i++) {
-        struct store_place after, next = {"kept"};
+        struct store_page_token after, next = {"kept"};
         struct lists lists = {.count = 0};
         snprintf(after.text, sizeof after.text, "%s", wrong[i]);
         struct fault faults[5] = {FAULT_NONE};

@@ -69,7 +69,7 @@ static void what_is_begun_is_of_one_moment(void **state)
     books_add_result(books, &(struct support_result){.device = "b"}); /* no reader holds it up */
     assert_int_equal(count_upgrades(reader), 1);
     struct lists lists = {.count = 0};
-    struct store_place next;
+    struct store_page_token next;
     lists_must(lists_read_upgrades(
                    &lists,
                    store_list_upgrades(reader, &(struct store_upgrade_filter){.operation = 1}, NULL,
@@ -104,7 +104,7 @@ static void grow(const struct books *books)
 static int read_all(struct store_reader *reader, struct fault *fault)
 {
     struct lists lists = {.count = 0};
-    struct store_place next;
+    struct store_page_token next;
     int result = lists_read_upgrades(
         &lists,
         store_list_upgrades(reader, &(struct store_upgrade_filter){.operation = 1}, NULL, SIZE_MAX,
@@ -168,7 +168,7 @@ static void expect_unreadable(struct store_reader *reader, const char *part, boo
     struct lists lists = {.count = 0};
     struct fault faults[4] = {FAULT_NONE};
     struct store_overview overview;
-    struct store_place next;
+    struct store_page_token next;
     assert_int_equal(store_read_begin(reader, 0, &faults[0]), -1);
     assert_int_equal(store_read_overview(reader, &overview, &faults[1]), -1);
     assert_int_equal(

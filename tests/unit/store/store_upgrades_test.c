@@ -26,7 +26,7 @@
 static char *list_in_pages(struct store_reader *reader, const struct store_upgrade_filter *filter,
                            size_t most)
 {
-    struct store_place place = {""};
+    struct store_page_token place = {""};
     struct lists lists = {.count = 0};
     size_t rows = 0, pages = 0;
     do {
@@ -192,7 +192,7 @@ static void a_page_over_all_operations_may_end_where_one_of_them_does(void **sta
     /* A place in an operation that fails no more leads to the next. */
     struct lists lists = {.count = 0};
     struct fault fault = FAULT_NONE;
-    struct store_place next;
+    struct store_page_token next;
     lists_must(
         lists_read_upgrades(&lists, store_list_upgrades(reader, &all, NULL, 5, &fault), &next),
         &fault);
@@ -219,7 +219,7 @@ static void a_page_of_upgrades_may_end_early(void **state)
         add_failures(books, (const char *[]){"o1", "o2", "o3", "o4"}[i], "4", i + 1);
     const struct store_upgrade_filter all = {.of_state = true, .state = RECORD_FAIL};
     for (size_t rows = 1; rows <= 10; rows++) {
-        struct store_place place = {""};
+        struct store_page_token place = {""};
         size_t seen = 0;
         do {
             struct lists lists = {.page_rows = rows};
@@ -326,7 +326,7 @@ static void a_step_from_quarantine_counts_from_when_it_was_received(void **state
 
 static char *list_device(struct store_reader *reader, const char *device, size_t most)
 {
-    struct store_place place = {""};
+    struct store_page_token place = {""};
     struct lists lists = {.count = 0};
     do {
         struct fault fault = FAULT_NONE;

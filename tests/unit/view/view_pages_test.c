@@ -37,7 +37,7 @@ static int tear_down(void **state)
 
 /* Gives the document, NUL-terminated; NEXT may be NULL. */
 static char *show(struct shown *shown, const char *name, const struct view_query *query,
-                  struct store_place *next)
+                  struct store_page_token *next)
 {
     struct buffer out = {0};
     struct fault fault = FAULT_NONE;
@@ -55,7 +55,7 @@ static char *show(struct shown *shown, const char *name, const struct view_query
 /* Gives the document, read. */
 static json_t *read(struct shown *shown, const char *name, const struct view_query *query)
 {
-    struct store_place next = {"?"};
+    struct store_page_token next = {"?"};
     char *text = show(shown, name, query, &next);
     json_error_t error;
     json_t *document = json_loads(text, JSON_REJECT_DUPLICATES, &error);
@@ -363,7 +363,7 @@ static char *walk(struct shown *shown, const char *view, const char *name,
 {
     struct buffer lines = {0};
     struct view_query page = *query;
-    char after[STORE_PLACE_MAX];
+    char after[STORE_PAGE_TOKEN_MAX];
     page.limit = limit;
     for (*pages = 1;; (*pages)++) {
         json_t *document = read(shown, view, &page);
@@ -475,9 +475,9 @@ static void a_table_in_pages_is_the_table(void **state)
                                              "SELECT count(*) FROM upgrades WHERE state = 'FAIL'"));
     for (size_t limit = 1; limit < 30; limit += 7) {
         struct buffer table = {0};
-        struct store_place next = {""};
+        struct store_page_token next = {""};
         do {
-            const struct store_place after = next;
+            const struct store_page_token after = next;
             char *page = show(
                 shown, "failures.csv",
                 &(struct view_query){.limit = limit,
@@ -545,7 +545,7 @@ static void a_device_has_its_history_and_news(void **state)
     json_decref(device);
 
     device = read(shown, "device.json", &(struct view_query){.device_id = "d1", .limit = 1});
-    char after[STORE_PLACE_MAX];
+    char after[STORE_PAGE_TOKEN_MAX];
     snprintf(after, sizeof after, "%s", get_text(device, "next"));
     json_decref(device);
     device = read(shown, "device.json",

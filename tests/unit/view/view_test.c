@@ -146,7 +146,7 @@ static void what_cannot_be_shown_says_why_and_leaves_the_text(void **state)
 {
     struct books *books = *state;
     struct store_reader *reader = lists_reader(books);
-    char long_place[STORE_PLACE_MAX + 8];
+    char long_place[STORE_PAGE_TOKEN_MAX + 8];
     memset(long_place, '1', sizeof long_place);
     long_place[sizeof long_place - 1] = '\0';
     books_add_progress(books, &(struct support_result){.operation = "o"}, "x");
@@ -215,7 +215,7 @@ static void a_store_that_cannot_be_read_fails_every_view(void **state)
         for (size_t i = 0; i < LENGTH(names); i++) {
             struct buffer out = {0};
             struct fault fault = FAULT_NONE;
-            struct store_place next = {"?"};
+            struct store_page_token next = {"?"};
             assert_int_equal(view_write(named(names[i]), reader, &query, 0, &out, &next, &fault),
                              VIEW_FAILED);
             support_assert_fault(&fault, "upgrades.db");
@@ -526,12 +526,12 @@ static void every_document_has_a_bound_in_bytes(void **state)
     keep_long(books, texts);
     hold_long(books);
     for (size_t v = 0; v < LENGTH(names); v++) {
-        struct store_place next = {""};
+        struct store_page_token next = {""};
         size_t pages = 0, rows = 0;
         do {
             struct buffer out = {0};
             struct fault fault = FAULT_NONE;
-            const struct store_place after = next;
+            const struct store_page_token after = next;
             const struct view_query query = {.operation_id = texts[0],
                                              .app_id = texts[0],
                                              .device_id = "device",
