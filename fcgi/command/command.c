@@ -20,33 +20,33 @@
 
 static int complain(int code, const struct fault *fault)
 {
-    term_complain(STATUS_PROGRAM, fault->text);
+    term_complain(COMMAND_PROGRAM, fault->text);
     return code;
 }
 
 /* A command line taken apart: the words in their order, and the options, which take a command to be
  * understood. */
 struct line {
-    const char *words[STATUS_WORDS_MAX + 2];
+    const char *words[COMMAND_WORDS_MAX + 2];
     size_t words_length;
 };
 
-static const struct status_option *find_option(const struct status_call *call, const char *word,
-                                               size_t length)
+static const struct command_option *find_option(const struct command_call *call, const char *word,
+                                                size_t length)
 {
-    for (const struct status_option *option = call->all_options; option->word != NULL; option++)
+    for (const struct command_option *option = call->all_options; option->word != NULL; option++)
         if (strlen(option->word) == length && memcmp(option->word, word, length) == 0)
             return option;
     return NULL;
 }
 
 /* Takes the option at ARGV[*INDEX], and its value, which may be the argument behind it. */
-static int take_option(struct status_call *call, char **argv, int *index, struct fault *fault)
+static int take_option(struct command_call *call, char **argv, int *index, struct fault *fault)
 {
     const char *argument = argv[*index];
     const char *word = argument + 2;
     size_t length = strncmp(argument, "--", 2) == 0 ? strcspn(word, "=") : 0;
-    const struct status_option *option = length > 0 ? find_option(call, word, length) : NULL;
+    const struct command_option *option = length > 0 ? find_option(call, word, length) : NULL;
     if (option == NULL)
         return fault_set(fault, "%s: no such option", argument);
     void *member = (char *)call + option->offset;
@@ -66,7 +66,8 @@ static int take_option(struct status_call *call, char **argv, int *index, struct
 }
 
 /* Takes words and options apart; behind -- all are words. */
-static int take_apart(struct status_call *call, struct line *line, char **argv, struct fault *fault)
+static int take_apart(struct command_call *call, struct line *line, char **argv,
+                      struct fault *fault)
 {
     bool only_words = false;
     for (int i = 1; argv[i] != NULL; i++) {
@@ -76,8 +77,8 @@ static int take_apart(struct status_call *call, struct line *line, char **argv, 
         } else if (is_option) {
             if (take_option(call, argv, &i, fault) != 0)
                 return -1;
-        } else if (line->words_length == STATUS_WORDS_MAX) {
-            return fault_set(fault, "more than %d words", STATUS_WORDS_MAX);
+        } else if (line->words_length == COMMAND_WORDS_MAX) {
+            return fault_set(fault, "more than %d words", COMMAND_WORDS_MAX);
         } else {
             line->words[line->words_length++] = argv[i];
         }
@@ -85,23 +86,23 @@ static int take_apart(struct status_call *call, struct line *line, char **argv, 
     return 0;
 }
 
-static bool is_given(const struct status_call *call, const struct status_option *option)
+static bool is_given(const struct command_call *call, const struct command_option *option)
 {
     const void *member = (const char *)call + option->offset;
     return option->value == NULL ? *(const bool *)member : *(const char *const *)member != NULL;
 }
 
 /* Finds the command, and sees that it takes what was given. */
-static int understand(struct status_call *call, const struct line *line, struct fault *fault)
+static int understand(struct command_call *call, const struct line *line, struct fault *fault)
 {
     size_t taken = 0;
-    call->command = status_find_command(call, line->words, line->words_length, &taken);
+    call->command = command_find(call, line->words, line->words_length, &taken);
     if (call->command == NULL)
         return fault_set(fault, "%s%s%s: no such command", line->words[0],
                          line->words_length > 1 ? " " : "",
                          line->words_length > 1 ? line->words[1] : "");
-    for (const struct status_option *option = call->all_options; option->word != NULL; option++)
-        if (is_given(call, option) && !status_takes(call->command, option))
+    for (const struct command_option *option = call->all_options; option->word != NULL; option++)
+        if (is_given(call, option) && !command_takes(call->command, option))
             return fault_set(fault, "--%s: not an option of %s %s", option->word,
                              call->command->words[0], call->command->words[1]);
     call->words = line->words + taken;
@@ -114,7 +115,7 @@ static int understand(struct status_call *call, const struct line *line, struct 
     return 0;
 }
 
-static int read_colour(const struct status_call *call, enum term_when *when, struct fault *fault)
+static int read_colour(const struct command_call *call, enum term_when *when, struct fault *fault)
 {
     static const char *const words[] = {
         [TERM_AUTO] = "auto", [TERM_NEVER] = "never", [TERM_ALWAYS] = "always"};
@@ -130,10 +131,10 @@ static int read_colour(const struct status_call *call, enum term_when *when, str
 }
 
 /* The receiver's options come from the environment, as the receiver's own do. */
-static int read_environment(const struct status_call *call, struct options *options,
+static int read_environment(const struct command_call *call, struct options *options,
                             struct fault *fault)
 {
-    char program[] = STATUS_PROGRAM, word[] = "--state";
+    char program[] = COMMAND_PROGRAM, word[] = "--state";
     char *arguments[] = {program, word, (char *)(uintptr_t)call->state, NULL};
     if (call->state == NULL)
         arguments[1] = NULL;
@@ -141,7 +142,7 @@ static int read_environment(const struct status_call *call, struct options *opti
 }
 
 /* Whether the file NAME of the state folder can (MODE) be used: 0, or the error. */
-static int try_access(const struct status_call *call, const char *name, int mode)
+static int try_access(const struct command_call *call, const char *name, int mode)
 {
     struct buffer path = {0};
     buffer_addf(&path, "%s%s", call->options->state, name);
@@ -152,7 +153,7 @@ static int try_access(const struct status_call *call, const char *name, int mode
 }
 
 /* Who cannot open the store is told what stands in the way. */
-static void explain(const struct status_call *call, struct fault *fault)
+static void explain(const struct command_call *call, struct fault *fault)
 {
     static const struct {
         const char *name;
@@ -177,26 +178,26 @@ static void explain(const struct status_call *call, struct fault *fault)
                          "the folder, which it takes to read it");
 }
 
-static int run(struct status_call *call, struct fault *fault)
+static int run(struct command_call *call, struct fault *fault)
 {
     if (call->help)
-        return status_own_help(call, fault);
+        return command_own_help(call, fault);
     if (store_reader_new(&call->reader, call->options->state, fault) != 0)
-        return STATUS_UNUSABLE;
+        return COMMAND_UNUSABLE;
     int code = call->command->run(call, fault);
-    if (code == STATUS_UNUSABLE)
+    if (code == COMMAND_UNUSABLE)
         explain(call, fault);
     store_reader_free(call->reader);
     return code;
 }
 
 /* Runs the command once everything is known about it. */
-static int start(struct status_call *call, struct fault *fault)
+static int start(struct command_call *call, struct fault *fault)
 {
     struct options options;
     enum term_when colours;
     if (read_colour(call, &colours, fault) != 0 || read_environment(call, &options, fault) != 0)
-        return STATUS_USAGE;
+        return COMMAND_USAGE;
     struct term term;
     term_open(&term, colours, !call->no_pager);
     call->options = &options;
@@ -216,7 +217,7 @@ static int print_version(struct fault *fault)
     buffer_addf(&text, "%s %s\n", PACKAGE_NAME, PACKAGE_VERSION);
     int printed = term_print(&term, &text, fault);
     buffer_release(&text);
-    return printed == 0 || term.ended ? STATUS_DONE : STATUS_UNUSABLE;
+    return printed == 0 || term.ended ? COMMAND_DONE : COMMAND_UNUSABLE;
 }
 
 /* A descriptor that is closed would be given to the next file that is opened, and what is printed
@@ -240,25 +241,25 @@ int main(int argc, char **argv)
     store_library_init();
     fill_descriptors();
     struct line line = {.words_length = 0};
-    struct status_call call = {.words_length = 0};
-    status_set_table(&call);
+    struct command_call call = {.words_length = 0};
+    command_set_table(&call);
     struct fault fault = FAULT_NONE;
     int code;
     if (sodium_init() < 0) {
         fault_set(&fault, "libsodium cannot start");
-        code = STATUS_UNUSABLE;
+        code = COMMAND_UNUSABLE;
     } else if (take_apart(&call, &line, argv, &fault) != 0) {
-        code = STATUS_USAGE;
+        code = COMMAND_USAGE;
     } else if (call.version) {
         code = print_version(&fault);
     } else if (understand(&call, &line, &fault) != 0) {
-        code = STATUS_USAGE;
+        code = COMMAND_USAGE;
     } else {
         code = start(&call, &fault);
     }
     if (fault.set)
         complain(code, &fault);
-    if (code == STATUS_USAGE)
-        fprintf(stderr, "Try '" STATUS_PROGRAM " --help'.\n");
+    if (code == COMMAND_USAGE)
+        fprintf(stderr, "Try '" COMMAND_PROGRAM " --help'.\n");
     return code;
 }

@@ -15,30 +15,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STATUS_PROGRAM "upgrade-status"
+#define COMMAND_PROGRAM "upgrade-status"
 
 /* Options of one command, and words behind one. */
-#define STATUS_OPTIONS_MAX 5
-#define STATUS_WORDS_MAX 1000
+#define COMMAND_OPTIONS_MAX 5
+#define COMMAND_WORDS_MAX 1000
 
 /* Exit codes. What each means stands in the table that --help prints. */
-enum status_code {
-    STATUS_DONE = 0,
-    STATUS_UNUSABLE = 1,
-    STATUS_USAGE = 2,
-    STATUS_ABOVE = 3,
-    STATUS_MISSING = 4,
-    STATUS_FLAWS = 5,
-    STATUS_NOT_THERE = 6,
-    STATUS_REFUSED = 7,
+enum command_code {
+    COMMAND_DONE = 0,
+    COMMAND_UNUSABLE = 1,
+    COMMAND_USAGE = 2,
+    COMMAND_ABOVE = 3,
+    COMMAND_MISSING = 4,
+    COMMAND_FLAWS = 5,
+    COMMAND_NOT_THERE = 6,
+    COMMAND_REFUSED = 7,
 };
 
 /* One call: a command with its words and options. Everything is lent for its time. */
-struct status_call {
-    const struct status_command *commands;   /* all there are; behind the last, RUN is NULL */
-    const struct status_option *all_options; /* behind the last, WORD is NULL */
-    const struct options *options;           /* the receiver's, of which the state folder is one */
-    const struct status_command *command;
+struct command_call {
+    const struct command_entry *commands;     /* all there are; behind the last, RUN is NULL */
+    const struct command_option *all_options; /* behind the last, WORD is NULL */
+    const struct options *options;            /* the receiver's, of which the state folder is one */
+    const struct command_entry *command;
     struct term *term;
     struct store_reader *reader; /* not open yet */
     const char *const *words;    /* behind the command's own */
@@ -55,103 +55,102 @@ struct status_call {
 };
 
 /* What a word behind a command is, for the completion. */
-enum status_word {
-    STATUS_WORD_NONE,
-    STATUS_WORD_OPERATION,
-    STATUS_WORD_DEVICE,
-    STATUS_WORD_QUARANTINED,
-    STATUS_WORD_APPLICATION,
-    STATUS_WORD_COMMAND,
-    STATUS_WORD_FILE,
-    STATUS_WORD_WHEN, /* auto, always or never */
+enum command_word {
+    COMMAND_WORD_NONE,
+    COMMAND_WORD_OPERATION,
+    COMMAND_WORD_DEVICE,
+    COMMAND_WORD_QUARANTINED,
+    COMMAND_WORD_APPLICATION,
+    COMMAND_WORD_COMMAND,
+    COMMAND_WORD_FILE,
+    COMMAND_WORD_WHEN, /* auto, always or never */
 };
 
 /* One option. */
-struct status_option {
+struct command_option {
     const char *word;  /* without its -- */
     const char *value; /* the name of its value; NULL: a switch */
     const char *help;
-    enum status_word completes; /* its value */
-    bool everywhere;            /* every command takes it */
-    size_t offset;              /* in struct status_call */
+    enum command_word completes; /* its value */
+    bool everywhere;             /* every command takes it */
+    size_t offset;               /* in struct command_call */
 };
 
-/* One command. RUN returns an exit code; where that is not STATUS_DONE, FAULT says why unless the
+/* One command. RUN returns an exit code; where that is not COMMAND_DONE, FAULT says why unless the
  * output has said it. */
-struct status_command {
+struct command_entry {
     const char *words[2];  /* the second may be "" */
     const char *arguments; /* as the help shows them */
     const char *help;      /* in one line */
     const char *more;      /* what else to know, in lines of 80 columns; NULL: nothing */
-    const char *options[STATUS_OPTIONS_MAX + 1];
-    size_t least, most;            /* words that it takes */
-    enum status_word completes[2]; /* the first and second of them */
-    int (*run)(struct status_call *call, struct fault *fault);
+    const char *options[COMMAND_OPTIONS_MAX + 1];
+    size_t least, most;             /* words that it takes */
+    enum command_word completes[2]; /* the first and second of them */
+    int (*run)(struct command_call *call, struct fault *fault);
 };
 
 /* table.c: sets the tables that CALL goes by. */
-void status_set_table(struct status_call *call);
+void command_set_table(struct command_call *call);
 
 /* help.c: the command that the first of WORDS name, and in *TAKEN how many that were; NULL
  * if there is none. Without words it is the one without words. */
-const struct status_command *status_find_command(const struct status_call *call,
-                                                 const char *const *words, size_t length,
-                                                 size_t *taken);
+const struct command_entry *command_find(const struct command_call *call, const char *const *words,
+                                         size_t length, size_t *taken);
 
 /* Whether COMMAND (NULL: any of them) takes OPTION. */
-bool status_takes(const struct status_command *command, const struct status_option *option);
+bool command_takes(const struct command_entry *command, const struct command_option *option);
 
 /* Prints the help of the call's command for --help, and returns an exit code. */
-int status_own_help(struct status_call *call, struct fault *fault);
+int command_own_help(struct command_call *call, struct fault *fault);
 
 /* The commands. */
-int status_show_operations(struct status_call *call, struct fault *fault);
-int status_show_operation(struct status_call *call, struct fault *fault);
-int status_show_device(struct status_call *call, struct fault *fault);
-int status_show_failures(struct status_call *call, struct fault *fault);
-int status_follow(struct status_call *call, struct fault *fault);
-int status_log(struct status_call *call, struct fault *fault);
-int status_quarantine_list(struct status_call *call, struct fault *fault);
-int status_quarantine_show(struct status_call *call, struct fault *fault);
-int status_quarantine_retry(struct status_call *call, struct fault *fault);
-int status_quarantine_drop(struct status_call *call, struct fault *fault);
-int status_expect(struct status_call *call, struct fault *fault);
-int status_check(struct status_call *call, struct fault *fault);
-int status_prune(struct status_call *call, struct fault *fault);
-int status_forget(struct status_call *call, struct fault *fault);
-int status_help(struct status_call *call, struct fault *fault);
-int status_complete(struct status_call *call, struct fault *fault);
+int command_show_operations(struct command_call *call, struct fault *fault);
+int command_show_operation(struct command_call *call, struct fault *fault);
+int command_show_device(struct command_call *call, struct fault *fault);
+int command_show_failures(struct command_call *call, struct fault *fault);
+int command_follow(struct command_call *call, struct fault *fault);
+int command_log(struct command_call *call, struct fault *fault);
+int command_quarantine_list(struct command_call *call, struct fault *fault);
+int command_quarantine_show(struct command_call *call, struct fault *fault);
+int command_quarantine_retry(struct command_call *call, struct fault *fault);
+int command_quarantine_drop(struct command_call *call, struct fault *fault);
+int command_expect(struct command_call *call, struct fault *fault);
+int command_check(struct command_call *call, struct fault *fault);
+int command_prune(struct command_call *call, struct fault *fault);
+int command_forget(struct command_call *call, struct fault *fault);
+int command_help(struct command_call *call, struct fault *fault);
+int command_complete(struct command_call *call, struct fault *fault);
 
 /* common.c: what they have in common. The exit code for what a view said. */
-int status_code_of(const struct status_call *call, enum view_result result);
+int command_code_of(const struct command_call *call, enum view_result result);
 
-/* The exit code where output or store failed: STATUS_DONE where it is only that nobody reads any
+/* The exit code where output or store failed: COMMAND_DONE where it is only that nobody reads any
  * more. */
-int status_failed(const struct status_call *call);
+int command_failed(const struct command_call *call);
 
 /* Prints and releases TEXT, and returns an exit code. */
-int status_print(struct status_call *call, struct buffer *text, struct fault *fault);
+int command_print(struct command_call *call, struct buffer *text, struct fault *fault);
 
 /* Reads the call's words as ids of bodies in quarantine. */
-int status_read_ids(const struct status_call *call, int64_t ids[STATUS_WORDS_MAX],
-                    struct fault *fault);
+int command_read_ids(const struct command_call *call, int64_t ids[COMMAND_WORDS_MAX],
+                     struct fault *fault);
 
 /* Writes a time of a document: as a person reads it on a terminal ("2026-01-02 03:04:05"), as it
  * is elsewhere; and how long ago that is. Both return TEXT. */
-#define STATUS_TIME_SIZE 96
-const char *status_time(const struct status_call *call, const char *time,
-                        char text[STATUS_TIME_SIZE]);
-const char *status_ago(const struct status_call *call, const char *time,
-                       char text[STATUS_TIME_SIZE]);
+#define COMMAND_TIME_SIZE 96
+const char *command_time(const struct command_call *call, const char *time,
+                         char text[COMMAND_TIME_SIZE]);
+const char *command_ago(const struct command_call *call, const char *time,
+                        char text[COMMAND_TIME_SIZE]);
 
 /* health.c: reads status.json, which is to be freed with json_decref; NULL if there is none.
  */
-json_t *status_read_file(const struct status_call *call);
+json_t *command_read_file(const struct command_call *call);
 
 /* Appends the line that says how the receiver is. */
-void status_add_receiver(const struct status_call *call, struct buffer *out);
+void command_add_receiver(const struct command_call *call, struct buffer *out);
 
 /* A store to be written to, opened; it is not made where there is none. */
-int status_open_store(struct status_call *call, struct store **store, struct fault *fault);
+int command_open_store(struct command_call *call, struct store **store, struct fault *fault);
 
 #endif

@@ -9,27 +9,27 @@
 #include <stdio.h>
 #include <string.h>
 
-int status_failed(const struct status_call *call)
+int command_failed(const struct command_call *call)
 {
-    return call->term->ended ? STATUS_DONE : STATUS_UNUSABLE;
+    return call->term->ended ? COMMAND_DONE : COMMAND_UNUSABLE;
 }
 
-int status_code_of(const struct status_call *call, enum view_result result)
+int command_code_of(const struct command_call *call, enum view_result result)
 {
     switch (result) {
     case VIEW_DONE:
-        return STATUS_DONE;
+        return COMMAND_DONE;
     case VIEW_NOT_FOUND:
-        return STATUS_NOT_THERE;
+        return COMMAND_NOT_THERE;
     case VIEW_MISUSED:
-        return STATUS_USAGE;
+        return COMMAND_USAGE;
     default:
-        return status_failed(call);
+        return command_failed(call);
     }
 }
 
-int status_read_ids(const struct status_call *call, int64_t ids[STATUS_WORDS_MAX],
-                    struct fault *fault)
+int command_read_ids(const struct command_call *call, int64_t ids[COMMAND_WORDS_MAX],
+                     struct fault *fault)
 {
     for (size_t i = 0; i < call->words_length; i++)
         if (units_number(call->words[i], 1, &ids[i], fault) != 0)
@@ -37,10 +37,10 @@ int status_read_ids(const struct status_call *call, int64_t ids[STATUS_WORDS_MAX
     return 0;
 }
 
-const char *status_time(const struct status_call *call, const char *time,
-                        char text[STATUS_TIME_SIZE])
+const char *command_time(const struct command_call *call, const char *time,
+                         char text[COMMAND_TIME_SIZE])
 {
-    snprintf(text, STATUS_TIME_SIZE, "%s", time);
+    snprintf(text, COMMAND_TIME_SIZE, "%s", time);
     size_t second = strlen("2026-01-02T03:04:05");
     if (call->term->is_terminal && strlen(time) > second) {
         text[strlen("2026-01-02")] = ' ';
@@ -49,8 +49,8 @@ const char *status_time(const struct status_call *call, const char *time,
     return text;
 }
 
-const char *status_ago(const struct status_call *call, const char *time,
-                       char text[STATUS_TIME_SIZE])
+const char *command_ago(const struct command_call *call, const char *time,
+                        char text[COMMAND_TIME_SIZE])
 {
     char age[UNITS_TEXT_SIZE];
     int64_t ms;
@@ -58,11 +58,11 @@ const char *status_ago(const struct status_call *call, const char *time,
     if (units_time(time, call->now_ms, &ms, NULL) != 0)
         return text;
     units_age(call->now_ms - ms, age);
-    snprintf(text, STATUS_TIME_SIZE, strcmp(age, "now") == 0 ? "just %s" : "%s ago", age);
+    snprintf(text, COMMAND_TIME_SIZE, strcmp(age, "now") == 0 ? "just %s" : "%s ago", age);
     return text;
 }
 
-int status_open_store(struct status_call *call, struct store **store, struct fault *fault)
+int command_open_store(struct command_call *call, struct store **store, struct fault *fault)
 {
     struct store_config config;
     int64_t version;
@@ -79,9 +79,9 @@ int status_open_store(struct status_call *call, struct store **store, struct fau
     return -1;
 }
 
-int status_print(struct status_call *call, struct buffer *text, struct fault *fault)
+int command_print(struct command_call *call, struct buffer *text, struct fault *fault)
 {
     int printed = term_print(call->term, text, fault);
     buffer_release(text);
-    return printed == 0 ? STATUS_DONE : status_failed(call);
+    return printed == 0 ? COMMAND_DONE : command_failed(call);
 }

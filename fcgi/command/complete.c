@@ -47,11 +47,11 @@ static void offer(struct completion *completion, const char *word)
     buffer_add(&completion->out, "\n", 1);
 }
 
-static void offer_options(struct completion *completion, const struct status_call *call,
-                          const struct status_command *command)
+static void offer_options(struct completion *completion, const struct command_call *call,
+                          const struct command_entry *command)
 {
-    for (const struct status_option *option = call->all_options; option->word != NULL; option++) {
-        if (!status_takes(command, option))
+    for (const struct command_option *option = call->all_options; option->word != NULL; option++) {
+        if (!command_takes(command, option))
             continue;
         struct buffer word = {0};
         buffer_addf(&word, "--%s", option->word);
@@ -63,10 +63,10 @@ static void offer_options(struct completion *completion, const struct status_cal
 }
 
 /* Offers the INDEX-th words of the commands that begin with the words before it. */
-static void offer_commands(struct completion *completion, const struct status_call *call,
+static void offer_commands(struct completion *completion, const struct command_call *call,
                            const char *const *words, size_t index)
 {
-    for (const struct status_command *command = call->commands; index < 2 && command->run != NULL;
+    for (const struct command_entry *command = call->commands; index < 2 && command->run != NULL;
          command++)
         if (index == 0 || strcmp(command->words[0], words[0]) == 0)
             offer(completion, command->words[index]);
@@ -121,28 +121,28 @@ static void offer_quarantined(struct completion *completion, struct store_reader
     store_rows_end(&rows, NULL);
 }
 
-static void offer_word(struct completion *completion, struct status_call *call,
-                       enum status_word what)
+static void offer_word(struct completion *completion, struct command_call *call,
+                       enum command_word what)
 {
     switch (what) {
-    case STATUS_WORD_OPERATION:
+    case COMMAND_WORD_OPERATION:
         offer_operations(completion, call->reader);
         break;
-    case STATUS_WORD_DEVICE:
+    case COMMAND_WORD_DEVICE:
         offer_devices(completion, call->reader);
         break;
-    case STATUS_WORD_APPLICATION:
+    case COMMAND_WORD_APPLICATION:
         offer_applications(completion, call->reader);
         break;
-    case STATUS_WORD_QUARANTINED:
+    case COMMAND_WORD_QUARANTINED:
         offer_quarantined(completion, call->reader);
         break;
-    case STATUS_WORD_WHEN:
+    case COMMAND_WORD_WHEN:
         offer(completion, "auto");
         offer(completion, "always");
         offer(completion, "never");
         break;
-    case STATUS_WORD_FILE:
+    case COMMAND_WORD_FILE:
         /* The shell knows its files. */
         buffer_add_string(&completion->out, "/\n");
         break;
@@ -153,14 +153,14 @@ static void offer_word(struct completion *completion, struct status_call *call,
 
 /* Takes the words of a line apart as main does, without its complaints. Returns the option whose
  * value stands at the end, or NULL; *LENGTH is how many of WORDS are no options. */
-static const struct status_option *sort_out(const struct status_call *call, const char **words,
-                                            size_t *length)
+static const struct command_option *sort_out(const struct command_call *call, const char **words,
+                                             size_t *length)
 {
-    const struct status_option *waiting = NULL;
+    const struct command_option *waiting = NULL;
     *length = 0;
     for (size_t i = 0; i + 1 < call->words_length; i++) {
         const char *word = call->words[i];
-        const struct status_option *option = call->all_options;
+        const struct command_option *option = call->all_options;
         if (waiting != NULL) {
             waiting = NULL;
             continue;
@@ -176,29 +176,29 @@ static const struct status_option *sort_out(const struct status_call *call, cons
     return waiting;
 }
 
-int status_complete(struct status_call *call, struct fault *fault)
+int command_complete(struct command_call *call, struct fault *fault)
 {
     struct completion completion = {.prefix = ""};
-    const char *words[STATUS_WORDS_MAX];
+    const char *words[COMMAND_WORDS_MAX];
     size_t length, taken;
     if (call->words_length == 0)
-        return STATUS_DONE;
+        return COMMAND_DONE;
     completion.prefix = call->words[call->words_length - 1];
-    const struct status_option *waiting = sort_out(call, words, &length);
-    const struct status_command *command = NULL;
+    const struct command_option *waiting = sort_out(call, words, &length);
+    const struct command_entry *command = NULL;
     for (size_t known = length < 2 ? length : 2; known > 0 && command == NULL; known--)
-        command = status_find_command(call, words, known, &taken);
+        command = command_find(call, words, known, &taken);
     if (waiting != NULL) {
         offer_word(&completion, call, waiting->completes);
     } else if (completion.prefix[0] == '-') {
         offer_options(&completion, call, command);
     } else if (command == NULL) {
         offer_commands(&completion, call, words, length);
-    } else if (command->completes[0] == STATUS_WORD_COMMAND) {
+    } else if (command->completes[0] == COMMAND_WORD_COMMAND) {
         offer_commands(&completion, call, words + taken, length - taken);
     } else if (length - taken < command->most) {
         size_t place = length - taken < 2 ? length - taken : 1;
         offer_word(&completion, call, command->completes[place]);
     }
-    return status_print(call, &completion.out, fault);
+    return command_print(call, &completion.out, fault);
 }

@@ -18,7 +18,7 @@ static enum term_tone state_tone(const char *state)
 }
 
 /* "  LABEL  TEXT" where there is a text. */
-static void add_line(const struct status_call *call, struct buffer *out, const char *label,
+static void add_line(const struct command_call *call, struct buffer *out, const char *label,
                      const char *text)
 {
     if (text[0] == '\0')
@@ -29,14 +29,14 @@ static void add_line(const struct status_call *call, struct buffer *out, const c
 }
 
 /* What a notification of it said in a few words: its type, and result or step where it has one. */
-static void add_note(const struct status_call *call, struct buffer *out, const json_t *note)
+static void add_note(const struct command_call *call, struct buffer *out, const json_t *note)
 {
     static const char *const members[] = {"swUpgradeResult", "swUpgradeState", "status",
                                           "Status",          "step",           "resultCode"};
     const json_t *body = json_object_get(note, "body");
     const char *type = whole_text(body, "notifyType");
-    char time[STATUS_TIME_SIZE];
-    buffer_addf(out, "  %s  %8lld  ", status_time(call, whole_text(note, "receivedAt"), time),
+    char time[COMMAND_TIME_SIZE];
+    buffer_addf(out, "  %s  %8lld  ", command_time(call, whole_text(note, "receivedAt"), time),
                 (long long)whole_number(note, "seq"));
     term_add_safe(call->term, out, type[0] != '\0' ? type : "commandStatus", 0);
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
@@ -52,22 +52,22 @@ static void add_note(const struct status_call *call, struct buffer *out, const j
     buffer_add_string(out, "\n");
 }
 
-static void add_notes(const struct status_call *call, struct buffer *out, const json_t *notes)
+static void add_notes(const struct command_call *call, struct buffer *out, const json_t *notes)
 {
     size_t i;
     json_t *note;
     json_array_foreach(notes, i, note) add_note(call, out, note);
 }
 
-static void add_upgrade(const struct status_call *call, struct buffer *out, const json_t *upgrade)
+static void add_upgrade(const struct command_call *call, struct buffer *out, const json_t *upgrade)
 {
     const char *state = whole_text(upgrade, "state");
-    char ago[STATUS_TIME_SIZE];
+    char ago[COMMAND_TIME_SIZE];
     buffer_add_string(out, "\n");
     term_begin_tone(call->term, out, state_tone(state));
     buffer_add_string(out, state);
     term_end_tone(call->term, out, state_tone(state));
-    if (status_is(upgrade, "contradictory")) {
+    if (command_is(upgrade, "contradictory")) {
         buffer_add_string(out, " ");
         term_begin_tone(call->term, out, TERM_WARN);
         buffer_add_string(out, "(contradictory)");
@@ -77,7 +77,7 @@ static void add_upgrade(const struct status_call *call, struct buffer *out, cons
     term_begin_tone(call->term, out, TERM_STRONG);
     term_add_safe(call->term, out, whole_text(upgrade, "operationId"), 0);
     term_end_tone(call->term, out, TERM_STRONG);
-    buffer_addf(out, ", %s\n", status_ago(call, whole_text(upgrade, "lastAt"), ago));
+    buffer_addf(out, ", %s\n", command_ago(call, whole_text(upgrade, "lastAt"), ago));
     add_line(call, out, "application", whole_text(upgrade, "appId"));
     add_line(call, out, "subOperation", whole_text(upgrade, "subOperationId"));
     add_line(call, out, "last step", whole_text(upgrade, "step"));
@@ -92,7 +92,7 @@ static void add_upgrade(const struct status_call *call, struct buffer *out, cons
 
 static int add_page(void *owner, json_t *page, bool first, struct fault *fault)
 {
-    struct status_call *call = owner;
+    struct command_call *call = owner;
     struct buffer out = {0};
     size_t i;
     json_t *upgrade;
@@ -114,9 +114,9 @@ static int add_page(void *owner, json_t *page, bool first, struct fault *fault)
     return result;
 }
 
-int status_show_device(struct status_call *call, struct fault *fault)
+int command_show_device(struct command_call *call, struct fault *fault)
 {
     const struct view_query query = {
         .now_ms = call->now_ms, .device_id = call->words[0], .limit = UPGRADES_MAX};
-    return status_show_document(call, "device.json", "history", &query, add_page, call, fault);
+    return command_show_document(call, "device.json", "history", &query, add_page, call, fault);
 }

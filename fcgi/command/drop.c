@@ -17,7 +17,7 @@ struct drop {
 };
 
 /* Drops all bodies that --reason and --before mean. */
-static int drop_matching(const struct status_call *call, struct store *store, struct drop *drop,
+static int drop_matching(const struct command_call *call, struct store *store, struct drop *drop,
                          int64_t *dropped, struct fault *fault)
 {
     struct store_page_token place = {""};
@@ -38,33 +38,33 @@ static int drop_matching(const struct status_call *call, struct store *store, st
 }
 
 /* Drops the bodies that were named. Returns an exit code. */
-static int drop_named(const struct status_call *call, struct store *store, struct drop *drop,
+static int drop_named(const struct command_call *call, struct store *store, struct drop *drop,
                       int64_t *dropped, struct fault *fault)
 {
-    int code = STATUS_DONE;
+    int code = COMMAND_DONE;
     for (size_t i = 0; i < call->words_length; i++) {
         int64_t before = *dropped;
         if (store_drop_quarantined(store, &drop->ids[i], 1, dropped, fault) != 0)
-            return STATUS_UNUSABLE;
-        if (*dropped == before && code == STATUS_DONE) {
+            return COMMAND_UNUSABLE;
+        if (*dropped == before && code == COMMAND_DONE) {
             fault_set(fault, "%lld is not in quarantine", (long long)drop->ids[i]);
-            code = STATUS_NOT_THERE;
+            code = COMMAND_NOT_THERE;
         }
     }
     return code;
 }
 
-_Static_assert(STATUS_WORDS_MAX <= STORE_PAGE_MAX, "a page has room for all ids that are named");
+_Static_assert(COMMAND_WORDS_MAX <= STORE_PAGE_MAX, "a page has room for all ids that are named");
 
 /* What to drop must be said in one of two ways. */
-static int read_call(const struct status_call *call, struct drop *drop, struct fault *fault)
+static int read_call(const struct command_call *call, struct drop *drop, struct fault *fault)
 {
     bool is_described = call->reason != NULL || call->before != NULL;
     if (is_described == (call->words_length > 0))
         return fault_set(fault, "quarantine drop: takes IDs, or --reason and --before");
     *drop = (struct drop){.reason = call->reason != NULL ? call->reason : "",
                           .before_ms = INT64_MAX};
-    if (status_read_ids(call, drop->ids, fault) != 0)
+    if (command_read_ids(call, drop->ids, fault) != 0)
         return -1;
     if (call->before != NULL &&
         units_time(call->before, call->now_ms, &drop->before_ms, fault) != 0)
@@ -72,27 +72,27 @@ static int read_call(const struct status_call *call, struct drop *drop, struct f
     return 0;
 }
 
-int status_quarantine_drop(struct status_call *call, struct fault *fault)
+int command_quarantine_drop(struct command_call *call, struct fault *fault)
 {
     struct drop drop;
     struct store *store = NULL;
     int64_t dropped = 0;
     if (read_call(call, &drop, fault) != 0)
-        return STATUS_USAGE;
-    if (status_open_store(call, &store, fault) != 0)
-        return STATUS_UNUSABLE;
-    int code = STATUS_DONE;
+        return COMMAND_USAGE;
+    if (command_open_store(call, &store, fault) != 0)
+        return COMMAND_UNUSABLE;
+    int code = COMMAND_DONE;
     if (call->words_length > 0)
         code = drop_named(call, store, &drop, &dropped, fault);
     else if (drop_matching(call, store, &drop, &dropped, fault) != 0)
-        code = STATUS_UNUSABLE;
+        code = COMMAND_UNUSABLE;
     store_free(store);
     struct buffer out = {0};
-    if (code == STATUS_DONE || dropped > 0)
+    if (code == COMMAND_DONE || dropped > 0)
         buffer_addf(&out, call->json ? "{\"dropped\":%lld}\n" : "Dropped from quarantine: %lld.\n",
                     (long long)dropped);
     if (term_print(call->term, &out, fault) != 0)
-        code = status_failed(call);
+        code = command_failed(call);
     buffer_release(&out);
     return code;
 }

@@ -52,7 +52,7 @@ static void note_upgrade(struct expectation *expectation, const struct store_upg
 }
 
 /* Finds the operation. Returns an exit code. */
-static int find_operation(struct status_call *call, struct expectation *expectation,
+static int find_operation(struct command_call *call, struct expectation *expectation,
                           struct fault *fault)
 {
     struct store_rows rows = store_find_operations(call->reader, call->app_id, call->words[0],
@@ -63,29 +63,29 @@ static int find_operation(struct status_call *call, struct expectation *expectat
         buffer_add(&expectation->app_id, row.app_id, strlen(row.app_id) + 1);
     }
     if (store_rows_end(&rows, NULL) != 0)
-        return STATUS_UNUSABLE;
+        return COMMAND_UNUSABLE;
     if (expectation->operation != 0)
-        return STATUS_DONE;
+        return COMMAND_DONE;
     fault_set(fault, "%s: no such operation", call->words[0]);
-    return STATUS_NOT_THERE;
+    return COMMAND_NOT_THERE;
 }
 
 /* Notes what every device of the operation has reported, all of one moment. Returns an exit code.
  */
-static int read_upgrades(struct status_call *call, struct expectation *expectation,
+static int read_upgrades(struct command_call *call, struct expectation *expectation,
                          struct fault *fault)
 {
     if (store_read_begin(call->reader, STORE_READ_MOST_MS, fault) != 0)
-        return STATUS_UNUSABLE;
+        return COMMAND_UNUSABLE;
     int code = find_operation(call, expectation, fault);
     const struct store_upgrade_filter filter = {.operation = expectation->operation};
-    if (code == STATUS_DONE) {
+    if (code == COMMAND_DONE) {
         struct store_rows rows = store_list_upgrades(call->reader, &filter, NULL, SIZE_MAX, fault);
         struct store_upgrade_row row;
         while (store_next_upgrade(&rows, &row))
             note_upgrade(expectation, &row);
         if (store_rows_end(&rows, NULL) != 0)
-            code = STATUS_UNUSABLE;
+            code = COMMAND_UNUSABLE;
     }
     store_read_end(call->reader);
     return code;
@@ -108,13 +108,13 @@ static struct tally count(const struct roster *roster)
     return tally;
 }
 
-static int print_some(struct status_call *call, struct buffer *out, struct fault *fault)
+static int print_some(struct command_call *call, struct buffer *out, struct fault *fault)
 {
     return out->length < PRINT_BYTES && !out->failed ? 0 : term_print(call->term, out, fault);
 }
 
 /* Appends the ids of those that are there, as members of a JSON array. */
-static int add_ids_json(struct status_call *call, const struct roster *roster,
+static int add_ids_json(struct command_call *call, const struct roster *roster,
                         enum roster_where where, struct buffer *out, struct fault *fault)
 {
     bool first = true;
@@ -132,7 +132,7 @@ static int add_ids_json(struct status_call *call, const struct roster *roster,
     return 0;
 }
 
-static int print_json(struct status_call *call, const struct expectation *expectation,
+static int print_json(struct command_call *call, const struct expectation *expectation,
                       const struct tally *tally, struct buffer *out, struct fault *fault)
 {
     buffer_add_string(out, "{\"appId\":");
@@ -155,7 +155,7 @@ static int print_json(struct status_call *call, const struct expectation *expect
 }
 
 /* The lines of those that are there. */
-static int add_ids(struct status_call *call, const struct roster *roster, enum roster_where where,
+static int add_ids(struct command_call *call, const struct roster *roster, enum roster_where where,
                    const char *word, struct buffer *out, struct fault *fault)
 {
     for (size_t i = 0; i < roster->length; i++) {
@@ -173,7 +173,7 @@ static int add_ids(struct status_call *call, const struct roster *roster, enum r
     return 0;
 }
 
-static int print_lines(struct status_call *call, const struct expectation *expectation,
+static int print_lines(struct command_call *call, const struct expectation *expectation,
                        const struct tally *tally, struct buffer *out, struct fault *fault)
 {
     buffer_addf(
@@ -193,7 +193,7 @@ static int print_lines(struct status_call *call, const struct expectation *expec
 }
 
 /* Prints the answer; returns an exit code. */
-static int answer(struct status_call *call, const struct expectation *expectation,
+static int answer(struct command_call *call, const struct expectation *expectation,
                   struct fault *fault)
 {
     const struct tally tally = count(&expectation->roster);
@@ -203,22 +203,22 @@ static int answer(struct status_call *call, const struct expectation *expectatio
                             : print_lines(call, expectation, &tally, &out, fault);
     buffer_release(&out);
     if (result != 0 && !call->term->ended)
-        return STATUS_UNUSABLE;
-    return tally.missing + tally.in_progress > 0 ? STATUS_MISSING : STATUS_DONE;
+        return COMMAND_UNUSABLE;
+    return tally.missing + tally.in_progress > 0 ? COMMAND_MISSING : COMMAND_DONE;
 }
 
-int status_expect(struct status_call *call, struct fault *fault)
+int command_expect(struct command_call *call, struct fault *fault)
 {
     struct expectation expectation = {.operation = 0};
     roster_init(&expectation.roster);
-    int code = STATUS_USAGE;
+    int code = COMMAND_USAGE;
     if (read_list(call->words[1], &expectation.roster, fault) == 0) {
         if (expectation.roster.length == 0)
             fault_set(fault, "%s: names no device", call->words[1]);
         else
             code = read_upgrades(call, &expectation, fault);
     }
-    if (code == STATUS_DONE)
+    if (code == COMMAND_DONE)
         code = answer(call, &expectation, fault);
     buffer_release(&expectation.app_id);
     roster_release(&expectation.roster);

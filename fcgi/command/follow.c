@@ -31,7 +31,7 @@ static void add_line(const struct store_kept *kept, struct buffer *lines)
  */
 
 struct follow {
-    struct status_call *call;
+    struct command_call *call;
     struct token token; /* of the last line written */
     int64_t pruned_seq; /* that notifications up to this one were pruned is known */
     int64_t version;    /* of the store, when all of it had been read */
@@ -60,7 +60,7 @@ static int find_last(struct follow *follow, struct fault *fault)
  * who does not, or forces it, wants those that are left. */
 static int begin(struct follow *follow, const struct token *since, struct fault *fault)
 {
-    const struct status_call *call = follow->call;
+    const struct command_call *call = follow->call;
     struct store_standing standing;
     follow->version = -1;
     if (since != NULL)
@@ -141,7 +141,7 @@ static int await_new(struct follow *follow, struct store_kept *kept, size_t *cou
         return -1;
     }
     if (!follow->waiting)
-        fprintf(stderr, STATUS_PROGRAM ": waiting: %s\n", trouble.text);
+        fprintf(stderr, COMMAND_PROGRAM ": waiting: %s\n", trouble.text);
     follow->waiting = true;
     return 0;
 }
@@ -186,23 +186,23 @@ static int follow_store(struct follow *follow, struct fault *fault)
     return result;
 }
 
-int status_follow(struct status_call *call, struct fault *fault)
+int command_follow(struct command_call *call, struct fault *fault)
 {
     struct follow follow = {.call = call};
     struct token since;
     if (call->since != NULL && token_read(call->since, &since, fault) != 0) {
         fault_add(fault, "--since");
-        return STATUS_USAGE;
+        return COMMAND_USAGE;
     }
     if (begin(&follow, call->since != NULL ? &since : NULL, fault) == 0)
         follow_store(&follow, fault);
-    return follow.refused ? STATUS_REFUSED : status_failed(call);
+    return follow.refused ? COMMAND_REFUSED : command_failed(call);
 }
 
 /* --- log
  * ------------------------------------------------------------------------------------------ */
 
-static int print_between(struct status_call *call, int64_t since_ms, int64_t until_ms,
+static int print_between(struct command_call *call, int64_t since_ms, int64_t until_ms,
                          struct fault *fault)
 {
     struct store_kept kept[CHUNK_MAX];
@@ -226,17 +226,18 @@ static int print_between(struct status_call *call, int64_t since_ms, int64_t unt
     return result;
 }
 
-int status_log(struct status_call *call, struct fault *fault)
+int command_log(struct command_call *call, struct fault *fault)
 {
     int64_t since_ms = 0, until_ms = INT64_MAX;
     if (call->since != NULL && units_time(call->since, call->now_ms, &since_ms, fault) != 0) {
         fault_add(fault, "--since");
-        return STATUS_USAGE;
+        return COMMAND_USAGE;
     }
     if (call->until != NULL && units_time(call->until, call->now_ms, &until_ms, fault) != 0) {
         fault_add(fault, "--until");
-        return STATUS_USAGE;
+        return COMMAND_USAGE;
     }
     term_page(call->term);
-    return print_between(call, since_ms, until_ms, fault) == 0 ? STATUS_DONE : status_failed(call);
+    return print_between(call, since_ms, until_ms, fault) == 0 ? COMMAND_DONE
+                                                               : command_failed(call);
 }

@@ -21,7 +21,7 @@ static const char *text_of(const json_t *object, const char *name)
     return text != NULL ? text : "";
 }
 
-json_t *status_read_file(const struct status_call *call)
+json_t *command_read_file(const struct command_call *call)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/status.json", call->options->state);
@@ -41,7 +41,7 @@ json_t *status_read_file(const struct status_call *call)
     return status;
 }
 
-static bool is_full(const struct status_call *call)
+static bool is_full(const struct command_call *call)
 {
     struct statvfs disk;
     return statvfs(call->options->state, &disk) == 0 &&
@@ -49,15 +49,15 @@ static bool is_full(const struct status_call *call)
 }
 
 /* What a receiver that runs says of itself in STATUS, or why that counts no more. */
-static enum term_tone judge(const struct status_call *call, const json_t *status,
+static enum term_tone judge(const struct command_call *call, const json_t *status,
                             struct buffer *out)
 {
     const json_t *store = json_object_get(status, "store");
     const char *warning = text_of(json_object_get(status, "log"), "warning");
-    char now[CLOCK_TEXT_SIZE], since[STATUS_TIME_SIZE];
+    char now[CLOCK_TEXT_SIZE], since[COMMAND_TIME_SIZE];
     if (json_is_false(json_object_get(store, "ok"))) {
         buffer_addf(out,
-                    "answers 503 since %s: ", status_time(call, text_of(store, "since"), since));
+                    "answers 503 since %s: ", command_time(call, text_of(store, "since"), since));
         term_add_safe(call->term, out, text_of(store, "fault"), 0);
         return TERM_BAD;
     }
@@ -67,7 +67,7 @@ static enum term_tone judge(const struct status_call *call, const json_t *status
     }
     if (strcmp(text_of(status, "nextBefore"), clock_format(call->now_ms, now)) < 0) {
         buffer_addf(out, "does not write its status file, the last is from %s",
-                    status_time(call, text_of(status, "time"), since));
+                    command_time(call, text_of(status, "time"), since));
         return TERM_BAD;
     }
     buffer_add_string(out, "keeping notifications");
@@ -78,11 +78,11 @@ static enum term_tone judge(const struct status_call *call, const json_t *status
     return TERM_WARN;
 }
 
-static void add_running(const struct status_call *call, const long *pids, int count,
+static void add_running(const struct command_call *call, const long *pids, int count,
                         const json_t *status, struct buffer *out)
 {
     long pid = (long)json_integer_value(json_object_get(status, "pid"));
-    char since[STATUS_TIME_SIZE];
+    char since[COMMAND_TIME_SIZE];
     int its = 0;
     while (its < count && pids[its] != pid)
         its++;
@@ -95,20 +95,20 @@ static void add_running(const struct status_call *call, const long *pids, int co
     struct buffer state = {0};
     enum term_tone tone = judge(call, status, &state);
     buffer_addf(out, "running since %s, pid %ld: ",
-                status_time(call, text_of(status, "startedAt"), since), pid);
+                command_time(call, text_of(status, "startedAt"), since), pid);
     term_begin_tone(call->term, out, tone);
     buffer_add(out, state.bytes, state.length);
     term_end_tone(call->term, out, tone);
     buffer_release(&state);
 }
 
-void status_add_receiver(const struct status_call *call, struct buffer *out)
+void command_add_receiver(const struct command_call *call, struct buffer *out)
 {
     long pids[RUNNING_MAX];
-    char time[STATUS_TIME_SIZE];
+    char time[COMMAND_TIME_SIZE];
     int count = running_find(call->options->state, pids);
     int error = errno;
-    json_t *status = status_read_file(call);
+    json_t *status = command_read_file(call);
     buffer_add_string(out, "receiver: ");
     if (count < 0) {
         buffer_addf(out, "cannot tell whether it runs: running.lock: %s", strerror(error));
@@ -120,7 +120,7 @@ void status_add_receiver(const struct status_call *call, struct buffer *out)
         term_end_tone(call->term, out, TERM_BAD);
         if (status != NULL)
             buffer_addf(out, ", its last status file is from %s",
-                        status_time(call, text_of(status, "time"), time));
+                        command_time(call, text_of(status, "time"), time));
     }
     buffer_add_string(out, "\n");
     json_decref(status);

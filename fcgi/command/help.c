@@ -10,24 +10,23 @@
 
 /* What the exit codes mean. */
 static const struct {
-    enum status_code code;
+    enum command_code code;
     const char *meaning;
 } codes[] = {
-    {STATUS_DONE, "done, and nothing to complain of"},
-    {STATUS_UNUSABLE, "the store cannot be used, or the output cannot be written"},
-    {STATUS_USAGE, "the command line makes no sense"},
-    {STATUS_ABOVE, "operation --fail-above: a larger share has failed"},
-    {STATUS_MISSING, "expect: some have not reported, or not finished"},
-    {STATUS_FLAWS, "check: the store is not sound"},
-    {STATUS_NOT_THERE, "there is no such operation, device, application or body in quarantine"},
-    {STATUS_REFUSED, "follow: the store does not have the token, or not all behind it"},
+    {COMMAND_DONE, "done, and nothing to complain of"},
+    {COMMAND_UNUSABLE, "the store cannot be used, or the output cannot be written"},
+    {COMMAND_USAGE, "the command line makes no sense"},
+    {COMMAND_ABOVE, "operation --fail-above: a larger share has failed"},
+    {COMMAND_MISSING, "expect: some have not reported, or not finished"},
+    {COMMAND_FLAWS, "check: the store is not sound"},
+    {COMMAND_NOT_THERE, "there is no such operation, device, application or body in quarantine"},
+    {COMMAND_REFUSED, "follow: the store does not have the token, or not all behind it"},
 };
 
-const struct status_command *status_find_command(const struct status_call *call,
-                                                 const char *const *words, size_t length,
-                                                 size_t *taken)
+const struct command_entry *command_find(const struct command_call *call, const char *const *words,
+                                         size_t length, size_t *taken)
 {
-    for (const struct status_command *command = call->commands; command->run != NULL; command++) {
+    for (const struct command_entry *command = call->commands; command->run != NULL; command++) {
         const char *const *own = command->words;
         size_t count = own[0][0] == '\0' ? 0 : own[1][0] == '\0' ? 1 : 2;
         if (length < count || (count == 0 && length > 0))
@@ -41,7 +40,7 @@ const struct status_command *status_find_command(const struct status_call *call,
     return NULL;
 }
 
-bool status_takes(const struct status_command *command, const struct status_option *option)
+bool command_takes(const struct command_entry *command, const struct command_option *option)
 {
     if (option->everywhere || command == NULL)
         return true;
@@ -51,7 +50,7 @@ bool status_takes(const struct status_command *command, const struct status_opti
     return false;
 }
 
-static void add_usage(const struct status_command *command, struct buffer *out)
+static void add_usage(const struct command_entry *command, struct buffer *out)
 {
     size_t begin = out->length;
     const char *const parts[] = {command->words[0], command->words[1], command->arguments};
@@ -68,12 +67,12 @@ static void add_line(struct buffer *out, struct buffer *usage, const char *what)
     buffer_clear(usage);
 }
 
-static void add_options(const struct status_call *call, const struct status_command *command,
+static void add_options(const struct command_call *call, const struct command_entry *command,
                         bool everywhere, struct buffer *out)
 {
     struct buffer usage = {0};
-    for (const struct status_option *option = call->all_options; option->word != NULL; option++) {
-        if (option->everywhere != everywhere || !status_takes(command, option))
+    for (const struct command_option *option = call->all_options; option->word != NULL; option++) {
+        if (option->everywhere != everywhere || !command_takes(command, option))
             continue;
         buffer_addf(&usage, "--%s%s%s", option->word, option->value != NULL ? " " : "",
                     option->value != NULL ? option->value : "");
@@ -82,22 +81,22 @@ static void add_options(const struct status_call *call, const struct status_comm
     buffer_release(&usage);
 }
 
-static void add_help(const struct status_call *call, struct buffer *out)
+static void add_help(const struct command_call *call, struct buffer *out)
 {
     struct buffer usage = {0};
     buffer_add_string(out,
-                      "Usage: " STATUS_PROGRAM " [OPTION]... [COMMAND [WORD]... [OPTION]...]\n\n"
+                      "Usage: " COMMAND_PROGRAM " [OPTION]... [COMMAND [WORD]... [OPTION]...]\n\n"
                       "Shows how upgrades go, from the store of a running or stopped receiver.\n"
-                      "\nCommands; without one, " STATUS_PROGRAM " shows");
+                      "\nCommands; without one, " COMMAND_PROGRAM " shows");
     buffer_addf(out, " %s:\n", call->commands->help);
-    for (const struct status_command *command = call->commands + 1; command->run != NULL;
+    for (const struct command_entry *command = call->commands + 1; command->run != NULL;
          command++) {
         add_usage(command, &usage);
         add_line(out, &usage, command->help);
     }
     buffer_add_string(out, "\nOptions of every command:\n");
     add_options(call, NULL, true, out);
-    buffer_add_string(out, "\nOptions of a command, behind it (" STATUS_PROGRAM
+    buffer_add_string(out, "\nOptions of a command, behind it (" COMMAND_PROGRAM
                            " help COMMAND tells which it takes):\n");
     add_options(call, NULL, false, out);
     buffer_add_string(out,
@@ -108,10 +107,10 @@ static void add_help(const struct status_call *call, struct buffer *out)
     buffer_release(&usage);
 }
 
-static void add_command_help(const struct status_call *call, const struct status_command *command,
+static void add_command_help(const struct command_call *call, const struct command_entry *command,
                              struct buffer *out)
 {
-    buffer_add_string(out, "Usage: " STATUS_PROGRAM);
+    buffer_add_string(out, "Usage: " COMMAND_PROGRAM);
     struct buffer usage = {0};
     add_usage(command, &usage);
     if (usage.length > 0)
@@ -129,30 +128,30 @@ static void add_command_help(const struct status_call *call, const struct status
     add_options(call, command, true, out);
 }
 
-int status_own_help(struct status_call *call, struct fault *fault)
+int command_own_help(struct command_call *call, struct fault *fault)
 {
     struct buffer help = {0};
     if (call->words_length + strlen(call->command->words[0]) == 0)
         add_help(call, &help);
     else
         add_command_help(call, call->command, &help);
-    return status_print(call, &help, fault);
+    return command_print(call, &help, fault);
 }
 
-int status_help(struct status_call *call, struct fault *fault)
+int command_help(struct command_call *call, struct fault *fault)
 {
     struct buffer help = {0};
     size_t taken;
-    const struct status_command *command = status_find_command(call, call->words,
-                                                               call->words_length, &taken);
+    const struct command_entry *command = command_find(call, call->words, call->words_length,
+                                                       &taken);
     if (call->words_length == 0) {
         add_help(call, &help);
     } else if (command == NULL || taken < call->words_length) {
         fault_set(fault, "%s%s%s: no such command", call->words[0],
                   call->words_length > 1 ? " " : "", call->words_length > 1 ? call->words[1] : "");
-        return STATUS_USAGE;
+        return COMMAND_USAGE;
     } else {
         add_command_help(call, command, &help);
     }
-    return status_print(call, &help, fault);
+    return command_print(call, &help, fault);
 }

@@ -14,7 +14,7 @@
 
 /* What is told while the store is checked. */
 struct checking {
-    struct status_call *call;
+    struct command_call *call;
     struct term_progress progress;
     int64_t flaws;
     struct buffer out;
@@ -46,10 +46,10 @@ static void report_check(void *owner, int64_t done, int64_t of)
 }
 
 /* Sets TOKEN to the last notification that a receiver has written of into its status file. */
-static bool read_written(const struct status_call *call, struct token *token)
+static bool read_written(const struct command_call *call, struct token *token)
 {
     struct fault fault = FAULT_NONE;
-    json_t *status = status_read_file(call);
+    json_t *status = command_read_file(call);
     const char *text = json_string_value(json_object_get(status, "token"));
     bool is_there = text != NULL && token_read(text, token, &fault) == 0;
     json_decref(status);
@@ -57,7 +57,7 @@ static bool read_written(const struct status_call *call, struct token *token)
 }
 
 /* Whether the store has what a receiver wrote of: not if an older copy was put back. */
-static int check_written(struct status_call *call, const struct token *token,
+static int check_written(struct command_call *call, const struct token *token,
                          struct checking *checking, int64_t *flaws, struct fault *fault)
 {
     struct store_standing standing;
@@ -76,7 +76,7 @@ static int check_written(struct status_call *call, const struct token *token,
     return 0;
 }
 
-int status_check(struct status_call *call, struct fault *fault)
+int command_check(struct command_call *call, struct fault *fault)
 {
     struct token written;
     /* Before the store: what a receiver keeps meanwhile is in the store and not yet in the file. */
@@ -90,15 +90,15 @@ int status_check(struct status_call *call, struct fault *fault)
     if (result == 0 && is_written)
         result = check_written(call, &written, &checking, &flaws, fault);
     term_report_end(&checking.progress);
-    int code = result == 0 ? flaws == 0 ? STATUS_DONE : STATUS_FLAWS : STATUS_UNUSABLE;
-    if (code != STATUS_UNUSABLE && call->json)
+    int code = result == 0 ? flaws == 0 ? COMMAND_DONE : COMMAND_FLAWS : COMMAND_UNUSABLE;
+    if (code != COMMAND_UNUSABLE && call->json)
         buffer_addf(&checking.out, "],\"sound\":%s}\n", flaws == 0 ? "true" : "false");
-    else if (code == STATUS_DONE)
+    else if (code == COMMAND_DONE)
         buffer_add_string(&checking.out, "The store is sound, and its counters are right.\n");
-    if (code != STATUS_UNUSABLE &&
+    if (code != COMMAND_UNUSABLE &&
         (checking.cannot_print || term_print(call->term, &checking.out, &checking.fault) != 0)) {
         if (!call->term->ended)
-            code = STATUS_UNUSABLE;
+            code = COMMAND_UNUSABLE;
         if (checking.fault.set)
             *fault = checking.fault;
     }
@@ -110,7 +110,7 @@ int status_check(struct status_call *call, struct fault *fault)
  * ------------------------------------------------------------------------------------------ */
 
 /* Reads --before, and sees that it is not too young. */
-static int read_before(const struct status_call *call, int64_t *before_ms, struct fault *fault)
+static int read_before(const struct command_call *call, int64_t *before_ms, struct fault *fault)
 {
     if (call->before == NULL)
         return fault_set(fault, "prune: takes --before TIME");
@@ -126,7 +126,7 @@ static int read_before(const struct status_call *call, int64_t *before_ms, struc
     return 0;
 }
 
-static void add_pruned(const struct status_call *call, const struct store_pruned *pruned,
+static void add_pruned(const struct command_call *call, const struct store_pruned *pruned,
                        int64_t before_ms, struct buffer *out)
 {
     char time[CLOCK_TEXT_SIZE];
@@ -155,13 +155,13 @@ static void add_pruned(const struct status_call *call, const struct store_pruned
     term_add_safe(call->term, out, pruned->behind, 0);
     buffer_addf(out,
                 " has not got yet, %lld operations among it. If that application is gone:\n"
-                "  " STATUS_PROGRAM " forget ",
+                "  " COMMAND_PROGRAM " forget ",
                 (long long)pruned->undelivered);
     term_add_safe(call->term, out, pruned->behind, 0);
     buffer_add_string(out, "\n");
 }
 
-int status_prune(struct status_call *call, struct fault *fault)
+int command_prune(struct command_call *call, struct fault *fault)
 {
     struct term_progress bar = {.what = "pruning"};
     const struct store_progress progress = {.owner = &bar, .report = term_report};
@@ -169,33 +169,33 @@ int status_prune(struct status_call *call, struct fault *fault)
     struct store_pruned pruned;
     int64_t before_ms;
     if (read_before(call, &before_ms, fault) != 0)
-        return STATUS_USAGE;
-    if (status_open_store(call, &store, fault) != 0)
-        return STATUS_UNUSABLE;
+        return COMMAND_USAGE;
+    if (command_open_store(call, &store, fault) != 0)
+        return COMMAND_UNUSABLE;
     int result = store_prune(store, before_ms, &progress, &pruned, fault);
     term_report_end(&bar);
     store_free(store);
     if (result != 0)
-        return STATUS_UNUSABLE;
+        return COMMAND_UNUSABLE;
     struct buffer out = {0};
     add_pruned(call, &pruned, before_ms, &out);
     result = term_print(call->term, &out, fault);
     buffer_release(&out);
-    return result == 0 ? STATUS_DONE : status_failed(call);
+    return result == 0 ? COMMAND_DONE : command_failed(call);
 }
 
 /* --- forget
  * ------------------------------------------------------------------------------------------ */
 
-int status_forget(struct status_call *call, struct fault *fault)
+int command_forget(struct command_call *call, struct fault *fault)
 {
     struct store *store = NULL;
     bool found = false;
-    if (status_open_store(call, &store, fault) != 0)
-        return STATUS_UNUSABLE;
+    if (command_open_store(call, &store, fault) != 0)
+        return COMMAND_UNUSABLE;
     int result = store_forget(store, call->words[0], &found, fault);
     store_free(store);
     if (result == 0 && !found)
         fault_set(fault, "%s: there is no such application", call->words[0]);
-    return result != 0 ? STATUS_UNUSABLE : found ? STATUS_DONE : STATUS_NOT_THERE;
+    return result != 0 ? COMMAND_UNUSABLE : found ? COMMAND_DONE : COMMAND_NOT_THERE;
 }

@@ -15,7 +15,7 @@ struct threshold {
     int64_t finished;
 };
 
-static int read_threshold(const struct status_call *call, struct threshold *threshold,
+static int read_threshold(const struct command_call *call, struct threshold *threshold,
                           struct fault *fault)
 {
     *threshold = (struct threshold){.asked = call->fail_above != NULL, .finished = 1};
@@ -48,7 +48,7 @@ static void add_heading(const struct term *term, struct buffer *out, const char 
     buffer_add_string(out, "\n");
 }
 
-static void add_count(const struct status_call *call, struct buffer *out, const char *what,
+static void add_count(const struct command_call *call, struct buffer *out, const char *what,
                       enum term_tone tone, int64_t count, const char *remark)
 {
     buffer_addf(out, "  %-14s", what);
@@ -58,17 +58,17 @@ static void add_count(const struct status_call *call, struct buffer *out, const 
     buffer_addf(out, "%s%s\n", remark[0] != '\0' ? "  " : "", remark);
 }
 
-static void add_moment(const struct status_call *call, struct buffer *out, const char *what,
+static void add_moment(const struct command_call *call, struct buffer *out, const char *what,
                        const char *time)
 {
-    char at[STATUS_TIME_SIZE], ago[STATUS_TIME_SIZE];
-    buffer_addf(out, "  %-14s%s", what, status_time(call, time, at));
-    buffer_addf(out, "  (%s)\n", status_ago(call, time, ago));
+    char at[COMMAND_TIME_SIZE], ago[COMMAND_TIME_SIZE];
+    buffer_addf(out, "  %-14s%s", what, command_time(call, time, at));
+    buffer_addf(out, "  (%s)\n", command_ago(call, time, ago));
 }
 
-static void add_counts(const struct status_call *call, const json_t *operation, struct buffer *out)
+static void add_counts(const struct command_call *call, const json_t *operation, struct buffer *out)
 {
-    const struct term_bar bar = status_bar(operation);
+    const struct term_bar bar = command_bar(operation);
     int64_t finished = bar.success + bar.fail;
     char share[UNITS_TEXT_SIZE], remark[UNITS_TEXT_SIZE + 32] = "";
     buffer_add_string(out, "Operation ");
@@ -77,11 +77,11 @@ static void add_counts(const struct status_call *call, const json_t *operation, 
     term_end_tone(call->term, out, TERM_STRONG);
     buffer_add_string(out, " of application ");
     term_add_safe(call->term, out, whole_text(operation, "appId"), 0);
-    buffer_add_string(out, status_is(operation, "pruned") ? " (pruned: only counters are left)\n"
-                                                          : "\n");
+    buffer_add_string(out, command_is(operation, "pruned") ? " (pruned: only counters are left)\n"
+                                                           : "\n");
     if (call->term->is_terminal) {
         buffer_add_string(out, "  ");
-        term_add_bar(call->term, out, &bar, STATUS_BAR_WIDE);
+        term_add_bar(call->term, out, &bar, COMMAND_BAR_WIDE);
         buffer_addf(out, "  %s finished\n",
                     units_share_text(finished, finished + bar.in_progress, share));
     }
@@ -98,7 +98,7 @@ static void add_counts(const struct status_call *call, const json_t *operation, 
     add_moment(call, out, "last", whole_text(operation, "lastAt"));
 }
 
-static void add_failures(const struct status_call *call, const json_t *operation,
+static void add_failures(const struct command_call *call, const json_t *operation,
                          struct buffer *out)
 {
     static const struct column columns[] = {
@@ -118,22 +118,22 @@ static void add_failures(const struct status_call *call, const json_t *operation
     {
         const char *code = whole_text(failure, "errorCode");
         int64_t count = whole_number(failure, "count");
-        char share[UNITS_TEXT_SIZE], time[STATUS_TIME_SIZE];
+        char share[UNITS_TEXT_SIZE], time[COMMAND_TIME_SIZE];
         columns_add(&table, TERM_BAD, code[0] == '\0' ? "(none)" : code);
         columns_add_number(&table, TERM_PLAIN, count);
         columns_add(&table, TERM_PLAIN,
                     units_share_text(count, whole_number(operation, "fail"), share));
-        columns_add(&table, TERM_PLAIN, status_time(call, whole_text(failure, "firstAt"), time));
-        columns_add(&table, TERM_PLAIN, status_time(call, whole_text(failure, "lastAt"), time));
+        columns_add(&table, TERM_PLAIN, command_time(call, whole_text(failure, "firstAt"), time));
+        columns_add(&table, TERM_PLAIN, command_time(call, whole_text(failure, "lastAt"), time));
         columns_add(&table, TERM_PLAIN, whole_text(failure, "example"));
     }
     columns_write(&table, out);
     columns_release(&table);
-    if (status_is(operation, "failuresMore"))
+    if (command_is(operation, "failuresMore"))
         buffer_add_string(out, "... and other codes, each as rare or rarer\n");
 }
 
-static void add_versions(const struct status_call *call, const json_t *operation,
+static void add_versions(const struct command_call *call, const json_t *operation,
                          struct buffer *out)
 {
     static const struct column columns[] = {
@@ -160,11 +160,11 @@ static void add_versions(const struct status_call *call, const json_t *operation
     }
     columns_write(&table, out);
     columns_release(&table);
-    if (status_is(operation, "versionsMore"))
+    if (command_is(operation, "versionsMore"))
         buffer_add_string(out, "... and other versions, each as rare or rarer\n");
 }
 
-static void add_stuck(const struct status_call *call, const json_t *operation, struct buffer *out)
+static void add_stuck(const struct command_call *call, const json_t *operation, struct buffer *out)
 {
     static const struct column columns[] = {
         {.title = "DEVICE", .elastic = true},
@@ -182,7 +182,7 @@ static void add_stuck(const struct status_call *call, const json_t *operation, s
     buffer_addf(&heading, "In progress for longer than %s: %lld%s",
                 units_age(whole_number(stuck, "longerThan") * 1000, age),
                 (long long)whole_number(stuck, "count"),
-                status_is(stuck, "more") ? " or more" : "");
+                command_is(stuck, "more") ? " or more" : "");
     buffer_add(&heading, "", 1);
     if (!heading.failed)
         add_heading(call->term, out, heading.bytes);
@@ -193,12 +193,12 @@ static void add_stuck(const struct status_call *call, const json_t *operation, s
     json_t *upgrade;
     json_array_foreach(upgrades, i, upgrade)
     {
-        char time[STATUS_TIME_SIZE];
+        char time[COMMAND_TIME_SIZE];
         columns_add(&table, TERM_WARN, whole_text(upgrade, "deviceId"));
         columns_add(&table, TERM_PLAIN, whole_text(upgrade, "subOperationId"));
         columns_add(&table, TERM_PLAIN, whole_text(upgrade, "step"));
-        columns_add(&table, TERM_PLAIN, status_time(call, whole_text(upgrade, "beganAt"), time));
-        columns_add(&table, TERM_PLAIN, status_time(call, whole_text(upgrade, "lastAt"), time));
+        columns_add(&table, TERM_PLAIN, command_time(call, whole_text(upgrade, "beganAt"), time));
+        columns_add(&table, TERM_PLAIN, command_time(call, whole_text(upgrade, "lastAt"), time));
     }
     columns_write(&table, out);
     columns_release(&table);
@@ -206,7 +206,7 @@ static void add_stuck(const struct status_call *call, const json_t *operation, s
         buffer_addf(out, "... the %zu oldest\n", i);
 }
 
-static void add_others(const struct status_call *call, const json_t *operation, struct buffer *out)
+static void add_others(const struct command_call *call, const json_t *operation, struct buffer *out)
 {
     const json_t *others = json_object_get(operation, "alsoIn");
     size_t i;
@@ -222,7 +222,7 @@ static void add_others(const struct status_call *call, const json_t *operation, 
         buffer_add_string(out, "\n");
 }
 
-static void add_portrait(const struct status_call *call, const json_t *operation,
+static void add_portrait(const struct command_call *call, const json_t *operation,
                          struct buffer *out)
 {
     add_counts(call, operation, out);
@@ -236,7 +236,7 @@ static void add_portrait(const struct status_call *call, const json_t *operation
  */
 
 /* Prints OPERATION, which was parsed from DOCUMENT. */
-static int print(struct status_call *call, struct buffer *document, const json_t *operation,
+static int print(struct command_call *call, struct buffer *document, const json_t *operation,
                  struct fault *fault)
 {
     struct buffer out = {0};
@@ -250,37 +250,37 @@ static int print(struct status_call *call, struct buffer *document, const json_t
     return result;
 }
 
-int status_show_operation(struct status_call *call, struct fault *fault)
+int command_show_operation(struct command_call *call, struct fault *fault)
 {
     struct view_query query = {
         .now_ms = call->now_ms, .operation_id = call->words[0], .app_id = call->app_id};
     struct threshold threshold;
     int64_t began_ms;
     if (read_threshold(call, &threshold, fault) != 0)
-        return STATUS_USAGE;
+        return COMMAND_USAGE;
     if (call->longer_than != NULL) {
         if (units_time(call->longer_than, call->now_ms, &began_ms, fault) != 0)
-            return fault_add(fault, "--longer-than"), STATUS_USAGE;
+            return fault_add(fault, "--longer-than"), COMMAND_USAGE;
         if (began_ms > call->now_ms)
             return fault_set(fault, "--longer-than %s: that is yet to come", call->longer_than),
-                   STATUS_USAGE;
+                   COMMAND_USAGE;
         query.stuck_said = true;
         query.stuck_s = (call->now_ms - began_ms) / 1000;
     }
     struct buffer document = {0};
     json_t *operation = NULL;
-    int code = status_code_of(call, view_write(view_find("operation.json", 14), call->reader,
-                                               &query, 0, &document, NULL, fault));
-    if (code == STATUS_DONE &&
+    int code = command_code_of(call, view_write(view_find("operation.json", 14), call->reader,
+                                                &query, 0, &document, NULL, fault));
+    if (code == COMMAND_DONE &&
         (document.failed || (operation = whole_parse(document.bytes, document.length)) == NULL)) {
         fault_set(fault, "out of memory");
-        code = STATUS_UNUSABLE;
+        code = COMMAND_UNUSABLE;
     }
-    if (code == STATUS_DONE && print(call, &document, operation, fault) != 0)
-        code = status_failed(call);
-    const struct term_bar bar = status_bar(operation);
-    if (code == STATUS_DONE && is_passed(&threshold, &bar))
-        code = STATUS_ABOVE;
+    if (code == COMMAND_DONE && print(call, &document, operation, fault) != 0)
+        code = command_failed(call);
+    const struct term_bar bar = command_bar(operation);
+    if (code == COMMAND_DONE && is_passed(&threshold, &bar))
+        code = COMMAND_ABOVE;
     json_decref(operation);
     buffer_release(&document);
     return code;

@@ -24,7 +24,7 @@ static const struct column body_columns[] = {
 };
 
 struct listing {
-    struct status_call *call;
+    struct command_call *call;
     struct columns table;
 };
 
@@ -37,10 +37,10 @@ static int add_bodies(void *owner, json_t *page, bool first, struct fault *fault
     json_t *body;
     json_array_foreach(json_object_get(page, "bodies"), i, body)
     {
-        char time[STATUS_TIME_SIZE];
+        char time[COMMAND_TIME_SIZE];
         columns_add_number(table, TERM_STRONG, whole_number(body, "id"));
         columns_add(table, TERM_PLAIN,
-                    status_time(listing->call, whole_text(body, "receivedAt"), time));
+                    command_time(listing->call, whole_text(body, "receivedAt"), time));
         columns_add_number(table, TERM_PLAIN, whole_number(body, "bytes"));
         columns_add(table, TERM_PLAIN, whole_text(body, "reason"));
         columns_add(table, TERM_PLAIN, whole_text(body, "pointer"));
@@ -54,14 +54,14 @@ static int add_bodies(void *owner, json_t *page, bool first, struct fault *fault
     return result;
 }
 
-int status_quarantine_list(struct status_call *call, struct fault *fault)
+int command_quarantine_list(struct command_call *call, struct fault *fault)
 {
     const struct view_query query = {.now_ms = call->now_ms};
     struct listing listing = {.call = call};
     columns_init(&listing.table, call->term, body_columns,
                  sizeof body_columns / sizeof body_columns[0]);
-    int code = status_show_document(call, "quarantine.json", "bodies", &query, add_bodies, &listing,
-                                    fault);
+    int code = command_show_document(call, "quarantine.json", "bodies", &query, add_bodies,
+                                     &listing, fault);
     columns_release(&listing.table);
     return code;
 }
@@ -73,8 +73,8 @@ int status_quarantine_list(struct status_call *call, struct fault *fault)
 typedef int each_body(void *owner, const struct store_quarantined *body, struct fault *fault);
 
 /* Calls EACH for every body in quarantine; *FOUND is how many there were. */
-static int walk(struct status_call *call, int64_t only, each_body *each, void *owner, size_t *found,
-                struct fault *fault)
+static int walk(struct command_call *call, int64_t only, each_body *each, void *owner,
+                size_t *found, struct fault *fault)
 {
     struct store_quarantined bodies[CHUNK_MAX];
     int64_t after = only != 0 ? only - 1 : 0;
@@ -98,16 +98,16 @@ static int walk(struct status_call *call, int64_t only, each_body *each, void *o
 }
 
 /* The same for the one that WORD names; returns an exit code. */
-static int walk_one(struct status_call *call, int64_t id, each_body *each, void *owner,
+static int walk_one(struct command_call *call, int64_t id, each_body *each, void *owner,
                     struct fault *fault)
 {
     size_t found;
     if (walk(call, id, each, owner, &found, fault) != 0)
-        return status_failed(call);
+        return command_failed(call);
     if (found > 0)
-        return STATUS_DONE;
+        return COMMAND_DONE;
     fault_set(fault, "%lld is not in quarantine", (long long)id);
-    return STATUS_NOT_THERE;
+    return COMMAND_NOT_THERE;
 }
 
 /* --- show
@@ -115,7 +115,7 @@ static int walk_one(struct status_call *call, int64_t id, each_body *each, void 
 
 static int print_body(void *owner, const struct store_quarantined *body, struct fault *fault)
 {
-    struct status_call *call = owner;
+    struct command_call *call = owner;
     struct buffer bytes = {0};
     if (call->term->is_terminal && !call->raw) {
         term_add_safe_bytes(call->term, &bytes, body->body, body->body_length, 0);
@@ -128,11 +128,11 @@ static int print_body(void *owner, const struct store_quarantined *body, struct 
     return result;
 }
 
-int status_quarantine_show(struct status_call *call, struct fault *fault)
+int command_quarantine_show(struct command_call *call, struct fault *fault)
 {
-    int64_t ids[STATUS_WORDS_MAX];
-    if (status_read_ids(call, ids, fault) != 0)
-        return STATUS_USAGE;
+    int64_t ids[COMMAND_WORDS_MAX];
+    if (command_read_ids(call, ids, fault) != 0)
+        return COMMAND_USAGE;
     return walk_one(call, ids[0], print_body, call, fault);
 }
 
@@ -193,7 +193,7 @@ static void add_outcome(const struct term *term, const struct record *record, st
 
 /* What retry_one needs beside the body. */
 struct retry {
-    struct status_call *call;
+    struct command_call *call;
     struct store *store;
 };
 
@@ -211,7 +211,7 @@ static int report(const struct retry *retry, const struct record *record, struct
 
 /* Whether a notification of that appId may enter the books: the operator says so, or the receiver
  * would take it, as far as is known: it accepts every appId, or the environment has its list. */
-static bool is_app_accepted(const struct status_call *call, const struct store_quarantined *body,
+static bool is_app_accepted(const struct command_call *call, const struct store_quarantined *body,
                             const char *app_id)
 {
     const struct options_list *accepted = &call->options->app_ids;
@@ -250,19 +250,19 @@ static int retry_one(void *owner, const struct store_quarantined *body, struct f
     return result;
 }
 
-int status_quarantine_retry(struct status_call *call, struct fault *fault)
+int command_quarantine_retry(struct command_call *call, struct fault *fault)
 {
     struct retry retry = {.call = call};
-    int64_t ids[STATUS_WORDS_MAX];
+    int64_t ids[COMMAND_WORDS_MAX];
     size_t found;
-    if (status_read_ids(call, ids, fault) != 0)
-        return STATUS_USAGE;
-    if (status_open_store(call, &retry.store, fault) != 0)
-        return STATUS_UNUSABLE;
-    int code = STATUS_DONE;
+    if (command_read_ids(call, ids, fault) != 0)
+        return COMMAND_USAGE;
+    if (command_open_store(call, &retry.store, fault) != 0)
+        return COMMAND_UNUSABLE;
+    int code = COMMAND_DONE;
     if (call->words_length == 0 && walk(call, 0, retry_one, &retry, &found, fault) != 0)
-        code = status_failed(call);
-    for (size_t i = 0; code == STATUS_DONE && i < call->words_length; i++)
+        code = command_failed(call);
+    for (size_t i = 0; code == COMMAND_DONE && i < call->words_length; i++)
         code = walk_one(call, ids[i], retry_one, &retry, fault);
     store_free(retry.store);
     return code;

@@ -9,9 +9,9 @@
 
 #include <string.h>
 
-int status_show_document(struct status_call *call, const char *name, const char *list,
-                         const struct view_query *query, whole_each *each, void *owner,
-                         struct fault *fault)
+int command_show_document(struct command_call *call, const char *name, const char *list,
+                          const struct view_query *query, whole_each *each, void *owner,
+                          struct fault *fault)
 {
     const struct view *view = view_find(name, strlen(name));
     enum view_result result;
@@ -20,29 +20,29 @@ int status_show_document(struct status_call *call, const char *name, const char 
         result = whole_print(call->term, view, call->reader, query, call->csv ? NULL : list, fault);
     else
         result = whole_read(view, call->reader, query, each, owner, fault);
-    return status_code_of(call, result);
+    return command_code_of(call, result);
 }
 
-size_t status_bar_width(const struct status_call *call)
+size_t command_bar_width(const struct command_call *call)
 {
-    return call->term->width >= STATUS_BAR_WIDE_FROM ? STATUS_BAR_WIDE : STATUS_BAR_NARROW;
+    return call->term->width >= COMMAND_BAR_WIDE_FROM ? COMMAND_BAR_WIDE : COMMAND_BAR_NARROW;
 }
 
-struct term_bar status_bar(const json_t *operation)
+struct term_bar command_bar(const json_t *operation)
 {
     return (struct term_bar){.success = whole_number(operation, "success"),
                              .fail = whole_number(operation, "fail"),
                              .in_progress = whole_number(operation, "inProgress")};
 }
 
-bool status_is(const json_t *object, const char *name)
+bool command_is(const json_t *object, const char *name)
 {
     return json_is_true(json_object_get(object, name));
 }
 
 /* A list being printed, and its table. */
 struct listing {
-    struct status_call *call;
+    struct command_call *call;
     struct columns table;
     bool many_apps; /* of operations: more than one application has some */
 };
@@ -71,7 +71,7 @@ static void add_note(struct listing *listing, const json_t *operation, int64_t c
     struct buffer note = {0};
     if (counted)
         buffer_addf(&note, "%lld contradictory", (long long)contradictory);
-    if (status_is(operation, "pruned"))
+    if (command_is(operation, "pruned"))
         buffer_add_string(&note, counted ? ", pruned" : "pruned");
     buffer_add(&note, "", 1);
     columns_add(&listing->table, counted ? TERM_WARN : TERM_FAINT, note.failed ? "" : note.bytes);
@@ -81,14 +81,14 @@ static void add_note(struct listing *listing, const json_t *operation, int64_t c
 static void add_operation(struct listing *listing, const json_t *operation)
 {
     struct columns *table = &listing->table;
-    struct status_call *call = listing->call;
-    const struct term_bar bar = status_bar(operation);
+    struct command_call *call = listing->call;
+    const struct term_bar bar = command_bar(operation);
     int64_t contradictory = whole_number(operation, "contradictory");
-    char first[STATUS_TIME_SIZE], last[STATUS_TIME_SIZE], share[UNITS_TEXT_SIZE];
+    char first[COMMAND_TIME_SIZE], last[COMMAND_TIME_SIZE], share[UNITS_TEXT_SIZE];
     columns_add(table, TERM_STRONG, whole_text(operation, "operationId"));
     columns_add(table, TERM_PLAIN, listing->many_apps ? whole_text(operation, "appId") : "");
     if (call->term->is_terminal)
-        columns_add_bar(table, &bar, status_bar_width(call));
+        columns_add_bar(table, &bar, command_bar_width(call));
     else
         columns_add(table, TERM_PLAIN, "");
     columns_add_number(table, TERM_PLAIN, bar.success);
@@ -99,10 +99,11 @@ static void add_operation(struct listing *listing, const json_t *operation)
         columns_add(table, TERM_PLAIN, "");
     else
         columns_add_number(table, TERM_PLAIN, contradictory);
-    columns_add(table, TERM_PLAIN, status_time(call, whole_text(operation, "firstAt"), first));
+    columns_add(table, TERM_PLAIN, command_time(call, whole_text(operation, "firstAt"), first));
     columns_add(table, TERM_PLAIN,
-                call->term->is_terminal ? status_ago(call, whole_text(operation, "lastAt"), last)
-                                        : status_time(call, whole_text(operation, "lastAt"), last));
+                call->term->is_terminal
+                    ? command_ago(call, whole_text(operation, "lastAt"), last)
+                    : command_time(call, whole_text(operation, "lastAt"), last));
     add_note(listing, operation, contradictory);
 }
 
@@ -117,7 +118,7 @@ static bool has_many_apps(const json_t *operations)
 }
 
 /* What is in quarantine, whether it is full, and what the log alone has. */
-static void add_quarantine(const struct status_call *call, const json_t *page, struct buffer *out)
+static void add_quarantine(const struct command_call *call, const json_t *page, struct buffer *out)
 {
     const json_t *quarantine = json_object_get(page, "quarantine");
     int64_t held = whole_number(quarantine, "held");
@@ -127,29 +128,29 @@ static void add_quarantine(const struct status_call *call, const json_t *page, s
     enum term_tone tone = full[0] != '\0' || unknown_full[0] != '\0' ? TERM_BAD
                           : held + log_only > 0                      ? TERM_WARN
                                                                      : TERM_PLAIN;
-    char time[STATUS_TIME_SIZE];
+    char time[COMMAND_TIME_SIZE];
     term_begin_tone(call->term, out, tone);
     buffer_addf(out, "%lld in quarantine", (long long)held);
     if (full[0] != '\0')
-        buffer_addf(out, ", full since %s", status_time(call, full, time));
+        buffer_addf(out, ", full since %s", command_time(call, full, time));
     else if (unknown_full[0] != '\0')
         buffer_addf(out, ", full for unknown notifyTypes since %s",
-                    status_time(call, unknown_full, time));
+                    command_time(call, unknown_full, time));
     if (log_only > 0)
         buffer_addf(out, ", %lld more went to the log alone", (long long)log_only);
     term_end_tone(call->term, out, tone);
 }
 
 /* What the store holds in all, above the table. */
-static void add_totals(const struct status_call *call, const json_t *page, struct buffer *out)
+static void add_totals(const struct command_call *call, const json_t *page, struct buffer *out)
 {
     const json_t *totals = json_object_get(page, "totals");
     const json_t *upgrades = json_object_get(page, "upgrades");
     const char *last = whole_text(page, "lastAt");
-    char ago[STATUS_TIME_SIZE];
+    char ago[COMMAND_TIME_SIZE];
     buffer_addf(out, "%lld notifications", (long long)whole_number(totals, "notifications"));
     if (last[0] != '\0')
-        buffer_addf(out, ", the last %s", status_ago(call, last, ago));
+        buffer_addf(out, ", the last %s", command_ago(call, last, ago));
     buffer_addf(out, "; %lld repeats; ", (long long)whole_number(totals, "repeats"));
     add_quarantine(call, page, out);
     buffer_addf(out, "\n%lld upgrades ended in SUCCESS, %lld in FAIL, %lld are in progress",
@@ -168,7 +169,7 @@ static void add_totals(const struct status_call *call, const json_t *page, struc
         term_add_safe(call->term, out, whole_text(application, "name"), 0);
         if (json_is_true(json_object_get(application, "lost")))
             buffer_add_string(out, ": gets nothing, since the store does not have what it was told"
-                                   " last; " STATUS_PROGRAM " help forget\n");
+                                   " last; " COMMAND_PROGRAM " help forget\n");
         else
             buffer_addf(out, ": told up to %lld, %lld wait for it\n",
                         (long long)whole_number(application, "cursor"),
@@ -184,7 +185,7 @@ static int add_operations(void *owner, json_t *page, bool first, struct fault *f
     if (first) {
         /* In a pipe there is one form whatever stands in it. */
         listing->many_apps = !listing->call->term->is_terminal || has_many_apps(operations);
-        status_add_receiver(listing->call, &out);
+        command_add_receiver(listing->call, &out);
         add_totals(listing->call, page, &out);
         buffer_add_string(&out, json_array_size(operations) > 0 ? "\n" : "No operations yet.\n");
     }
@@ -198,14 +199,14 @@ static int add_operations(void *owner, json_t *page, bool first, struct fault *f
     return result;
 }
 
-int status_show_operations(struct status_call *call, struct fault *fault)
+int command_show_operations(struct command_call *call, struct fault *fault)
 {
     const struct view_query query = {.now_ms = call->now_ms};
     struct listing listing = {.call = call};
     columns_init(&listing.table, call->term, operation_columns,
                  sizeof operation_columns / sizeof operation_columns[0]);
-    int code = status_show_document(call, "overview.json", "operations", &query, add_operations,
-                                    &listing, fault);
+    int code = command_show_document(call, "overview.json", "operations", &query, add_operations,
+                                     &listing, fault);
     columns_release(&listing.table);
     return code;
 }
@@ -227,7 +228,7 @@ static void add_failure(struct listing *listing, const json_t *upgrade)
 {
     struct columns *table = &listing->table;
     const char *description = whole_text(upgrade, "description");
-    char at[STATUS_TIME_SIZE];
+    char at[COMMAND_TIME_SIZE];
     if (description[0] == '\0')
         description = whole_text(upgrade, "resultDesc");
     columns_add(table, TERM_STRONG, whole_text(upgrade, "deviceId"));
@@ -236,8 +237,8 @@ static void add_failure(struct listing *listing, const json_t *upgrade)
     columns_add(table, TERM_PLAIN, description);
     columns_add(table, TERM_PLAIN, whole_text(upgrade, "sourceVersion"));
     columns_add(table, TERM_PLAIN, whole_text(upgrade, "targetVersion"));
-    columns_add(table, TERM_PLAIN, status_time(listing->call, whole_text(upgrade, "lastAt"), at));
-    columns_add(table, TERM_WARN, status_is(upgrade, "contradictory") ? "contradictory" : "");
+    columns_add(table, TERM_PLAIN, command_time(listing->call, whole_text(upgrade, "lastAt"), at));
+    columns_add(table, TERM_WARN, command_is(upgrade, "contradictory") ? "contradictory" : "");
 }
 
 static int add_failures(void *owner, json_t *page, bool first, struct fault *fault)
@@ -256,7 +257,7 @@ static int add_failures(void *owner, json_t *page, bool first, struct fault *fau
     return result;
 }
 
-int status_show_failures(struct status_call *call, struct fault *fault)
+int command_show_failures(struct command_call *call, struct fault *fault)
 {
     const struct view_query query = {.now_ms = call->now_ms,
                                      .operation_id = call->operation_id,
@@ -265,16 +266,16 @@ int status_show_failures(struct status_call *call, struct fault *fault)
     struct listing listing = {.call = call};
     if (call->csv && call->json) {
         fault_set(fault, "--csv and --json exclude each other");
-        return STATUS_USAGE;
+        return COMMAND_USAGE;
     }
     if (call->bom && !call->csv) {
         fault_set(fault, "--bom: only with --csv");
-        return STATUS_USAGE;
+        return COMMAND_USAGE;
     }
     /* What devices say stands in it as it came. */
     if (call->csv && call->term->is_terminal) {
         fault_set(fault, "--csv is for a file or a pipe, not for a terminal");
-        return STATUS_USAGE;
+        return COMMAND_USAGE;
     }
     struct buffer bom = {0};
     if (call->bom)
@@ -282,11 +283,11 @@ int status_show_failures(struct status_call *call, struct fault *fault)
     int printed = term_print(call->term, &bom, fault);
     buffer_release(&bom);
     if (printed != 0)
-        return status_failed(call);
+        return command_failed(call);
     columns_init(&listing.table, call->term, failure_columns,
                  sizeof failure_columns / sizeof failure_columns[0]);
-    int code = status_show_document(call, call->csv ? "failures.csv" : "failures.json", "failures",
-                                    &query, add_failures, &listing, fault);
+    int code = command_show_document(call, call->csv ? "failures.csv" : "failures.json", "failures",
+                                     &query, add_failures, &listing, fault);
     columns_release(&listing.table);
     return code;
 }

@@ -8,23 +8,23 @@
 #include "command/whole.h"
 
 /* Columns of a bar in a list. */
-#define STATUS_BAR_NARROW 10
-#define STATUS_BAR_WIDE 24
-#define STATUS_BAR_WIDE_FROM 140 /* columns of the terminal */
+#define COMMAND_BAR_NARROW 10
+#define COMMAND_BAR_WIDE 24
+#define COMMAND_BAR_WIDE_FROM 140 /* columns of the terminal */
 
 /* Prints the view NAME: its document with --json (all pages of LIST in one), through EACH
  * otherwise, in a pager where that is wanted. Returns an exit code. */
-int status_show_document(struct status_call *call, const char *name, const char *list,
-                         const struct view_query *query, whole_each *each, void *owner,
-                         struct fault *fault);
+int command_show_document(struct command_call *call, const char *name, const char *list,
+                          const struct view_query *query, whole_each *each, void *owner,
+                          struct fault *fault);
 
 /* How wide a bar in a list is. */
-size_t status_bar_width(const struct status_call *call);
+size_t command_bar_width(const struct command_call *call);
 
 /* The bar of a document's OPERATION. */
-struct term_bar status_bar(const json_t *operation);
+struct term_bar command_bar(const json_t *operation);
 
 /* Whether the document's OPERATION or UPGRADE has NAME set. */
-bool status_is(const json_t *object, const char *name);
+bool command_is(const json_t *object, const char *name);
 
 #endif
