@@ -214,7 +214,7 @@ static int ask(int socket, const struct buffer *request, struct buffer *answer, 
     return whole ? 0 : fault_set(fault, "the request has no answer");
 }
 
-int cgi_exchange(size_t body_max, cgi_adopt *adopt, void *owner, struct buffer *answer,
+int cgi_exchange(size_t body_max, struct worker_pool *pool, struct buffer *answer,
                  struct fault *fault)
 {
     int ends[2], result = -1;
@@ -225,7 +225,7 @@ int cgi_exchange(size_t body_max, cgi_adopt *adopt, void *owner, struct buffer *
     } else if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
         fault_set_errno(fault, errno, "cannot make a pair of sockets");
     } else {
-        if (adopt(owner, ends[1]) == 0) {
+        if (worker_adopt(pool, ends[1]) == 0) {
             result = ask(ends[0], &request, answer, fault);
         } else {
             close(ends[1]);

@@ -6,6 +6,7 @@
 
 #include "base/buffer.h"
 #include "base/fault.h"
+#include "receiver/worker.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,13 +29,9 @@ bool cgi_is_asked(void);
  * where stderr goes, which most web servers show as their own log. */
 int cgi_take_stdout(struct fault *fault);
 
-/* Who takes the other end of the connection, a socket, and serves what comes on it: 0, or -1 where
- * it stays the caller's. */
-typedef int cgi_adopt(void *owner, int fd);
-
-/* Reads the request, asks ADOPT's OWNER by way of a connection, and appends the answer, a CGI
+/* Reads the request, sends it to POOL on a connection of its own, and appends the answer, a CGI
  * response. Of the body at most BODY_MAX bytes are kept and one more, which is then too many. */
-int cgi_exchange(size_t body_max, cgi_adopt *adopt, void *owner, struct buffer *answer,
+int cgi_exchange(size_t body_max, struct worker_pool *pool, struct buffer *answer,
                  struct fault *fault);
 
 /* Writes all of ANSWER to the descriptor FD. */

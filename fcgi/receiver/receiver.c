@@ -294,11 +294,6 @@ static int run(const struct push_message_receiver *application, const struct opt
     return fault.set ? complain(EXIT_UNUSABLE, &fault) : 0;
 }
 
-static int adopt(void *owner, int fd)
-{
-    return worker_adopt(owner, fd);
-}
-
 /* The answer to a request by CGI that cannot be served: it may come again. */
 static void answer_unable(int out)
 {
@@ -322,7 +317,7 @@ static int run_cgi(const struct options *options)
         fault_set(&fault, "out of memory");
     int out = cgi_take_stdout(&fault);
     if (!fault.set && start(&receiver, &fault) == 0 &&
-        cgi_exchange(own.max_body, adopt, receiver.pool, &answer, &fault) == 0) {
+        cgi_exchange(own.max_body, receiver.pool, &answer, &fault) == 0) {
         if (cgi_answer(out, &answer, &fault) != 0)
             log_event(receiver.log, "unanswered", "reason", fault.text);
     } else {
