@@ -199,7 +199,7 @@ static void an_empty_store_has_no_age(void **state)
 
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, books_setup, books_teardown)
 
-int exposition_tests(void)
+int metrics_text_tests(void)
 {
     const struct CMUnitTest tests[] = {
         FRESH(the_books_and_the_process_are_told),
