@@ -48,12 +48,12 @@
 #define EVERY_MS 2
 
 /* What stands in the place of the system's, where the linker is told so. */
-int64_t __wrap_moment_now_ms(void);
+int64_t __wrap_clock_now_ms(void);
 void __wrap_randombytes_buf(void *bytes, size_t length);
 
 static int64_t now_ms = BEGAN_MS;
 
-int64_t __wrap_moment_now_ms(void)
+int64_t __wrap_clock_now_ms(void)
 {
     return now_ms;
 }
