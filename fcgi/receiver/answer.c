@@ -1,4 +1,4 @@
-/* answer: what the platform is told, as a CGI response. */
+/* answer: the answers to the platform, as CGI responses. */
 #include "config.h"
 
 #include "receiver/answer.h"
@@ -89,7 +89,7 @@ void answer_add_problem(struct buffer *text, int status, const char *detail)
     add_problem(text, status, detail, "");
 }
 
-/* A body that is no JSON object has no place in it to point at. */
+/* A body that is no JSON object has no member to point at. */
 static int refusal_status(const struct schema_verdict *verdict)
 {
     return verdict->pointer[0] == '\0' ? 400 : 422;

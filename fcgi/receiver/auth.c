@@ -1,4 +1,4 @@
-/* auth: whose notifications are taken, where the operator narrows that down. */
+/* auth: which notifications are accepted: by appId, and by signature. */
 #include "config.h"
 
 #include "receiver/auth.h"
@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Longest timestamp and nonce that are looked at; theirs are a dozen digits and some letters. */
+/* The longest timestamp and nonce that are checked; the platform's are a dozen digits and some
+ * letters. */
 #define PART_MAX 256
 
 #define HEX_LENGTH (2 * crypto_hash_sha256_BYTES)
@@ -21,7 +22,7 @@ struct auth {
     size_t tokens_length;
 };
 
-/* A token never appears in a message: only the line it stands in does. */
+/* A message never names a token, only its line. */
 static int add_token(struct auth *auth, const char *token, int line, struct fault *fault)
 {
     size_t length = strlen(token);

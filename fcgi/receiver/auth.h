@@ -1,4 +1,4 @@
-/* auth: whose notifications are taken, where the operator narrows that down. Both are off by
+/* auth: which notifications are accepted: by appId, and by signature. Both checks are off by
  * default: this generation of the platform signs nothing. */
 #ifndef RECEIVER_AUTH_H
 #define RECEIVER_AUTH_H
@@ -12,28 +12,28 @@
 #define AUTH_TOKEN_MIN 3
 #define AUTH_TOKEN_MAX 32
 
-/* Tokens that may be valid at once, for changing them without a gap. */
+/* Tokens that may be valid at once, so that they can be changed without a gap. */
 #define AUTH_TOKENS_MAX 8
 
 struct auth;
 
-/* Reads the options' token file. OPTIONS is lent for the lifetime of TRUST, which is given. The
+/* Reads the options' token file. OPTIONS is lent for the lifetime of *AUTH, which is given. The
  * file holds one token a line; empty lines and lines that begin with # are skipped. */
 int auth_new(struct auth **auth, const struct options *options, struct fault *fault);
 
-/* Forgets the tokens and frees TRUST. Safe on NULL. */
+/* Wipes the tokens and frees AUTH. Safe on NULL. */
 void auth_free(struct auth *auth);
 
-/* Whether notifications of APP_ID are taken: all are where no list is given. Thread-safe. */
+/* Whether notifications of APP_ID are accepted; without a list, all are. Thread-safe. */
 bool auth_accepts_app(const struct auth *auth, const char *app_id);
 
 /* Whether requests must be signed. */
 bool auth_has_tokens(const struct auth *auth);
 
 /* Whether the request is signed with one of the tokens, as the successor platform signs: SHA-256,
- * in lower-case hex, of token, nonce and timestamp sorted as strings and joined. True where no
- * token is configured. The arguments are the headers' values, NULL where they are missing. The
- * comparison takes the same time wherever the signatures differ. Thread-safe. */
+ * in lower-case hex, of token, nonce and timestamp sorted as strings and joined. True if no token
+ * is configured. The arguments are the headers' values, NULL if missing. The comparison takes the
+ * same time wherever the signatures differ. Thread-safe. */
 bool auth_accepts_signature(const struct auth *auth, const char *timestamp, const char *nonce,
                             const char *signature);
 

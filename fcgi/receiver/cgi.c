@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Of the FastCGI specification, section 8. */
+/* From the FastCGI specification, section 8. */
 enum record_type { BEGIN_REQUEST = 1, END_REQUEST = 3, PARAMS = 4, STDIN = 5, STDOUT = 6 };
 #define HEADER_SIZE 8
 #define CONTENT_MAX 65528 /* of one record, a multiple of 8 */
@@ -42,8 +42,8 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Reads MOST bytes of stdin, or to its end, and keeps the first KEEP of them; false where that
- * cannot be done in time. */
+/* Reads MOST bytes of stdin, or to its end, and keeps the first KEEP of them. False if it cannot do
+ * so in time. */
 static bool read_body(struct buffer *body, size_t keep, size_t most)
 {
     int64_t until_ms = clock_monotonic_ms() + CGI_BODY_MS;
@@ -70,7 +70,7 @@ static bool read_body(struct buffer *body, size_t keep, size_t most)
     return true;
 }
 
-/* A length in bytes as the specification's section 3.4 has it. */
+/* A length in the encoding of the specification's section 3.4. */
 static void add_length(struct buffer *text, size_t length)
 {
     const unsigned char bytes[4] = {(unsigned char)(0x80 | length >> 24),
@@ -101,7 +101,7 @@ static void add_record(struct buffer *request, enum record_type type, const char
     buffer_add(request, content, length);
 }
 
-/* Records with all of CONTENT, and the empty one that ends them. */
+/* Appends records with all of CONTENT, and the empty record that ends them. */
 static void add_stream(struct buffer *request, enum record_type type, const struct buffer *content)
 {
     for (size_t done = 0; done < content->length;) {
@@ -114,7 +114,7 @@ static void add_stream(struct buffer *request, enum record_type type, const stru
     request->failed = request->failed || content->failed;
 }
 
-/* The environment but for the body's length; the path where a server knows no REQUEST_URI. */
+/* Appends the environment except the body's length; the path if the server sets no REQUEST_URI. */
 static void add_environment(struct buffer *parameters)
 {
     for (char **variable = environ; *variable != NULL; variable++) {
@@ -135,8 +135,8 @@ static void add_environment(struct buffer *parameters)
     }
 }
 
-/* What the web server said of the body's length, or what makes the worker see that a body is not
- * whole. One that is too long already needs no length to be refused. */
+/* Appends the body's length as the web server announced it, or a value by which the worker sees
+ * that the body is not whole. A body that is too long is refused without a length. */
 static void add_content_length(struct buffer *parameters, const struct buffer *body, bool ended,
                                size_t body_max)
 {
@@ -150,8 +150,8 @@ static void add_content_length(struct buffer *parameters, const struct buffer *b
         add_parameter(parameters, "CONTENT_LENGTH", strlen("CONTENT_LENGTH"), announced);
 }
 
-/* How much of stdin is the body (RFC 3875, section 4.2): never more than was announced, because a
- * server need not end it; all of it where a POST came in chunks. */
+/* How much of stdin is the body (RFC 3875, section 4.2). It is never more than was announced,
+ * because a server need not end stdin. If a POST came in chunks, all of stdin is the body. */
 static size_t body_bytes(void)
 {
     const char *announced = getenv("CONTENT_LENGTH");
@@ -178,7 +178,7 @@ static void add_request(struct buffer *request, size_t body_max)
     buffer_release(&body);
 }
 
-/* Appends what the answer's records say; false until its end is among them. */
+/* Appends the content of the answer's records; false until the end record is among them. */
 static bool decode_answer(const struct buffer *records, struct buffer *answer)
 {
     const unsigned char *bytes = (const unsigned char *)records->bytes;

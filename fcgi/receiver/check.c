@@ -1,4 +1,4 @@
-/* check: whether a receiver could start and keep notifications, found out without writing. */
+/* check: whether a receiver could start and keep notifications, without writing anything. */
 #include "config.h"
 
 #include "receiver/check.h"
@@ -25,7 +25,7 @@ static int may(const char *path, int mode, struct fault *fault)
                            mode & X_OK ? "make files in" : "write to", path);
 }
 
-/* Whether an entry can be made for PATH, which is not there. */
+/* Whether PATH, which does not exist, can be created. */
 static int check_parent(const char *path, struct fault *fault)
 {
     char *copy = strdup(path);
@@ -42,7 +42,7 @@ static int check_parent(const char *path, struct fault *fault)
     return result == 0 ? 0 : fault_add(fault, "cannot make %s", path);
 }
 
-/* Whether PATH is, or can be made, a file that can be written to: it may be a device or a pipe. */
+/* Whether PATH is a writable file, or can be created as one. It may be a device or a pipe. */
 static int check_file(const char *path, struct fault *fault)
 {
     struct stat status;
@@ -58,7 +58,7 @@ static int check_file(const char *path, struct fault *fault)
     return may(path, W_OK, fault);
 }
 
-/* The files of a state folder that are there must be its owner's to read and write. */
+/* The owner of a state folder must be able to read and write the files in it. */
 static int check_files(const char *folder, struct fault *fault)
 {
     static const char *const names[] = {"upgrades.db", "upgrades.db-wal", "upgrades.db-shm",

@@ -1,4 +1,4 @@
-/* commit: whose turn it is to write to the store, and how the store is. */
+/* commit: turns at the store, and the state of the store. */
 #include "config.h"
 
 #include "receiver/commit.h"
@@ -17,12 +17,12 @@ struct commit {
     struct monitor monitor;     /* guards what follows; woken when a turn ends */
     bool taken;                 /* the turn */
     int64_t taken_ms;           /* since when */
-    struct store_cursor cursor; /* to be moved there, if MOVE says so */
+    struct store_cursor cursor; /* its next place, if MOVE is set */
     bool move;
     struct fault fault; /* set: the store does not work */
     int64_t tried_ms;   /* when the last write ended, whether it worked or not */
-    uint64_t refused;   /* records turned away since the store failed */
-    bool asked;         /* for a write, by somebody who wants to know */
+    uint64_t refused;   /* records refused since the store failed */
+    bool asked;         /* a caller wants to know whether a write works */
 };
 
 int commit_new(struct commit **gives, struct store *store, const struct fault *open_fault,
@@ -83,8 +83,8 @@ static void log_recovered(struct commit *commit, uint64_t refused)
     buffer_release(&line);
 }
 
-/* Notes how a write of COUNT records went, and says so if the store has failed or works again. The
- * caller has the turn. */
+/* Notes the result of a write of COUNT records, and logs if the store has failed or works again.
+ * The caller has the turn. */
 static void note_write(struct commit *commit, size_t count, const struct fault *fault)
 {
     monitor_enter(&commit->monitor);
@@ -106,7 +106,7 @@ static void note_write(struct commit *commit, size_t count, const struct fault *
         log_recovered(commit, refused);
 }
 
-/* The cursor is where it was to be moved to, unless another place was asked for meanwhile. */
+/* The cursor was moved, unless another place was asked for meanwhile. */
 static void note_moved(struct commit *commit, const struct store_cursor *cursor)
 {
     monitor_enter(&commit->monitor);
@@ -191,7 +191,7 @@ int commit_is_ready(struct commit *commit, struct fault *fault)
     return fault->set ? -1 : 0;
 }
 
-/* What a turn of housekeeping's own is for. */
+/* Why housekeeping takes a turn of its own. */
 enum errand { NOTHING, MOVE_CURSOR, TRY, PROBE };
 
 /* Called with the lock held. */
@@ -206,8 +206,8 @@ static enum errand find_errand(const struct commit *commit, bool cursor_alone)
     return !cursor_alone && commit->asked ? TRY : NOTHING;
 }
 
-/* Takes a turn if there is something to do, also when the turn has come: what was waited for may
- * have done it, or failed. */
+/* Takes a turn if there is something to do. Looks again when the turn has come, because the
+ * previous turn may have done it, or failed. */
 static enum errand take_own_turn(struct commit *commit, bool cursor_alone,
                                  struct store_cursor *cursor)
 {

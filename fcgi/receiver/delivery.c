@@ -13,9 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Notifications read, and handed over before the cursor is moved, at a time; and how many at most
- * are handed over before it is kept where it was moved to: a crash has no more of them told again.
- */
+/* How many notifications are read and handed over between two moves of the cursor; and how many at
+ * most before a move is kept. A crash repeats no more of them. */
 #define CHUNK_MAX 64
 
 struct delivery {
@@ -24,17 +23,17 @@ struct delivery {
     struct log *log;
     struct delivery_target target;
     struct store_reader *reader;
-    int lock_fd; /* held while this process is the one that delivers; -1: it is not */
+    int lock_fd;                /* the lock of the process that delivers; -1: not this one */
     struct store_cursor cursor; /* at the last notification handed over */
-    size_t ahead;               /* handed over since the cursor was kept for sure */
+    size_t ahead;               /* handed over since the cursor was last kept */
     bool faulty;                /* its fault is logged already */
     pthread_t thread;
     struct monitor monitor; /* guards what follows */
     bool news;
     bool stop;
     bool finished;
-    bool flushing;  /* the cursor, with a turn at the store */
-    bool abandoned; /* commit and log are not to be touched any more */
+    bool flushing;  /* a thread moves the cursor, with a turn at the store */
+    bool abandoned; /* commit and log must not be touched any more */
 };
 
 static bool is_stopped(struct delivery *delivery)
@@ -45,7 +44,8 @@ static bool is_stopped(struct delivery *delivery)
     return stop;
 }
 
-/* Waits for MS, or until delivery is stopped; with FOR_NEWS also until something may have come. */
+/* Waits for MS, or until delivery is stopped; if FOR_NEWS, also until a notification may have come.
+ */
 static void wait_a_while(struct delivery *delivery, int64_t ms, bool for_news)
 {
     int64_t until_ms = clock_monotonic_ms() + ms;
@@ -58,8 +58,8 @@ static void wait_a_while(struct delivery *delivery, int64_t ms, bool for_news)
     monitor_leave(&delivery->monitor);
 }
 
-/* What belongs to others may be gone when a callback returns after delivery_stop gave it up; so
- * these look first, and hold the lock meanwhile. */
+/* If delivery_stop gave up on a callback, commit and log may be gone when it returns. So these
+ * functions look first, and hold the lock meanwhile. */
 
 static void move_cursor(struct delivery *delivery)
 {
@@ -69,7 +69,7 @@ static void move_cursor(struct delivery *delivery)
     monitor_leave(&delivery->monitor);
 }
 
-/* Has the cursor kept where it is, if no batch has moved it meanwhile. */
+/* Writes the cursor, if no batch has done so meanwhile. */
 static void flush_cursor(struct delivery *delivery)
 {
     monitor_enter(&delivery->monitor);
@@ -130,8 +130,8 @@ static void let_go(struct delivery *delivery)
     delivery->lock_fd = -1;
 }
 
-/* Reads how far the last process got. A cursor that the store does not hold says nothing about
- * which notifications of this store the application has: somebody must decide. */
+/* Reads the cursor of the last process. If the store does not hold it, nobody knows which
+ * notifications of this store the application has: the operator must decide. */
 static int read_cursor(struct delivery *delivery, struct fault *fault)
 {
     struct store_standing standing;
@@ -148,8 +148,8 @@ static int read_cursor(struct delivery *delivery, struct fault *fault)
     return fault_add(fault, "application %s gets nothing", delivery->cursor.name);
 }
 
-/* Becomes the process that delivers under this name, and finds out how far the last one got: 0, or
- * 1 if another process delivers now, or -1. */
+/* Becomes the process that delivers under this name, and reads the cursor of the last one: 0, or 1
+ * if another process delivers now, or -1. */
 static int take_over(struct delivery *delivery, struct fault *fault)
 {
     int fd;
@@ -161,11 +161,11 @@ static int take_over(struct delivery *delivery, struct fault *fault)
         return -1;
     }
     delivery->lock_fd = fd;
-    move_cursor(delivery); /* to where it is: from now on the status file knows it */
+    move_cursor(delivery); /* to its own place: from now on the status file knows the cursor */
     return 0;
 }
 
-/* Hands one notification over until the application takes it; false when delivery is stopped first.
+/* Hands one notification over until the application takes it. False if delivery is stopped first.
  */
 static bool hand_over(struct delivery *delivery, const struct store_kept *kept)
 {
@@ -181,8 +181,8 @@ static bool hand_over(struct delivery *delivery, const struct store_kept *kept)
     return false;
 }
 
-/* Reads what is kept beyond the cursor, a chunk at most. *HOLDS is whether the store holds the
- * cursor: it may have been replaced beneath the receiver, with numbers and cursors of its own. */
+/* Reads at most a chunk of the notifications after the cursor. *HOLDS is whether the store holds
+ * the cursor: another store, with its own numbers and cursors, may have replaced it. */
 static int read_chunk(struct delivery *delivery, struct store_kept kept[CHUNK_MAX], size_t *count,
                       bool *holds, struct fault *fault)
 {
@@ -200,8 +200,8 @@ static int read_chunk(struct delivery *delivery, struct store_kept kept[CHUNK_MA
     return result;
 }
 
-/* Hands over what is kept beyond the cursor, a chunk at most, and moves the cursor: how many, or
- * -1. */
+/* Hands over at most a chunk of the notifications after the cursor, and moves the cursor. Returns
+ * how many, or -1. */
 static int deliver_chunk(struct delivery *delivery, struct fault *fault)
 {
     struct store_kept kept[CHUNK_MAX];
@@ -290,7 +290,7 @@ int delivery_stop(struct delivery *delivery)
     monitor_wake(&delivery->monitor);
     while (!delivery->finished && monitor_wait_until(&delivery->monitor, until_ms))
         continue;
-    while (delivery->flushing) /* which ends by itself, and needs what is freed next */
+    while (delivery->flushing) /* ends by itself, and needs this memory */
         monitor_wait(&delivery->monitor);
     bool finished = delivery->finished;
     delivery->abandoned = !finished;

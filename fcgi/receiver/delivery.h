@@ -8,18 +8,18 @@
 #include "receiver/commit.h"
 #include "store/store.h"
 
-/* Pauses before a notification that the application did not take is handed to it again: the first,
- * and the longest, to which it doubles. */
+/* Pauses before the application gets a notification again that it did not take: the first, and the
+ * longest. Each is twice the one before. */
 #define DELIVERY_PAUSE_MIN_MS 100
 #define DELIVERY_PAUSE_MAX_MS 60000
 
-/* How long, at most, a notification waits that another process put into the store. */
+/* The longest wait of a notification that another process put into the store. */
 #define DELIVERY_POLL_MS 1000
 
 /* How long delivery_stop waits for a callback that does not return. */
 #define DELIVERY_STOP_MS 1000
 
-/* Who gets the notifications. DELIVER returns 0 when one is done with. */
+/* The receiver of the notifications. DELIVER returns 0 when it is done with one. */
 struct delivery_target {
     const char *name; /* of its cursor */
     const void *owner;
@@ -36,12 +36,12 @@ int delivery_start(struct delivery **delivery, const char *folder, struct commit
 /* Something may have been kept. Thread-safe. Safe on NULL. */
 void delivery_wake(struct delivery *delivery);
 
-/* Ends delivery at the notification being handed over. Where the application does not return within
- * DELIVERY_STOP_MS, the thread is left behind, to end with the process, and -1 is returned. Call it
- * before the last commit_flush_cursor, so that the cursor's last move is kept. Safe on NULL. */
+/* Ends delivery after the current notification. If the application does not return within
+ * DELIVERY_STOP_MS, this returns -1 and leaves the thread to end with the process. Call it before
+ * the last commit_flush_cursor, so that the cursor's last move is kept. Safe on NULL. */
 int delivery_stop(struct delivery *delivery);
 
-/* Frees a delivery that was stopped, unless its thread was left behind with it. Call it when nobody
+/* Frees a stopped delivery, unless delivery_stop left its thread running. Call it when no thread
  * can wake it any more: the cursor's last move may still do so. Safe on NULL. */
 void delivery_free(struct delivery *delivery);
 

@@ -1,11 +1,11 @@
-/* fcgi_reader: bytes from a web server's connection -> one whole FastCGI request. */
+/* fcgi_reader: turns the bytes of a web server's connection into one whole FastCGI request. */
 #include "config.h"
 
 #include "receiver/fcgi_reader.h"
 
 #include <string.h>
 
-/* Record types and roles of the FastCGI specification, section 8. */
+/* Record types and roles from the FastCGI specification, section 8. */
 enum record_type {
     BEGIN_REQUEST = 1,
     ABORT_REQUEST = 2,
@@ -34,7 +34,7 @@ void fcgi_reader_reset(struct fcgi_reader *reader)
     fcgi_reader_init(reader, body_max);
 }
 
-/* Whether nothing of a record is left, so that the next byte is a header's. */
+/* Whether the last record is complete, so that the next byte begins a header. */
 static bool is_between_records(const struct fcgi_reader *reader)
 {
     return reader->content_left == 0 && reader->padding_left == 0 &&
@@ -67,7 +67,7 @@ static uint16_t record_id(const struct fcgi_reader *reader)
     return (uint16_t)(reader->header[2] << 8 | reader->header[3]);
 }
 
-/* Reads one length of a name-value pair at *AT; false where the parameters end within it. */
+/* Reads one length of a name-value pair at *AT; false if the parameters end within it. */
 static bool read_length(const struct buffer *params, size_t *at, size_t *length)
 {
     const unsigned char *b = (const unsigned char *)params->bytes + *at;
@@ -84,8 +84,7 @@ static bool read_length(const struct buffer *params, size_t *at, size_t *length)
     return true;
 }
 
-/* The bytes that a CONTENT_LENGTH of LENGTH digits tells, MOST at most, and also where it tells no
- * number. */
+/* The number in a CONTENT_LENGTH of LENGTH digits, MOST at most. MOST if it is no number. */
 static size_t read_announced(const char *digits, size_t length, size_t most)
 {
     size_t announced = 0;
@@ -99,13 +98,13 @@ static size_t read_announced(const char *digits, size_t length, size_t most)
     return length == 0 ? most : announced;
 }
 
-/* Whether every name and value lies within the parameters; and what is announced there. */
+/* Whether every name and value lies within the parameters. Also reads the announced length. */
 static bool read_pairs(struct fcgi_reader *reader)
 {
     static const char name_wanted[] = "CONTENT_LENGTH";
     const struct buffer *params = &reader->params;
     size_t at = 0;
-    bool found = false; /* the first one, which is libfcgi's too */
+    bool found = false; /* the first one, as libfcgi takes it */
     reader->announced = reader->body_max;
     while (at < params->length) {
         size_t name, value;
@@ -122,8 +121,8 @@ static bool read_pairs(struct fcgi_reader *reader)
     return true;
 }
 
-/* A management record (request id 0): answered as the specification's section 4 asks, with no value
- * known and no type known. Its content is skipped. */
+/* A management record (request id 0). The answer is that of the specification's section 4: no value
+ * known, no type known. The record's content is skipped. */
 static enum fcgi_reader_result owe_reply(struct fcgi_reader *reader)
 {
     if (record_type(reader) == GET_VALUES) {
@@ -259,8 +258,8 @@ enum fcgi_reader_result fcgi_reader_feed(struct fcgi_reader *reader, const unsig
 {
     size_t at = 0;
     enum fcgi_reader_result result = FCGI_READER_MORE;
-    /* A record is over when nothing of it is left; the request is whole when its last one is over.
-     */
+    /* A record is over when all its bytes have come; the request is whole when its last record is
+     * over. */
     while (result == FCGI_READER_MORE) {
         bool between = is_between_records(reader);
         if (between)

@@ -1,4 +1,4 @@
-/* housekeeping: what is done beside the requests. */
+/* housekeeping: the work beside the requests. */
 #include "config.h"
 
 #include "receiver/housekeeping.h"
@@ -15,19 +15,20 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Pause of the last status file between two tries. */
+/* Pause between two tries to write the last status file. */
 #define FINISH_AGAIN_US 5000
 
-/* How often what came to the log meanwhile is copied, and the pages left for a turn: so few that it
- * is not worth another round, or so many that somebody else must be in the way. */
+/* Checkpoints in a row; pages left that are too few for another round; and the most pages left that
+ * a turn copies: with more, a reader must block the checkpoint. */
 #define COPY_ROUNDS 4
 #define LEFT_FEW 256
 #define LEFT_MOST 2048
 
-/* A log of so many bytes is told of: somebody keeps it from being emptied. */
+/* A write-ahead log of so many bytes is reported: a reader keeps it from being emptied. */
 #define LOG_LONG (4 * STORE_LOG_KEPT)
 
-/* What makes the status file out of date: a commit of any process, and what this one has to say. */
+/* The status file is out of date if one of these changes: a commit of any process, or the state of
+ * this one. */
 struct seen {
     int64_t version;
     uint64_t lines_dropped, near_misses;
@@ -42,18 +43,18 @@ struct housekeeping {
     const struct metrics *metrics;
     struct store_reader *reader;
     struct buffer text;
-    char last_fault[FAULT_TEXT_MAX]; /* of the housekeeping, logged already; "" none */
-    struct seen shown;               /* by the status file, once it is */
+    char last_fault[FAULT_TEXT_MAX]; /* the housekeeping's fault that is logged already; "": none */
+    struct seen shown;               /* the status file shows this, if WRITTEN */
     bool written;
-    int64_t fault_ms; /* since when the store is at fault; 0: it is not */
-    int64_t due_ms;   /* when the status file is written, whatever happens; monotonic */
-    int running;      /* tells that this process runs; -1: not told yet */
+    int64_t fault_ms; /* when the store failed; 0: it works */
+    int64_t due_ms;   /* when the status file is written at the latest; monotonic */
+    int running;      /* the lock that shows that this process runs; -1: not yet */
     pthread_t thread;
     struct monitor monitor; /* guards what follows */
     bool ended;
 };
 
-/* Writes the status file from the store as it is now: 0, or -1, or 1 where another process is just
+/* Writes the status file from the store as it is now. Returns 0, or -1, or 1 if another process is
  * writing it. */
 static int write_status(struct housekeeping *housekeeping, const struct fault *store_fault,
                         struct fault *fault)
@@ -106,12 +107,13 @@ static bool is_log_long(const struct housekeeping *housekeeping)
     return commit_log_pages(housekeeping->commit) > STORE_LOG_LONG;
 }
 
-/* Copies the log. Returns how many pages came meanwhile; -1 where it cannot be copied now. */
+/* Checkpoints the write-ahead log. Returns how many pages came meanwhile; -1 if that is not
+ * possible now. */
 static int copy_log(struct housekeeping *housekeeping, struct fault *fault)
 {
     struct fault store_fault;
     int copied = -1;
-    /* What a store at fault has in its log may not be on the disk: see store/engine.c. */
+    /* The write-ahead log of a failed store may not be on the disk: see store/engine.c. */
     commit_get_fault(housekeeping->commit, &store_fault);
     if (store_fault.set || store_checkpoint(housekeeping->reader, false, &copied, fault) != 0 ||
         copied < 0)
@@ -119,9 +121,9 @@ static int copy_log(struct housekeeping *housekeeping, struct fault *fault)
     return commit_log_pages(housekeeping->commit) - copied;
 }
 
-/* Copies the log in rounds for as long as less is left by each. If the log is long, what is left is
- * copied in a turn of its own; not if it is much, because somebody reads what is in the log: the
- * next call is soon enough. */
+/* Checkpoints in rounds for as long as each leaves less. If the log is long, a turn copies the
+ * rest, unless the rest is large, because then a reader uses the log: the next call is soon enough.
+ */
 static void catch_up(struct housekeeping *housekeeping, struct fault *fault)
 {
     int left = copy_log(housekeeping, fault), before = left + 1;
@@ -133,7 +135,8 @@ static void catch_up(struct housekeeping *housekeeping, struct fault *fault)
         commit_copy_log(housekeeping->commit);
 }
 
-/* Empties a long log, or says that it cannot be emptied, and who reads an old state. */
+/* Empties a long log, or reports that it cannot be emptied, and which process reads an old
+ * snapshot. */
 static void keep_log_short(struct housekeeping *housekeeping, struct fault *fault)
 {
     int64_t bytes, holder;
@@ -150,7 +153,7 @@ static void keep_log_short(struct housekeeping *housekeeping, struct fault *faul
         fault_set(fault, "the store's log grows while somebody reads an old state of the store");
 }
 
-/* Shows how things are, and copies what little there is in the log. */
+/* Writes the status file, and checkpoints the few pages in the log. */
 static void keep_up(struct housekeeping *housekeeping)
 {
     struct seen now = {0};
@@ -178,7 +181,7 @@ static void keep_up(struct housekeeping *housekeeping)
         store_reader_close(housekeeping->reader);
 }
 
-/* Waits for the time to look; false if there is an end. */
+/* Waits until it is time to look; false at the end. */
 static bool wait_to_look(struct housekeeping *housekeeping, int64_t look_ms)
 {
     monitor_enter(&housekeeping->monitor);
@@ -272,8 +275,7 @@ void housekeeping_finish(const char *folder, const struct fault *store_fault, st
     struct housekeeping *housekeeping = new_housekeeping(folder, log, metrics, &fault);
     int result = 1;
     int64_t until_ms = clock_monotonic_ms() + HOUSEKEEPING_FINISH_MS;
-    /* Another process that writes the file now may have looked into the books before our last
-     * commit. */
+    /* Another process that writes the file now may have read the books before our last commit. */
     while (housekeeping != NULL &&
            (result = write_status(housekeeping, store_fault, &fault)) == 1 &&
            clock_monotonic_ms() < until_ms)

@@ -1,5 +1,5 @@
-/* housekeeping: what is done beside the requests: the status file, the copying of the store's log
- * into its main file, the probe of a store that failed. */
+/* housekeeping: the work beside the requests: the status file, checkpoints of the store's
+ * write-ahead log, the probe of a failed store. */
 #ifndef RECEIVER_HOUSEKEEPING_H
 #define RECEIVER_HOUSEKEEPING_H
 
@@ -14,8 +14,8 @@
 /* The status file is written this often at most, after something changed. */
 #define HOUSEKEEPING_MS 1000
 
-/* It is written this often though nothing changed, and says that it will be within so long: a file
- * whose time has passed is one of a receiver that has gone, or cannot write it. */
+/* The status file is written this often even if nothing changed. It says until when it is valid:
+ * after that, the receiver is gone, or cannot write it. */
 #define HOUSEKEEPING_STATUS_MS 30000
 #define HOUSEKEEPING_STATUS_VALID_MS 60000
 
@@ -33,8 +33,7 @@ int housekeeping_start(struct housekeeping **housekeeping, const char *folder,
 void housekeeping_stop(struct housekeeping *housekeeping);
 
 /* After the last commit, when the workers are gone: writes the last status file, with STORE_FAULT
- * as they left it, and empties the store's log into its main file so that the next start need not.
- */
+ * as they left it, and empties the store's write-ahead log so that the next start need not. */
 void housekeeping_finish(const char *folder, const struct fault *store_fault, struct log *log,
                          const struct metrics *metrics);
 

@@ -1,4 +1,4 @@
-/* intake: what becomes of a body: read, kept, logged. */
+/* intake: reads, keeps and logs bodies. */
 #include "config.h"
 
 #include "receiver/intake.h"
@@ -20,8 +20,8 @@ struct intake {
     struct metrics *metrics;
     struct monitor large; /* held while a large body is parsed */
     /* used by the thread that has the turn: */
-    bool full[2];        /* that quarantine is full is logged already, of bodies of no known
-                            notifyType and of the others */
+    bool full[2]; /* full quarantine is logged already, for bodies of no known notifyType and for
+                     the others */
     struct buffer lines; /* log lines of one batch */
 };
 
@@ -52,7 +52,7 @@ void intake_free(struct intake *intake)
     free(intake);
 }
 
-/* What the body says, with nothing left of the parse that takes so much more memory. */
+/* Reads the body's content, and frees the parse tree, which takes so much more memory. */
 static int read_body(struct intake *intake, struct record *record)
 {
     enum dispatch_result what = dispatch_read(record);
@@ -84,7 +84,7 @@ int intake_read(struct intake *intake, struct record *record, struct fault *faul
     return 0;
 }
 
-/* Says once that quarantine is full, and again after it had room in between. */
+/* Logs once that quarantine is full, and again if it had room in between. */
 static void watch_quarantine(struct intake *intake, const struct record *record)
 {
     bool full = record->outcome == RECORD_LOG_ONLY || record->outcome == RECORD_REFUSED;
@@ -118,8 +118,8 @@ static bool log_batch(struct intake *intake, struct record **records, size_t cou
     return logged;
 }
 
-/* What the log alone keeps is kept if the log has taken it and somebody reads the log. It is asked
- * behind the line, because the reader may be gone since the body came. */
+/* A body that goes to the log alone is kept if the log has taken it and is read. This is checked
+ * after the line, because the reader may be gone since the body came. */
 static void judge_log_only(struct intake *intake, struct record *record, bool logged)
 {
     if (record->outcome == RECORD_LOG_ONLY && !(logged && log_reaches(intake->log)))

@@ -1,4 +1,4 @@
-/* intake: what becomes of a body: read, kept, logged. */
+/* intake: reads, keeps and logs bodies. */
 #ifndef RECEIVER_INTAKE_H
 #define RECEIVER_INTAKE_H
 
@@ -10,7 +10,7 @@
 #include "receiver/commit.h"
 #include "receiver/delivery.h"
 
-/* Longer bodies are parsed one at a time, since each may take CONTENT_MEMORY_MAX meanwhile. */
+/* Longer bodies are parsed one at a time, since each may take CONTENT_MEMORY_MAX. */
 #define INTAKE_SMALL_MAX ((size_t)16 << 10)
 
 /* Bytes kept for the log lines of the next batch. */
@@ -18,7 +18,7 @@
 
 struct intake;
 
-/* Gives *INTAKE. DELIVERY, unless it is NULL, is woken after each batch. All is lent. */
+/* Gives *INTAKE, which wakes DELIVERY after each batch, unless that is NULL. All is lent. */
 int intake_new(struct intake **intake, const struct options *options, const struct auth *auth,
                struct commit *commit, struct delivery *delivery, struct log *log,
                struct metrics *metrics, struct fault *fault);
@@ -26,7 +26,7 @@ int intake_new(struct intake **intake, const struct options *options, const stru
 /* Frees INTAKE. Safe on NULL. */
 void intake_free(struct intake *intake);
 
-/* Finds out what a body is. RECORD has body and body_length, which are lent for as long as the
+/* Parses and classifies a body. RECORD has body and body_length, which are lent for as long as the
  * record is in use, and is otherwise zero; free it with record_release. -1 if memory is short.
  * Thread-safe. */
 int intake_read(struct intake *intake, struct record *record, struct fault *fault);

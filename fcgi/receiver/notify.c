@@ -1,4 +1,4 @@
-/* notify: what a supervisor is told of this process, by the protocol of systemd. */
+/* notify: reports to a supervisor, by the protocol of systemd. */
 #include "config.h"
 
 #include "receiver/notify.h"
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A path, or behind an @ a name in the kernel's own (abstract) name space. */
+/* A path, or after an @ a name in the kernel's own (abstract) name space. */
 static int read_address(struct notify *notify, const char *name, struct fault *fault)
 {
     size_t length = strlen(name);
@@ -26,7 +26,7 @@ static int read_address(struct notify *notify, const char *name, struct fault *f
     return 0;
 }
 
-/* A positive number; 0 where NAME is not set or is none. */
+/* The positive number in the variable NAME; 0 if it is not set or is no such number. */
 static int64_t read_number(const char *name)
 {
     const char *value = getenv(name);

@@ -1,6 +1,6 @@
-/* notify: what a supervisor is told of this process, by the protocol of systemd: datagrams of
- * NAME=VALUE lines to the socket that $NOTIFY_SOCKET names (sd_notify(3), "Notes"). It is a page of
- * code, and libsystemd would bring half a dozen libraries along. */
+/* notify: reports to a supervisor, by the protocol of systemd: datagrams of NAME=VALUE lines to the
+ * socket that $NOTIFY_SOCKET names (sd_notify(3), "Notes"). It is a page of code; libsystemd would
+ * add half a dozen libraries. */
 #ifndef RECEIVER_NOTIFY_H
 #define RECEIVER_NOTIFY_H
 
@@ -11,14 +11,14 @@
 #include <sys/un.h>
 
 struct notify {
-    int fd;              /* -1: there is no supervisor who wants to know */
-    int64_t watchdog_ms; /* it ends a process that is silent for so long; 0: it does not */
+    int fd;              /* -1: no supervisor wants reports */
+    int64_t watchdog_ms; /* a process that is silent for so long is ended; 0: it is not */
     struct sockaddr_un address;
     socklen_t address_length;
 };
 
 /* Reads the environment: NOTIFY_SOCKET, and WATCHDOG_USEC unless WATCHDOG_PID is another process's.
- * Without the first, NOTIFY is one that tells nobody. */
+ * Without NOTIFY_SOCKET, notify_tell does nothing. */
 int notify_open(struct notify *notify, struct fault *fault);
 void notify_close(struct notify *notify);
 

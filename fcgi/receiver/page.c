@@ -1,4 +1,4 @@
-/* page: the files of the status page, which the program carries in itself. */
+/* page: the files of the status page, embedded in the program. */
 #include "config.h"
 
 #include "receiver/page.h"

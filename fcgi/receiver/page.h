@@ -1,5 +1,5 @@
-/* page: the files of the status page, which the program carries in itself. They are those in
- * fcgi/page/, embedded at build time: a further one there needs no line here. */
+/* page: the files of the status page, embedded in the program. They are the files in fcgi/page/ at
+ * build time: a new one needs no line here. */
 #ifndef RECEIVER_PAGE_H
 #define RECEIVER_PAGE_H
 
@@ -12,7 +12,7 @@ struct page_file {
     size_t length;
 };
 
-/* The file named NAME; NULL where there is none. */
+/* The file named NAME; NULL if there is none. */
 const struct page_file *page_find(const char *name, size_t length);
 
 #endif

@@ -12,7 +12,7 @@
  * has up to 309. */
 #define NUMBER_SIZE 320
 
-/* A member as text; NUMBER holds the digits of one that is an integer. NULL where it is missing. */
+/* A member as text. NULL if it is missing. NUMBER holds the digits of an integer. */
 static const char *member(const json_t *json, const char *name, char number[NUMBER_SIZE])
 {
     const json_t *value = json_object_get(json, name);
@@ -98,7 +98,7 @@ static int deliver_fw_result(const struct push_message_receiver *receiver,
 /* The notifyTypes with a struct of their own. */
 static const struct {
     const char *notify_type;
-    size_t handler; /* where the callback stands in the struct */
+    size_t handler; /* offset of the callback in the struct */
     int (*deliver)(const struct push_message_receiver *receiver,
                    const struct push_notification *notification);
 } typed[] = {
@@ -108,7 +108,7 @@ static const struct {
     {"fwUpgradeStateChangeNotify", HANDLER(fw_upgrade_state_change), deliver_fw_state},
 };
 
-/* The others; "" is the body without a notifyType. */
+/* The other notifyTypes; "" is the body without a notifyType. */
 static const struct {
     const char *notify_type;
     size_t handler;
@@ -185,7 +185,7 @@ int push_deliver(const void *argument, const struct store_kept *kept)
     struct arena memory = {0};
     const json_t *json = NULL;
     if (content_read(kept->body, kept->body_length, &memory, &json, &verdict) != CONTENT_OBJECT)
-        return -1; /* it was a notification when it was kept: memory is short */
+        return -1; /* it was a notification when it was kept, so memory is short */
     const char *notify_type = json_string_value(json_object_get(json, "notifyType"));
     char text[TOKEN_TEXT_SIZE];
     struct token token;

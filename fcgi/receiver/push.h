@@ -11,7 +11,7 @@
 bool push_has_handlers(const struct push_message_receiver *receiver);
 
 /* Calls the callback for KEPT, if there is one; RECEIVER is a struct push_message_receiver. Returns
- * what it returned; 0 where none is filled in; -1 when memory was short. */
+ * the callback's result; 0 if none is filled in; -1 if memory is short. */
 int push_deliver(const void *receiver, const struct store_kept *kept);
 
 #endif

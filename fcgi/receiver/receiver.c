@@ -34,17 +34,17 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Exit codes beside 0. */
+/* Exit codes other than 0. */
 #define EXIT_UNUSABLE 1 /* the store, the log or the system */
-#define EXIT_USAGE 2    /* the command line, the environment, or no socket */
+#define EXIT_USAGE 2    /* the command line, the environment, or a missing socket */
 
-/* The cursor's name where the application gives none. */
+/* The cursor's name if the application gives none. */
 #define NAME_DEFAULT "application"
 
 struct receiver {
     const struct push_message_receiver *application;
     const struct options *options;
-    int listener; /* -1: none, by CGI */
+    int listener; /* -1: none, under CGI */
     struct auth *auth;
     struct metrics *metrics;
     struct log *log;
@@ -65,7 +65,8 @@ static int complain(int code, const struct fault *fault)
     return code;
 }
 
-/* A file opened while 0, 1 or 2 is free would become stdin or stdout: the log would go into it. */
+/* If 0, 1 or 2 were free, the next file opened would become stdin or stdout, and the log would go
+ * into it. */
 static void fill_standard_descriptors(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -82,8 +83,8 @@ static void raise_descriptor_limit(void)
     }
 }
 
-/* All signals are blocked, in every thread there will be, and waited for in serve(): no system call
- * of a worker is ever cut short. */
+/* All signals are blocked in every thread, and serve() waits for them: so no system call of a
+ * worker is interrupted. */
 static void block_signals(sigset_t *signals)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -104,7 +105,7 @@ static bool is_listening(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening;
 }
 
-/* Tells a person at a shell what is missing. */
+/* Tells a person at a shell how to start the receiver. */
 static int refuse_start(void)
 {
     fprintf(stderr, "%s: file descriptor 0 is no listening socket\n\n",
@@ -145,7 +146,7 @@ static void log_start_line(const struct receiver *receiver)
     buffer_release(&line);
 }
 
-/* A name with a slip in it sets nothing, and nobody would notice. */
+/* A misspelt name sets nothing, and nobody would notice. */
 static void log_unknown_variables(const struct receiver *receiver)
 {
     const char *const *at = (const char *const *)environ;
@@ -158,7 +159,7 @@ static void log_unknown_variables(const struct receiver *receiver)
     buffer_release(&name);
 }
 
-/* Waits for a signal that ends the receiver and returns it; 0 when the socket went wrong. */
+/* Waits for a signal that ends the receiver and returns it; 0 if the socket failed. */
 static int serve(const struct receiver *receiver, const sigset_t *signals, struct fault *fault)
 {
     const struct timespec tick = {.tv_nsec = SUPERVISOR_TICK_MS * 1000000L};
@@ -174,9 +175,8 @@ static int serve(const struct receiver *receiver, const sigset_t *signals, struc
     }
 }
 
-/* A store that cannot be opened now is no reason to be absent: whoever stands here and answers 503
- * can be told from a broken installation, and works by itself when the store does. OPEN_FAULT
- * tells. */
+/* A receiver whose store cannot be opened now runs all the same: it answers 503, which differs from
+ * a broken installation, and works when the store does. OPEN_FAULT is the reason. */
 static int open_store(struct receiver *receiver, struct fault *open_fault, struct fault *fault)
 {
     if (new_store(receiver->options, receiver->listener < 0 ? CGI_STORE_WAIT_MS : 0,
@@ -207,7 +207,7 @@ static int start_delivery(struct receiver *receiver, struct fault *fault)
                           receiver->log, &target, fault);
 }
 
-/* What a process has that stays, beside the requests. */
+/* Starts delivery, housekeeping and supervisor, which a CGI process does not need. */
 static int start_lasting(struct receiver *receiver, struct fault *fault)
 {
     if (start_delivery(receiver, fault) != 0 ||
@@ -241,7 +241,7 @@ static int start(struct receiver *receiver, struct fault *fault)
     return receiver->started ? 0 : -1;
 }
 
-/* Ends in the order in which nothing is lost: no more requests, the cursor, the status file. */
+/* Ends in the order that loses nothing: no more requests, the cursor, the status file. */
 static void stop(struct receiver *receiver, const char *reason)
 {
     struct fault store_fault = FAULT_NONE;
@@ -259,7 +259,7 @@ static void stop(struct receiver *receiver, const char *reason)
     intake_free(receiver->intake);
     delivery_free(receiver->delivery);
     commit_free(receiver->commit);
-    /* by CGI, a request that changed nothing leaves no trace */
+    /* under CGI, a request that changed nothing writes nothing */
     if (receiver->started &&
         (receiver->listener >= 0 || metrics_read(receiver->metrics, METRIC_batches) > 0))
         housekeeping_finish(receiver->options->state, &store_fault, receiver->log,
@@ -294,7 +294,7 @@ static int run(const struct push_message_receiver *application, const struct opt
     return fault.set ? complain(EXIT_UNUSABLE, &fault) : 0;
 }
 
-/* The answer to a request by CGI that cannot be served: it may come again. */
+/* The answer to a CGI request that cannot be served: the platform may send it again. */
 static void answer_unable(int out)
 {
     struct buffer answer = {0};
@@ -303,7 +303,7 @@ static void answer_unable(int out)
     buffer_release(&answer);
 }
 
-/* One request by CGI. */
+/* Serves one CGI request. */
 static int run_cgi(const struct options *options)
 {
     sigset_t signals;
@@ -345,8 +345,8 @@ int push_message_receiver_run(const struct push_message_receiver *application, i
     struct options options;
     struct fault fault = FAULT_NONE;
     bool listening = is_listening(STDIN_FILENO), cgi = !listening && cgi_is_asked();
-    /* The words of a CGI program's command line are those of the query (RFC 3875, section 4.4): the
-     * sender's, not the operator's. */
+    /* The command line of a CGI program has the words of the query (RFC 3875, section 4.4). They
+     * come from the sender, not from the operator. */
     if (options_read(&options, cgi ? 1 : argc, argv, &fault) != 0) {
         complain(EXIT_USAGE, &fault);
         if (cgi)

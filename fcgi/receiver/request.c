@@ -1,4 +1,4 @@
-/* request: a gathered FastCGI request read by libfcgi, and its answer written by libfcgi. */
+/* request: libfcgi reads a gathered FastCGI request, and writes its answer. */
 #include "config.h"
 
 #include "receiver/request.h"
@@ -24,8 +24,7 @@
 
 int request_library_init(struct fault *fault)
 {
-    /* What libfcgi does on its own with signals never comes about: they are blocked in all threads
-     * (main.c), so the handlers it installs are never run. */
+    /* libfcgi's own signal handlers never run: all threads block signals (receiver.c). */
     if (FCGX_Init() != 0)
         return fault_set(fault, "libfcgi cannot start");
     return 0;
@@ -58,7 +57,7 @@ void request_file_close(struct request_file *file)
     *file = (struct request_file){.fd = -1};
 }
 
-/* Lays one record into the file; returns what follows it. */
+/* Writes one record into the file; returns the address after it. */
 static unsigned char *put_record(unsigned char *at, unsigned type, unsigned id, const void *content,
                                  size_t length)
 {
@@ -78,12 +77,12 @@ static unsigned char *put_record(unsigned char *at, unsigned type, unsigned id, 
     return at + sizeof header + length;
 }
 
-/* Lays the request's begin, its parameters and an empty body into the file. What stands behind them
- * is from earlier requests; libfcgi never reads past the end of standard input. */
+/* Writes the request's begin, its parameters and an empty body into the file. The bytes after them
+ * are from earlier requests; libfcgi never reads past the end of standard input. */
 static void lay_out(struct request_file *file, const struct fcgi_reader *reader)
 {
-    /* Always a request that keeps its connection: the receiver closes it, not libfcgi, which would
-     * linger for seconds over a peer that does not. */
+    /* The request always keeps its connection. So the receiver closes it, not libfcgi, which would
+     * linger for seconds if the peer does not close. */
     const unsigned char begin[8] = {0, 1, 1, 0, 0, 0, 0, 0};
     unsigned char *at = put_record(file->bytes, 1, reader->request_id, begin, sizeof begin);
     for (size_t done = 0; done < reader->params.length;) {
@@ -103,8 +102,7 @@ const char *request_parameter(const struct request *request, const char *name)
 }
 
 /* Whether a JSON object begins in BYTES and does not end there: brackets outside of strings are
- * still open. Whether it is valid is not looked at: that is not for whoever asks whether all has
- * come. */
+ * still open. It does not check whether the object is valid. */
 static bool is_cut_object(const char *bytes, size_t length)
 {
     size_t depth = 0;
@@ -123,10 +121,10 @@ static bool is_cut_object(const char *bytes, size_t length)
     return true;
 }
 
-/* Whether a body of which no length was announced (it came in chunks, and the web server does not
- * count them) may be all that was sent. Some servers pass on what they have when the client went
- * away or was too slow, and some pass on nothing: so an object that does not end is taken for a
- * half, and so is nothing at all. */
+/* Whether a body without an announced length may be whole (it came in chunks, and the web server
+ * does not count them). If the client went away or was too slow, some servers pass on the part that
+ * they have, and some pass on nothing. So an object that does not end counts as cut, and so does an
+ * empty body. */
 static bool may_be_whole(const struct buffer *body, const char *transfer_encoding)
 {
     size_t at = 0;
@@ -156,8 +154,8 @@ static enum request_body judge_body(const struct request *request, const struct 
                : REQUEST_BODY_INCOMPLETE;
 }
 
-/* Whether libfcgi will get the memory that it takes for such a request: some 40 KiB, and a copy of
- * each parameter. It ends the process where it gets none. */
+/* Whether there is the memory that libfcgi takes for such a request: some 40 KiB, and a copy of
+ * each parameter. Without it libfcgi ends the process. */
 static bool is_memory_left(const struct fcgi_reader *reader)
 {
     void *volatile memory = malloc(((size_t)64 << 10) + 24 * reader->params.length);
@@ -182,10 +180,10 @@ int request_read(struct request *request, struct request_file *file,
         return fault_set_errno(fault, errno, "cannot rewind a memory file");
     request->fcgx.ipcFd = file->fd;
     request->fcgx.keepConnection =
-        1; /* else libfcgi would first close what it takes for an old one */
+        1; /* otherwise libfcgi would first close the descriptor, as an old one */
     request->fcgx.detached = 1;
     if (FCGX_Accept_r(&request->fcgx) != 0) {
-        /* libfcgi has closed the descriptor it could not read a request from */
+        /* libfcgi closed the descriptor when it could not read a request from it */
         file->fd = -1;
         return fault_set(fault, "libfcgi cannot read a request");
     }
@@ -204,15 +202,15 @@ int request_answer(struct request *request, int socket, const char *head_and_bod
     FCGX_Request *fcgx = &request->fcgx;
     fcgx->ipcFd = socket;
     int result = FCGX_PutStr(head_and_body, (int)length, fcgx->out) == (int)length ? 0 : -1;
-    /* FCGX_Finish_r writes too, and swallows the error: so close the stream here, which writes what
-     * is left and the end of the request, and ask. */
+    /* FCGX_Finish_r writes too, but hides the error. So close the stream here, which writes the
+     * rest and the end of the request, and check. */
     if (FCGX_FClose(fcgx->err) != 0 || FCGX_FClose(fcgx->out) != 0)
         result = -1;
     request_drop(request);
     return result;
 }
 
-/* Has the thread wait for the peer of SOCKET from now on. */
+/* Makes the thread wait for the peer of SOCKET from now on. */
 static int begin_waiting(int socket, int patience_ms)
 {
     const struct timeval patience = {patience_ms / 1000, patience_ms % 1000 * 1000L};

@@ -1,4 +1,4 @@
-/* route: where a whole request goes. */
+/* route: the destination of a whole request. */
 #include "config.h"
 
 #include "receiver/route.h"
@@ -28,7 +28,7 @@ static struct route back(int status, const char *detail, bool logged)
     return (struct route){.to = ROUTE_BACK, .status = status, .detail = detail, .logged = logged};
 }
 
-/* Whether the letters and digits of PART, without regard to case, follow each other in TEXT. */
+/* Whether the letters and digits of PART follow each other in TEXT, ignoring case. */
 static bool holds(const char *text, size_t length, const char *part, size_t part_length)
 {
     for (size_t start = 0; start < length; start++) {
@@ -51,8 +51,8 @@ static bool holds(const char *text, size_t length, const char *part, size_t part
     return false;
 }
 
-/* The callback path that PATH holds, or of which it is the greater part; NULL where there is none.
- */
+/* The callback path that PATH contains, or that contains PATH if that is more than half as long;
+ * NULL if there is none. */
 static const char *find_near_miss(const struct options *options, const char *path, size_t length)
 {
     const struct options_list *callbacks = &options->callbacks;

@@ -1,4 +1,4 @@
-/* route: where a whole request goes: to intake, to what can be read, or back with a status. */
+/* route: the destination of a whole request: intake, a viewer, or an answer with a status. */
 #ifndef RECEIVER_ROUTE_H
 #define RECEIVER_ROUTE_H
 
@@ -11,8 +11,8 @@
 
 enum route_to {
     ROUTE_INTAKE, /* a body for the books */
-    ROUTE_VIEW,   /* something to read */
-    ROUTE_BACK,   /* an answer without either */
+    ROUTE_VIEW,   /* a request to read */
+    ROUTE_BACK,   /* an answer at once */
 };
 
 struct route {
@@ -20,20 +20,20 @@ struct route {
     const struct site_place *place; /* of ROUTE_VIEW */
     int status;                     /* of ROUTE_BACK */
     const char *detail;
-    bool is_signed;        /* with one of the tokens that the operator has given */
-    bool logged;           /* the platform, or somebody in its place, sent what deserves a line */
-    bool misdirected;      /* a POST, and not on a callback path */
-    const char *near_miss; /* the callback path that it may have meant; NULL: none */
+    bool is_signed;   /* with one of the operator's tokens */
+    bool logged;      /* the platform, or another sender on its path, made an error worth a line */
+    bool misdirected; /* a POST, and not on a callback path */
+    const char *near_miss; /* the callback path that was perhaps meant; NULL: none */
 };
 
-/* The parameter by which a web server says that it does not pass this path on. Such a request comes
- * without its body, to be counted: it is answered 404 whatever its path. */
+/* A web server sets this parameter to say that it does not pass the path on. Such a request comes
+ * without its body, to be counted: its answer is 404 for any path. */
 #define ROUTE_MISDIRECTED "MISDIRECTED"
 
-/* Bytes of a path that is looked at for being nearly a callback path. */
+/* The longest path, in bytes, that is compared with the callback paths. */
 #define ROUTE_NEAR_MISS_MAX 512
 
-/* Judges everything but the body's content. A callback path wins over a place of the same name.
+/* Judges everything except the body's content. A callback path wins over a place of the same name.
  * Thread-safe. */
 struct route route_find(const struct options *options, const struct auth *auth,
                         const struct request *request);

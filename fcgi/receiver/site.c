@@ -1,4 +1,4 @@
-/* site: what can be read over HTTP beside the callback. */
+/* site: the pages and documents that are read over HTTP, beside the callback. */
 #include "config.h"
 
 #include "receiver/site.h"
@@ -15,13 +15,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of a strong ETag: libsodium's shortest hash, in hex and in quotes, and a NUL. */
+/* Sizes of a strong ETag: libsodium's shortest hash, in hex and in quotes, and a NUL. */
 #define ETAG_BYTES crypto_generichash_BYTES_MIN
 #define ETAG_SIZE (2 * ETAG_BYTES + 3)
 
 #define GET_ONLY "GET, HEAD"
 
-/* The page may load what comes from here and nothing else, and nobody may frame it. */
+/* The page may load from here and nowhere else, and nobody may frame it. */
 #define PAGE_HEADERS                                                                     \
     "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; " \
     "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "          \
@@ -31,14 +31,14 @@
 struct reply {
     int status;
     const char *type;
-    bool tagged; /* with an ETag, and a 304 to who has it */
+    bool tagged; /* with an ETag, and 304 to a client that has it */
     struct site_part *part;
     struct buffer headers, body;
 };
 
 struct site_place {
-    const char *path;    /* one that ends in / stands for all beneath it */
-    const char *methods; /* as the header Allow has them */
+    const char *path;    /* if it ends in /, all paths beneath it too */
+    const char *methods; /* in the form of the header Allow */
     enum site_pace pace;
     void (*answer)(const struct site *site, const struct site_request *request,
                    struct store_reader *reader, struct reply *reply);
@@ -97,7 +97,8 @@ static int read_query(const struct site_request *request, const struct view *vie
     return 0;
 }
 
-/* Where the next page is, for those who follow links and do not look into documents (RFC 8288). */
+/* Adds the address of the next page, for clients that follow links and do not parse documents (RFC
+ * 8288). */
 static void add_link(const struct query_string *words, const struct store_page_token *next,
                      struct buffer *headers)
 {
@@ -130,7 +131,7 @@ static void show_view(const struct site *site, const struct site_request *reques
     enum view_result result = VIEW_MISUSED;
     bool asked = read_query(request, view, &words, &query, &fault) == 0;
     struct site_part *part = reply->part;
-    /* A table is whole unless a page of it is asked for. */
+    /* A table is whole unless the client asks for a page of it. */
     bool whole = view_is_table(view) && query.limit == 0;
     if (part->begun)
         query.after = part->next.text;
@@ -184,7 +185,8 @@ static void show_metrics(const struct site *site, const struct site_request *req
     exposition_write(&process, reader, site->read_ms, &reply->body);
 }
 
-/* Health as monitors know it (the Internet draft "Health Check Response Format for HTTP APIs"). */
+/* Health in the form that monitors know (the Internet draft "Health Check Response Format for HTTP
+ * APIs"). */
 static void set_health(struct reply *reply, const char *output)
 {
     reply->status = output == NULL ? 200 : 503;
@@ -248,7 +250,7 @@ enum site_pace site_pace(const struct site_place *place)
     return place->pace;
 }
 
-/* Whether METHOD stands in a list like GET_ONLY. */
+/* Whether METHOD is in a list like GET_ONLY. */
 static bool is_listed(const char *methods, const char *method)
 {
     size_t length = strlen(method);
@@ -272,7 +274,7 @@ static void make_etag(const struct buffer *body, char etag[ETAG_SIZE])
     etag[ETAG_SIZE - 1] = '\0';
 }
 
-/* Whether ETAG stands in an If-None-Match header, compared weakly (RFC 9110, section 13.1.2). */
+/* Whether ETAG is in an If-None-Match header, compared weakly (RFC 9110, section 13.1.2). */
 static bool has_etag(const char *list, const char *etag)
 {
     while (list != NULL && *list != '\0') {
@@ -283,7 +285,7 @@ static bool has_etag(const char *list, const char *etag)
             list += 2;
         if (strncmp(list, etag, strlen(etag)) == 0)
             return true;
-        /* past this tag, in which a comma may stand */
+        /* skip this tag, which may contain a comma */
         if (*list == '"')
             list += 1 + strcspn(list + 1, "\"");
         list += strcspn(list, ",");
@@ -313,8 +315,8 @@ static void add_head(struct reply *reply, const struct site_request *request, st
     buffer_add_string(out, "\r\n");
 }
 
-/* Puts the response together: head, and the body if the method asks for it; or of an answer that
- * has begun, what comes next. */
+/* Puts the response together: head, and the body if the method asks for it; or the next piece of an
+ * answer that has begun. */
 static void finish(struct reply *reply, const struct site_request *request, struct buffer *out)
 {
     struct site_part *part = reply->part;

@@ -1,5 +1,6 @@
-/* site: what can be read over HTTP beside the callback: the status page, its documents, metrics and
- * health. One request in, one CGI response out; who runs it, and when, is viewer.h's. */
+/* site: the pages and documents that are read over HTTP, beside the callback: the status page, its
+ * documents, metrics and health. It turns one request into one CGI response; viewer.h decides in
+ * which thread, and when. */
 #ifndef RECEIVER_SITE_H
 #define RECEIVER_SITE_H
 
@@ -14,55 +15,55 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Seconds after which what was answered 503 may come again. */
+/* Seconds after which a client may repeat a request that was answered 503. */
 #define SITE_RETRY_AFTER "1"
 
-/* What the answers are made from; all is lent. */
+/* The sources of the answers; all is lent. */
 struct site {
     const struct options *options;
     struct commit *commit;
     const struct metrics *metrics;
-    int64_t start_ms;    /* of the process, since 1970 */
-    int read_ms;         /* how long the store may be read for one answer */
-    atomic_bool leaving; /* the process ends: not ready any more */
+    int64_t start_ms;    /* start of the process, since 1970 */
+    int read_ms;         /* time limit for reading the store, for one answer */
+    atomic_bool leaving; /* the process ends, and is not ready any more */
 };
 
-/* What an answer takes, and so in whose thread it can be made. */
+/* What an answer needs, which decides in which thread it is made. */
 enum site_pace {
-    SITE_AT_ONCE, /* nothing: in any */
+    SITE_AT_ONCE, /* nothing: any thread */
     SITE_READS,   /* the store, for read_ms at most */
-    SITE_STREAMS, /* the same for each of its pieces, of which there may be any number */
+    SITE_STREAMS, /* the same for each of its pieces, of any number */
 };
 
 struct site_place; /* a row of the table of paths */
 
-/* The request, whose texts are lent; NULL where the web server sent none. */
+/* The request, whose texts are lent; NULL if the web server sent none. */
 struct site_request {
     const char *method, *path;
     size_t path_length;
-    const char *query; /* behind the ?, not decoded */
+    const char *query; /* after the ?, not decoded */
     const char *if_none_match;
 };
 
-/* How far an answer in pieces has come. Zero-initialize it before the first. */
+/* Progress of an answer in pieces. Zero-initialize it before the first. */
 struct site_part {
-    bool begun, more;             /* a piece was made; another follows it */
-    struct store_page_token next; /* where that begins */
+    bool begun, more;             /* a piece was made, and another follows */
+    struct store_page_token next; /* where the next piece begins */
 };
 
-/* The place at a path; NULL where there is none. */
+/* The place at a path; NULL if there is none. */
 const struct site_place *site_find(const char *path, size_t length);
 enum site_pace site_pace(const struct site_place *place);
 
-/* Appends the whole response, or for SITE_STREAMS its next piece (a page of the store, of no more
- * bytes than a document has, read from a snapshot of its own) and tells in PART whether another
+/* Appends the whole response. For SITE_STREAMS, appends its next piece: a page of the store, at
+ * most as long as a document, read from a snapshot of its own. PART tells whether another piece
  * follows. OUT is failed if an answer that has begun cannot go on: it must be cut off. READER, of
  * the calling thread, may be NULL for SITE_AT_ONCE. Thread-safe. */
 void site_answer(const struct site *site, const struct site_place *place,
                  const struct site_request *request, struct store_reader *reader,
                  struct site_part *part, struct buffer *out);
 
-/* Appends the response for which there is no time: 503. */
+/* Appends the response if there is no time for an answer: 503. */
 void site_refuse(const struct site_request *request, const char *detail, struct buffer *out);
 
 #endif

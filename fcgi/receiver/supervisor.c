@@ -1,4 +1,4 @@
-/* supervisor: whether the receiver is well, for a supervisor that asks. */
+/* supervisor: reports the receiver's health to a supervisor that asks. */
 #include "config.h"
 
 #include "receiver/supervisor.h"
@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the supervisor shows while all is well. */
+/* The status that the supervisor shows while all is well. */
 #define STATUS_WELL "receiving"
 
-/* Of the time after which the supervisor ends a silent process: how often it hears something, and
- * how long a thread may be at one piece of work before it hears nothing any more. */
+/* Parts of the time after which the supervisor ends a silent process: a report goes out this often;
+ * and one piece of work in a thread may take this share, before the reports end. */
 #define FEEDS 4
 #define STUCK_SHARE 2
 
@@ -23,11 +23,11 @@ struct supervisor {
     struct worker_pool *pool;
     struct commit *commit;
     struct log *log;
-    bool ready;                  /* the supervisor was told so */
-    bool faulty;                 /* that it cannot be told is logged already */
-    const char *stuck;           /* what has been logged as being stuck; NULL: nothing */
-    int64_t feed_ms;             /* when the watchdog is to be fed next */
-    char status[FAULT_TEXT_MAX]; /* what the supervisor was told last */
+    bool ready;                  /* the supervisor knows that it is ready */
+    bool faulty;                 /* a failure to report is logged already */
+    const char *stuck;           /* the thread that is logged as stuck; NULL: none */
+    int64_t feed_ms;             /* when the watchdog gets its next report */
+    char status[FAULT_TEXT_MAX]; /* the last status reported */
 };
 
 int supervisor_new(struct supervisor **gives, struct worker_pool *pool, struct commit *commit,
@@ -47,7 +47,7 @@ int supervisor_new(struct supervisor **gives, struct worker_pool *pool, struct c
     return 0;
 }
 
-/* Sends LINES, and logs once that it cannot be done. */
+/* Sends LINES, and logs once if that fails. */
 static bool tell(struct supervisor *supervisor, const char *lines)
 {
     struct fault fault = FAULT_NONE;
@@ -59,7 +59,7 @@ static bool tell(struct supervisor *supervisor, const char *lines)
     return false;
 }
 
-/* What is wrong with the store, each time that it changes. */
+/* Reports the store's fault, each time that it changes. */
 static void tell_status(struct supervisor *supervisor)
 {
     char line[sizeof "STATUS=" + FAULT_TEXT_MAX];

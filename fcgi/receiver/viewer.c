@@ -1,4 +1,4 @@
-/* viewer: a few threads that answer what can be read. */
+/* viewer: a few threads that answer requests to read. */
 #include "config.h"
 
 #include "receiver/viewer.h"
@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Behind those that read the store for answers comes the one that makes tables. */
+/* The last thread makes tables; those before it read the store for other answers. */
 #define THREADS (VIEWER_THREADS + 1)
 
 /* Requests that wait for the threads of one pace. */
@@ -39,7 +39,7 @@ struct viewer {
     struct reader_thread threads[THREADS];
 };
 
-/* What the site is asked. Some servers send the query twice, some within REQUEST_URI alone. */
+/* The request for the site. Some servers send the query twice, some within REQUEST_URI alone. */
 static struct site_request request_of(const struct read_request *read_request)
 {
     const struct request *request = read_request->request;
@@ -55,14 +55,14 @@ static struct site_request request_of(const struct read_request *read_request)
     };
 }
 
-/* Until when the peer has to take what is sent now. */
+/* Sets the deadline by which the peer must take the bytes sent now. */
 static void allow(struct read_request *read_request)
 {
     atomic_store_explicit(read_request->deadline_ms, clock_monotonic_ms() + VIEWER_TAKE_MS,
                           memory_order_relaxed);
 }
 
-/* Sends ANSWER and ends the read_request, which is its owner's when this returns. PATIENT: this
+/* Sends ANSWER and ends READ_REQUEST, which belongs to its owner when this returns. PATIENT: this
  * thread may wait for the peer. */
 static void send_answer(struct viewer *viewer, struct read_request *read_request,
                         const struct buffer *answer, bool patient)
@@ -79,7 +79,8 @@ static void send_answer(struct viewer *viewer, struct read_request *read_request
     viewer->done(read_request, sent);
 }
 
-/* In the calling thread: what takes no time, or has no time (DETAIL says why). */
+/* Answers in the calling thread a request that takes no time, or for which there is none (DETAIL
+ * says why). */
 static void answer_at_once(struct viewer *viewer, struct read_request *read_request,
                            const char *detail)
 {
@@ -94,8 +95,8 @@ static void answer_at_once(struct viewer *viewer, struct read_request *read_requ
     buffer_release(&answer);
 }
 
-/* Puts the request into the queue; false if that is full, which it never is for one that goes on.
- */
+/* Puts the request into the queue. False if the queue is full, which it never is for an answer that
+ * goes on. */
 static bool enqueue(struct queue *queue, struct read_request *read_request)
 {
     monitor_enter(&queue->monitor);
@@ -127,7 +128,7 @@ void viewer_take(struct viewer *viewer, struct read_request *read_request)
     }
 }
 
-/* The next read_request, NULL when the thread is to end. Called without the lock. */
+/* The next read_request; NULL if the thread must end. Called without the lock. */
 static struct read_request *next_request(struct reader_thread *thread)
 {
     struct queue *queue = thread->queue;
@@ -153,7 +154,7 @@ static struct read_request *next_request(struct reader_thread *thread)
     return read_request;
 }
 
-/* Sends a piece, and has the request wait for its next turn: for that its peer need not hurry. */
+/* Sends a piece, and queues the request for its next turn. Until then its peer has no deadline. */
 static void send_piece(struct reader_thread *thread, struct read_request *read_request,
                        const struct buffer *piece)
 {
@@ -196,7 +197,7 @@ static void *attend(void *argument)
 {
     struct reader_thread *thread = argument;
     /* Linux has a priority for each thread, which begins with that of the thread that started it.
-     * Where it cannot be lowered, all are equal. */
+     * If it cannot be lowered, all threads have the same. */
     int own = getpriority(PRIO_PROCESS, (id_t)gettid());
     setpriority(PRIO_PROCESS, (id_t)gettid(), own + VIEWER_NICE);
     struct read_request *read_request;

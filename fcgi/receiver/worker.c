@@ -1,4 +1,4 @@
-/* worker: the loop of a worker, and the pool of them. */
+/* worker: a worker's loop, and the pool of workers. */
 #include "config.h"
 
 #include "receiver/worker.h"
@@ -23,11 +23,11 @@
 /* Events that a worker takes in a round. */
 #define EVENTS_MAX WORKER_BATCH_MAX
 
-/* Connections that a worker accepts in a round: others are free for more, perhaps. */
+/* Connections that a worker accepts in a round: other workers may be free for more. */
 #define ACCEPT_MAX 16
 
-/* What a worker reads from a connection at a time; and before a body, for which there may be no
- * room. */
+/* Bytes that a worker reads from a connection at a time; and before a body, for which there may be
+ * no room. */
 #define READ_SIZE ((size_t)64 << 10)
 #define READ_HEAD_SIZE ((size_t)4 << 10)
 
@@ -38,22 +38,22 @@ struct worker {
     atomic_int_fast64_t round_ms; /* when its round began */
 
     /* the thread's own: */
-    int64_t now_ms; /* the same */
+    int64_t now_ms; /* when its round began */
     int64_t look_ms;
     int epoll;
-    bool listening;           /* to the pool's socket */
-    bool paused;              /* it does not, for lack of descriptors */
+    bool listening;           /* it listens to the pool's socket */
+    bool paused;              /* it does not listen, for lack of descriptors */
     struct connection *first; /* all its connections */
     struct connection_line for_room;
-    struct connection_line read_ahead; /* with bytes that no event will tell of */
+    struct connection_line read_ahead; /* with bytes already read, for which no event comes */
     struct connection_line batch;      /* whose notifications are kept next */
     size_t batch_length, batch_bytes;
-    struct connection_line kept; /* whose answers may be held back, in the order of seq */
+    struct connection_line kept; /* their answers may be held back, in the order of seq */
     struct request_file file;
     struct buffer answer;
     unsigned char bytes[READ_SIZE];
 
-    int bell; /* readable if something came into the inbox, or the pool drains */
+    int bell; /* readable if the inbox has a connection, or the pool drains */
     struct monitor monitor;
     struct connection_line inbox; /* connections that are new, or come back from a viewer */
 };
@@ -68,13 +68,13 @@ struct worker_pool {
     struct viewer *viewer;
     size_t connections_max; /* of all together */
     atomic_size_t connections;
-    atomic_size_t taken;            /* bytes of memory that bodies may take now */
-    atomic_size_t gathered;         /* bytes of connections, without those of bodies */
-    atomic_int_fast64_t drained_ms; /* when all peers are given up; 0: the pool does not drain */
-    atomic_bool short_of; /* no descriptors, and logged, until a connection is accepted again */
-    atomic_size_t near_misses; /* since the last line about them */
-    atomic_llong near_miss_ms; /* when that was; 0: never */
-    atomic_int accept_error;   /* why the listening socket is of no use; 0: it is */
+    atomic_size_t taken;            /* bytes of memory reserved for bodies */
+    atomic_size_t gathered;         /* bytes of connections, except those of bodies */
+    atomic_int_fast64_t drained_ms; /* when the pool gives up all peers; 0: it does not drain */
+    atomic_bool short_of;           /* of descriptors; logged once, until an accept works */
+    atomic_size_t near_misses;      /* since the last line about them */
+    atomic_llong near_miss_ms;      /* time of that line; 0: never */
+    atomic_int accept_error;        /* why the listening socket is unusable; 0: it is usable */
     struct worker *workers;
 };
 
@@ -84,7 +84,7 @@ static void ring(struct worker *worker)
 {
     const uint64_t one = 1;
     ssize_t written = write(worker->bell, &one, sizeof one);
-    (void)written; /* it rings already */
+    (void)written; /* if this fails, it rings already */
 }
 
 static void count_held(struct worker_pool *pool, struct connection *connection)
@@ -114,7 +114,7 @@ static void disarm(struct worker *worker, struct connection *connection)
     connection->armed = false;
 }
 
-/* Takes room for the body that begins; false if there is none. */
+/* Reserves room for the body that begins; false if there is none. */
 static bool take_room(struct worker *worker, struct connection *connection)
 {
     atomic_size_t *taken = &worker->pool->taken;
@@ -128,15 +128,15 @@ static bool take_room(struct worker *worker, struct connection *connection)
     return true;
 }
 
-/* Lets in those who wait for room, the first come first, as far as there is some. */
+/* Reserves room for waiting connections, the first come first, as long as there is some. */
 static void admit(struct worker *worker)
 {
     while (worker->for_room.first != NULL && take_room(worker, worker->for_room.first))
         connection_line_add(&worker->read_ahead, connection_line_take(&worker->for_room));
 }
 
-/* Gives back what the connection has of the room, but for SIZE bytes. Other workers see it when
- * they look at the time. */
+/* Gives back the connection's room, except SIZE bytes. Other workers see it when they look at the
+ * time. */
 static void give_room(struct worker *worker, struct connection *connection, size_t size)
 {
     if (connection->room <= size)
@@ -178,7 +178,8 @@ static void log_broken(struct worker_pool *pool, const char *reason)
     log_event(pool->log, "broken", "reason", reason);
 }
 
-/* A kept record whose answer did not go out comes again, and is then a repeat: worth a line. */
+/* A kept record whose answer did not go out comes again, and is then a repeat: it deserves a line.
+ */
 static void log_unanswered(struct worker_pool *pool, int64_t seq, int status)
 {
     struct buffer line = {0};
@@ -194,8 +195,9 @@ static void log_unanswered(struct worker_pool *pool, int64_t seq, int status)
 static void conclude(struct worker *worker, struct connection *connection, bool sent)
 {
     bool keep = sent && connection->reader.keep;
-    /* While draining, an answer is the last one but for what has arrived already: from here on the
-     * web server cannot send, and tries elsewhere; what it has sent is read, then the end. */
+    /* While draining, an answer is the last one, except for requests that have arrived already.
+     * From here on the web server cannot send, and tries elsewhere; the worker reads the bytes that
+     * it has sent, then the end. */
     if (keep && atomic_load_explicit(&worker->pool->drained_ms, memory_order_relaxed) != 0)
         shutdown(connection->fd, SHUT_RD);
     if (!keep) {
@@ -248,7 +250,7 @@ static void answer_kept(struct worker *worker, struct connection *connection)
     FAULT_POINT(after_answer);
 }
 
-/* Answers those that are kept, up to the notification UP_TO. */
+/* Answers the kept requests, up to the notification UP_TO. */
 static void release_answers(struct worker *worker, int64_t up_to)
 {
     while (worker->kept.first != NULL && worker->kept.first->record.seq <= up_to)
@@ -274,7 +276,7 @@ static void keep_batch(struct worker *worker)
             connection_line_add(&worker->kept, connection);
         else
             reject(worker, connection, 503, "the notification could not be kept");
-    release_answers(worker, INT64_MAX); /* nothing holds them back yet */
+    release_answers(worker, INT64_MAX); /* nothing holds the answers back yet */
 }
 
 /* --- requests --- */
@@ -289,8 +291,9 @@ static void log_rejected(struct worker_pool *pool, const struct route *route)
     buffer_release(&line);
 }
 
-/* Somebody posts to what is nearly a callback path: the platform, perhaps, and for ever. The path
- * is a stranger's, so lines are few, and each tells of all since the one before. */
+/* A POST came to a path that is nearly a callback path, perhaps from the platform, which may repeat
+ * it for ever. The sender chooses the path, so lines are few, and each counts all since the one
+ * before. */
 static void log_near_miss(struct worker_pool *pool, const struct request *request,
                           const char *callback)
 {
@@ -333,7 +336,7 @@ static void take_in(struct worker *worker, struct connection *connection)
         reject(worker, connection, 503, fault.text);
         return;
     }
-    /* An accepted notification fares as the platform's do, whoever sent it. */
+    /* The platform's notifications get the same answer as this one, from any sender. */
     connection->weighs = connection->weighs || record->meaning != RECORD_QUARANTINE;
     connection_line_add(&worker->batch, connection);
     worker->batch_length++;
@@ -342,7 +345,7 @@ static void take_in(struct worker *worker, struct connection *connection)
         keep_batch(worker);
 }
 
-/* Somebody wants to read: a viewer has the connection until the answer is sent. */
+/* A request to read: a viewer has the connection until the answer is sent. */
 static void show(struct worker *worker, struct connection *connection,
                  const struct site_place *place)
 {
@@ -356,7 +359,7 @@ static void show(struct worker *worker, struct connection *connection,
     viewer_take(worker->pool->viewer, &connection->read_request);
 }
 
-/* The whole request is there: who wants it? */
+/* Hands a whole request to its destination. */
 static void handle(struct worker *worker, struct connection *connection)
 {
     struct worker_pool *pool = worker->pool;
@@ -392,10 +395,10 @@ static void handle(struct worker *worker, struct connection *connection)
 
 /* --- bytes --- */
 
-/* What is to become of a connection after some of its bytes were taken. */
+/* The next step of a connection after some of its bytes were taken. */
 enum step { STEP_AWAIT, STEP_WAIT_FOR_ROOM, STEP_HANDLE, STEP_DROP };
 
-/* Feeds LENGTH bytes that arrived; what comes behind a whole request is set aside. */
+/* Feeds LENGTH bytes that arrived. Bytes after a whole request are set aside. */
 static enum step feed(struct worker *worker, struct connection *connection,
                       const unsigned char *bytes, size_t length)
 {
@@ -466,7 +469,7 @@ static enum step see_end(struct worker_pool *pool, const struct connection *conn
     return STEP_DROP;
 }
 
-/* Takes what has arrived, unless what came before it waits in the line. */
+/* Takes the bytes that have arrived, unless earlier ones still wait in the queue. */
 static void read_some(struct worker *worker, struct connection *connection)
 {
     if (connection->ahead.length > 0)
@@ -478,8 +481,8 @@ static void read_some(struct worker *worker, struct connection *connection)
                            : see_end(worker->pool, connection, received));
 }
 
-/* Takes what was read before. Connections that come into the line meanwhile are for the next round.
- */
+/* Takes the bytes that were read before. Connections that join the queue meanwhile are for the next
+ * round. */
 static void read_ahead(struct worker *worker)
 {
     struct connection_line line = {.first = worker->read_ahead.first};
@@ -600,7 +603,7 @@ static void empty_inbox(struct worker *worker)
 {
     uint64_t rung;
     ssize_t length = read(worker->bell, &rung, sizeof rung);
-    (void)length; /* it may have been heard before */
+    (void)length; /* if this fails, it was heard before */
     monitor_enter(&worker->monitor);
     struct connection_line line = {.first = worker->inbox.first};
     connection_line_init(&worker->inbox);
@@ -615,8 +618,8 @@ static void empty_inbox(struct worker *worker)
 
 /* --- the time --- */
 
-/* Shuts down those whose deadline has passed: their next event is their end, or the end of what a
- * viewer sends. */
+/* Shuts down the connections whose deadline has passed. Their next event is their end, or the end
+ * of a viewer's answer. */
 static void end_late(struct worker *worker)
 {
     for (struct connection *c = worker->first; c != NULL; c = c->next) {
@@ -626,8 +629,8 @@ static void end_late(struct worker *worker)
     }
 }
 
-/* Shuts down the reading side of idle connections: at most MOST of them, of those idle since before
- * SINCE_MS. A request that has already arrived is still read and answered. */
+/* Shuts down the reading side of at most MOST connections, idle since before SINCE_MS. A request
+ * that has already arrived is still read and answered. */
 static void end_idle(struct worker *worker, size_t most, int64_t since_ms)
 {
     for (struct connection *c = worker->first; c != NULL && most > 0; c = c->next)
@@ -637,8 +640,8 @@ static void end_idle(struct worker *worker, size_t most, int64_t since_ms)
         }
 }
 
-/* Closes those who have waited for room since before UNTIL_MS. They came in the order of their
- * deadlines. */
+/* Closes the connections whose deadline for room passed before UNTIL_MS. They came in the order of
+ * their deadlines. */
 static void drop_late(struct worker *worker, int64_t until_ms)
 {
     struct connection *first;
@@ -650,7 +653,7 @@ static void drop_late(struct worker *worker, int64_t until_ms)
     }
 }
 
-/* Accepts no more, ends who is idle, and in the end everybody. */
+/* Accepts no more connections, ends the idle ones, and in the end all. */
 static void drain(struct worker *worker, int64_t drained_ms)
 {
     listen_on(worker, false);
@@ -662,7 +665,7 @@ static void drain(struct worker *worker, int64_t drained_ms)
         shutdown(c->fd, SHUT_RDWR);
 }
 
-/* What is due because time has passed. */
+/* Does the work that is due at a time. */
 static void look_at_time(struct worker *worker)
 {
     int64_t drained_ms = atomic_load(&worker->pool->drained_ms);
@@ -688,7 +691,7 @@ static int64_t begin_round(struct worker *worker)
     return worker->now_ms;
 }
 
-/* Waits for something to do, and reads all of it. */
+/* Waits for events, and reads all that has arrived. */
 static void read_all(struct worker *worker)
 {
     struct epoll_event events[EVENTS_MAX];
