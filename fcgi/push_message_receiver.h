@@ -1,19 +1,19 @@
-/* push_message_receiver: an application of its own behind the platform's callback.
+/* push_message_receiver: the interface for an application behind the platform's callback.
  *
  * The platform's document says that an application inherits PushMessageReceiver and overrides the
- * callbacks it wants. Here it fills in a struct of callbacks and calls run with its arguments: it
- * is then the FastCGI receiver, with the options, the log, the store and the status file of
+ * callbacks it wants. Here it fills in a struct of callbacks and calls run with its arguments. The
+ * program then is the FastCGI receiver, with the options, the log, the store and the status file of
  * upgrade-receiver (which is the same with no callback filled in).
  *
  * A callback gets each notification after it is durable, in the order of seq, at least once. When
- * it returns 0, a cursor in the store moves on; when it returns anything else, it is called again
- * with growing pauses, and what comes behind it waits. Neither delays or fails the answer to the
+ * it returns 0, a cursor in the store moves on. When it returns anything else, it is called again
+ * with growing pauses, and later notifications wait. Neither delays or fails the answer to the
  * platform. After a crash, delivery goes on at the cursor, so the last notifications may come
- * again: use token to tell. A repeat by the platform is not delivered. The status file shows the
+ * again: compare their tokens. A repeat by the platform is not delivered. The status file shows the
  * backlog.
  *
- * An application that keeps how far it is keeps the token, not the seq. When an older copy of the
- * store is put back, delivery goes on at the cursor in that copy, and a seq that was delivered
+ * An application that records its position keeps the token, not the seq. If an older copy of the
+ * store is put back, delivery goes on at the cursor in that copy. Then a seq that was delivered
  * before comes again with another notification; a token never does. */
 #ifndef PUSH_MESSAGE_RECEIVER_H
 #define PUSH_MESSAGE_RECEIVER_H
@@ -31,14 +31,14 @@ struct push_notification {
     int64_t seq;         /* its number, in commit order; see token */
     const char *token;   /* LIFE:SEQ, 36 characters at most: no other notification ever has it */
     int64_t received_ms; /* when it was received, in milliseconds since 1970 */
-    const char *notify_type; /* notifyType; "" where the body has none */
+    const char *notify_type; /* notifyType; "" if the body has none */
     const char *body;        /* the JSON text, terminated by a NUL */
-    size_t body_length;      /* bytes of it, without the NUL */
+    size_t body_length;      /* its bytes, without the NUL */
     const json_t *json;      /* the same, parsed: read it, do not change it, do not keep it */
 };
 
-/* Bodies of the upgrade family, members named as in the platform's document. A member that is
- * missing is NULL; a number (upgradeTime, step) is given as its decimal digits. */
+/* Bodies of the upgrade family. The members have the names of the platform's document. A missing
+ * member is NULL; a number (upgradeTime, step) is given as its decimal digits. */
 
 struct push_sw_upgrade_state_change {
     const char *deviceId, *appId, *operationId, *subOperationId;
@@ -67,16 +67,19 @@ struct push_fw_upgrade_result {
     const char *upgradeTime;
 };
 
-/* A callback for a notification whose body is looked at as JSON. Returns 0 when it is done with. */
+/* A callback that reads the notification's body as JSON. Returns 0 when the notification is done.
+ */
 typedef int push_handler(void *application, const struct push_notification *notification);
 
-/* What an application overrides. Zero it, so that members of later versions are NULL too. All
- * callbacks run in one thread, one after the other, never in the thread that called run. */
+/* The callbacks that an application overrides. Zero the struct, so that members of later versions
+ * are NULL too. All callbacks run in one thread, one after the other, never in the thread that
+ * called run.
+ */
 struct push_message_receiver {
     void *application; /* handed to every callback; may be NULL */
 
-    /* Names the cursor, for several applications one after the other on one store; NULL:
-     * "application". 1 to 63 characters. Of several processes with the same name on one store, one
+    /* Names the cursor, for several applications on one store, one after the other; NULL:
+     * "application". 1 to 63 characters. If several processes on one store have the same name, one
      * delivers at a time. */
     const char *name;
 
@@ -109,13 +112,13 @@ struct push_message_receiver {
     push_handler *handle_device_model_added;
     push_handler *handle_device_model_deleted;
     push_handler *handle_command_status; /* the body without a notifyType */
-    push_handler *handle_other;          /* any notifyType for which no callback is filled in */
+    push_handler *handle_other;          /* a notifyType without a callback of its own */
 };
 
-/* Runs the receiver with the command line of the program (ARGC and ARGV as main got them) until
- * SIGTERM or SIGINT. Returns the exit code for main: 0 stopped by a signal, 1 the store, log or
- * system cannot be used, 2 wrong usage. RECEIVER is lent. Call it once, from main, before other
- * threads are started: it blocks signals, and expects the listening socket on file descriptor 0. */
+/* Runs the receiver with the command line of the program (ARGC and ARGV of main) until SIGTERM or
+ * SIGINT. Returns the exit code for main: 0 stopped by a signal, 1 the store, log or system cannot
+ * be used, 2 wrong usage. RECEIVER is lent. Call it once, from main, before the program starts
+ * other threads: it blocks signals, and expects the listening socket on file descriptor 0. */
 int push_message_receiver_run(const struct push_message_receiver *receiver, int argc, char **argv);
 
 /* The library's version, such as "0.1.0". */

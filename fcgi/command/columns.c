@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Blanks between two columns. */
+/* Spaces between two columns. */
 #define GAP 2
 
-/* The fewest columns that an elastic one is cut to, and that its title allows. */
+/* The least width to which an elastic column is cut, if its title allows. */
 #define ELASTIC_MIN 8
 
 void columns_init(struct columns *table, const struct term *term, const struct column *columns,
@@ -41,7 +41,7 @@ static void add_cell(struct columns *table, const struct columns_cell *cell)
 void columns_add(struct columns *table, enum term_tone tone, const char *text)
 {
     struct columns_cell cell = {.at = table->text.length, .tone = tone};
-    /* Shown once to be measured, then kept as it came: it is cut when the widths are known. */
+    /* Rendered once to be measured, then kept raw: it is cut when the widths are known. */
     cell.width = term_add_safe(table->term, &table->text, text, 0);
     if (!table->text.failed)
         table->text.length = cell.at;
@@ -62,7 +62,7 @@ void columns_add_bar(struct columns *table, const struct term_bar *bar, size_t w
     add_cell(table, &cell);
 }
 
-/* Widths as the cells need them. */
+/* Sets the widths that the cells need. */
 static void measure(struct columns *table)
 {
     for (size_t c = 0; c < table->length; c++) {
@@ -78,7 +78,7 @@ static void measure(struct columns *table)
     }
 }
 
-/* The least that column C takes. */
+/* The least width of column C. */
 static size_t least_width(const struct columns *table, size_t c)
 {
     size_t title = strlen(table->columns[c].title);
@@ -86,7 +86,7 @@ static size_t least_width(const struct columns *table, size_t c)
     return table->columns[c].elastic && least < table->widths[c] ? least : table->widths[c];
 }
 
-/* The width of the table as it is, or at LEAST. */
+/* The width of the table as it is, or with least widths if LEAST. */
 static size_t total_width(const struct columns *table, bool least)
 {
     size_t total = 0;
@@ -111,7 +111,7 @@ static void spare(struct columns *table)
     }
 }
 
-/* Takes from the widest elastic column until the table fits, or none can give any more. */
+/* Shrinks the widest elastic column until the table fits, or none can shrink any more. */
 static void fit(struct columns *table)
 {
     if (table->term->width == 0)
@@ -136,7 +136,7 @@ static void pad(struct buffer *out, size_t count)
         buffer_add(out, " ", 1);
 }
 
-/* Appends a cell in WIDTH columns at most; returns how many it took. */
+/* Appends a cell in at most WIDTH columns; returns how many it took. */
 static size_t write_cell(const struct columns *table, const struct columns_cell *cell, size_t width,
                          struct buffer *out)
 {
@@ -169,7 +169,7 @@ static void write_titles(struct columns *table, struct buffer *out)
     buffer_add(out, "\n", 1);
 }
 
-/* Blanks behind the last column are left out. */
+/* Spaces after the last column are left out. */
 static void write_row(const struct columns *table, const struct columns_cell *cells,
                       struct buffer *out)
 {

@@ -11,19 +11,18 @@
 /* Columns of one table. */
 #define COLUMNS_MAX 12
 
-/* What a column is called, and how it behaves. */
+/* Title and behaviour of a column. */
 struct column {
     const char *title;
     bool right;    /* aligned to the right: a number */
     bool elastic;  /* may be cut, on a terminal, to fit its width */
-    bool optional; /* left out where no row has something in it */
-    int spare; /* left out where the table is too wide for the terminal, the highest first; 0: not
-                */
+    bool optional; /* left out if all its cells are empty */
+    int spare; /* left out if the table is too wide for the terminal, the highest first; 0: never */
 };
 
 struct columns_cell {
     size_t at;    /* of its text, in TEXT */
-    size_t width; /* in columns, when it is shown whole */
+    size_t width; /* in columns, if it is shown whole */
     enum term_tone tone;
     bool is_bar;
     struct term_bar bar;
@@ -37,7 +36,7 @@ struct columns {
     size_t widths[COLUMNS_MAX];
     bool left_out[COLUMNS_MAX];
     bool begun;         /* the titles are written */
-    struct buffer text; /* of the cells, each with a NUL behind it */
+    struct buffer text; /* of the cells, each with a NUL after it */
     struct columns_cell *cells;
     size_t cells_length, cells_capacity;
     bool failed; /* memory ran out */
@@ -52,8 +51,8 @@ void columns_add(struct columns *table, enum term_tone tone, const char *text);
 void columns_add_number(struct columns *table, enum term_tone tone, int64_t number);
 void columns_add_bar(struct columns *table, const struct term_bar *bar, size_t width);
 
-/* Appends the rows so far, behind the titles where these were not written before, and empties the
- * table. Columns keep at least the width that they have had. */
+/* Appends the rows so far, after the titles if these were not written before, and empties the
+ * table. Columns keep at least their widths. */
 void columns_write(struct columns *table, struct buffer *out);
 
 void columns_release(struct columns *table);

@@ -1,6 +1,5 @@
 /* command: upgrade-status, the operator's command on the store of a running or stopped receiver:
- * reads the command line along the table of commands, and runs one.
- */
+ * reads the command line by the table of commands, and runs one. */
 #include "config.h"
 
 #include "command/command.h"
@@ -24,8 +23,8 @@ static int complain(int code, const struct fault *fault)
     return code;
 }
 
-/* A command line taken apart: the words in their order, and the options, which take a command to be
- * understood. */
+/* A command line split into the words in their order, and the options, whose meaning depends on the
+ * command. */
 struct line {
     const char *words[COMMAND_WORDS_MAX + 2];
     size_t words_length;
@@ -40,7 +39,7 @@ static const struct command_option *find_option(const struct command_call *call,
     return NULL;
 }
 
-/* Takes the option at ARGV[*INDEX], and its value, which may be the argument behind it. */
+/* Takes the option at ARGV[*INDEX], and its value, which may be the argument after it. */
 static int take_option(struct command_call *call, char **argv, int *index, struct fault *fault)
 {
     const char *argument = argv[*index];
@@ -65,7 +64,7 @@ static int take_option(struct command_call *call, char **argv, int *index, struc
     return 0;
 }
 
-/* Takes words and options apart; behind -- all are words. */
+/* Separates words and options; after -- all are words. */
 static int take_apart(struct command_call *call, struct line *line, char **argv,
                       struct fault *fault)
 {
@@ -92,7 +91,7 @@ static bool is_given(const struct command_call *call, const struct command_optio
     return option->value == NULL ? *(const bool *)member : *(const char *const *)member != NULL;
 }
 
-/* Finds the command, and sees that it takes what was given. */
+/* Finds the command, and checks that it takes the words and options given. */
 static int understand(struct command_call *call, const struct line *line, struct fault *fault)
 {
     size_t taken = 0;
@@ -130,7 +129,7 @@ static int read_colour(const struct command_call *call, enum term_when *when, st
     return fault_set(fault, "--color %s: takes auto, always or never", call->colour);
 }
 
-/* The receiver's options come from the environment, as the receiver's own do. */
+/* Reads the receiver's options from the environment, as the receiver does. */
 static int read_environment(const struct command_call *call, struct options *options,
                             struct fault *fault)
 {
@@ -141,7 +140,7 @@ static int read_environment(const struct command_call *call, struct options *opt
     return options_read(options, call->state == NULL ? 1 : 3, arguments, fault);
 }
 
-/* Whether the file NAME of the state folder can (MODE) be used: 0, or the error. */
+/* Whether the file NAME of the state folder can be used (MODE): 0, or the error. */
 static int try_access(const struct command_call *call, const char *name, int mode)
 {
     struct buffer path = {0};
@@ -152,7 +151,7 @@ static int try_access(const struct command_call *call, const char *name, int mod
     return error;
 }
 
-/* Who cannot open the store is told what stands in the way. */
+/* Adds to FAULT why the user cannot open the store. */
 static void explain(const struct command_call *call, struct fault *fault)
 {
     static const struct {
@@ -170,7 +169,7 @@ static void explain(const struct command_call *call, struct fault *fault)
             fault_add(fault, "you %s", needs[i].what);
             return;
         }
-    /* SQLite reads through an index of the log, and makes one where there is none. */
+    /* SQLite reads through an index of the write-ahead log, and makes one if there is none. */
     if (try_access(call, "/upgrades.db", F_OK) == 0 &&
         try_access(call, "/upgrades.db-shm", F_OK) == ENOENT &&
         try_access(call, "", W_OK) == EACCES)
@@ -191,7 +190,7 @@ static int run(struct command_call *call, struct fault *fault)
     return code;
 }
 
-/* Runs the command once everything is known about it. */
+/* Runs the command when everything is known about it. */
 static int start(struct command_call *call, struct fault *fault)
 {
     struct options options;
@@ -220,8 +219,8 @@ static int print_version(struct fault *fault)
     return printed == 0 || term.ended ? COMMAND_DONE : COMMAND_UNUSABLE;
 }
 
-/* A descriptor that is closed would be given to the next file that is opened, and what is printed
- * would be written into that. */
+/* If a standard descriptor is closed, the next file opened would get it, and the output would be
+ * written into that file. */
 static void fill_descriptors(void)
 {
     int fd;

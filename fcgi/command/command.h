@@ -1,7 +1,7 @@
 /* command: what the parts of upgrade-status share: its table of commands, and a call of one.
  *
  * Each command is one entry of one table: words, arguments, options, help, function. The help text
- * is printed from it, the completion asks it, and the man page is checked against it. */
+ * is printed from it, the completion uses it, and the man page is checked against it. */
 #ifndef COMMAND_COMMAND_H
 #define COMMAND_COMMAND_H
 
@@ -17,11 +17,11 @@
 
 #define COMMAND_PROGRAM "upgrade-status"
 
-/* Options of one command, and words behind one. */
+/* The most options of one command, and words after one. */
 #define COMMAND_OPTIONS_MAX 5
 #define COMMAND_WORDS_MAX 1000
 
-/* Exit codes. What each means stands in the table that --help prints. */
+/* Exit codes. Their meanings are in the table that --help prints. */
 enum command_code {
     COMMAND_DONE = 0,
     COMMAND_UNUSABLE = 1,
@@ -33,19 +33,19 @@ enum command_code {
     COMMAND_REFUSED = 7,
 };
 
-/* One call: a command with its words and options. Everything is lent for its time. */
+/* One call: a command with its words and options. Everything is lent for the call. */
 struct command_call {
-    const struct command_entry *commands;     /* all there are; behind the last, RUN is NULL */
-    const struct command_option *all_options; /* behind the last, WORD is NULL */
-    const struct options *options;            /* the receiver's, of which the state folder is one */
+    const struct command_entry *commands;     /* all commands; after the last, RUN is NULL */
+    const struct command_option *all_options; /* after the last, WORD is NULL */
+    const struct options *options;            /* the receiver's, with the state folder */
     const struct command_entry *command;
     struct term *term;
     struct store_reader *reader; /* not open yet */
-    const char *const *words;    /* behind the command's own */
+    const char *const *words;    /* after the command's own */
     size_t words_length;
-    int64_t now_ms; /* since 1970: what ages are counted from */
+    int64_t now_ms; /* since 1970: the time from which ages are counted */
 
-    /* what options said; NULL: not given */
+    /* the options' values; NULL: not given */
     bool json, no_pager, help, version;
     bool csv, bom, raw, force, any_app;
     const char *state, *colour;
@@ -54,7 +54,7 @@ struct command_call {
     const char *since, *until, *before, *reason;
 };
 
-/* What a word behind a command is, for the completion. */
+/* The kind of a word after a command, for the completion. */
 enum command_word {
     COMMAND_WORD_NONE,
     COMMAND_WORD_OPERATION,
@@ -76,24 +76,24 @@ struct command_option {
     size_t offset;               /* in struct command_call */
 };
 
-/* One command. RUN returns an exit code; where that is not COMMAND_DONE, FAULT says why unless the
+/* One command. RUN returns an exit code. If that is not COMMAND_DONE, FAULT says why, unless the
  * output has said it. */
 struct command_entry {
     const char *words[2];  /* the second may be "" */
-    const char *arguments; /* as the help shows them */
+    const char *arguments; /* in the form of the help */
     const char *help;      /* in one line */
-    const char *more;      /* what else to know, in lines of 80 columns; NULL: nothing */
+    const char *more;      /* further help, in lines of 80 columns; NULL: none */
     const char *options[COMMAND_OPTIONS_MAX + 1];
-    size_t least, most;             /* words that it takes */
+    size_t least, most;             /* number of words that it takes */
     enum command_word completes[2]; /* the first and second of them */
     int (*run)(struct command_call *call, struct fault *fault);
 };
 
-/* table.c: sets the tables that CALL goes by. */
+/* table.c: sets the tables of CALL. */
 void command_set_table(struct command_call *call);
 
-/* help.c: the command that the first of WORDS name, and in *TAKEN how many that were; NULL
- * if there is none. Without words it is the one without words. */
+/* help.c: the command that the first of WORDS name, and in *TAKEN the number of those words; NULL
+ * if there is none. Without words it is the command without words. */
 const struct command_entry *command_find(const struct command_call *call, const char *const *words,
                                          size_t length, size_t *taken);
 
@@ -121,11 +121,11 @@ int command_forget(struct command_call *call, struct fault *fault);
 int command_help(struct command_call *call, struct fault *fault);
 int command_complete(struct command_call *call, struct fault *fault);
 
-/* common.c: what they have in common. The exit code for what a view said. */
+/* common.c: shared by the commands. The exit code for the result of a view. */
 int command_code_of(const struct command_call *call, enum view_result result);
 
-/* The exit code where output or store failed: COMMAND_DONE where it is only that nobody reads any
- * more. */
+/* The exit code if output or store failed; COMMAND_DONE if it is only that nobody reads any more.
+ */
 int command_failed(const struct command_call *call);
 
 /* Prints and releases TEXT, and returns an exit code. */
@@ -135,22 +135,21 @@ int command_print(struct command_call *call, struct buffer *text, struct fault *
 int command_read_ids(const struct command_call *call, int64_t ids[COMMAND_WORDS_MAX],
                      struct fault *fault);
 
-/* Writes a time of a document: as a person reads it on a terminal ("2026-01-02 03:04:05"), as it
- * is elsewhere; and how long ago that is. Both return TEXT. */
+/* Writes a time of a document: on a terminal in the form for people ("2026-01-02 03:04:05"),
+ * elsewhere as it is; and how long ago that is. Both return TEXT. */
 #define COMMAND_TIME_SIZE 96
 const char *command_time(const struct command_call *call, const char *time,
                          char text[COMMAND_TIME_SIZE]);
 const char *command_ago(const struct command_call *call, const char *time,
                         char text[COMMAND_TIME_SIZE]);
 
-/* health.c: reads status.json, which is to be freed with json_decref; NULL if there is none.
- */
+/* health.c: reads status.json; free it with json_decref. NULL if there is none. */
 json_t *command_read_file(const struct command_call *call);
 
-/* Appends the line that says how the receiver is. */
+/* Appends the line with the state of the receiver. */
 void command_add_receiver(const struct command_call *call, struct buffer *out);
 
-/* A store to be written to, opened; it is not made where there is none. */
+/* Opens the store for writing; does not make it if there is none. */
 int command_open_store(struct command_call *call, struct store **store, struct fault *fault);
 
 #endif

@@ -1,4 +1,4 @@
-/* common: what the commands of upgrade-status have in common. */
+/* common: functions that the commands of upgrade-status share. */
 #include "config.h"
 
 #include "base/clock.h"
@@ -67,7 +67,7 @@ int command_open_store(struct command_call *call, struct store **store, struct f
     struct store_config config;
     int64_t version;
     store_config_read(call->options, &config);
-    /* A store is not made where there is none: the folder is a wrong one. */
+    /* If there is no store, the folder is a wrong one: do not make one. */
     if (owner_become(call->options->state, fault) != 0 ||
         store_read_version(call->reader, &version, fault) != 0 ||
         store_new(store, &config, fault) != 0)

@@ -1,4 +1,4 @@
-/* complete: what the last word of a command line may become, for the shell's completion. */
+/* complete: how the last word of a command line may go on, for the shell's completion. */
 #include "config.h"
 
 #include "command/command.h"
@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Ids offered, and notifications looked through for device ids. */
+/* The most ids offered, and notifications searched for device ids. */
 #define OFFERED_MAX 100
 #define LOOKED_THROUGH_MAX 200
 
-/* What is being completed: the word that begins so, and the answers so far, a line each. */
+/* One completion: the beginning of the word, and the answers so far, a line each. */
 struct completion {
     const char *prefix;
     struct buffer out;
@@ -32,8 +32,8 @@ static bool is_offered(const struct completion *completion, const char *word, si
     return false;
 }
 
-/* Offers a word that begins as it should. One that a shell would have to quote is not offered:
- * strangers choose ids, and the shell reads what is offered. */
+/* Offers a word that begins with the text to complete. A word that a shell would have to quote is
+ * not offered: strangers choose ids, and the shell reads the offers. */
 static void offer(struct completion *completion, const char *word)
 {
     size_t length = strlen(word);
@@ -91,7 +91,7 @@ static void offer_applications(struct completion *completion, struct store_reade
         offer(completion, overview.cursors[i].name);
 }
 
-/* The devices that were heard of last: no list of all is kept by name. */
+/* Offers the devices that reported last: there is no list of all by name. */
 static void offer_devices(struct completion *completion, struct store_reader *reader)
 {
     struct store_kept kept[LOOKED_THROUGH_MAX];
@@ -143,7 +143,7 @@ static void offer_word(struct completion *completion, struct command_call *call,
         offer(completion, "never");
         break;
     case COMMAND_WORD_FILE:
-        /* The shell knows its files. */
+        /* The shell completes file names itself. */
         buffer_add_string(&completion->out, "/\n");
         break;
     default:
@@ -151,8 +151,8 @@ static void offer_word(struct completion *completion, struct command_call *call,
     }
 }
 
-/* Takes the words of a line apart as main does, without its complaints. Returns the option whose
- * value stands at the end, or NULL; *LENGTH is how many of WORDS are no options. */
+/* Splits the words of a line as main does, without its complaints. Returns the option whose value
+ * comes last, or NULL; *LENGTH is the number of WORDS that are no options. */
 static const struct command_option *sort_out(const struct command_call *call, const char **words,
                                              size_t *length)
 {

@@ -1,4 +1,4 @@
-/* device: upgrade-status's portrait of one device: its upgrades, and what it said. */
+/* device: upgrade-status's view of one device: its upgrades, and its notifications. */
 #include "config.h"
 
 #include "base/units.h"
@@ -17,7 +17,7 @@ static enum term_tone state_tone(const char *state)
                                          : TERM_PLAIN;
 }
 
-/* "  LABEL  TEXT" where there is a text. */
+/* Adds "  LABEL  TEXT" if there is a text. */
 static void add_line(const struct command_call *call, struct buffer *out, const char *label,
                      const char *text)
 {
@@ -28,7 +28,7 @@ static void add_line(const struct command_call *call, struct buffer *out, const 
     buffer_add_string(out, "\n");
 }
 
-/* What a notification of it said in a few words: its type, and result or step where it has one. */
+/* Adds a notification in a few words: its type, and its result or step if it has one. */
 static void add_note(const struct command_call *call, struct buffer *out, const json_t *note)
 {
     static const char *const members[] = {"swUpgradeResult", "swUpgradeState", "status",

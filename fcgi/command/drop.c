@@ -1,4 +1,4 @@
-/* drop: upgrade-status's command that throws away what is hopeless in quarantine. */
+/* drop: upgrade-status's command that throws hopeless bodies in quarantine away. */
 #include "config.h"
 
 #include "base/units.h"
@@ -10,13 +10,13 @@
 
 /* Which bodies are dropped, and the ids of one page of them. */
 struct drop {
-    const char *reason; /* what a reason begins with */
+    const char *reason; /* the beginning of a reason */
     int64_t before_ms;
     int64_t ids[STORE_PAGE_MAX];
     size_t ids_length;
 };
 
-/* Drops all bodies that --reason and --before mean. */
+/* Drops all bodies that --reason and --before select. */
 static int drop_matching(const struct command_call *call, struct store *store, struct drop *drop,
                          int64_t *dropped, struct fault *fault)
 {
@@ -37,7 +37,7 @@ static int drop_matching(const struct command_call *call, struct store *store, s
     return 0;
 }
 
-/* Drops the bodies that were named. Returns an exit code. */
+/* Drops the named bodies. Returns an exit code. */
 static int drop_named(const struct command_call *call, struct store *store, struct drop *drop,
                       int64_t *dropped, struct fault *fault)
 {
@@ -56,7 +56,7 @@ static int drop_named(const struct command_call *call, struct store *store, stru
 
 _Static_assert(COMMAND_WORDS_MAX <= STORE_PAGE_MAX, "a page has room for all ids that are named");
 
-/* What to drop must be said in one of two ways. */
+/* The user must select bodies in one of two ways. */
 static int read_call(const struct command_call *call, struct drop *drop, struct fault *fault)
 {
     bool is_described = call->reason != NULL || call->before != NULL;

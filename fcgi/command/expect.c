@@ -1,4 +1,4 @@
-/* expect: upgrade-status's answer to who of a list has not reported. */
+/* expect: upgrade-status's command that finds devices of a list that have not reported. */
 #include "config.h"
 
 #include "command/columns.h"
@@ -17,12 +17,12 @@
 
 struct expectation {
     struct roster roster;
-    int64_t operation; /* the store's number of it */
+    int64_t operation; /* the operation's number in the store */
     struct buffer app_id;
-    bool overflow; /* more devices reported than were expected and than can be told apart */
+    bool overflow; /* more unexpected devices reported than fit the roster */
 };
 
-/* How many devices of the list are how far, and how many reported that are not in it. */
+/* Numbers of the list's devices by progress, and of devices that reported and are not in it. */
 struct tally {
     int64_t expected, success, fail, in_progress, missing, unexpected;
 };
@@ -43,7 +43,7 @@ static void note_upgrade(struct expectation *expectation, const struct store_upg
 {
     struct roster_entry *entry = roster_add(&expectation->roster, row->device_id);
     if (entry == NULL)
-        /* It is not in the list: those are in the roster already. */
+        /* It is not in the list: the roster has those of the list already. */
         expectation->overflow = true;
     else if (row->state == RECORD_IN_PROGRESS)
         roster_note_progress(entry, row->began_ms);
@@ -70,8 +70,7 @@ static int find_operation(struct command_call *call, struct expectation *expecta
     return COMMAND_NOT_THERE;
 }
 
-/* Notes what every device of the operation has reported, all of one moment. Returns an exit code.
- */
+/* Notes the reports of every device of the operation, from one snapshot. Returns an exit code. */
 static int read_upgrades(struct command_call *call, struct expectation *expectation,
                          struct fault *fault)
 {
@@ -113,7 +112,7 @@ static int print_some(struct command_call *call, struct buffer *out, struct faul
     return out->length < PRINT_BYTES && !out->failed ? 0 : term_print(call->term, out, fault);
 }
 
-/* Appends the ids of those that are there, as members of a JSON array. */
+/* Appends the ids of the devices in one state, as members of a JSON array. */
 static int add_ids_json(struct command_call *call, const struct roster *roster,
                         enum roster_where where, struct buffer *out, struct fault *fault)
 {
@@ -154,7 +153,7 @@ static int print_json(struct command_call *call, const struct expectation *expec
     return term_print(call->term, out, fault);
 }
 
-/* The lines of those that are there. */
+/* Appends the lines of the devices in one state. */
 static int add_ids(struct command_call *call, const struct roster *roster, enum roster_where where,
                    const char *word, struct buffer *out, struct fault *fault)
 {

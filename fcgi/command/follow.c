@@ -1,4 +1,4 @@
-/* follow: upgrade-status's lines of notifications: as they come, and of a time. */
+/* follow: upgrade-status's lines of notifications: as they come, and of a period. */
 #include "config.h"
 
 #include "base/units.h"
@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* How often it looks for new notifications. */
+/* How often follow looks for new notifications. */
 #define LOOK_MS 100
 
-/* Notifications that it begins with, unless it is told where to begin. */
+/* Notifications with which follow begins, unless an option says where. */
 #define LAST_COUNT 10
 
 /* Notifications read at a time. */
@@ -33,13 +33,13 @@ static void add_line(const struct store_kept *kept, struct buffer *lines)
 struct follow {
     struct command_call *call;
     struct token token; /* of the last line written */
-    int64_t pruned_seq; /* that notifications up to this one were pruned is known */
-    int64_t version;    /* of the store, when all of it had been read */
-    bool refused;       /* the store does not have what comes behind TOKEN */
-    bool waiting;       /* the store cannot be read now, and that was said */
+    int64_t pruned_seq; /* notifications up to this one are known to be pruned */
+    int64_t version;    /* of the store, when all of it was read */
+    bool refused;       /* the store does not have the notifications after TOKEN */
+    bool waiting;       /* the store cannot be read now, which was reported */
 };
 
-/* Sets the token to that before the last notifications. */
+/* Sets the token to the one before the last notifications. */
 static int find_last(struct follow *follow, struct fault *fault)
 {
     struct store_reader *reader = follow->call->reader;
@@ -56,8 +56,9 @@ static int find_last(struct follow *follow, struct fault *fault)
     return store_read_token(reader, seq, &follow->token, fault);
 }
 
-/* Finds where the lines begin. Who names a token is told that notifications behind it were pruned;
- * who does not, or forces it, wants those that are left. */
+/* Finds where the lines begin. If the user names a token, a later check reports that notifications
+ * after it were pruned. Without a token, or with --force, follow goes on with the notifications
+ * that are left. */
 static int begin(struct follow *follow, const struct token *since, struct fault *fault)
 {
     const struct command_call *call = follow->call;
@@ -74,7 +75,7 @@ static int begin(struct follow *follow, const struct token *since, struct fault 
     return 0;
 }
 
-/* Whether the store has all that comes behind the token; if not, FAULT says how to go on. */
+/* Whether the store has all notifications after the token; if not, FAULT says how to go on. */
 static int check_token(struct follow *follow, struct fault *fault)
 {
     const struct token *token = &follow->token;
@@ -104,7 +105,7 @@ static int check_token(struct follow *follow, struct fault *fault)
     return 0;
 }
 
-/* Reads what has come since the last line; FAULT says why it cannot be read. */
+/* Reads the notifications since the last line. FAULT says why it cannot. */
 static int read_new(struct follow *follow, struct store_kept *kept, size_t *count,
                     struct fault *fault)
 {
@@ -125,7 +126,7 @@ static int read_new(struct follow *follow, struct store_kept *kept, size_t *coun
     return result;
 }
 
-/* The same, but a store that cannot be read for a while is waited for; that is said once. */
+/* The same, but waits for a store that cannot be read for a while, and reports that once. */
 static int await_new(struct follow *follow, struct store_kept *kept, size_t *count,
                      struct fault *fault)
 {

@@ -1,4 +1,4 @@
-/* health: how the receiver is, in one line above all operations. */
+/* health: the state of the receiver, in one line above all operations. */
 #include "config.h"
 
 #include "base/clock.h"
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-/* Where less is left on the disk, the receiver's probe fails. */
+/* If less is free on the disk, the receiver's probe fails. */
 #define ROOM_MIN ((uint64_t)1 << 20)
 
 static const char *text_of(const json_t *object, const char *name)
@@ -48,7 +48,7 @@ static bool is_full(const struct command_call *call)
            (uint64_t)disk.f_bavail * disk.f_frsize < ROOM_MIN;
 }
 
-/* What a receiver that runs says of itself in STATUS, or why that counts no more. */
+/* The state of a running receiver by its STATUS, or why that is out of date. */
 static enum term_tone judge(const struct command_call *call, const json_t *status,
                             struct buffer *out)
 {

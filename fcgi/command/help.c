@@ -1,5 +1,4 @@
-/* help: what the table of commands says: which command is meant, what it takes, and the
- * help. */
+/* help: the table of commands: which command is meant, what it takes, and the help. */
 #include "config.h"
 
 #include "command/command.h"
@@ -8,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What the exit codes mean. */
+/* Meanings of the exit codes. */
 static const struct {
     enum command_code code;
     const char *meaning;
@@ -59,7 +58,7 @@ static void add_usage(const struct command_entry *command, struct buffer *out)
             buffer_addf(out, "%s%s", out->length > begin ? " " : "", parts[i]);
 }
 
-/* A line of the help: USAGE in its column, then WHAT. */
+/* Adds a line of the help: USAGE in its column, then WHAT. */
 static void add_line(struct buffer *out, struct buffer *usage, const char *what)
 {
     buffer_addf(out, "  %-24.*s %s\n", (int)usage->length, usage->length > 0 ? usage->bytes : "",

@@ -12,7 +12,7 @@
 /* --- check
  * ------------------------------------------------------------------------------------------ */
 
-/* What is told while the store is checked. */
+/* Progress and output of a check. */
 struct checking {
     struct command_call *call;
     struct term_progress progress;
@@ -45,7 +45,7 @@ static void report_check(void *owner, int64_t done, int64_t of)
     term_report(&checking->progress, done, of);
 }
 
-/* Sets TOKEN to the last notification that a receiver has written of into its status file. */
+/* Sets TOKEN to the last notification that a receiver's status file names. */
 static bool read_written(const struct command_call *call, struct token *token)
 {
     struct fault fault = FAULT_NONE;
@@ -56,7 +56,7 @@ static bool read_written(const struct command_call *call, struct token *token)
     return is_there;
 }
 
-/* Whether the store has what a receiver wrote of: not if an older copy was put back. */
+/* Whether the store has that notification: not if an older copy was put back. */
 static int check_written(struct command_call *call, const struct token *token,
                          struct checking *checking, int64_t *flaws, struct fault *fault)
 {
@@ -79,7 +79,7 @@ static int check_written(struct command_call *call, const struct token *token,
 int command_check(struct command_call *call, struct fault *fault)
 {
     struct token written;
-    /* Before the store: what a receiver keeps meanwhile is in the store and not yet in the file. */
+    /* Read this before the store: then the store has every notification that the file names. */
     bool is_written = read_written(call, &written);
     struct checking checking = {.call = call, .progress = {.what = "checking"}};
     const struct store_progress progress = {.owner = &checking, .report = report_check};
@@ -109,7 +109,7 @@ int command_check(struct command_call *call, struct fault *fault)
 /* --- prune
  * ------------------------------------------------------------------------------------------ */
 
-/* Reads --before, and sees that it is not too young. */
+/* Reads --before, and checks that it is not too young. */
 static int read_before(const struct command_call *call, int64_t *before_ms, struct fault *fault)
 {
     if (call->before == NULL)

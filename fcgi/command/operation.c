@@ -1,4 +1,4 @@
-/* operation: upgrade-status's portrait of one operation, and its verdict for scripts. */
+/* operation: upgrade-status's view of one operation, and its verdict for scripts. */
 #include "config.h"
 
 #include "base/units.h"
@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Share and number from which on too many have failed; ASKED is false where nobody asks. */
+/* Above this share, and from this number on, too many have failed. ASKED: --fail-above was given.
+ */
 struct threshold {
     bool asked;
     int64_t share; /* in millionths */

@@ -1,4 +1,4 @@
-/* quarantine: upgrade-status's commands on what was not understood: list, show, retry. */
+/* quarantine: upgrade-status's commands on quarantined bodies: list, show, retry. */
 #include "config.h"
 
 #include "base/units.h"
@@ -69,10 +69,10 @@ int command_quarantine_list(struct command_call *call, struct fault *fault)
 /* --- walking through the bodies ------------------------------------------------------------------
  */
 
-/* What a body is done with; another result than 0 ends the walk. */
+/* Called for a body; another result than 0 ends the walk. */
 typedef int each_body(void *owner, const struct store_quarantined *body, struct fault *fault);
 
-/* Calls EACH for every body in quarantine; *FOUND is how many there were. */
+/* Calls EACH for every body in quarantine; *FOUND is their number. */
 static int walk(struct command_call *call, int64_t only, each_body *each, void *owner,
                 size_t *found, struct fault *fault)
 {
@@ -97,7 +97,7 @@ static int walk(struct command_call *call, int64_t only, each_body *each, void *
     return result;
 }
 
-/* The same for the one that WORD names; returns an exit code. */
+/* The same for the body ID; returns an exit code. */
 static int walk_one(struct command_call *call, int64_t id, each_body *each, void *owner,
                     struct fault *fault)
 {
@@ -191,7 +191,7 @@ static void add_outcome(const struct term *term, const struct record *record, st
     buffer_add_string(line, "\n");
 }
 
-/* What retry_one needs beside the body. */
+/* The arguments of retry_one beside the body. */
 struct retry {
     struct command_call *call;
     struct store *store;
@@ -210,7 +210,8 @@ static int report(const struct retry *retry, const struct record *record, struct
 }
 
 /* Whether a notification of that appId may enter the books: the operator says so, or the receiver
- * would take it, as far as is known: it accepts every appId, or the environment has its list. */
+ * would accept it, as far as is known. The receiver accepts every appId, or those of the list in
+ * the environment. */
 static bool is_app_accepted(const struct command_call *call, const struct store_quarantined *body,
                             const char *app_id)
 {
@@ -223,8 +224,8 @@ static bool is_app_accepted(const struct command_call *call, const struct store_
     return accepted->length == 0 && body->any_app;
 }
 
-/* Reads a body again; what is a notification now moves from quarantine into the books, in one
- * transaction, as one received when it was. With --app, what is of another appId is passed over. */
+/* Reads a body again. If it is a notification now, one transaction moves it from quarantine into
+ * the books, with the time at which it was received. With --app, other appIds are skipped. */
 static int retry_one(void *owner, const struct store_quarantined *body, struct fault *fault)
 {
     const struct retry *retry = owner;

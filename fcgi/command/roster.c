@@ -1,6 +1,5 @@
-/* roster: a bounded set of device ids, in the order in which they were named, and what each has
- * reported.
- */
+/* roster: a bounded set of device ids, in the order in which they were named, and the reports of
+ * each. */
 #include "config.h"
 
 #include "command/roster.h"
@@ -13,7 +12,7 @@
 
 #define SLOTS_FIRST 1024
 
-/* What some programs put at the head of a text in UTF-8. */
+/* Some programs begin a text in UTF-8 with this. */
 #define BYTE_ORDER_MARK "\xEF\xBB\xBF"
 
 void roster_init(struct roster *roster)
@@ -35,7 +34,7 @@ const char *roster_id(const struct roster *roster, const struct roster_entry *en
     return roster->ids.bytes + entry->at;
 }
 
-/* The slot that ID is in, or the empty one that it would be in. */
+/* The slot of ID, or the empty slot in which it belongs. */
 static uint32_t *find_slot(const struct roster *roster, const char *id)
 {
     size_t i = content_hash_string(id, roster->key) & (roster->slots_length - 1);
@@ -53,7 +52,7 @@ struct roster_entry *roster_find(const struct roster *roster, const char *id)
     return number != 0 ? &roster->entries[number - 1] : NULL;
 }
 
-/* Doubles the table, so that half of it at least stays empty. */
+/* Doubles the table, so that at least half of it stays empty. */
 static int grow_slots(struct roster *roster)
 {
     size_t length = roster->slots_length == 0 ? SLOTS_FIRST : 2 * roster->slots_length;
@@ -124,7 +123,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* Takes the line of LENGTH bytes; there is room for a NUL behind them. */
+/* Takes the line of LENGTH bytes, after which there is room for a NUL. */
 static int take_line(struct roster *roster, char *line, size_t length, const char *name,
                      int64_t number, struct fault *fault)
 {

@@ -44,7 +44,7 @@ bool command_is(const json_t *object, const char *name)
 struct listing {
     struct command_call *call;
     struct columns table;
-    bool many_apps; /* of operations: more than one application has some */
+    bool many_apps; /* several applications have operations */
 };
 
 /* --- operations ------------------------------------------------------------------------------- */
@@ -63,8 +63,8 @@ static const struct column operation_columns[] = {
     {.title = "NOTE", .elastic = true, .optional = true},
 };
 
-/* What there is to remark of an operation: on a terminal contradictory upgrades as well, which have
- * a column of their own elsewhere. */
+/* Adds remarks on an operation: on a terminal also on contradictory upgrades, which elsewhere have
+ * a column of their own. */
 static void add_note(struct listing *listing, const json_t *operation, int64_t contradictory)
 {
     bool counted = contradictory > 0 && listing->call->term->is_terminal;
@@ -117,7 +117,7 @@ static bool has_many_apps(const json_t *operations)
     return false;
 }
 
-/* What is in quarantine, whether it is full, and what the log alone has. */
+/* Adds the contents of quarantine, whether it is full, and the bodies that only the log has. */
 static void add_quarantine(const struct command_call *call, const json_t *page, struct buffer *out)
 {
     const json_t *quarantine = json_object_get(page, "quarantine");
@@ -141,7 +141,7 @@ static void add_quarantine(const struct command_call *call, const json_t *page, 
     term_end_tone(call->term, out, tone);
 }
 
-/* What the store holds in all, above the table. */
+/* Adds the totals of the store, above the table. */
 static void add_totals(const struct command_call *call, const json_t *page, struct buffer *out)
 {
     const json_t *totals = json_object_get(page, "totals");
@@ -183,7 +183,7 @@ static int add_operations(void *owner, json_t *page, bool first, struct fault *f
     const json_t *operations = json_object_get(page, "operations");
     struct buffer out = {0};
     if (first) {
-        /* In a pipe there is one form whatever stands in it. */
+        /* In a pipe the form is the same for all contents. */
         listing->many_apps = !listing->call->term->is_terminal || has_many_apps(operations);
         command_add_receiver(listing->call, &out);
         add_totals(listing->call, page, &out);
@@ -272,7 +272,7 @@ int command_show_failures(struct command_call *call, struct fault *fault)
         fault_set(fault, "--bom: only with --csv");
         return COMMAND_USAGE;
     }
-    /* What devices say stands in it as it came. */
+    /* Devices' texts are in it raw. */
     if (call->csv && call->term->is_terminal) {
         fault_set(fault, "--csv is for a file or a pipe, not for a terminal");
         return COMMAND_USAGE;

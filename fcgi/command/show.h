@@ -1,6 +1,4 @@
-/* show: what the lists of upgrade-status and its portraits of one operation and one device
- * share.
- */
+/* show: shared by the lists of upgrade-status and its views of one operation and one device. */
 #ifndef COMMAND_SHOW_H
 #define COMMAND_SHOW_H
 
@@ -12,13 +10,13 @@
 #define COMMAND_BAR_WIDE 24
 #define COMMAND_BAR_WIDE_FROM 140 /* columns of the terminal */
 
-/* Prints the view NAME: its document with --json (all pages of LIST in one), through EACH
- * otherwise, in a pager where that is wanted. Returns an exit code. */
+/* Prints the view NAME: with --json its document (all pages of LIST in one), otherwise through
+ * EACH, in a pager if one is wanted. Returns an exit code. */
 int command_show_document(struct command_call *call, const char *name, const char *list,
                           const struct view_query *query, whole_each *each, void *owner,
                           struct fault *fault);
 
-/* How wide a bar in a list is. */
+/* The width of a bar in a list. */
 size_t command_bar_width(const struct command_call *call);
 
 /* The bar of a document's OPERATION. */

@@ -1,6 +1,4 @@
-/* term: where an operator's command prints: a terminal with its width, colours and pager, or a
- * pipe.
- */
+/* term: an operator's terminal or pipe: its width, colours and pager. */
 #include "config.h"
 
 #include "command/term.h"
@@ -78,7 +76,7 @@ static int start_pager(const char *command, int fd, pid_t *pid)
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setsigdefault(&attributes, &restored);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-    /* As git has them: colours stay, what fits one screen is left on it. */
+    /* As in git: colours stay, and less does not stop for output that fits one screen. */
     setenv("LESS", "FRX", 0);
     setenv("LV", "-c", 0);
     int error = posix_spawn(pid, "/bin/sh", &actions, &attributes, words, environ);
@@ -98,7 +96,7 @@ void term_page(struct term *term)
         return;
     if (start_pager(command, ends[0], &term->pager) == 0) {
         dup2(ends[1], STDOUT_FILENO);
-        signal(SIGINT, SIG_IGN); /* Ctrl-C is for the pager, whose end is ours */
+        signal(SIGINT, SIG_IGN); /* Ctrl-C is for the pager, and this waits for its end */
     } else {
         term->pager = 0;
     }
@@ -160,7 +158,7 @@ void term_end_tone(const struct term *term, struct buffer *text, enum term_tone 
         buffer_add_string(text, "\x1B[0m");
 }
 
-/* One character of LENGTH bytes as it is shown: SHOWN's columns and bytes. */
+/* One character of LENGTH bytes, as it is shown: columns and bytes. */
 struct shown {
     char bytes[16];
     size_t length, width;
@@ -172,7 +170,7 @@ static struct shown show(const struct term *term, const char *bytes, size_t size
     uint32_t point = size == 0 ? 0xFFFD : utf8_code_point(bytes, size);
     int width = point < 0x80 ? 1 : wcwidth((wchar_t)point);
     if (point == '\\') {
-        /* Or a text could pretend to hold an escape. */
+        /* Otherwise a text could fake an escape. */
         shown.length = shown.width = 2;
         memcpy(shown.bytes, "\\\\", 2);
     } else if (utf8_is_unsafe(point) || width < 0 || (point >= 0x80 && !term->utf8)) {
@@ -193,7 +191,7 @@ size_t term_add_safe_bytes(const struct term *term, struct buffer *text, const c
                            size_t length, size_t width)
 {
     size_t left = length, taken = 0;
-    size_t cut_length = text->length, cut_width = 0; /* where the mark would stand */
+    size_t cut_length = text->length, cut_width = 0; /* where the mark would be */
     while (left > 0) {
         size_t size = utf8_length(string, left);
         struct shown shown = show(term, string, size);
@@ -232,7 +230,7 @@ void term_complain(const char *program, const char *string)
     buffer_release(&line);
 }
 
-/* Columns of a bar for its parts: each has its share, one at least where it is not 0. */
+/* Columns of a bar for its parts: each has its share, and at least one if it is not 0. */
 static void share_out(const int64_t parts[3], size_t columns[3], size_t width)
 {
     int64_t whole = parts[0] + parts[1] + parts[2];
@@ -245,7 +243,7 @@ static void share_out(const int64_t parts[3], size_t columns[3], size_t width)
         if (parts[i] > parts[largest])
             largest = i;
     }
-    if (whole > 0) /* what rounding left over, or took too much, is the largest's */
+    if (whole > 0) /* the largest part gets the rounding error */
         columns[largest] += width - given;
 }
 

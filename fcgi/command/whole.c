@@ -28,7 +28,7 @@ json_t *whole_parse(const char *json, size_t length)
     return parsed;
 }
 
-/* Behind the JSON string that begins at C, or at END. */
+/* The end of the JSON string that begins at C, or END. */
 static const char *skip_string(const char *c, const char *end)
 {
     for (c++; c < end && *c != '"'; c++)
@@ -37,7 +37,7 @@ static const char *skip_string(const char *c, const char *end)
     return c < end ? c + 1 : end;
 }
 
-/* Behind the value that begins at C: at the comma or bracket that follows it. */
+/* The end of the value that begins at C: the comma or bracket that follows it. */
 static const char *skip_value(const char *c, const char *end)
 {
     size_t depth = 0;
@@ -87,7 +87,7 @@ bool whole_find(const char *json, size_t length, const char *name, struct whole_
     return false;
 }
 
-/* Reads the page that begins at PLACE, and sets PLACE to where the next one does. */
+/* Reads the page that begins at PLACE, and sets PLACE to the next one. */
 static enum view_result read_page(const struct view *view, struct store_reader *reader,
                                   const struct view_query *query, struct buffer *text,
                                   struct store_page_token *place, struct fault *fault)
@@ -105,15 +105,15 @@ static enum view_result read_page(const struct view *view, struct store_reader *
     return result;
 }
 
-/* A document that is printed page by page: what of the first page stands behind its list waits
- * until all rows are out. */
+/* A document that is printed page by page. The rest of the first page, after its list, waits until
+ * all rows are out. */
 struct printing {
     const char *list;
-    bool rows; /* some are out already */
+    bool rows; /* some rows are out already */
     struct buffer rest;
 };
 
-/* Appends to OUT what is to be printed of the page in TEXT. */
+/* Appends to OUT the printable part of the page in TEXT. */
 static void add_page(struct printing *printing, const struct buffer *text, bool first,
                      struct buffer *out)
 {
