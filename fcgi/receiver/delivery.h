@@ -19,7 +19,7 @@
 /* How long delivery_stop waits for a callback that does not return. */
 #define DELIVERY_STOP_MS 1000
 
-/* The receiver of the notifications. DELIVER returns 0 when it is done with one. */
+/* The application that gets the notifications. DELIVER returns 0 when it has taken one. */
 struct delivery_target {
     const char *name; /* of its cursor */
     const void *owner;
