@@ -1,4 +1,4 @@
-/* arena: memory that is taken bit by bit, and given back as a whole. */
+/* arena: memory that is taken in small pieces and freed as a whole. */
 #include "config.h"
 
 #include "base/arena.h"
@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* A chunk is at least this large; each further one is twice as large as the one before. */
+/* The first chunk has at least this size. Each further one is twice as large as the one before. */
 #define CHUNK_MIN ((size_t)1 << 10)
 
 #define ALIGNMENT _Alignof(max_align_t)

@@ -1,4 +1,4 @@
-/* buffer: a growing byte buffer, and hostile text made safe for one line of JSON. */
+/* buffer: a growing byte buffer, and untrusted text made safe for one line of JSON. */
 #include "config.h"
 
 #include "base/buffer.h"
@@ -27,7 +27,7 @@ void buffer_clear(struct buffer *text)
     text->failed = false;
 }
 
-/* Room for EXTRA more bytes; false (and FAILED) when there is none. */
+/* Makes room for EXTRA more bytes. If memory is short, sets FAILED and returns false. */
 static bool reserve(struct buffer *text, size_t extra)
 {
     if (text->failed)
@@ -132,11 +132,11 @@ void buffer_add_number(struct buffer *text, int64_t number)
     buffer_add(text, digits + at, sizeof digits - at);
 }
 
-/* Appends the characters of BYTES, unsafe ones as escapes; in a JSON STRING's content quotes and
- * backslashes are escaped as well, outside it line-ending white space is left out. */
+/* Appends the characters of BYTES, with escapes for unsafe ones. Within a JSON string (STRING) it
+ * also escapes quotes and backslashes. Outside, it leaves out white space that ends lines. */
 static void add_safe(struct buffer *text, const char *bytes, size_t length, bool string)
 {
-    size_t plain = 0; /* bytes before I that can be copied as they are */
+    size_t plain = 0; /* bytes before I to copy unchanged */
     size_t i = 0;
     while (i < length) {
         unsigned char c = (unsigned char)bytes[i];

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <time.h>
 
-/* Years since 1900 until one has five digits. */
+/* Years since 1900 at which a year has five digits. */
 #define YEARS_SHORT (10000 - 1900)
 
 static int64_t read_clock(clockid_t clock)
@@ -33,7 +33,7 @@ int64_t clock_monotonic_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* DIGITS digits of NUMBER at AT; returns what follows them. */
+/* Writes DIGITS digits of NUMBER to AT. Returns the end. */
 static char *put_digits(char *at, int number, int digits)
 {
     for (int i = digits - 1; i >= 0; i--) {
@@ -43,7 +43,7 @@ static char *put_digits(char *at, int number, int digits)
     return at + digits;
 }
 
-/* A year of four digits, as nearly all are: each log line and each record has such a time, and a
+/* For a year of four digits, the usual case. Each log line and each record has such a time, and a
  * format string would cost many times as much. */
 static char *format_short(const struct tm *utc, int ms, char text[CLOCK_TEXT_SIZE])
 {

@@ -1,11 +1,11 @@
-/* csv: lines of a table for spreadsheets, safe whatever stands in the fields. */
+/* csv: lines of a table for spreadsheets, safe for any content of the fields. */
 #include "config.h"
 
 #include "base/csv.h"
 
 #include <string.h>
 
-/* A sign, digits, and one point with digits behind it: a spreadsheet takes it for a number. */
+/* A sign, digits, and one point with digits after it: a spreadsheet reads it as a number. */
 static bool is_number(const char *value)
 {
     static const char digits[] = "0123456789";
@@ -17,7 +17,8 @@ static bool is_number(const char *value)
     return whole > 0 && *value == '\0';
 }
 
-/* What a formula begins with, or what a spreadsheet skips before looking for one. */
+/* Whether VALUE begins like a formula, or with a character that a spreadsheet skips before it looks
+ * for one. */
 static bool is_formula(const char *value)
 {
     return value[0] != '\0' && strchr("=+-@\t\r\n", value[0]) != NULL && !is_number(value);

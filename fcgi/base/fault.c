@@ -1,4 +1,4 @@
-/* fault: why something failed, in words for the operator. */
+/* fault: why something failed, in a text for the operator. */
 #include "config.h"
 
 #include "base/fault.h"

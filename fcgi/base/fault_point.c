@@ -1,4 +1,4 @@
-/* fault_point: ends the process at a named step. Only a build with ENABLE_FAULT_POINTS has it. */
+/* fault_point: kills the process at a named step. Only a build with ENABLE_FAULT_POINTS has it. */
 #include "config.h"
 
 #include "base/fault_point.h"

@@ -1,8 +1,9 @@
-/* fault_point: named steps at which a test can have the process killed. Only
- * `make CPPFLAGS=-DENABLE_FAULT_POINTS` builds them in.
+/* fault_point: named steps at which a test can kill the process. Only a build by `make
+ * CPPFLAGS=-DENABLE_FAULT_POINTS` has them.
  *
- * FAULT_POINTS names a folder in the environment. The process that passes a step of which a file
- * stands there removes the file and kills itself with SIGKILL, so that its successor passes. */
+ * FAULT_POINTS names a folder in the environment. If the folder has a file with the name of a step,
+ * the process that reaches the step removes the file and kills itself with SIGKILL. The next
+ * process then passes the step. */
 #ifndef BASE_FAULT_POINT_H
 #define BASE_FAULT_POINT_H
 

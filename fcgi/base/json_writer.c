@@ -1,4 +1,4 @@
-/* json_writer: JSON written member by member. */
+/* json_writer: writes JSON member by member. */
 #include "config.h"
 
 #include "base/json_writer.h"
@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-/* What comes before each member or element. A space is behind the beginning of a line. */
+/* Writes the comma and the name before a member or element. There is no comma after the space that
+ * begins a line. */
 static void begin(struct buffer *text, const char *name)
 {
     char last = text->length > 0 ? text->bytes[text->length - 1] : '{';
@@ -19,7 +20,7 @@ static void begin(struct buffer *text, const char *name)
 
 void json_open(struct buffer *text, const char *name, char bracket)
 {
-    /* A document may stand behind another one, on a line of its own. */
+    /* A document may follow another one, on its own line. */
     if (text->length > 0 && text->bytes[text->length - 1] != '\n')
         begin(text, name);
     buffer_add(text, &bracket, 1);
@@ -85,7 +86,7 @@ void json_add_share(struct buffer *text, const char *name, int64_t part, int64_t
         json_add_null(text, name);
         return;
     }
-    /* In whole numbers: a locale may print 0,05. */
+    /* With whole numbers: a locale may print 0,05. */
     int64_t share = (part * 20000 / whole + 1) / 2;
     begin(text, name);
     buffer_addf(text, "%lld.%04lld", (long long)(share / 10000), (long long)(share % 10000));

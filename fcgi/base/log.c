@@ -1,4 +1,4 @@
-/* log: lines for stdout or a file, written by a thread of their own. */
+/* log: writes lines to stdout or a file in a separate thread. */
 #include "config.h"
 
 #include "base/log.h"
@@ -14,35 +14,35 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* How often the thread looks where its lines go, and tries again what failed. */
+/* How often the thread checks the log's file, and retries after a failure. */
 #define RETRY_MS 1000
 
-/* A buffer that a stall made larger than this is given back when it is empty again. */
+/* After a stall, a larger buffer than this is freed once it is empty. */
 #define BUFFER_KEEP ((size_t)1 << 20)
 
 struct log {
     const char *path; /* NULL: stdout */
     struct metrics *metrics;
     pthread_t thread;
-    bool nameless;   /* stdout was a file without a name from the start: somebody holds it open */
+    bool nameless;   /* stdout was an unlinked file from the start: another process holds it open */
     bool nowhere;    /* the log is /dev/null */
-    bool deleted;    /* its file has no name any more */
-    int open_error;  /* why the thread could not open PATH again; 0: it is open */
-    int write_error; /* why its last write failed; 0: it did not */
-    struct fault lost_by;   /* the fault that the lines not yet reported were lost by */
-    struct monitor monitor; /* guards what follows */
-    int fd;                 /* the thread alone changes it */
+    bool deleted;    /* the log's file was deleted */
+    int open_error;  /* errno of the thread's last attempt to open PATH again; 0: it is open */
+    int write_error; /* errno of the last write; 0: it succeeded */
+    struct fault lost_by;   /* the fault that lost the lines not yet reported */
+    struct monitor monitor; /* guards the members below */
+    int fd;                 /* only the thread changes it */
     struct fault fault;     /* see log_warning */
-    bool lost;              /* what is written now reaches nobody */
-    struct buffer waiting;  /* appended by log_lines, taken whole by the thread */
+    bool lost;              /* lines written now have no reader */
+    struct buffer waiting;  /* filled by log_lines, emptied by the thread */
     uint64_t dropped;       /* lines lost and not yet reported */
     bool reopen;
-    bool stop;     /* no more lines: write what waits and end */
+    bool stop;     /* take no more lines: write the waiting ones and end */
     bool abandon;  /* end now */
     bool finished; /* the thread has ended */
 };
 
-/* Without O_NONBLOCK, a pipe that nobody reads would be waited for. */
+/* Without O_NONBLOCK, opening a pipe without a reader would block. */
 static int open_path(const char *path)
 {
     return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
@@ -55,7 +55,7 @@ static int cannot_open(struct fault *fault, const char *path, int error)
     return fault_set_errno(fault, error, "log: cannot open %s", path);
 }
 
-/* What spawn-fcgi without -n makes of stdout, for one. */
+/* For example, spawn-fcgi without -n redirects stdout there. */
 static bool is_dev_null(int fd)
 {
     struct stat here, null;
@@ -69,15 +69,15 @@ static bool is_deleted(int fd)
     return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 0;
 }
 
-/* Whether FD is a pipe, a socket or a terminal with nobody at its other end. */
+/* Whether FD is a pipe, a socket or a terminal whose other end is closed. */
 static bool is_hung_up(int fd)
 {
     struct pollfd pollfd = {.fd = fd};
     return poll(&pollfd, 1, 0) > 0;
 }
 
-/* Writes all of BYTES; waits while the reader is slow, until the log is abandoned. Returns how many
- * bytes went out: fewer than LENGTH when the reader is gone or the disk is full. */
+/* Writes all of BYTES. Waits for a slow reader until the log is abandoned. Returns the number of
+ * bytes written: fewer than LENGTH if the reader is gone or the disk is full. */
 static size_t write_all(struct log *log, const char *bytes, size_t length)
 {
     size_t done = 0;
@@ -86,7 +86,7 @@ static size_t write_all(struct log *log, const char *bytes, size_t length)
         if (written > 0) {
             done += (size_t)written;
         } else if (written < 0 && errno == EAGAIN) {
-            /* stdout may be non-blocking, by whoever else holds it */
+            /* another process that shares stdout may have made it non-blocking */
             struct pollfd pollfd = {.fd = log->fd, .events = POLLOUT};
             poll(&pollfd, 1, RETRY_MS);
         } else if (written < 0 && errno != EINTR) {
@@ -109,8 +109,8 @@ static size_t count_lines(const char *bytes, size_t length)
     return lines;
 }
 
-/* Opens PATH again if that is ASKED, or failed before, or the file was deleted. If it cannot be
- * opened, the file of before takes the lines for as long as it has a name. */
+/* Opens PATH again if ASKED is set, the last attempt failed, or the file was deleted. If PATH
+ * cannot be opened, lines go to the old file while that has a name. */
 static void care_for_path(struct log *log, bool asked)
 {
     bool failed = log->open_error != 0;
@@ -137,7 +137,7 @@ static void care_for_path(struct log *log, bool asked)
         log_event(log, "fault", "fault", fault.text);
 }
 
-/* Finds what log_warning says. Called and returns with the lock held. */
+/* Sets the fault for log_warning. Called and returns with the lock held. */
 static void judge(struct log *log)
 {
     struct fault fault = FAULT_NONE;
@@ -159,15 +159,15 @@ static void judge(struct log *log)
     metrics_set_gauge(log->metrics, METRIC_GAUGE_log_fault, fault.set);
 }
 
-/* What the thread takes in one turn. */
+/* What the thread takes from the log in one turn. */
 struct turn {
     struct buffer batch; /* whole lines */
-    uint64_t dropped;    /* lines lost before this turn, to be reported behind the batch */
+    uint64_t dropped;    /* lines lost before this turn, reported after the batch */
     bool reopen;
 };
 
-/* Takes what waits, or nothing after RETRY_MS; false when the log is to end. Called and returns
- * with the lock held. */
+/* Takes the waiting lines, or nothing after RETRY_MS. Returns false when the log must end. Called
+ * and returns with the lock held. */
 static bool take(struct log *log, struct turn *turn)
 {
     int64_t until_ms = clock_monotonic_ms() + RETRY_MS;
@@ -189,7 +189,7 @@ static bool take(struct log *log, struct turn *turn)
     return true;
 }
 
-/* Writes the line that reports DROPPED lost lines; false when it did not go out whole. */
+/* Writes the line that reports DROPPED lost lines. Returns false if it was not written whole. */
 static bool report(struct log *log, uint64_t dropped, bool *torn)
 {
     struct buffer line = {0};
@@ -209,7 +209,7 @@ static bool report(struct log *log, uint64_t dropped, bool *torn)
     return whole;
 }
 
-/* Writes one turn's lines; returns how many lines are lost in all. */
+/* Writes one turn's lines. Returns the total of lost lines. */
 static uint64_t write_turn(struct log *log, const struct turn *turn, bool *torn)
 {
     const struct buffer *batch = &turn->batch;
@@ -229,7 +229,7 @@ static uint64_t write_turn(struct log *log, const struct turn *turn, bool *torn)
     return 0;
 }
 
-/* Waits before a log that failed is tried again. Called and returns with the lock held. */
+/* Waits before the next attempt after a failure. Called and returns with the lock held. */
 static void pause_before_retry(struct log *log)
 {
     int64_t until_ms = clock_monotonic_ms() + RETRY_MS;
@@ -241,7 +241,7 @@ static void *write_lines(void *argument)
 {
     struct log *log = argument;
     struct turn turn = {0};
-    bool torn = false; /* the last line written is not whole: end it before the next */
+    bool torn = false; /* the last line written is incomplete: end it before the next */
     monitor_enter(&log->monitor);
     while (take(log, &turn)) {
         monitor_leave(&log->monitor);
@@ -252,12 +252,12 @@ static void *write_lines(void *argument)
         if (lost > 0 && log->fault.set)
             log->lost_by = log->fault;
         if (lost > 0 && log->stop)
-            break; /* nowhere left to report it */
+            break; /* the report has no reader either */
         log->dropped += lost;
         if (lost > 0)
             pause_before_retry(log);
     }
-    /* what came meanwhile has nowhere to go either */
+    /* the lines that arrived meanwhile are lost too */
     metrics_add(log->metrics, METRIC_log_lines_dropped,
                 count_lines(log->waiting.bytes, log->waiting.length));
     log->finished = true;
@@ -314,7 +314,8 @@ void log_stop(struct log *log)
     bool finished = log->finished;
     monitor_leave(&log->monitor);
     if (!finished) {
-        /* The thread sits in write(2) on a stalled reader. It and the log end with the process. */
+        /* The thread is blocked in write(2) on a stalled reader. It and the log end with the
+         * process. */
         pthread_detach(log->thread);
         return;
     }
@@ -357,7 +358,8 @@ bool log_lines(struct log *log, const struct buffer *text, size_t lines)
     if (log == NULL || lines == 0)
         return lines == 0;
     monitor_enter(&log->monitor);
-    /* However large a batch is, it may wait alone: a reader that keeps up loses nothing. */
+    /* A batch of any size may wait if no other lines do: so a reader that keeps up loses
+     * nothing. */
     if (text->failed ||
         (log->waiting.length > 0 && log->waiting.length + text->length > LOG_WAITING_MAX))
         log->waiting.failed = true;

@@ -1,4 +1,4 @@
-/* metrics: what this process has counted since it started. */
+/* metrics: the counters of this process since it started. */
 #include "config.h"
 
 #include "base/metrics.h"

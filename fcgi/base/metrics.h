@@ -1,7 +1,7 @@
-/* metrics: what this process has counted since it started.
+/* metrics: the counters of this process since it started.
  *
- * All functions are thread-safe; a number is one relaxed atomic. METRICS may be NULL everywhere (a
- * test that does not count): nothing is counted then, and all reads 0. */
+ * All functions are thread-safe. A number is one relaxed atomic. METRICS may be NULL in every call
+ * (in tests): then nothing is counted, and all values read 0. */
 #ifndef BASE_METRICS_H
 #define BASE_METRICS_H
 
@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* X(name, answer, help): every counter, documented where it is defined. ANSWER is the HTTP status
- * whose answers to the platform it counts, 0 where it counts something else. */
+/* X(name, answer, help): every counter, with its description. ANSWER is the HTTP status whose
+ * answers to the platform it counts, 0 if it counts something else. */
 #define METRICS_TABLE(X)                                                                          \
     X(connections, 0, "connections accepted")                                                     \
     X(requests, 0, "requests read whole")                                                         \
@@ -36,14 +36,14 @@
     X(log_lines_dropped, 0,                                                                       \
       "log lines lost: their reader stalled or went away, or no file took them")
 
-/* X(name, help): what goes up and down. */
+/* X(name, help): values that rise and fall. */
 #define METRICS_GAUGES(X)                                                                     \
     X(refused_in_a_row, "answers to the platform in a row that were not 200: it acts at ten") \
     X(log_fault, "1: log lines reach nobody, or not the file that --log names")
 
-/* X(name, scale, bounds, help): distributions. Values are whole numbers, SCALE of them to one of
- * the unit that the name ends in; BOUNDS are the upper ends of the buckets, and above the last
- * there is one more. */
+/* X(name, scale, bounds, help): histograms. Values are whole numbers. SCALE of them make one of the
+ * unit at the end of the name. BOUNDS are the upper ends of the buckets. One more bucket follows
+ * the last. */
 #define METRICS_HISTOGRAMS(X)                                                        \
     X(commit_batch_records, 1, (1, 2, 4, 8, 16, 32, 64, 128, 256),                   \
       "records kept by one transaction")                                             \
@@ -72,54 +72,55 @@ enum metric_histogram {
         METRIC_HISTOGRAM_COUNT
 };
 
-/* Most buckets of a histogram, with the one above the last bound. */
+/* Most buckets of a histogram, including the one above the last bound. */
 #define METRICS_BUCKETS_MAX 16
 
 struct metrics; /* one for the process, made in main */
 
-/* Gives a set of numbers at zero, or NULL when memory is short. Free with metrics_free. */
+/* Makes a set of numbers at zero. NULL if memory is short. Free with metrics_free. */
 struct metrics *metrics_new(void);
 void metrics_free(struct metrics *metrics);
 
-/* When it was made, in ms since 1970: when the process started. */
+/* When METRICS was made, in ms since 1970: when the process started. */
 int64_t metrics_start_ms(const struct metrics *metrics);
 
 /* Adds AMOUNT to a counter. */
 void metrics_add(struct metrics *metrics, enum metric metric, uint64_t amount);
 
-/* The counter's value now. */
+/* The counter's current value. */
 uint64_t metrics_read(const struct metrics *metrics, enum metric metric);
 
-/* Counts one answer: the counter of its STATUS and, if it WEIGHS, refused_in_a_row: a 200 sets that
- * to 0, all else adds 1.
+/* Counts one answer in the counter of its STATUS. If it WEIGHS, also updates refused_in_a_row: a
+ * 200 sets it to 0, any other status adds 1.
  *
- * An answer weighs if it tells how the platform fares, so that nobody else can raise the alarm or
- * silence it. With --token-file that is the answer to a signed request, whatever it is: only the
- * platform can sign. Without tokens anybody can send anything, so an answer weighs if it does not
- * depend on who sent the request and what it says: that to a notification, which keeps its schema
- * and is of an accepted appId. It is kept (200) or cannot be kept (503), and the platform's would
- * be, too. Neither noise (quarantined, cut, too large) nor a wrong path or method weighs. */
+ * An answer weighs if it shows how the platform's own notifications are answered. So no other
+ * sender can raise the alarm or silence it. With --token-file, every answer to a signed request
+ * weighs: only the platform can sign. Without tokens, any sender can send anything. Then an answer
+ * weighs only if it does not depend on the sender or the content: the answer to a notification that
+ * matches its schema and has an accepted appId. The receiver keeps it (200) or cannot (503), and
+ * would do the same with the platform's. Noise (quarantined, cut, too large) never weighs, nor does
+ * a wrong path or method. */
 void metrics_count_answer(struct metrics *metrics, int status, bool weighs);
 
-/* A gauge, set to VALUE and read. */
+/* Set and read a gauge. */
 void metrics_set_gauge(struct metrics *metrics, enum metric_gauge gauge, uint64_t value);
 uint64_t metrics_read_gauge(const struct metrics *metrics, enum metric_gauge gauge);
 
 /* Counts VALUE in a histogram. */
 void metrics_observe(struct metrics *metrics, enum metric_histogram histogram, uint64_t value);
 
-/* A histogram as it is now. Taken while others count, the sum may be of one value more or less than
- * the buckets are. */
+/* The current state of a histogram. If other threads count meanwhile, the sum may differ from the
+ * buckets by one value. */
 struct metrics_distribution {
-    const uint64_t *bounds;               /* of all buckets but the last */
-    size_t buckets;                       /* with the one above the last bound */
+    const uint64_t *bounds;               /* of all buckets except the last */
+    size_t buckets;                       /* including the one above the last bound */
     uint64_t counts[METRICS_BUCKETS_MAX]; /* values in each bucket alone */
     uint64_t count, sum;
 };
 void metrics_read_histogram(const struct metrics *metrics, enum metric_histogram histogram,
                             struct metrics_distribution *distribution);
 
-/* Names, help texts and the rest, from the tables above. */
+/* Names, help texts and other columns of the tables above. */
 const char *metrics_name(enum metric metric);
 const char *metrics_help(enum metric metric);
 int metrics_answer(enum metric metric); /* the status whose answers it counts; 0: none */

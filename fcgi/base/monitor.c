@@ -1,5 +1,4 @@
-/* monitor: a lock and the one condition that its holders wait for, on the clock that never steps.
- */
+/* monitor: a lock with one condition, on a clock that never steps. */
 #include "config.h"
 
 #include "base/monitor.h"

@@ -1,5 +1,4 @@
-/* monitor: a lock and the one condition that its holders wait for, on the clock that never steps.
- */
+/* monitor: a lock with one condition, on a clock that never steps. */
 #ifndef BASE_MONITOR_H
 #define BASE_MONITOR_H
 
@@ -15,17 +14,18 @@ struct monitor {
 void monitor_init(struct monitor *monitor);
 void monitor_release(struct monitor *monitor);
 
-/* Takes the lock, and gives it back. */
+/* Enter takes the lock, and leave releases it. */
 void monitor_enter(struct monitor *monitor);
 void monitor_leave(struct monitor *monitor);
 
-/* Within the lock: waits, without it, until somebody wakes; may return for no reason. */
+/* Call it with the lock held. It releases the lock and waits until another thread wakes it. It may
+ * also return for no reason. */
 void monitor_wait(struct monitor *monitor);
 
-/* The same until UNTIL_MS (clock_monotonic_ms) at the latest; false when that has come. */
+/* The same, until UNTIL_MS (clock_monotonic_ms) at most. Returns false if that time has come. */
 bool monitor_wait_until(struct monitor *monitor, int64_t until_ms);
 
-/* Wakes all who wait. */
+/* Wakes all waiting threads. */
 void monitor_wake(struct monitor *monitor);
 
 #endif

@@ -1,4 +1,4 @@
-/* options: what the operator asked for, from the command line and the environment. */
+/* options: the operator's settings, from the command line and the environment. */
 #include "config.h"
 
 #include "base/options.h"
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What an option's variable begins with, and room for the name of any. */
+/* The prefix of an option's variable, and room for the longest name. */
 #define PREFIX "UPGRADE_RECEIVER_"
 #define VARIABLE_SIZE 64
 
@@ -20,20 +20,21 @@
 #define WORKERS_MAX 64
 #define MAX_BODY_MAX ((uint64_t)64 << 20)
 
-/* A week: news older than that is no repeat by any account of the platform. */
+/* A week. The platform never repeats news later than that. */
 #define REPEAT_WINDOW_MAX_S (7 * 24 * 3600)
 
 static const char *const callbacks_default[] = {"/v1.0.0/messageReceiver",
                                                 "/v1.0.0/messageReceiver/cmd"};
 
-/* One option: its word, the name of its value (NULL: a switch), its help, and what takes it. */
+/* One option: its word, the name of its value (NULL: a switch), its help, and the function that
+ * reads it. */
 struct option_entry {
     const char *word;
     const char *value;
     const char *help;
     int (*take)(struct options *options, const struct option_entry *entry, const char *value,
                 struct fault *fault);
-    size_t offset;     /* of the member it sets */
+    size_t offset;     /* of the member that it sets */
     uint64_t min, max; /* of a number */
 };
 
@@ -169,7 +170,7 @@ static bool is_list(const struct option_entry *entry)
     return entry->take == take_callback || entry->take == take_item;
 }
 
-/* Values separated by white space, as the environment has them; cuts up a copy. */
+/* Takes values separated by white space, from the environment. Cuts up a copy. */
 static int take_list(struct options *options, const struct option_entry *entry, const char *value,
                      struct fault *fault)
 {
@@ -185,14 +186,14 @@ static int take_list(struct options *options, const struct option_entry *entry, 
     return 0;
 }
 
-/* An option that makes the program do something else: of the command line alone. */
+/* An option that makes the program do something else. Only the command line has it. */
 static bool is_mode(const struct option_entry *entry)
 {
     return entry->offset == MEMBER(check) || entry->offset == MEMBER(version) ||
            entry->offset == MEMBER(help);
 }
 
-/* Gives NAME what ENTRY is called in the environment. */
+/* Writes the name of ENTRY's environment variable to NAME. */
 static void name_variable(const struct option_entry *entry, char name[VARIABLE_SIZE])
 {
     size_t used = sizeof PREFIX - 1;
@@ -252,7 +253,7 @@ static const struct option_entry *find_entry(const char *word, size_t length)
     return NULL;
 }
 
-/* The command line wins over the environment: its first value replaces all of that. */
+/* The command line overrides the environment: its first value replaces all values from there. */
 static void forget_environment(struct options_list *list)
 {
     if (list->memory != NULL)

@@ -1,4 +1,4 @@
-/* owner: root's work in a folder that belongs to another user. */
+/* owner: lets root work in a folder of another user. */
 #include "config.h"
 
 #include "base/owner.h"

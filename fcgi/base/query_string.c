@@ -1,4 +1,4 @@
-/* query_string: the names and values behind the ? of a URL. */
+/* query_string: the names and values after the ? of a URL. */
 #include "config.h"
 
 #include "base/query_string.h"
@@ -16,7 +16,7 @@ static int hex_digit(char c)
                                   : -1;
 }
 
-/* Decodes LENGTH bytes of TEXT in place, which a NUL then ends. */
+/* Decodes LENGTH bytes of TEXT in place and adds a NUL. */
 static int decode(char *text, size_t length, struct fault *fault)
 {
     size_t used = 0;
@@ -42,7 +42,7 @@ static int decode(char *text, size_t length, struct fault *fault)
     return 0;
 }
 
-/* Takes the LENGTH bytes of one pair, behind which a byte is free. */
+/* Takes one pair of LENGTH bytes. The byte after it is free. */
 static int take_pair(struct query_string *query, char *pair, size_t length, struct fault *fault)
 {
     char *equals = memchr(pair, '=', length);

@@ -1,4 +1,4 @@
-/* running: which receivers run on a state folder. */
+/* running: the receivers that run on a state folder. */
 #include "config.h"
 
 #include "base/running.h"
@@ -26,7 +26,7 @@ int running_keep(int fd, const char *folder)
     fd = open_file(folder, O_RDWR | O_CREAT);
     if (fd < 0)
         return -1;
-    /* It fails for a receiver of the same id in another name space, which says the same. */
+    /* Fails if a receiver in another process name space has the same id. Its lock says the same. */
     struct flock lock = {
         .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)getpid(), .l_len = 1};
     fcntl(fd, F_OFD_SETLK, &lock);

@@ -1,23 +1,22 @@
-/* running: which receivers run on a state folder. Each holds a lock on a byte of running.lock,
- * whose place in the file is its process id: the kernel takes the lock away when the process ends,
- * however it ends. To look takes no lock, so that looking hinders nobody, and a lock that only a
- * writer of the file can take counts alone: whoever may only read the folder cannot pretend that
- * one runs. */
+/* running: the receivers that run on a state folder. Each locks the byte of running.lock whose
+ * offset is its process id. The kernel removes the lock when the process ends in any way. A look
+ * takes no lock, so it never disturbs a receiver. Only locks count that need write access to the
+ * file. So a user who can only read the folder cannot fake a receiver. */
 #ifndef BASE_RUNNING_H
 #define BASE_RUNNING_H
 
 #include <stddef.h>
 
-/* Receivers on one folder that are told of. */
+/* Most receivers listed for one folder. */
 #define RUNNING_MAX 64
 
-/* Makes FOLDER's file say that this process runs, and keeps it so: call it now and then with what
- * it returned (-1 at first). Gives a descriptor, which is closed to say the opposite, or -1 where
- * that cannot be said now. */
+/* Marks this process as running in FOLDER's file, and keeps the mark. Call it from time to time
+ * with its last result (-1 at first). Returns a descriptor, or -1 if the mark cannot be set now.
+ * Close the descriptor to remove the mark. */
 int running_keep(int fd, const char *folder);
 
-/* Finds the process ids of the receivers on FOLDER: how many, or -1 with errno set where the file
- * cannot be read. */
+/* Finds the process ids of the receivers on FOLDER. Returns their number, or -1 with errno if the
+ * file cannot be read. */
 int running_find(const char *folder, long pids[RUNNING_MAX]);
 
 #endif

@@ -1,4 +1,4 @@
-/* units: the times, durations, shares and counts that people type and read. */
+/* units: times, durations, shares and counts as people type and read them. */
 #include "config.h"
 
 #include "base/units.h"
@@ -14,7 +14,7 @@
 #define HOUR_MS (60 * MINUTE_MS)
 #define DAY_MS (24 * HOUR_MS)
 
-/* What people write behind a number of them. */
+/* The units that people write after a number. */
 static const struct unit {
     const char *word;
     int64_t ms;
@@ -23,7 +23,7 @@ static const struct unit {
     {"h", HOUR_MS},   {"d", DAY_MS},    {"w", 7 * DAY_MS},
 };
 
-/* Takes exactly COUNT digits off *WORD. */
+/* Reads exactly COUNT digits at *WORD and moves it on. */
 static bool take_digits(const char **word, int count, int *number)
 {
     *number = 0;
@@ -54,7 +54,7 @@ static int days_in(int year, int month)
     return days[month - 1] + (month == 2 && is_leap(year) ? 1 : 0);
 }
 
-/* Takes YYYY-MM-DD off *WORD; sets *DAYS since 1970. */
+/* Reads YYYY-MM-DD at *WORD and moves it on. Sets *DAYS since 1970. */
 static bool take_date(const char **word, int64_t *days)
 {
     int year, month, day;
@@ -71,7 +71,7 @@ static bool take_date(const char **word, int64_t *days)
     return true;
 }
 
-/* Takes hh:mm:ss and its fraction off *WORD. */
+/* Reads hh:mm:ss and its fraction at *WORD and moves it on. */
 static bool take_clock(const char **word, int64_t *ms)
 {
     int hour, minute, second;
@@ -89,7 +89,7 @@ static bool take_clock(const char **word, int64_t *ms)
     return true;
 }
 
-/* Takes Z or +hh:mm off *WORD. */
+/* Reads Z or +hh:mm at *WORD and moves it on. */
 static bool take_offset(const char **word, int64_t *ms)
 {
     int hours, minutes;
@@ -175,7 +175,7 @@ int units_share(const char *word, int64_t *millionths, struct fault *fault)
 
 bool units_is_above(int64_t part, int64_t whole, int64_t millionths)
 {
-    /* Counts stay below 2^43: there are no eight trillion upgrades. */
+    /* No overflow: counts stay below 2^43, or eight trillion upgrades. */
     return whole > 0 && part * UNITS_WHOLE > whole * millionths;
 }
 
@@ -207,7 +207,7 @@ char *units_age(int64_t ms, char text[UNITS_TEXT_SIZE])
         {"d", DAY_MS}, {"h", HOUR_MS}, {"min", MINUTE_MS}, {"s", SECOND_MS}};
     snprintf(text, UNITS_TEXT_SIZE, "now");
     for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++)
-        /* Two of a unit at least, or the next smaller one says more. */
+        /* Use a unit from 2 of it on. Below that, the next smaller unit says more. */
         if (ms >= 2 * shown[i].ms || (shown[i].ms == SECOND_MS && ms >= SECOND_MS)) {
             snprintf(text, UNITS_TEXT_SIZE, "%lld %s", (long long)(ms / shown[i].ms),
                      shown[i].word);

@@ -1,4 +1,4 @@
-/* utf8: characters, and those that a reader of lines may take for more than themselves. */
+/* utf8: characters, and which of them are unsafe in a log or on a terminal. */
 #include "config.h"
 
 #include "base/utf8.h"

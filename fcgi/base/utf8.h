@@ -1,4 +1,4 @@
-/* utf8: characters, and those that a reader of lines may take for more than themselves. */
+/* utf8: characters, and which of them are unsafe in a log or on a terminal. */
 #ifndef BASE_UTF8_H
 #define BASE_UTF8_H
 
@@ -6,23 +6,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Length in bytes of the UTF-8 character at BYTES (1 to 4), at most LENGTH; 0 if the bytes are no
+/* Length in bytes of the UTF-8 character at BYTES (1 to 4), LENGTH at most. 0 if the bytes are not
  * UTF-8 (RFC 3629: no overlong form, no surrogate, nothing above U+10FFFF). */
 size_t utf8_length(const char *bytes, size_t length);
 
-/* Length in bytes of the longest beginning of TEXT, of MOST at most, that ends with a whole
+/* Length in bytes of the longest beginning of TEXT, MOST at most, that ends with a whole
  * character. */
 size_t utf8_cut(const char *text, size_t most);
 
 /* Whether all LENGTH bytes are valid UTF-8. */
 bool utf8_is_valid(const char *bytes, size_t length);
 
-/* The code point of the SIZE bytes of one valid character, as utf8_length found it. */
+/* The code point of a valid character of SIZE bytes, as found by utf8_length. */
 uint32_t utf8_code_point(const char *bytes, size_t size);
 
-/* Whether a log reader or terminal may take the character for more than itself: C0, DEL and C1
- * controls, line and paragraph separators, bidirectional marks and overrides, the byte order mark.
- */
+/* Whether the character can mislead a log reader or terminal: C0, DEL and C1 controls, line and
+ * paragraph separators, bidirectional marks and overrides, the byte order mark. */
 bool utf8_is_unsafe(uint32_t code_point);
 
 #endif
