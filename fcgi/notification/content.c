@@ -1,4 +1,4 @@
-/* content: a body parsed by jansson, within bounds. */
+/* content: parses a body with jansson, within limits. */
 #include "config.h"
 
 #include "notification/content.h"
@@ -11,15 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes that jansson takes for a byte of a notification as they come; an estimate, not a bound. */
+/* Estimated bytes of jansson's memory for one byte of a usual notification; not a limit. */
 #define EXPECTED_PER_BYTE 8
 
 #define PARSE_FLAGS (JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL)
 
-/* Where jansson's memory comes from in this thread while it parses. jansson (as of 2.14) does not
- * look whether it got memory for the next byte of a token, and the byte is left out. So a parse
- * that gets none never goes on: it is left by a jump, which loses nothing, since all that jansson
- * has taken is in the arena. */
+/* The source of jansson's memory in this thread while it parses. jansson (as of 2.14) does not
+ * check whether it got memory for the next byte of a token, and would leave the byte out. So if
+ * memory runs out, a jump ends the parse. Nothing leaks: all memory that jansson took is in the
+ * arena. */
 struct parse {
     struct arena *memory;
     jmp_buf no_memory;
@@ -36,7 +36,7 @@ static void *take(size_t size)
     return memory;
 }
 
-/* Within a parse nothing is freed by itself. */
+/* A parse frees no single piece. */
 static void give_back(void *memory)
 {
     if (running == NULL)
@@ -55,8 +55,8 @@ static enum content_result refuse(struct schema_verdict *verdict, const char *re
     return CONTENT_INVALID;
 }
 
-/* The parser quotes the body where it stopped, which may be within a character: what is no UTF-8
- * becomes a question mark, so that a reason is text to whoever reads it. */
+/* The parser quotes the body at the place it stopped, possibly within a character. Bytes that are
+ * not UTF-8 become question marks, so that the reason is valid text. */
 static void make_text(char *reason)
 {
     size_t left = strlen(reason);
@@ -71,7 +71,7 @@ static void make_text(char *reason)
     }
 }
 
-/* POSITION is not told where it is negative. */
+/* A negative POSITION is left out. */
 static enum content_result refuse_byte(struct schema_verdict *verdict, const char *what,
                                        ptrdiff_t position)
 {
@@ -84,7 +84,8 @@ static enum content_result refuse_byte(struct schema_verdict *verdict, const cha
     return CONTENT_INVALID;
 }
 
-/* json_loadb into MEMORY, which is empty, and is empty again when there is no JSON. */
+/* json_loadb with its memory in MEMORY, which must be empty. MEMORY is empty again if there is no
+ * JSON. */
 static json_t *load(const char *body, size_t length, struct arena *memory, json_error_t *error)
 {
     struct parse parse = {.memory = memory};
@@ -103,7 +104,7 @@ static json_t *load(const char *body, size_t length, struct arena *memory, json_
     return json;
 }
 
-/* The same, in a spelling that jansson can read where it is not able to hold what the body says. */
+/* The same, for a body that jansson cannot represent: first changes its spelling. */
 static json_t *load_softened(const char *body, size_t length, struct arena *memory,
                              json_error_t *error)
 {
@@ -114,7 +115,7 @@ static json_t *load_softened(const char *body, size_t length, struct arena *memo
         error->text[JSON_ERROR_TEXT_LENGTH - 1] = json_error_out_of_memory;
     else
         json = load(soft.bytes, soft.length, memory, error);
-    error->position = -1; /* of another text */
+    error->position = -1; /* belongs to another text */
     buffer_release(&soft);
     return json;
 }
@@ -139,11 +140,11 @@ static bool nests_within(const json_t *json, int depth)
     return true;
 }
 
-/* Whether what jansson made of LENGTH bytes is one of our objects. */
+/* Whether the JSON that jansson made of LENGTH bytes is an acceptable object. */
 static enum content_result judge(const json_t *json, const char *body, size_t length,
                                  struct schema_verdict *verdict)
 {
-    /* jansson overlooks a NUL byte behind a number. */
+    /* jansson ignores a NUL byte after a number. */
     const char *nul = memchr(body, '\0', length);
     if (nul != NULL)
         return refuse_byte(verdict, "a NUL byte", nul - body);
@@ -193,7 +194,7 @@ enum content_result content_read(const char *body, size_t length, struct arena *
 
 void content_release(struct arena *memory, const json_t *json)
 {
-    /* Where content_init's functions are not jansson's any more, nothing came from the arena. */
+    /* If a library has replaced the functions of content_init, no memory came from the arena. */
     if (memory->chunks == NULL)
         json_decref((json_t *)json);
     arena_release(memory);

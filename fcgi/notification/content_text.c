@@ -1,7 +1,7 @@
-/* content: what is read of a body's bytes themselves: spellings, digits, and a hash of what it
- * says.
+/* content: functions on the bytes of a body: spellings, digits, and a hash of the content.
  *
- * Where valid JSON is asked for, other bytes give nonsense, and no harm. */
+ * A function that expects valid JSON gives a meaningless result for other bytes, but does no
+ * harm. */
 #include "config.h"
 
 #include "notification/content.h"
@@ -22,7 +22,7 @@ _Static_assert(CONTENT_KEY_SIZE == crypto_shorthash_KEYBYTES &&
 
 /* --- tokens --- */
 
-/* The quote that ends the string whose first byte AT is. */
+/* The closing quote of the string that begins at AT. */
 static const char *string_end(const char *at, const char *end)
 {
     const char *quote = memchr(at, '"', (size_t)(end - at));
@@ -40,7 +40,7 @@ static const char *skip(const char *at, const char *end, const char *bytes)
     return at;
 }
 
-/* Whether the string whose closing quote AT is names a member. */
+/* Whether the string with the closing quote AT is a member's name. */
 static bool is_name(const char *at, const char *end)
 {
     if (at == end)
@@ -60,12 +60,12 @@ static size_t count_digits(const char *at, const char *end)
 /* A number (RFC 8259, section 6). */
 struct number {
     bool negative, real;
-    const char *whole, *fraction, *exponent; /* their first digits */
+    const char *whole, *fraction, *exponent; /* first digits of each part */
     size_t whole_length, fraction_length, exponent_length;
     bool exponent_negative;
 };
 
-/* Reads the number that the bytes from AT to END are; false where they are none. */
+/* Reads the number from AT to END. Returns false if there is none. */
 static bool read_number(const char *at, const char *end, struct number *number)
 {
     *number = (struct number){.negative = at < end && *at == '-'};
@@ -97,7 +97,7 @@ static bool read_number(const char *at, const char *end, struct number *number)
     return at == end;
 }
 
-/* Hexadecimal digits of an escape; 0 where they are none. */
+/* Hexadecimal digits of an escape; 0 if invalid. */
 static uint32_t read_hex(const char *at, const char *end)
 {
     uint32_t value = 0;
@@ -109,7 +109,7 @@ static uint32_t read_hex(const char *at, const char *end)
     return value;
 }
 
-/* Reads the escape at *AT, which is a backslash, and moves *AT behind it: its character. */
+/* Reads the escape at *AT, which is a backslash, and moves *AT after it. Returns its character. */
 static uint32_t read_escape(const char **at, const char *end)
 {
     static const char plain[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
@@ -131,7 +131,7 @@ static uint32_t read_escape(const char **at, const char *end)
     return point;
 }
 
-/* The UTF-8 of a code point; its length. */
+/* Writes the UTF-8 of a code point. Returns its length. */
 static size_t write_utf8(uint32_t point, char bytes[4])
 {
     if (point < 0x80) {
@@ -228,7 +228,7 @@ bool content_has_escaped_name(const char *body, size_t length)
     return false;
 }
 
-/* A name as it must be spelled at least; returns what follows it in TO. */
+/* Writes a name with only the necessary escapes. Returns the end in TO. */
 static char *respell_name(const char *at, const char *end, char *to)
 {
     while (at < end) {
@@ -268,22 +268,22 @@ char *content_respell(const char *body, size_t length)
     return spelled;
 }
 
-/* --- what a body says --- */
+/* --- hash of the content --- */
 
 struct digest {
     uint64_t half[2];
 };
 
-/* Bytes that are hashed at a time; a longer text is a chain of hashes. */
+/* Bytes hashed at a time. A longer text is a chain of hashes. */
 #define BLOCK_SIZE 1024
 
-/* Takes a text bit by bit. */
+/* Takes a text in parts. */
 struct sink {
     const unsigned char *key;
     bool chained;
     size_t used;
     char block[sizeof(struct digest) +
-               BLOCK_SIZE]; /* the digest of the ones before, and one block */
+               BLOCK_SIZE]; /* the digest of the blocks before, and one block */
 };
 
 static void hash(struct digest *digest, const void *bytes, size_t length, const unsigned char *key)
@@ -331,7 +331,7 @@ static void sink_begin(struct sink *sink, const unsigned char *key)
     sink->used = 0;
 }
 
-/* The characters of a string between its quotes. */
+/* Adds the characters of a string between its quotes. */
 static void add_string(struct sink *sink, const char *at, const char *end)
 {
     while (at < end) {
@@ -347,8 +347,8 @@ static void add_string(struct sink *sink, const char *at, const char *end)
     }
 }
 
-/* The digits of a number from the first to the last that is not 0. Gives how many 0 follow them;
- * false where all are 0. */
+/* Adds the digits of a number from the first to the last that is not 0. Sets the number of 0s after
+ * them. Returns false if all digits are 0. */
 static bool add_digits(struct sink *sink, const struct number *number, int64_t *zeros)
 {
     bool any = false;
@@ -371,7 +371,7 @@ static bool add_digits(struct sink *sink, const struct number *number, int64_t *
     return any;
 }
 
-/* A number by its value: its digits without zeros at either end, and the power of ten. */
+/* Adds a number by its value: its digits without zeros at either end, and the power of ten. */
 static void add_number(struct sink *sink, const char *at, const char *end)
 {
     struct number number;
@@ -392,7 +392,7 @@ static void add_number(struct sink *sink, const char *at, const char *end)
         for (size_t i = 0; i < number.exponent_length; i++)
             exponent = exponent * 10 + (number.exponent[i] - '0');
         power += number.exponent_negative ? -exponent : exponent;
-    } else { /* no program reckons with it: it is as it is spelled */
+    } else { /* no program computes with it: use its spelling */
         sink_add(sink, number.exponent_negative ? "E-" : "E", number.exponent_negative ? 2 : 1);
         sink_add(sink, number.exponent, number.exponent_length);
     }
@@ -405,7 +405,7 @@ struct scan {
     const unsigned char *key;
 };
 
-/* Moves to the next token: its first byte, 0 at the end. */
+/* Moves to the next token. Returns its first byte, 0 at the end. */
 static char next(struct scan *scan)
 {
     while (scan->at < scan->end &&
@@ -414,7 +414,7 @@ static char next(struct scan *scan)
     return scan->at < scan->end ? *scan->at : '\0';
 }
 
-/* A string, whose opening quote is next. */
+/* Adds the string whose opening quote is next. */
 static void scan_string(struct scan *scan, struct sink *sink)
 {
     const char *from = scan->at + 1;
@@ -425,8 +425,8 @@ static void scan_string(struct scan *scan, struct sink *sink)
 
 static void scan_value(struct scan *scan, int depth, struct sink *sink);
 
-/* The sum over the members, which does not see their order: each is a name, a byte that is in no
- * UTF-8, and a value. */
+/* The sum over the members, so that their order does not matter. A member is its name, a byte that
+ * UTF-8 never contains, and its value. */
 static struct digest scan_object(struct scan *scan, int depth)
 {
     struct digest sum = {{0, 0}}, member;
@@ -467,7 +467,7 @@ static struct digest scan_array(struct scan *scan, int depth)
     return chain;
 }
 
-/* A byte for the kind of value, and the value. */
+/* Adds a byte for the type of the value, then the value. */
 static void scan_value(struct scan *scan, int depth, struct sink *sink)
 {
     const char first = next(scan), *from = scan->at;

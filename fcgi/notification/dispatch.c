@@ -1,5 +1,4 @@
-/* dispatch: which notification a body is, whether it keeps its schema, what it means for the books.
- */
+/* dispatch: identifies a notification, checks its schema, and says what it means for the store. */
 #include "config.h"
 
 #include "notification/dispatch.h"
@@ -11,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a notifyType means for the books. A type that stands in schema/ and not here is news: kept,
- * logged, and nothing to upgrades and operations. Sorted by notifyType. */
+/* How each notifyType changes the store. A type that is in schema/ but not here is news: it is kept
+ * and logged, and does not change upgrades or operations. Sorted by notifyType. */
 static const struct dispatch_entry {
     const char *notify_type;
     enum record_meaning meaning;
@@ -24,8 +23,8 @@ static const struct dispatch_entry {
     {"swUpgradeStateChangeNotify", RECORD_PROGRESS, {{NULL}, NULL, NULL}},
 };
 
-/* The member by which a body without a notifyType is known for a command's status (PLATFORM.md: it
- * is pushed to the callbackUrl of a command). */
+/* A body without a notifyType but with this member is a command's status (PLATFORM.md: it is pushed
+ * to the callbackUrl of a command). */
 #define UNTYPED_MEMBER "commandId"
 
 static int compare_type(const void *key, const void *entry)
@@ -39,7 +38,7 @@ static const struct dispatch_entry *find_entry(const char *notify_type)
                    compare_type);
 }
 
-/* For quarantine, as its verdict tells. */
+/* Marks RECORD for quarantine, with its verdict as the reason. */
 static enum dispatch_result quarantine(struct record *record)
 {
     content_release(&record->memory, record->json);
@@ -61,14 +60,14 @@ static bool holds_nul(const json_t *string)
            memchr(json_string_value(string), '\0', json_string_length(string)) != NULL;
 }
 
-/* The place of an id that holds a NUL, which no table, file name or command line could show; NULL:
- * there is none. Other texts may hold one. */
+/* The place of an id that holds a NUL, or NULL. No table, file name or command line could show such
+ * an id. Other texts may hold a NUL. */
 static const char *find_nul(const struct record *record)
 {
     const json_t *body = record->json;
     static const char *const ids[] = {"/deviceId", "/appId", "/operationId", "/subOperationId"};
     if (memchr(record->body, '\\', record->body_length) == NULL)
-        return NULL; /* it would be an escape */
+        return NULL; /* a NUL would be an escape */
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
         if (holds_nul(json_object_get(body, ids[i] + 1)))
             return ids[i];
@@ -77,7 +76,7 @@ static const char *find_nul(const struct record *record)
                : NULL;
 }
 
-/* The schema that BODY must keep; NULL with the reason why there is none. */
+/* The schema for BODY. NULL if there is none, with the reason. */
 static const struct schema *find_schema(const json_t *body, const char **reason)
 {
     const json_t *type = json_object_get(body, "notifyType");
@@ -96,8 +95,8 @@ static const struct schema *find_schema(const json_t *body, const char **reason)
     return schema;
 }
 
-/* Spells the body anew where the store could not find its members by name. Left alone on failure.
- */
+/* Respells the body if the store could not find its members by name. On failure the record does not
+ * change. */
 static int render(struct record *record)
 {
     if (!content_has_escaped_name(record->body, record->body_length))

@@ -1,4 +1,4 @@
-/* notification: from a body's bytes to a typed record, and from a record to its log line. */
+/* notification: makes a typed record from a body, and a log line from a record. */
 #include "config.h"
 
 #include "notification/notification.h"
@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whether two members are one text, which may hold a NUL. One that is missing, or no text, is "".
- */
+/* Whether two members are the same text, which may hold a NUL. A member that is missing or no text
+ * counts as "". */
 static bool is_same(const json_t *one, const json_t *other)
 {
     size_t length = json_string_length(one);
@@ -29,7 +29,7 @@ void notification_read_ids(struct record *record)
     record->notify_type = member(record->json, "notifyType");
     record->app_id = member(record->json, "appId");
     record->device_id = member(record->json, "deviceId");
-    if (record->device_id[0] == '\0') /* commandRsp and deviceEvent have theirs in a header */
+    if (record->device_id[0] == '\0') /* commandRsp and deviceEvent have it in a header */
         record->device_id = member(json_object_get(record->json, "header"), "deviceId");
     record->operation_id = member(record->json, "operationId");
     record->sub_operation_id = member(record->json, "subOperationId");

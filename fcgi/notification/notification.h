@@ -1,4 +1,4 @@
-/* notification: from a body's bytes to a typed record, and from a record to its log line. */
+/* notification: makes a typed record from a body, and a log line from a record. */
 #ifndef NOTIFICATION_NOTIFICATION_H
 #define NOTIFICATION_NOTIFICATION_H
 
@@ -6,31 +6,31 @@
 #include "notification/record.h"
 #include "notification/token.h"
 
-/* The members in which a kind of result says how the upgrade ended. */
+/* The members of a result that say how the upgrade ended. */
 struct notification_result_members {
-    const char *result[2];   /* SUCCESS or FAIL stands in one of these; NULL: no second one */
+    const char *result[2];   /* one of these has SUCCESS or FAIL; NULL: no second one */
     const char *description; /* of the cause of a failure */
-    const char *error_code;  /* NULL: this kind has none */
+    const char *error_code;  /* NULL: this type has none */
 };
 
-/* Fills RECORD's ids from RECORD->json, which keeps the strings; a member that is missing or no
- * string is "". Thread-safe. */
+/* Fills RECORD's ids from RECORD->json, which owns the strings. A member that is missing or no
+ * string becomes "". Thread-safe. */
 void notification_read_ids(struct record *record);
 
-/* Fills what RECORD's result says. The body has passed its schema. Thread-safe. */
+/* Fills in RECORD's result. The body must match its schema. Thread-safe. */
 void notification_read_result(struct record *record,
                               const struct notification_result_members *members);
 
-/* Copies the texts that RECORD, a notification, has of its parsed body, and frees that, which takes
- * many times the memory: for a record that waits. -1 when memory is short, and nothing is changed.
- * Thread-safe. */
+/* Copies the texts of RECORD, a notification, from its parsed body, and frees that body. A parsed
+ * body takes many times the memory, so call this for a record that must wait. Returns -1 if memory
+ * is short, and then changes nothing. Thread-safe. */
 int notification_settle(struct record *record);
 
-/* Appends the log line of a record that the store has kept. Thread-safe. */
+/* Appends the log line of a kept record. Thread-safe. */
 void notification_add_log_line(const struct record *record, struct buffer *text);
 
-/* Appends the log line of a notification that the store has kept, whose token this is, with the
- * time when it was received. Thread-safe. */
+/* Appends the log line of a kept notification, with its token and the time when it was received.
+ * Thread-safe. */
 void notification_add_kept_line(const struct token *token, int64_t received_ms, const char *body,
                                 size_t length, struct buffer *text);
 

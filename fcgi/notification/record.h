@@ -1,7 +1,7 @@
-/* record: one body on its way into the books, and what became of it there.
+/* record: one body on its way into the store, and its outcome there.
  *
- * The receiver fills it, the store keeps it and notes the outcome. Every pointer is lent by whoever
- * made the record, for as long as the record is in use. */
+ * The receiver fills it. The store keeps it and sets the outcome. The maker of the record owns the
+ * memory of every pointer while the record is in use. */
 #ifndef NOTIFICATION_RECORD_H
 #define NOTIFICATION_RECORD_H
 
@@ -15,15 +15,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a body means for the books. */
+/* How a body changes the store. */
 enum record_meaning {
-    RECORD_NEWS,       /* a notification that is no part of an upgrade */
-    RECORD_PROGRESS,   /* an upgrade goes on: its step */
+    RECORD_NEWS,       /* a notification that belongs to no upgrade */
+    RECORD_PROGRESS,   /* an upgrade continues: its step */
     RECORD_RESULT,     /* an upgrade ended: SUCCESS or FAIL */
-    RECORD_QUARANTINE, /* no notification we know */
+    RECORD_QUARANTINE, /* not a known notification */
 };
 
-/* State of an upgrade; the numbers are what the store's tables hold. */
+/* State of an upgrade, with the numbers in the store's tables. */
 enum record_state {
     RECORD_IN_PROGRESS = 0,
     RECORD_SUCCESS = 1,
@@ -32,26 +32,26 @@ enum record_state {
 
 enum record_outcome {
     RECORD_PENDING,     /* not kept (yet) */
-    RECORD_STORED,      /* a notification of its own, numbered SEQ */
+    RECORD_STORED,      /* a new notification, with number SEQ */
     RECORD_REPEATED,    /* counted as one more delivery of notification SEQ */
     RECORD_QUARANTINED, /* in quarantine under ID */
-    RECORD_LOG_ONLY,    /* quarantine is full: it goes to the log alone */
-    RECORD_REFUSED,     /* quarantine is full and the log takes nothing: it is kept nowhere */
-    RECORD_GONE,        /* it was to leave quarantine, and is not there any more */
+    RECORD_LOG_ONLY,    /* quarantine is full: only the log keeps it */
+    RECORD_REFUSED,     /* quarantine is full and the log has no reader: it is not kept */
+    RECORD_GONE,        /* it should leave quarantine, but is no longer there */
 };
 
 struct record {
     enum record_meaning meaning;
     const char *body; /* as received */
     size_t body_length;
-    char *rendered; /* the same content spelled another way, where it must be; NULL: as received */
+    char *rendered;      /* the same content respelled, if necessary; NULL: as received */
     int64_t received_ms; /* since 1970 */
-    int64_t requeue_id;  /* it comes from quarantine, where it had this id, and leaves it; 0: no */
+    int64_t requeue_id;  /* its id in quarantine, which it leaves; 0: not from there */
 
-    /* of a notification: its parsed body and what points into it, "" where it has none */
+    /* of a notification: its parsed body and pointers into it, "" for missing texts */
     struct arena memory;
-    const json_t *json; /* in MEMORY; NULL once notification_settle has let go of it */
-    char *texts;        /* where what points into it is then */
+    const json_t *json; /* in MEMORY; NULL after notification_settle */
+    char *texts;        /* the copied texts after notification_settle */
     const char *notify_type;
     const char *app_id;
     const char *device_id;
@@ -60,33 +60,33 @@ struct record {
 
     /* of a result */
     enum record_state state;
-    bool contradictory; /* SUCCESS elsewhere than at the target version, or FAIL at it */
+    bool contradictory; /* SUCCESS at another version than the target, or FAIL at the target */
     const char *error_code;
     const char *description; /* of the cause */
     const char *source_version, *target_version;
 
     /* of quarantine */
     struct schema_verdict verdict;
-    bool known;    /* it names a notifyType that is known: room is set aside for those */
+    bool known;    /* it names a known notifyType: quarantine reserves room for those */
     bool any_app;  /* its receiver accepts every appId */
-    bool log_gone; /* the log reaches nobody: if quarantine has no room, it is refused */
+    bool log_gone; /* the log has no reader: if quarantine is full, the body is refused */
 
     /* set by the store */
     enum record_outcome outcome;
     int64_t seq;                /* of a notification */
-    char life[TOKEN_LIFE_SIZE]; /* of that, if it is a notification of its own */
-    int64_t deliveries;         /* of that notification, so far */
+    char life[TOKEN_LIFE_SIZE]; /* of that notification, if it is new */
+    int64_t deliveries;         /* of that notification so far */
     int64_t id;                 /* in quarantine */
 };
 
-/* The notification's text as it is kept and logged, and its LENGTH in bytes. */
+/* The notification's text to keep and log, and its LENGTH in bytes. */
 static inline const char *record_text(const struct record *record, size_t *length)
 {
     *length = record->rendered != NULL ? strlen(record->rendered) : record->body_length;
     return record->rendered != NULL ? record->rendered : record->body;
 }
 
-/* Frees what reading the body allocated: the parsed body and its other spelling. */
+/* Frees the memory of a read body: the parsed body and the respelled one. */
 static inline void record_release(struct record *record)
 {
     content_release(&record->memory, record->json);
@@ -97,7 +97,7 @@ static inline void record_release(struct record *record)
     record->texts = NULL;
 }
 
-/* The word for a state, as tables, logs and pages show it. */
+/* The word for a state in tables, logs and pages. */
 static inline const char *record_state_word(enum record_state state)
 {
     return state == RECORD_SUCCESS ? "SUCCESS" : state == RECORD_FAIL ? "FAIL" : "IN_PROGRESS";

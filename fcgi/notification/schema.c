@@ -53,7 +53,7 @@ static unsigned type_of(const json_t *value)
         return SCHEMA_STRING;
     case JSON_INTEGER:
         return SCHEMA_INTEGER | SCHEMA_NUMBER;
-    case JSON_REAL: /* 2.0 is an integer to JSON Schema */
+    case JSON_REAL: /* in JSON Schema, 2.0 is an integer */
         return json_real_value(value) == trunc(json_real_value(value))
                    ? SCHEMA_INTEGER | SCHEMA_NUMBER
                    : SCHEMA_NUMBER;
@@ -110,7 +110,7 @@ static size_t count_characters(const json_t *string)
     return characters;
 }
 
-/* A text may hold a NUL, and is then none of the values. */
+/* A text may hold a NUL. Then it equals none of the values. */
 static bool is_among(const json_t *string, const char *const *values)
 {
     for (; *values != NULL; values++)
@@ -120,7 +120,7 @@ static bool is_among(const json_t *string, const char *const *values)
     return false;
 }
 
-/* Puts "/TOKEN" before the pointer found so far; what no longer fits is cut at the end. */
+/* Puts "/TOKEN" before the pointer found so far, and cuts it at the end if it is too long. */
 static void lead_pointer(struct schema_verdict *verdict, const char *token)
 {
     size_t length = strnlen(token, SCHEMA_POINTER_MAX - 2);
@@ -186,7 +186,7 @@ static bool check_array(const struct schema_node *node, const json_t *array,
     return true;
 }
 
-/* Where none of the alternatives holds, the first one's reason stands. */
+/* If no alternative holds, the reason of the first one is given. */
 static bool check_any_of(const struct schema_node *const *any_of, const json_t *value,
                          struct schema_verdict *verdict)
 {

@@ -1,7 +1,7 @@
 /* schema: checks a parsed body against the schema of its notifyType.
  *
- * The tables are made from schema/ at build time by schema/generate.py; this header is what they
- * are made of. All functions are pure and thread-safe. */
+ * schema/generate.py makes the tables from schema/ at build time. This header has their types. All
+ * functions are pure and thread-safe. */
 #ifndef NOTIFICATION_SCHEMA_H
 #define NOTIFICATION_SCHEMA_H
 
@@ -9,11 +9,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Longest reason and pointer, in bytes with the NUL; a longer one is cut. */
+/* Longest reason and pointer, in bytes with the NUL. Longer ones are cut. */
 #define SCHEMA_REASON_MAX 256
 #define SCHEMA_POINTER_MAX 256
 
-/* What a JSON value may be; an integer is a number too. */
+/* Types of a JSON value. An integer is a number too. */
 enum schema_type {
     SCHEMA_STRING = 1,
     SCHEMA_INTEGER = 2,
@@ -27,12 +27,12 @@ enum schema_type {
 
 /* The rules for one value. */
 struct schema_node {
-    unsigned types;                      /* enum schema_type, or-ed */
+    unsigned types;                      /* or-ed values of enum schema_type */
     size_t min_length;                   /* characters of a string */
     const char *const *values;           /* the only strings allowed, NULL-terminated; or NULL */
-    const struct schema_member *members; /* of an object; others are allowed */
+    const struct schema_member *members; /* of an object; other members are allowed */
     size_t members_length;
-    const struct schema_node *items;         /* of every item of an array; or NULL */
+    const struct schema_node *items;         /* for every item of an array; or NULL */
     const struct schema_node *const *any_of; /* one of these must hold, NULL-terminated; or NULL */
 };
 
@@ -44,29 +44,29 @@ struct schema_member {
 
 /* The schema of one notifyType. */
 struct schema {
-    const char *notify_type; /* or the name of the body that has none */
+    const char *notify_type; /* or the name of the body without one */
     const struct schema_node *root;
 };
 
-/* Why a body is no valid notification: the reason in stable words, and the place as a JSON pointer
- * (RFC 6901), empty where the body as a whole is at fault. */
+/* Why a body is not a valid notification: a reason in stable words, and the place as a JSON pointer
+ * (RFC 6901). The pointer is empty if the whole body is wrong. */
 struct schema_verdict {
     char reason[SCHEMA_REASON_MAX];
     char pointer[SCHEMA_POINTER_MAX];
 };
 
-/* The schema for a notifyType, or NULL where none is known. */
+/* The schema for a notifyType, or NULL if it is unknown. */
 const struct schema *schema_find(const char *notify_type);
 
-/* The schema for a body that has no notifyType, or NULL where there is none. */
+/* The schema for a body without a notifyType, or NULL if there is none. */
 const struct schema *schema_untyped(void);
 
-/* How many schemas of notifyTypes there are, and the one at INDEX, sorted by notifyType. */
+/* The number of schemas of notifyTypes, and the one at INDEX, sorted by notifyType. */
 size_t schema_count(void);
 const struct schema *schema_at(size_t index);
 
-/* Whether BODY keeps every rule of SCHEMA. Where not, *VERDICT names the first member at fault, in
- * the order of the schema's properties; it is left alone otherwise. */
+/* Whether BODY matches SCHEMA. If not, *VERDICT names the first wrong member, in the order of the
+ * schema's properties. Otherwise *VERDICT does not change. */
 bool schema_check(const struct schema *schema, const json_t *body, struct schema_verdict *verdict);
 
 #endif

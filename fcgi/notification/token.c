@@ -1,4 +1,4 @@
-/* token: LIFE:SEQ, how far a reader of a store has come, and of which store. */
+/* token: LIFE:SEQ, how far a reader of a store has read, and in which store. */
 #include "config.h"
 
 #include "notification/token.h"

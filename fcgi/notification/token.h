@@ -1,5 +1,5 @@
-/* token: LIFE:SEQ, how far a reader of a store has come, and of which store. What a life is, and
- * when a store holds a token, is told in store/store.h. */
+/* token: LIFE:SEQ, how far a reader of a store has read, and in which store. store/store.h explains
+ * lives, and when a store holds a token. */
 #ifndef NOTIFICATION_TOKEN_H
 #define NOTIFICATION_TOKEN_H
 
@@ -7,16 +7,16 @@
 
 #include <stdint.h>
 
-/* Bytes of a life, 16 hexadecimal digits, and of a token as text, each with the NUL. */
+/* Bytes of a life (16 hexadecimal digits) and of a token as text, each with the NUL. */
 #define TOKEN_LIFE_SIZE 17
 #define TOKEN_TEXT_SIZE (TOKEN_LIFE_SIZE + 20)
 
-/* The word for the beginning, as text. */
+/* The text of the token for the beginning. */
 #define TOKEN_START "start"
 
 struct token {
     char life[TOKEN_LIFE_SIZE]; /* "" at the beginning */
-    int64_t seq;                /* of the last notification that the reader has; 0: it has none */
+    int64_t seq;                /* of the reader's last notification; 0: none */
 };
 
 /* Writes TOKEN as text. Returns TEXT. */
