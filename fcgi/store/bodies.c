@@ -1,5 +1,4 @@
-/* bodies: reads kept bodies, many at a time and in order: of notifications, and of
- * quarantine. */
+/* bodies: reads kept notifications and quarantined bodies, many at a time and in order. */
 #include "config.h"
 
 #include "store/engine.h"
@@ -7,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Copies a column's bytes, with a NUL behind them; NULL when memory is short. */
+/* Copies a column's bytes and adds a NUL. Returns NULL if memory is short. */
 static char *copy_bytes(sqlite3_stmt *statement, int column, size_t *length)
 {
     const void *bytes = sqlite3_column_blob(statement, column);
@@ -23,8 +22,8 @@ static char *copy_bytes(sqlite3_stmt *statement, int column, size_t *length)
     return copy;
 }
 
-/* Takes what row READ stands on into ROWS[INDEX]; the bytes of its body, or -1 when memory is
- * short: what was taken so far is released all the same. */
+/* Copies the current row of READ into ROWS[INDEX]. Returns the bytes of its body, or -1 if memory
+ * is short. After a failure the caller still releases the copied part. */
 typedef ssize_t take_row(sqlite3_stmt *read, void *rows, size_t index);
 
 static ssize_t take_kept(sqlite3_stmt *read, void *rows, size_t index)
@@ -56,8 +55,8 @@ static ssize_t take_quarantined(sqlite3_stmt *read, void *rows, size_t index)
                : (ssize_t)quarantined->body_length;
 }
 
-/* Takes the rows of READ, which is done with then, until they are STORE_READ_BYTES long. *COUNT is
- * how many there are to be released, also on failure. */
+/* Copies rows of READ until their bodies reach STORE_READ_BYTES, then finalizes READ. *COUNT is how
+ * many rows to release, also on failure. */
 static int take_rows(struct store_reader *reader, sqlite3_stmt *read, take_row *take, void *rows,
                      size_t *count, struct fault *fault)
 {
@@ -76,7 +75,7 @@ static int take_rows(struct store_reader *reader, sqlite3_stmt *read, take_row *
     return store_reader_finish(reader, read, step == SQLITE_ROW ? SQLITE_DONE : step, fault);
 }
 
-/* Reads notifications; the last of the NUMBERS is how many at most. */
+/* Reads notifications. The last of the NUMBERS is the limit. */
 static int read_kept(struct store_reader *reader, const char *sql, const int64_t *numbers,
                      int numbers_count, struct store_kept *kept, size_t *count, struct fault *fault)
 {

@@ -1,4 +1,4 @@
-/* cursor: how far each application has been told, and who tells it. */
+/* cursor: how far each application has been told, and the lock of the process that tells it. */
 #include "config.h"
 
 #include "store/engine.h"
@@ -47,14 +47,15 @@ int store_read_cursor(struct store_reader *reader, struct store_cursor *cursor, 
     return 0;
 }
 
-/* What store_forget was given, and found. */
+/* The argument and the result of store_forget. */
 struct forgetting {
     const char *name;
     bool found;
-    int fd; /* the right to deliver, held until all is done; -1: not taken */
+    int fd; /* the delivery lock, held until the transaction ends; -1: not taken */
 };
 
-/* Undone if somebody delivers to the application: that one goes by its cursor. */
+/* Fails, and so rolls back, if a process delivers to the application: that process needs the
+ * cursor. */
 static int forget(struct store *store, void *argument, struct fault *fault)
 {
     struct forgetting *forgetting = argument;

@@ -1,4 +1,4 @@
-/* engine: the store's file: opened, kept in order, written batch by batch. */
+/* engine: opens the store's file, keeps it sound, and writes it batch by batch. */
 #include "config.h"
 
 #include "store/engine.h"
@@ -15,23 +15,23 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* What a probe writes into the store, which keeps these bytes for good. */
+/* Bytes that a probe writes. They stay in the store, and the next probe overwrites them. */
 #define PROBE_BYTES (64 << 10)
 
-/* Room that a probe asks the file system for beside that. On a full disk the store can still write
- * into what its files hold already, for a moment: to take that for the end of the fault would be
- * flapping. */
+/* Free space that a probe also requires of the file system. On a full disk the store can still
+ * write a little into its existing files. Without this check the fault would end and come back at
+ * once. */
 #define PROBE_ROOM (1 << 20)
 
-/* Pages of a log that nobody else seems to copy: whoever writes does it then, as SQLite would by
- * itself. */
+/* A log of this many pages shows that no other thread or process runs checkpoints. The writer then
+ * runs one itself, as SQLite does by default. */
 #define LOG_TOO_LONG (2 * STORE_LOG_LONG)
 
-/* Pages of a log that nobody need look after. */
+/* A log of up to this many pages needs no check for room. */
 #define SHORT_LOG 256
 
-/* Room on the disk beside what the log must be copied to: for the next transaction, in the log and
- * in the main file. */
+/* Free disk space to leave after the log is copied: for the next transaction, in the log and in the
+ * main file. */
 #define COPY_ROOM ((int64_t)8 << 20)
 
 void store_config_read(const struct options *options, struct store_config *config)
@@ -44,8 +44,8 @@ void store_config_read(const struct options *options, struct store_config *confi
 
 void store_library_init(void)
 {
-    /* SQLite counts every piece of memory under a lock unless it is told not to; that it cannot be
-     * told any more when somebody uses it already is no harm. */
+    /* SQLite counts all memory under a lock unless this turns it off. The call fails if SQLite is
+     * already in use, which does no harm. */
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
@@ -89,7 +89,7 @@ void store_free(struct store *store)
     free(store);
 }
 
-/* Makes the entries of FOLDER last: files made in it survive a power cut by name. */
+/* Syncs FOLDER, so that the names of new files in it survive a power cut. */
 static int sync_folder(const char *folder, struct fault *fault)
 {
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -127,7 +127,7 @@ int store_log_pages(const struct store *store)
     return atomic_load_explicit(&store->log_pages, memory_order_relaxed);
 }
 
-/* For sqlite3_wal_hook: called behind each transaction. */
+/* For sqlite3_wal_hook: SQLite calls it after each transaction. */
 static int note_log(void *argument, sqlite3 *db, const char *name, int pages)
 {
     struct store *store = argument;
@@ -137,7 +137,7 @@ static int note_log(void *argument, sqlite3 *db, const char *name, int pages)
     return SQLITE_OK;
 }
 
-/* Writes the bytes of the file FD anew, where they are, and syncs them. */
+/* Rewrites the bytes of the file FD in place, and syncs them. */
 static int write_anew(int fd, const char *path, struct fault *fault)
 {
     char bytes[64 << 10];
@@ -154,12 +154,11 @@ static int write_anew(int fd, const char *path, struct fault *fault)
     return fsync(fd) == 0 ? 0 : fault_set_errno(fault, errno, "cannot sync %s", path);
 }
 
-/* Where a sync fails, Linux takes what it was to write for written: a transaction that was refused
- * stands in the log for all who read it, SQLite takes it up with the next start, and a power cut
- * takes away what it calls kept, and with it all that was answered behind it. So what the log holds
- * is written once more before anything is built on it: before the first write, and before anybody
- * copies it to the main file (receiver/housekeeping.c does not while the store is at fault). Called
- * with the lock between processes held; the transaction keeps others away. */
+/* After a failed sync, Linux marks the unwritten pages as clean. The refused transaction is then in
+ * the log for every reader, and SQLite recovers it at the next start. A power cut loses it, and
+ * with it every later transaction that was answered. So this rewrites the log before the first
+ * write, and before any checkpoint (receiver/housekeeping.c runs none while the store is at fault).
+ * Call it with the lock between processes held. Its transaction keeps other writers out. */
 static int secure_log(struct store *store, struct fault *fault)
 {
     int fd = open(store->files[STORE_WAL].path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
@@ -179,8 +178,8 @@ static int secure_log(struct store *store, struct fault *fault)
 
 static int open_database(struct store *store, struct fault *fault)
 {
-    /* SQLite would make the file readable for all that the umask allows. A file that exists is not
-     * opened here: closing it would drop the locks of this process's other connections. */
+    /* SQLite would create the file with all permissions that the umask allows. Do not open an
+     * existing file here: closing it would drop the locks of this process's other connections. */
     int fd = open(store->files[STORE_DB].path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (fd >= 0) {
         store_give_to_owner(fd, store->config.folder);
@@ -193,7 +192,7 @@ static int open_database(struct store *store, struct fault *fault)
         return store_fault(store->db, fault, "cannot open the store");
     sqlite3_extended_result_codes(store->db, 1);
     sqlite3_busy_timeout(store->db, STORE_WAIT_MS);
-    /* A store that is closed because its files went wrong must not be tidied up on the way out. */
+    /* If the files are damaged or replaced, closing the store must not run a checkpoint. */
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (store_layout_check(store->db, fault) != 0)
         return -1;
@@ -235,9 +234,9 @@ static int open_files(struct store *store, struct fault *fault)
     return store_files_require(store->files, fault);
 }
 
-/* Looks, while it is still open, at what was replaced beneath a store. A log belongs to the main
- * file that it was written for. And -shm tells what is in the log: if it is not replaced as well,
- * it must go, so that each process reads the log that is there from its beginning. */
+/* Checks which files were replaced while the store was open. A log belongs to the main file that it
+ * was written for. If the main file or the log was replaced and -shm was not, -shm describes the
+ * wrong log. Then -shm must be removed, so that each process reads the log from its beginning. */
 static int look_at_old_files(const struct store *store, bool *remove_shm, struct fault *fault)
 {
     const struct store_file *db = &store->files[STORE_DB], *wal = &store->files[STORE_WAL];
@@ -261,7 +260,7 @@ int store_open(struct store *store, struct fault *fault)
     close_files(store);
     if (store_lock_open(store, fault) != 0)
         return -1;
-    /* Several processes that start on a new folder make the store once. */
+    /* If several processes start on a new folder, only one makes the store. */
     int result = store_lock_take(store, fault);
     if (result == 0) {
         if (remove_shm)
@@ -277,7 +276,7 @@ int store_open(struct store *store, struct fault *fault)
 
 void store_copy_log(struct store *store)
 {
-    /* no other process adds to the log in between */
+    /* the lock keeps other processes from adding to the log */
     if (store->db == NULL || store_lock_take(store, NULL) != 0)
         return;
     int pages, copied;
@@ -288,8 +287,8 @@ void store_copy_log(struct store *store)
     store_lock_release(store);
 }
 
-/* A newer receiver may have changed the tables since they were opened. What this one wrote into
- * them would lack whatever they count since then, and nobody could tell. */
+/* A newer receiver may have changed the tables since this one opened them. This one would not
+ * update the new counters, and nothing would show the error. */
 static int check_version(struct store *store, struct fault *fault)
 {
     sqlite3_stmt *read = store->statements[STORE_read_version];
@@ -303,7 +302,7 @@ static int check_version(struct store *store, struct fault *fault)
     return version == STORE_VERSION ? 0 : store_layout_require(store->db, fault);
 }
 
-/* Begins a transaction on the files that all others find, and on tables that are known. */
+/* Begins a transaction. Fails if the files were replaced or the tables have another version. */
 static int begin(struct store *store, struct fault *fault)
 {
     struct fault failed = FAULT_NONE;
@@ -322,7 +321,7 @@ static int begin(struct store *store, struct fault *fault)
     return -1;
 }
 
-/* Runs WORK from BEGIN to COMMIT. Called with the lock between processes held. */
+/* Runs WORK from BEGIN to COMMIT. Call it with the lock between processes held. */
 static int run_transaction(struct store *store, store_work *work, void *argument,
                            struct fault *fault)
 {
@@ -348,9 +347,9 @@ static int run_transaction(struct store *store, store_work *work, void *argument
     return -1;
 }
 
-/* Whether what only the log holds has room in the main file. A log that cannot start again, because
- * somebody reads an old state, must not take that room: nothing could be copied any more, and the
- * log not be emptied, when the reader is gone. */
+/* Whether the main file has room for the pages that are only in the log. While a reader uses an old
+ * state, the log cannot start again and grows. It must not take that room. Otherwise it could not
+ * be copied or emptied even after the reader ends. */
 static int ask_for_copy_room(const struct store *store, struct fault *fault)
 {
     struct statvfs disk;
@@ -377,8 +376,8 @@ static int ask_for_copy_room(const struct store *store, struct fault *fault)
         (long long)store_files_holder(store->files, STORE_SHM_READERS, STORE_SHM_READERS_LENGTH));
 }
 
-/* Empties the log into the main file: the log may be what has filled the disk. Whoever reads an old
- * state keeps it from that. Called with the lock between processes held. */
+/* Copies the log to the main file and truncates it: the log may have filled the disk. A reader of
+ * an old state prevents this. Call it with the lock between processes held. */
 static void empty_log(struct store *store)
 {
     sqlite3_busy_timeout(store->db, 0);
@@ -388,7 +387,7 @@ static void empty_log(struct store *store)
     sqlite3_busy_timeout(store->db, STORE_WAIT_MS);
 }
 
-/* Whether there is room for a transaction, if need be once the log is emptied. */
+/* Whether a transaction has room. Empties the log if it must. */
 static int find_room(struct store *store, struct fault *fault)
 {
     if (ask_for_copy_room(store, NULL) == 0)
@@ -408,11 +407,11 @@ int store_transact(struct store *store, store_work *work, void *argument, struct
         result = run_transaction(store, work, argument, fault);
     store_lock_release(store);
     if (store->replaced)
-        close_files(store); /* the next probe opens what is there now */
+        close_files(store); /* the next probe opens the new files */
     return result == 0 ? 0 : fault_add(fault, "%s", store->files[STORE_DB].path);
 }
 
-/* What store_keep was given. */
+/* The arguments of store_keep. */
 struct batch {
     struct record **records;
     size_t count;
@@ -464,7 +463,7 @@ int store_try(struct store *store, struct fault *fault)
     return result == 0 ? 0 : fault_add(fault, "%s", store->files[STORE_DB].path);
 }
 
-/* Whether the file system has room to grow. */
+/* Whether the file system has PROBE_ROOM bytes free. */
 static int ask_for_room(const struct store *store, struct fault *fault)
 {
     int folder = open(store->config.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -481,7 +480,7 @@ static int ask_for_room(const struct store *store, struct fault *fault)
     return error == 0 ? 0 : fault_set_errno(fault, error, "no room for more");
 }
 
-/* Opens the store if it is closed, or its files are no longer the ones that were opened. */
+/* Opens the store if it is closed or its files were replaced. */
 static int open_again(struct store *store, struct fault *fault)
 {
     return store->db != NULL && store_files_check(store->files, NULL) == 0
@@ -504,6 +503,6 @@ int store_probe(struct store *store, struct fault *fault)
     if (result == 0)
         return 0;
     if (has_room)
-        close_files(store); /* the next probe starts from the files as they are then */
+        close_files(store); /* the next probe opens the files again */
     return fault_add(fault, "%s", path);
 }

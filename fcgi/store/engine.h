@@ -1,4 +1,4 @@
-/* engine: what the files of the SQLite engine share; nobody else includes this. */
+/* engine: what the files of the SQLite engine share. No other file includes it. */
 #ifndef STORE_ENGINE_H
 #define STORE_ENGINE_H
 
@@ -11,11 +11,11 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
-/* Marks the file as ours (PRAGMA application_id): "UpRc". */
+/* Marks the file as a store of this program (PRAGMA application_id): "UpRc". */
 #define STORE_APPLICATION_ID 0x55705263
 
-/* X(column, member of struct store_ledger): what `totals` holds beside seq, in the order in which
- * read_totals and write_totals name it. */
+/* X(column, member of struct store_ledger): the columns of `totals` except seq, in the order of
+ * read_totals and write_totals. */
 #define STORE_TOTALS(X)                                              \
     X(notifications, totals.notifications)                           \
     X(repeats, totals.repeats)                                       \
@@ -37,14 +37,14 @@
     X(pruned_repeats, pruned_repeats)                                \
     X(pruned_seq, pruned_seq)
 
-/* Notifications numbered alike but for their last bits are looked up by time together: the store
- * knows between which times they were received. */
+/* The time index has one row for all notifications whose seq differs only in these last bits. The
+ * row says when the first and the last of them were received. */
 #define STORE_TIME_INDEX_BITS 10
 
-/* Bytes of a description that is kept as an example for its error code. */
+/* Most bytes of a description that is kept as an example for its error code. */
 #define STORE_EXAMPLE_MAX 256
 
-/* Bytes of a text that is counted by, and of what is kept of a longer one before its hash. */
+/* Most bytes of a key, and bytes kept of a longer text before its hash. */
 #define STORE_KEY_MAX 255
 #define STORE_KEY_KEPT 200
 
@@ -56,7 +56,7 @@ enum store_statement {
     STORE_STATEMENT_COUNT
 };
 
-/* Statements that are prepared when they are needed: sql/reader.sql and sql/prune.sql. */
+/* Statements that are prepared on each use: sql/reader.sql and sql/prune.sql. */
 enum store_text {
 #define X(name, sql) STORE_TEXT_##name,
 #include "store/sql_prune.inc"
@@ -68,65 +68,66 @@ enum store_text {
 const char *store_statement_text(enum store_statement statement);
 const char *store_text(enum store_text text);
 
-/* Totals of the file, changed in memory during a batch. */
+/* The totals of the file. A batch changes them in memory. */
 struct store_ledger {
     struct store_totals totals;
-    int64_t quarantine_id; /* the last one given out */
+    int64_t quarantine_id; /* the last one assigned */
     int64_t pruned_notifications, pruned_repeats;
-    int64_t pruned_seq; /* the highest that was pruned; 0: none */
+    int64_t pruned_seq; /* the highest pruned seq; 0: none */
 };
 
-/* How often a batch says that devices were to transition from one version to another. */
+/* How many results in a batch report each pair of source and target version. */
 struct store_transition {
     char *source, *target; /* owned */
     int64_t success, fail;
 };
 
-/* Changes of one operation during a batch, written once at its end. */
+/* The changes to one operation during a batch, written once at its end. */
 struct store_tally {
-    const char *app_id; /* lent by the batch's records */
+    const char *app_id; /* borrowed from the batch's records */
     const char *operation_id;
     int64_t operation;
     int64_t in_progress, success, fail, contradictory;
-    bool changed;              /* by anything but repeats */
-    int64_t at_ms;             /* when the last of its records was received */
-    int64_t last_ms, last_seq; /* 0: nothing came that was not from quarantine */
+    bool changed;              /* by a record other than a repeat */
+    int64_t at_ms;             /* when its last record was received */
+    int64_t last_ms, last_seq; /* 0: all records came from quarantine */
     struct store_transition *transitions;
     size_t transitions_length, transitions_capacity;
 };
 
-/* Notifications of one type that a batch adds. */
+/* How many notifications of one type a batch adds. */
 struct store_type_count {
-    const char *notify_type, *result; /* lent by the batch's records */
+    const char *notify_type, *result; /* borrowed from the batch's records */
     int64_t count;
 };
 
-/* Whatever a batch changes more than once is gathered here, and written at its end. */
+/* Collects what a batch may change more than once. It is written at the batch's end. */
 struct store_batch {
     struct store_tally *tallies;
     size_t tallies_length, tallies_capacity;
     struct store_type_count *types;
     size_t kinds_length, kinds_capacity;
     bool begins_life;
-    int64_t span; /* number of the last notification >> STORE_TIME_INDEX_BITS, if SPAN_OPEN */
+    int64_t span; /* seq of the last notification >> STORE_TIME_INDEX_BITS, if SPAN_OPEN */
     int64_t span_first_ms, span_last_ms;
     bool span_open;
 };
 
-/* Where a notification stands in `lookup`, before its number. Device, sub-operation and content are
+/* The key of a notification in `lookup`, without its seq. Device, sub-operation and content are
  * hashes. */
 struct store_entry {
     int64_t operation; /* 0: none */
     int64_t device;
-    int64_t sub_operation; /* 0 without an upgrade */
+    int64_t sub_operation; /* 0: no upgrade */
     int64_t upgrade;       /* 0: none */
     int64_t content;
 };
 
-/* The files of a store: SQLite's main file, its log, and the memory in which its users lock. */
+/* The files of a store: SQLite's main file, its write-ahead log, and the shared memory that holds
+ * its locks. */
 enum { STORE_DB, STORE_WAL, STORE_SHM, STORE_FILES };
 
-/* One of them: its path, and which file that led to when it was opened; inode 0: none. */
+/* One of them: its path, and the file that the path led to when it was opened. Inode 0: no file. */
 struct store_file {
     char *path;
     dev_t device;
@@ -136,7 +137,7 @@ struct store_file {
 struct store {
     struct store_config config;
     struct store_file files[STORE_FILES];
-    int turn_fd; /* advisory locks between processes, see lock.c; -1: not open */
+    int turn_fd; /* advisory locks between processes (lock.c); -1: not open */
     int lock_fd;
     sqlite3 *db; /* NULL: not open */
     sqlite3_stmt *statements[STORE_STATEMENT_COUNT];
@@ -144,90 +145,91 @@ struct store {
     atomic_int log_pages; /* see store_log_pages */
     struct store_ledger ledger;
     struct store_batch batch;
-    bool alive;        /* this opening has its life */
-    bool replaced;     /* what was seen last is not in the store any more */
+    bool alive;        /* this opening has begun its life */
+    bool replaced;     /* the last notification seen is no longer in the store */
     struct token seen; /* the store's last notification, after the last transaction */
 };
 
 struct store_reader {
     struct store_file files[STORE_FILES];
     sqlite3 *db;    /* NULL: not open */
-    int64_t opened; /* how often */
+    int64_t opened; /* how often the files were opened */
     bool begun;     /* between store_read_begin and store_read_end */
-    bool limited;   /* what is begun must be read by UNTIL_MS, by the monotonic clock */
+    bool limited;   /* the reads must end by UNTIL_MS on the monotonic clock */
     int64_t until_ms;
 };
 
-/* reader.c: opens the store unless it is open already, and still the same file. It is opened
- * for writing because a checkpoint writes; nothing else there does. */
+/* reader.c: opens the store unless it is open and its files are still the same. It opens the store
+ * for writing because a checkpoint writes. Other reads do not write. */
 int store_reader_open(struct store_reader *reader, struct fault *fault);
 
-/* A statement of an open reader, NULL on failure; and the end of it and of a loop over its rows: 0
- * where STEP, the last one's result, says that all came. */
+/* Prepares a statement of an open reader; NULL on failure. Finish ends it after a loop over its
+ * rows. It returns 0 if STEP, the last result, says that all rows were read. */
 sqlite3_stmt *store_reader_prepare(struct store_reader *reader, const char *sql,
                                    struct fault *fault);
 int store_reader_finish(struct store_reader *reader, sqlite3_stmt *statement, int step,
                         struct fault *fault);
 
-/* lists.c: what the lists share. A statement of a reader, opened, with COUNT numbers bound to
- * its first parameters; NULL on failure. */
+/* lists.c: for all lists. Opens the reader, prepares SQL and binds COUNT numbers to its first
+ * parameters. Returns NULL on failure. */
 sqlite3_stmt *store_query_prepare(struct store_reader *reader, const char *sql,
                                   const int64_t numbers[], int count, struct fault *fault);
 
-/* Begins a list whose READER, FAULT, LEFT and NUMBERS are set. The last PLACE_LENGTH of these are
- * the place before all rows: AFTER, if it is given and not "", replaces them. They are bound to the
- * first parameters of SQL, and the last columns of each row are its own place. Gives the statement,
- * for further parameters; NULL on failure. */
+/* Begins a list. The caller has set READER, FAULT, LEFT and NUMBERS. The last PLACE_LENGTH numbers
+ * are the place before all rows. AFTER replaces them unless it is NULL or "". They are bound to the
+ * first parameters of SQL. The last columns of each row are the row's own place. Returns the
+ * statement, so that the caller can bind further parameters; NULL on failure. */
 sqlite3_stmt *store_rows_begin(struct store_rows *rows, const char *sql,
                                const struct store_page_token *after);
 
-/* The statement on the page's next row; NULL if there is none. */
+/* Steps to the page's next row; NULL if there is none. */
 sqlite3_stmt *store_rows_next(struct store_rows *rows);
 
-/* lock.c: the turn of one process among several on one store. */
+/* lock.c: gives several processes their turns on one store. */
 int store_lock_open(struct store *store, struct fault *fault);
 void store_lock_close(struct store *store);
 int store_lock_take(struct store *store, struct fault *fault);
 void store_lock_release(struct store *store);
 
-/* layout.c: refuses a file that is not ours or of another version, before anything is written
- * to it; makes the tables in a new one. */
+/* layout.c: check refuses a file of another program or version before it writes anything. Make
+ * creates the tables in a new file. */
 int store_layout_check(sqlite3 *db, struct fault *fault);
 int store_layout_make(sqlite3 *db, struct fault *fault);
 
-/* Refuses what is no store of this version, a new file too: for those who only read, and for those
- * who had it open when another process changed it. */
+/* Refuses any file that is not a store of this version, even a new one. Readers call it, and so do
+ * writers after another process changed the file. */
 int store_layout_require(sqlite3 *db, struct fault *fault);
 
-/* put.c: changes every table that RECORD touches, within the open transaction, and notes
- * what became of it in RECORD; store_books_finish writes what was gathered for the whole batch. */
+/* put.c: changes every table that RECORD affects, within the open transaction, and sets the outcome
+ * in RECORD. store_books_finish writes what the batch collected. */
 int store_books_begin(struct store *store, struct fault *fault);
 int store_books_put(struct store *store, struct record *record, struct fault *fault);
 int store_books_move_cursor(struct store *store, const struct store_cursor *cursor,
                             struct fault *fault);
 int store_books_finish(struct store *store, struct fault *fault);
 
-/* Takes the body ID out of quarantine: 1, or 0 if it is not there, or -1. */
+/* Removes the body ID from quarantine. Returns 1, or 0 if it is not there, or -1. */
 int store_books_drop(struct store *store, int64_t id, struct fault *fault);
 
-/* The ledger from a statement read_totals that is on its row, and into a write_totals. */
+/* Reads the ledger from the row of a read_totals statement, and binds it to a write_totals
+ * statement. */
 void store_ledger_read(sqlite3_stmt *statement, struct store_ledger *ledger);
 void store_ledger_bind(sqlite3_stmt *statement, const struct store_ledger *ledger);
 
-/* An upgrade as it is before a record. */
+/* An upgrade before a record changes it. */
 struct store_upgrade {
     int64_t id;  /* 0: there is none yet */
     int64_t seq; /* of the notification that the state comes from */
     struct rules_upgrade is;
 };
 
-/* An entry into the first five parameters of a statement. */
+/* Binds an entry to the first five parameters of a statement. */
 void store_entry_bind(sqlite3_stmt *statement, const struct store_entry *entry);
 
-/* put_upgrade.c: finds the upgrade that RECORD, which is of one, belongs to, under ENTRY's
- * operation, device and sub-operation; and changes it, and what is counted of it, by the record,
- * whose notification has been added. A new one is numbered as that notification is, so that no
- * number comes twice: entries may outlive their upgrade (prune.c). */
+/* put_upgrade.c: find looks for the upgrade of RECORD under ENTRY's operation, device and
+ * sub-operation. Put applies the record to the upgrade and its counters. The record's notification
+ * must be in the store by then. A new upgrade takes its id from that notification's seq, so no id
+ * is used twice: entries may outlive their upgrade (prune.c). */
 int store_upgrade_find(struct store *store, const struct record *record,
                        const struct store_entry *entry, struct store_upgrade *upgrade,
                        struct fault *fault);
@@ -235,8 +237,8 @@ int store_upgrade_put(struct store *store, const struct record *record, struct s
                       const struct store_entry *entry, struct store_upgrade *upgrade,
                       struct fault *fault);
 
-/* tally.c: the batch's tally of the operation that RECORD is of, NULL on failure; what is
- * counted into it; and all of them written. */
+/* tally.c: the batch's tally for the operation of RECORD, NULL on failure; the counts in it; and
+ * the write of all tallies. */
 struct store_tally *store_tally_find(struct store *store, const struct record *record,
                                      struct fault *fault);
 int store_tally_transition(struct store_tally *tally, const char *source, const char *target,
@@ -244,8 +246,9 @@ int store_tally_transition(struct store_tally *tally, const char *source, const 
 int store_tally_finish(struct store *store, struct fault *fault);
 void store_tally_forget(struct store_batch *batch);
 
-/* What a text (an errorCode, a version) is counted as: itself, or if it is longer than
- * STORE_KEY_MAX its beginning, "…" and a hash of all of it. A key is its own key. */
+/* The key that a text (an errorCode, a version) is counted under. It is the text itself, or for
+ * a text longer than STORE_KEY_MAX its beginning, "…" and a hash of all of it. A key is its own
+ * key. */
 struct store_key {
     char text[STORE_KEY_MAX + 1];
 };
@@ -256,46 +259,47 @@ void store_bind_key(sqlite3_stmt *statement, int index, const char *text);
  */
 int store_add_counted_as(sqlite3 *db);
 
-/* Room for one element more behind LENGTH of SIZE bytes each: the array, moved or not, or NULL. */
+/* Makes room for one more element of SIZE bytes in an array of LENGTH. Returns the array, which may
+ * have moved, or NULL. */
 void *store_grow(void *array, size_t length, size_t *capacity, size_t size, struct fault *fault);
 
-/* layout.c: the store's secret. */
+/* layout.c: reads the store's secret. */
 int store_read_secret(sqlite3 *db, unsigned char key[CONTENT_KEY_SIZE], struct fault *fault);
 
-/* life.c: a column's life, "" for NULL. Within a transaction whose ledger was read: whether
- * the store holds TOKEN; a fault, with STORE->replaced set, if it does not hold what this opening
- * saw last; and the life of this opening, unless it has one, before its first notification. */
+/* life.c: copy reads a life from a column, "" for NULL. The others need a transaction whose ledger
+ * was read. Holds sets *HOLDS to whether the store holds TOKEN. Check fails, and sets
+ * STORE->replaced, if the store does not hold the token that this opening saw last. Begin starts
+ * the life of this opening before its first notification, unless it has started. */
 void store_life_copy(sqlite3_stmt *statement, int column, char life[TOKEN_LIFE_SIZE]);
 int store_life_holds(struct store *store, const struct token *token, bool *holds,
                      struct fault *fault);
 int store_life_check(struct store *store, struct fault *fault);
 int store_life_begin(struct store *store, struct fault *fault);
 
-/* Runs WORK in a transaction of an open store, in turn with other processes, synced to disk when
- * this returns 0. The ledger is read before WORK, and written behind it with all that the batch
- * gathered.
- */
+/* Runs WORK in a transaction of an open store, in turn with other processes. Returns 0 after the
+ * transaction is synced to disk. The ledger is read before WORK. It is written after WORK, with all
+ * that the batch collected. */
 typedef int store_work(struct store *store, void *argument, struct fault *fault);
 int store_transact(struct store *store, store_work *work, void *argument, struct fault *fault);
 
-/* A hash as the tables hold it. */
+/* The form of a hash in the tables. */
 static inline int64_t store_low32(uint64_t hash)
 {
     return (int64_t)(hash & 0xFFFFFFFFu);
 }
 
-/* tools.c: a fault that says what SQLite said. A statement of the writer, ready for binding;
- * and run, which steps one that gives no row and resets it. A column's text, "" for NULL. */
+/* tools.c: a fault with SQLite's message. A statement of the writer, ready for binding. Run steps a
+ * statement that returns no rows, and resets it. A column's text, "" for NULL. */
 int store_fault(sqlite3 *db, struct fault *fault, const char *what);
 sqlite3_stmt *store_statement(struct store *store, enum store_statement statement);
 int store_run(struct store *store, sqlite3_stmt *statement, const char *what, struct fault *fault);
 const char *store_column_text(sqlite3_stmt *statement, int column);
 
-/* files.c: the paths of the files in FOLDER, whose memory release frees. Note remembers which
- * files they lead to now, and is -1, with errno, if there is no main file. Check fails if one leads
- * to another file than was noted. Require fails if this process does not have all of those open
- * that were noted: SQLite shares -shm within a process, so a new connection gets the old one for as
- * long as somebody else holds it, whatever its path leads to. */
+/* files.c: init makes the paths of the files in FOLDER, and release frees them. Note remembers the
+ * files that the paths lead to. It returns -1, with errno, if there is no main file. Check fails if
+ * a path leads to another file than noted. Require fails unless this process has all noted files
+ * open. SQLite shares -shm within a process: a new connection gets the old -shm while another
+ * connection holds it, even if the path leads to a new file. */
 int store_files_init(struct store_file files[STORE_FILES], const char *folder, struct fault *fault);
 void store_files_release(struct store_file files[STORE_FILES]);
 int store_files_note(struct store_file files[STORE_FILES]);
@@ -303,17 +307,17 @@ bool store_file_changed(const struct store_file *file);
 int store_files_check(const struct store_file files[STORE_FILES], struct fault *fault);
 int store_files_require(const struct store_file files[STORE_FILES], struct fault *fault);
 
-/* What a lock in -shm is for: bytes that SQLite locks there. */
+/* The bytes of -shm that SQLite locks for each purpose. */
 #define STORE_SHM_WRITER 120
-#define STORE_SHM_WRITER_LENGTH 3 /* with those of checkpoints and of recovery */
+#define STORE_SHM_WRITER_LENGTH 3 /* with the locks for checkpoints and recovery */
 #define STORE_SHM_READERS 123
 #define STORE_SHM_READERS_LENGTH 5
 
-/* Another process that holds one of LENGTH such bytes from FIRST on; 0: none, or nobody can tell.
- */
+/* Returns the id of another process that locks any of the LENGTH bytes from FIRST. 0: none, or
+ * unknown. */
 int64_t store_files_holder(const struct store_file files[STORE_FILES], int first, int length);
 
-/* Root gives the file FD, just made, to whom FOLDER belongs. */
+/* If this process is root, gives the new file FD to the owner of FOLDER. */
 void store_give_to_owner(int fd, const char *folder);
 
 #endif

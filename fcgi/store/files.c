@@ -1,6 +1,6 @@
-/* files: the three files of a store, and whether their names still lead to those that were
- * opened. A file that was removed or replaced can still be written to, but nobody will find it
- * again; and two processes with different files of locks (-shm) write over each other's commits. */
+/* files: the three files of a store, and whether their paths still lead to the files that were
+ * opened. A removed or replaced file can still be written, but the data is lost. Two processes with
+ * different lock files (-shm) overwrite each other's commits. */
 #include "config.h"
 
 #include "store/engine.h"
@@ -35,9 +35,9 @@ void store_files_release(struct store_file files[STORE_FILES])
         free(files[i].path);
 }
 
-/* Asks for nothing but which file it is, as it does with each transaction: since Linux 6.13 a file
- * whose times somebody has looked at gets new ones with the next write, which a file system without
- * a journal syncs by a write of its own. A file that is not there has inode 0. */
+/* Each transaction calls this, so it asks only for the inode. Since Linux 6.13, a file whose times
+ * were read gets new times at the next write. A file system without a journal syncs them with an
+ * extra write. A missing file has inode 0. */
 static int identify(const char *path, dev_t *device, ino_t *inode)
 {
     struct statx status;
@@ -75,7 +75,7 @@ int store_files_check(const struct store_file files[STORE_FILES], struct fault *
 }
 
 /* Calls TAKE for each descriptor of this process that has one of FILES open, until it returns
- * false. False if nobody can tell. */
+ * false. Returns false if /proc cannot be read. */
 typedef bool take_held(void *owner, int fd, int file);
 static bool each_held(const struct store_file files[STORE_FILES], take_held *take, void *owner)
 {
@@ -86,7 +86,7 @@ static bool each_held(const struct store_file files[STORE_FILES], take_held *tak
     for (struct dirent *entry; more && (entry = readdir(descriptors)) != NULL;) {
         struct stat status;
         int fd = (int)strtol(entry->d_name, NULL, 10);
-        /* by name: another thread may just close it */
+        /* by name: another thread may close it now */
         if (entry->d_name[0] == '.' || fstatat(dirfd(descriptors), entry->d_name, &status, 0) != 0)
             continue;
         for (int i = 0; i < STORE_FILES; i++)
@@ -123,7 +123,7 @@ struct holder {
     int64_t pid;
 };
 
-/* SQLite's own descriptor is asked: to close one of ours would drop its locks. */
+/* Asks through SQLite's own descriptor: closing one of ours would drop SQLite's locks. */
 static bool ask_holder(void *owner, int fd, int file)
 {
     struct holder *holder = owner;
@@ -148,12 +148,12 @@ void store_give_to_owner(int fd, const char *folder)
     struct stat status;
     if (geteuid() == 0 && stat(folder, &status) == 0 &&
         fchown(fd, status.st_uid, status.st_gid) != 0)
-        return; /* its owner will say that it cannot be used */
+        return; /* the owner gets the error when it opens the file */
 }
 
-/* Reads what the main file says it is. "immutable" is the one way in which SQLite makes no file,
- * takes no lock and, if root asks, gives no file to anybody. It does not look into the log, so a
- * store that has just been made may seem empty: it is usable all the same. */
+/* Checks the marks in the main file. Only with "immutable" does SQLite create no file, take no lock
+ * and, as root, change no file's owner. It does not read the log, so a store that was just made may
+ * seem empty. Such a store is still accepted. */
 static int examine_layout(const struct store_file files[STORE_FILES], struct fault *fault)
 {
     sqlite3 *db = NULL;

@@ -19,7 +19,7 @@ static int run(sqlite3 *db, const char *sql, struct fault *fault)
                : store_fault(db, fault, "cannot prepare the tables");
 }
 
-/* Marks the fault as one that waiting does not mend. */
+/* Marks the fault as one that does not go away by waiting. */
 static int lasting(struct fault *fault)
 {
     if (fault != NULL)
@@ -44,7 +44,7 @@ static int read_number(sqlite3 *db, const char *sql, int *number, struct fault *
     return result;
 }
 
-/* Gives a new store its secret, and marks the file as ours. */
+/* Gives a new store its secret, and marks the file as a store of this program. */
 static int mark(sqlite3 *db, struct fault *fault)
 {
     unsigned char key[CONTENT_KEY_SIZE];
@@ -56,7 +56,7 @@ static int mark(sqlite3 *db, struct fault *fault)
     return run(db, sql, fault);
 }
 
-/* Makes the tables. Called within a transaction. */
+/* Makes the tables. Call it within a transaction. */
 static int make_tables(sqlite3 *db, struct fault *fault)
 {
     char sql[64];
@@ -64,7 +64,7 @@ static int make_tables(sqlite3 *db, struct fault *fault)
     return run(db, layout, fault) != 0 || mark(db, fault) != 0 ? -1 : run(db, sql, fault);
 }
 
-/* What the file says it is. */
+/* The marks in the file. */
 struct marks {
     int application_id, version, tables;
 };
@@ -83,7 +83,7 @@ static bool is_new(const struct marks *marks)
     return marks->application_id == 0 && marks->version == 0 && marks->tables == 0;
 }
 
-/* Refuses what is neither new nor of this version. */
+/* Refuses a file that is neither new nor of this version. */
 static int check_marks(const struct marks *marks, struct fault *fault)
 {
     if (is_new(marks) ||
@@ -111,7 +111,7 @@ int store_layout_make(sqlite3 *db, struct fault *fault)
     struct marks marks;
     if (run(db, "BEGIN IMMEDIATE", fault) != 0)
         return -1;
-    /* Another process may have made them since store_layout_check. */
+    /* Another process may have made the tables since store_layout_check. */
     int result = read_marks(db, &marks, fault);
     if (result == 0 && is_new(&marks))
         result = make_tables(db, fault);

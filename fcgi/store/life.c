@@ -6,7 +6,7 @@
 #include <sodium.h>
 #include <string.h>
 
-/* Sets LIFE to that of ?1, which FIND looks for; "" if there is none. Resets FIND. */
+/* Runs FIND, which looks for the life of ?1, and sets LIFE; "" if there is none. Resets FIND. */
 static int find_life(sqlite3 *db, sqlite3_stmt *find, int64_t seq, char life[TOKEN_LIFE_SIZE],
                      struct fault *fault)
 {

@@ -1,8 +1,8 @@
 /* list_upgrades: lists of upgrades, and the history of one device.
  *
- * Every list walks an index that is led by the operation, or `lookup`, which is. A device's history
- * over all operations asks that once for each: an index by device alone would touch a random page
- * for every notification kept. */
+ * Every list uses `lookup` or an index whose first column is the operation. A device's history over
+ * all operations searches `lookup` once for each operation. An index by device alone would touch a
+ * random page for every notification kept. */
 #include "config.h"
 
 #include "store/engine.h"
@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Columns of a row, and what they are read from: the upgrade U, its operation O, the notification N
- * that its state comes from and S, its last step. */
+/* The columns of a row. U is the upgrade, O its operation, N the notification that its state comes
+ * from, S its last step. */
 #define UPGRADE_COLUMNS                                                                      \
     " o.app_id, o.operation_id, u.sub_operation_id, u.device_id, u.state, u.contradictory,"  \
     " coalesce(json_extract(s.body, '$.swUpgradeState'), json_extract(s.body, '$.step')),"   \
@@ -54,25 +54,25 @@ bool store_next_upgrade(struct store_rows *rows, struct store_upgrade_row *row)
     return true;
 }
 
-/* Parameters behind those of an operation and a place, ?1 to ?4. */
+/* The parameters after those of an operation and a place, ?1 to ?4. */
 enum parameter {
     PARAMETER_STATE = 5,
     PARAMETER_CONTRADICTORY,
     PARAMETER_BEFORE,
     PARAMETER_CODE,
-    PARAMETER_DEVICE, /* its hash */
+    PARAMETER_DEVICE, /* hash */
     PARAMETER_DEVICE_ID,
     PARAMETER_SUB_OPERATION_ID,
 };
 
-/* One way to walk the upgrades of one operation or of all: from what, on what condition, and where
- * a page begins. */
+/* One way to read the upgrades of one operation or of all: the tables, the condition, and the
+ * place. */
 struct walk {
-    const char *with; /* a recursion, which gives them in order; "": they are sorted by place */
+    const char *with; /* a recursive query that gives the rows in order; "": sort them by place */
     const char *from;
-    const char *where;    /* of one operation, this is ?1, and the place's numbers are ?2 and on */
-    const char *place;    /* columns */
-    int64_t beginning[3]; /* the place before all */
+    const char *where;    /* for one operation, ?1 is the operation and ?2 and on are the place */
+    const char *place;    /* columns of the place */
+    int64_t beginning[3]; /* the place before all rows */
     int place_length;
 };
 
@@ -81,9 +81,9 @@ struct walk {
                         " ON o.id = ?1 AND u.operation = o.id"
 #define BY_ID .place = "u.id", .place_length = 1
 
-/* Each upgrade leads to the next in `lookup` in one step, however many entries it has. They come
- * one by one, so in that order; the first is where the page before ended. SQLite looks for a row of
- * values from the first that is not less: no content's hash reaches 1 << 32. */
+/* Each upgrade leads to the next one in `lookup` in one step, however many entries it has. The rows
+ * come one by one, and so in order. The first is where the page before ended. SQLite starts a
+ * search by row value at the first row that is not less: no content hash reaches 1 << 32. */
 static const struct walk walk_all = {
     .with = "WITH RECURSIVE next(device, sub_operation, upgrade) AS (SELECT ?2, ?3, ?4 UNION ALL"
             " SELECT l.device, l.sub_operation, l.upgrade FROM next CROSS JOIN lookup l"
@@ -112,8 +112,8 @@ static const struct walk walk_fail_code = {
 static const struct walk walk_contradictory = {
     INDEX("contradictory"), .where = " AND u.contradictory = 1 AND u.id > ?2", BY_ID};
 
-/* Failures of all operations, behind the upgrade ?2 of the operation ?1. One operation leads to the
- * next that has failures, in one step; they come one by one, the newest first. */
+/* Failures of all operations, after the upgrade ?2 of the operation ?1. Each operation leads in one
+ * step to the next one that has failures. They come one by one, the newest first. */
 #define FAILURES(index, condition)                                                              \
     .with = "WITH RECURSIVE failing(id) AS (SELECT ?1 UNION ALL"                                \
             " SELECT (SELECT operation FROM upgrade INDEXED BY " index                          \
@@ -180,7 +180,7 @@ struct store_rows store_list_upgrades(struct store_reader *reader,
 /* --- one device --------------------------------------------------------------------------------
  */
 
-/* Begins a list about one device: its hash in this store and itself are bound. */
+/* Begins a list about one device. Binds the device id and its hash in this store. */
 static sqlite3_stmt *begin_device(struct store_rows *rows, const char *sql,
                                   const struct store_page_token *after, const char *device_id)
 {
@@ -250,8 +250,7 @@ struct store_rows store_list_notifications(struct store_reader *reader, const ch
                               .left = most,
                               .numbers = {operation},
                               .numbers_length = 1};
-    /* The numbers alone are sorted, from the index; bodies are read as far as they are asked for.
-     */
+    /* Only the seqs are sorted, from the index. A body is read only when its row is. */
     sqlite3_stmt *read = begin_device(
         &rows,
         "SELECT n.seq, n.received_at, n.deliveries, n.body FROM notification n WHERE n.seq IN"

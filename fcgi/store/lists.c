@@ -1,4 +1,4 @@
-/* lists: pages of operations, what is counted of them, and of the store as a whole. */
+/* lists: pages of operations, their counters, and the counters of the whole store. */
 #include "config.h"
 
 #include "store/engine.h"
@@ -79,7 +79,7 @@ int store_rows_end(struct store_rows *rows, struct store_page_token *next)
 {
     if (rows->statement == NULL)
         return -1;
-    if (rows->step == SQLITE_ROW) /* its last row has not been seen */
+    if (rows->step == SQLITE_ROW) /* the caller has not had this row */
         rows->step = sqlite3_step(rows->statement);
     rows->more = rows->step == SQLITE_ROW;
     if (store_reader_finish(rows->reader, rows->statement, rows->more ? SQLITE_DONE : rows->step,

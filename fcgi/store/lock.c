@@ -1,13 +1,13 @@
-/* lock: the turn of one process among several on one store.
+/* lock: gives several processes their turns on one store.
  *
  * SQLite lets the next writer in by chance: under load, one process can starve another. So
- * processes stand in line before each transaction. The line is turn.lock, where each byte that is
- * locked is a place taken: whoever comes takes the last place, moves up one place as it becomes
- * free, and gives up the one behind it. From the first place it takes the *writer* lock and leaves
- * the line. So writers come in the order in which they got into the line, and only more processes
- * than there are places get in by chance. All locks are tried with short pauses, never waited for
- * inside the kernel, so that a process that is stopped while it holds one costs STORE_WAIT_MS and
- * not for ever. */
+ * processes queue before each transaction. The queue is turn.lock. Each locked byte is a taken
+ * place. A process that arrives takes the last place. When the next place is free, it moves up and
+ * gives up its old place. From the first place it takes the *writer* lock and leaves the queue. So
+ * writers come in the order in which they joined the queue. If there are more processes than
+ * places, chance decides who joins. A process polls all locks with short pauses and never blocks in
+ * the kernel. So a stopped process that holds a lock delays the others by STORE_WAIT_MS, not for
+ * ever. */
 #include "config.h"
 
 #include "store/engine.h"
@@ -21,11 +21,11 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Pause of the first in line between two tries, and of each place behind it how much longer: about
- * what short transactions take. */
+/* Pause between two tries for the first in the queue, and the extra pause for each place after it.
+ * About as long as a short transaction. */
 #define TRY_AGAIN_US 250
 
-/* Places in the line. */
+/* Places in the queue. */
 #define PLACES 16
 
 int store_lock_file(const char *folder, const char *name, struct fault *fault)
@@ -62,15 +62,15 @@ void store_lock_close(struct store *store)
     store->turn_fd = store->lock_fd = -1;
 }
 
-/* Sets COUNT places in turn.lock to TYPE, all or none (by a lock of the descriptor, not of the
- * process: SQLite's are of that kind, and these have nothing to do with them). */
+/* Sets COUNT places in turn.lock to TYPE, all or none. The lock belongs to the descriptor, not to
+ * the process, so it does not interact with SQLite's locks. */
 static int set_places(const struct store *store, short type, int first, int count)
 {
     struct flock bytes = {.l_type = type, .l_whence = SEEK_SET, .l_start = first, .l_len = count};
     return fcntl(store->turn_fd, F_OFD_SETLK, &bytes);
 }
 
-/* Takes the whole file of writer.lock, or the PLACE in turn.lock. */
+/* Locks the whole of writer.lock if PLACE is negative, else PLACE in turn.lock. */
 static int lock(const struct store *store, int place)
 {
     return place < 0 ? flock(store->lock_fd, LOCK_EX | LOCK_NB)
@@ -83,8 +83,8 @@ static void leave_place(const struct store *store, int place)
         set_places(store, F_UNLCK, place, 1);
 }
 
-/* Where nobody stands in line, nearly always, it takes two calls to be the first in it rather than
- * two for each place. Returns the next place to take. */
+/* The queue is nearly always empty. Then two calls take the first place, instead of two calls for
+ * each place. Returns the next place to take. */
 static int take_empty_line(const struct store *store)
 {
     if (set_places(store, F_WRLCK, 0, PLACES) != 0)

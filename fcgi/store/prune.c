@@ -1,8 +1,8 @@
-/* prune: takes old rows out of the store, and leaves what is counted of them.
+/* prune: removes old rows from the store and keeps their counters.
  *
- * An operation goes whole, once nothing has come in it for long enough. What comes for it all the
- * same is counted anew: which of its upgrades were counted before is not known any more. Whatever
- * an application has not been told yet stays. */
+ * An operation is removed as a whole after it has received nothing for long enough. If more arrives
+ * later, it is counted anew: the store no longer knows which upgrades it counted before. What an
+ * application has not been told yet stays. */
 #include "config.h"
 
 #include "store/engine.h"
@@ -11,23 +11,23 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Rows of one transaction, and bytes of their bodies, which it may pass by one body: so many take
- * some milliseconds, for which a receiver may have to wait. */
+/* Most rows of one transaction, and most bytes of their bodies (one body may exceed it). Such a
+ * transaction takes some milliseconds, and a receiver may have to wait for it. */
 #define CHUNK_ROWS 500
 #define CHUNK_BYTES ((int64_t)4 << 20)
 
-/* What is left to do, and what was done. */
+/* What remains, and what was done. */
 struct pruning {
     int64_t before_ms;
-    int64_t deliverable; /* seq up to which every application has been told */
-    int64_t operation;   /* that is being pruned */
-    int64_t last_seq;    /* of its last notification, when it was found */
-    int64_t from_seq;    /* of the next notification that belongs to none */
-    int64_t changed;     /* rows that the last transaction took out */
+    int64_t deliverable; /* every application has been told up to this seq */
+    int64_t operation;   /* being pruned */
+    int64_t last_seq;    /* of its last notification, when the operation was found */
+    int64_t from_seq;    /* of the next notification without an operation */
+    int64_t changed;     /* rows that the last transaction removed */
     struct store_pruned *pruned;
 };
 
-/* Runs TEXT with NUMBERS bound. Sets *FOUND, unless NULL, to the first row's columns. */
+/* Runs TEXT with NUMBERS bound. Sets FOUND, unless COLUMNS is 0, to the first row's columns. */
 static int run(struct store *store, enum store_text text, const int64_t *numbers, int count,
                int64_t *found, int columns, struct fault *fault)
 {
@@ -46,7 +46,7 @@ static int run(struct store *store, enum store_text text, const int64_t *numbers
     return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : -1;
 }
 
-/* A notification that goes: where it is looked up, and what is counted of it. */
+/* A notification to remove: its lookup entry and its number of deliveries. */
 struct going {
     struct store_entry entry;
     int64_t seq, deliveries;
@@ -66,7 +66,7 @@ static int64_t read_going(sqlite3_stmt *read, struct going *going)
     return sqlite3_column_bytes(read, 7);
 }
 
-/* Reads as many of the notifications that TEXT finds as one transaction takes out. */
+/* Reads as many of the notifications that TEXT finds as one transaction may remove. */
 static int gather(struct store *store, enum store_text text, const int64_t *numbers, int count,
                   struct going all[CHUNK_ROWS], size_t *length, struct fault *fault)
 {
@@ -86,7 +86,7 @@ static int gather(struct store *store, enum store_text text, const int64_t *numb
     return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : -1;
 }
 
-/* Takes out one notification by two statements: its entry, and its row. */
+/* Removes one notification with two statements: its entry and its row. */
 static int remove_one(struct store *store, sqlite3_stmt *const removes[2],
                       const struct going *going, struct fault *fault)
 {
@@ -124,8 +124,9 @@ static int remove_notifications(struct store *store, const struct going all[], s
     return 0;
 }
 
-/* One transaction's part of an operation: first its upgrades, which point at notifications. Their
- * entries go with the notifications; no other upgrade gets the number of one that is gone. */
+/* Prunes a part of an operation in one transaction. Upgrades go first, because they refer to
+ * notifications. The lookup entries of an upgrade go later, with the notifications. No other
+ * upgrade ever gets the id of a removed one. */
 static int prune_operation(struct store *store, void *argument, struct fault *fault)
 {
     struct pruning *pruning = argument;
@@ -145,8 +146,8 @@ static int prune_operation(struct store *store, void *argument, struct fault *fa
                : remove_notifications(store, all, length, pruning, fault);
 }
 
-/* One transaction's part of what belongs to no operation: so many numbers from one on, fewer where
- * bodies are large. */
+/* Prunes, in one transaction, a part of the notifications without an operation: those in a range of
+ * seqs, or fewer if their bodies are large. */
 static int prune_news(struct store *store, void *argument, struct fault *fault)
 {
     struct pruning *pruning = argument;
@@ -161,7 +162,7 @@ static int prune_news(struct store *store, void *argument, struct fault *fault)
     return remove_notifications(store, all, length, pruning, fault);
 }
 
-/* Takes out the times of spans that no notification is left of. */
+/* Removes the rows of the time index that have no notification left. */
 static int prune_spans(struct store *store, void *argument, struct fault *fault)
 {
     const struct pruning *pruning = argument;
@@ -176,7 +177,7 @@ static void report(const struct store_progress *progress, const struct pruning *
         progress->report(progress->owner, done, done > of ? done : of);
 }
 
-/* Runs WORK in transactions of its own until one finds nothing to do. */
+/* Runs WORK in separate transactions until one finds nothing to do. */
 static int repeat(struct store *store, store_work *work, struct pruning *pruning,
                   const struct store_progress *progress, int64_t of, struct fault *fault)
 {
@@ -188,8 +189,9 @@ static int repeat(struct store *store, store_work *work, struct pruning *pruning
     return 0;
 }
 
-/* Whether nothing has come in the operation since, from quarantine either, that an application has
- * not been told: 1, 0 or -1. Sets where it ends. */
+/* Whether the operation can be pruned: 1, 0 or -1. It cannot if a notification was received
+ * since BEFORE_MS, also by way of quarantine, or if an application has not been told all. Sets
+ * LAST_SEQ. */
 static int is_prunable(struct store *store, struct pruning *pruning, struct fault *fault)
 {
     int64_t last[2] = {0};
@@ -204,7 +206,7 @@ static int is_prunable(struct store *store, struct pruning *pruning, struct faul
     return 0;
 }
 
-/* Prunes the operations in which nothing has come since, one after the other. */
+/* Prunes the operations that have received nothing since BEFORE_MS, one after the other. */
 static int prune_operations(struct store *store, struct pruning *pruning,
                             const struct store_progress *progress, int64_t of, struct fault *fault)
 {
@@ -224,8 +226,8 @@ static int prune_operations(struct store *store, struct pruning *pruning,
     }
 }
 
-/* Prunes what belongs to no operation. It is looked for outside of a transaction: there may be much
- * else between, for which a receiver must not wait. */
+/* Prunes notifications without an operation. The search runs outside a transaction: it may pass
+ * many other rows, and a receiver must not wait for it. */
 static int prune_all_news(struct store *store, struct pruning *pruning,
                           const struct store_progress *progress, int64_t of, struct fault *fault)
 {
@@ -243,7 +245,7 @@ static int prune_all_news(struct store *store, struct pruning *pruning,
     }
 }
 
-/* Finds out up to where every application has been told, and which one is the last. */
+/* Finds the seq up to which every application has been told, and the slowest application. */
 static int find_slowest(struct store *store, struct pruning *pruning,
                         char name[STORE_CURSOR_NAME_MAX], struct fault *fault)
 {
@@ -261,7 +263,7 @@ static int find_slowest(struct store *store, struct pruning *pruning,
     return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : -1;
 }
 
-/* Whether there is something to prune that belongs to no operation, but was not delivered. */
+/* Whether notifications without an operation are old enough to prune but were not delivered. */
 static int is_news_left(struct store *store, const struct pruning *pruning, bool *left,
                         struct fault *fault)
 {
@@ -293,13 +295,13 @@ int store_prune(struct store *store, int64_t before_ms, const struct store_progr
         return -1;
     if (left || pruned->undelivered > 0)
         memcpy(pruned->behind, slowest, sizeof slowest);
-    report(progress, &pruning, pruned->notifications); /* what stays is no part of it */
+    report(progress, &pruning, pruned->notifications); /* the total leaves out what stays */
     return 0;
 }
 
 /* --- quarantine --- */
 
-/* Bodies that one transaction takes out of quarantine: each may have a megabyte. */
+/* Bodies that one transaction removes from quarantine. Each may have a megabyte. */
 #define DROP_MAX 32
 
 struct dropping {

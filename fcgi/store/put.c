@@ -1,7 +1,7 @@
-/* put: one record into the books, within the open transaction of its batch.
+/* put: writes one record into the store, within the open transaction of its batch.
  *
- * Hashes find candidates, the text decides: two bodies are one notification only when their parsed
- * content is equal. */
+ * Hashes find candidates, and the text decides: two bodies are the same notification only if their
+ * parsed content is equal. */
 #include "config.h"
 
 #include "store/engine.h"
@@ -13,7 +13,7 @@
 
 /* Where a record belongs. */
 struct place {
-    struct store_tally *tally; /* of its operation; NULL: it has none */
+    struct store_tally *tally; /* of its operation; NULL: none */
     struct store_upgrade upgrade;
     struct store_entry entry;
 };
@@ -66,7 +66,7 @@ int store_books_begin(struct store *store, struct fault *fault)
     return step == SQLITE_ROW ? store_life_check(store, fault) : -1;
 }
 
-/* Writes between which times the notifications of the batch's last span were received. */
+/* Writes when the notifications of the batch's last span were received. */
 static int write_span(struct store *store, struct fault *fault)
 {
     const struct store_batch *batch = &store->batch;
@@ -103,7 +103,7 @@ int store_books_finish(struct store *store, struct fault *fault)
     return store_run(store, write, "cannot write the totals", fault);
 }
 
-/* What bodies of no known notifyType may use of a bound of quarantine. */
+/* The part of a quarantine limit for bodies without a known notifyType. */
 static uint64_t unknown_share(uint64_t bound)
 {
     return bound - bound / STORE_QUARANTINE_KNOWN_SHARE;
@@ -122,7 +122,7 @@ static bool has_room(const struct store *store, const struct record *record)
                                  unknown_share(bytes));
 }
 
-/* Takes a body of LENGTH bytes into what quarantine holds (BY is 1), or out of it (BY is -1). */
+/* Adds a body of LENGTH bytes to the quarantine totals (BY is 1), or subtracts it (BY is -1). */
 static void count_held(struct store_totals *totals, bool known, int64_t length, int64_t by)
 {
     totals->quarantine_held += by;
@@ -133,7 +133,7 @@ static void count_held(struct store_totals *totals, bool known, int64_t length, 
     }
 }
 
-/* Quarantine has no room for the body, which is kept by the log, or nowhere. */
+/* Quarantine has no room for the body. At most the log keeps it. */
 static int turn_away(struct store_totals *totals, struct record *record)
 {
     int64_t *full_ms = record->known ? &totals->quarantine_full_ms
@@ -200,14 +200,14 @@ static int find_place(struct store *store, const struct record *record, struct p
     return 0;
 }
 
-/* Whether two times lie no further apart than WINDOW_MS; the clock may have stepped either way. */
+/* Whether two times differ by WINDOW_MS at most. The clock may have stepped either way. */
 static bool is_within(int64_t window_ms, int64_t a_ms, int64_t b_ms)
 {
     return a_ms - b_ms <= window_ms && b_ms - a_ms <= window_ms;
 }
 
-/* Whether a notification with this content is kept already: 1, with its number in RECORD; 0; or -1.
- * What is of an upgrade that is not known yet is none. */
+/* Whether a notification with this content is already kept: 1, with its seq in RECORD; 0; or -1. A
+ * record of an unknown upgrade is never a repeat. */
 static int find_same(struct store *store, struct record *record, const struct place *place,
                      struct fault *fault)
 {
@@ -228,7 +228,7 @@ static int find_same(struct store *store, struct record *record, const struct pl
         if (!is_of_upgrade(record) &&
             !is_within(store->config.repeat_window_ms, record->received_ms,
                        sqlite3_column_int64(find, 3))) {
-            step = SQLITE_DONE; /* the latest of its equals counts: there may be any number */
+            step = SQLITE_DONE; /* only the latest equal one counts: there may be many */
             break;
         }
         record->seq = sqlite3_column_int64(find, 0);
@@ -252,7 +252,7 @@ static int count_repeat(struct store *store, struct record *record, struct fault
     return 0;
 }
 
-/* Counts the notification among those of its notifyType and result, in the batch. */
+/* Adds the notification to the batch's count for its notifyType and result. */
 static int count_kind(struct store *store, const struct record *record, struct fault *fault)
 {
     struct store_batch *batch = &store->batch;
@@ -275,7 +275,7 @@ static int count_kind(struct store *store, const struct record *record, struct f
     return 0;
 }
 
-/* Notes when the notification was received, in the span that its number is of. */
+/* Adds the time of the notification to the span of its seq. */
 static int note_time(struct store *store, const struct record *record, struct fault *fault)
 {
     struct store_batch *batch = &store->batch;

@@ -1,7 +1,7 @@
-/* put_upgrade: a notification into its upgrade, and what is counted of it.
+/* put_upgrade: applies a notification to its upgrade and its counters.
  *
- * Hashes find candidates, the text decides: two results are of one upgrade only when all of its ids
- * are equal. */
+ * Hashes find candidates, and the text decides: two results belong to the same upgrade only if all
+ * their ids are equal. */
 #include "config.h"
 
 #include "store/engine.h"
@@ -16,8 +16,8 @@ static void bind_text(sqlite3_stmt *statement, int index, const char *text)
     sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
 }
 
-/* Reads the first of the upgrades under ENTRY behind number AFTER: 1, with it in UPGRADE where the
- * record's ids are its own; 0: there is none; or -1. */
+/* Reads the first upgrade under ENTRY with an id above AFTER. Returns 1 if there is one, and sets
+ * UPGRADE if its ids equal the record's. Returns 0 if there is none, or -1. */
 static int read_upgrade(struct store *store, const struct record *record,
                         const struct store_entry *entry, int64_t *after,
                         struct store_upgrade *upgrade, struct fault *fault)
@@ -48,7 +48,7 @@ static int read_upgrade(struct store *store, const struct record *record,
     return step == SQLITE_ROW ? 1 : step == SQLITE_DONE ? 0 : -1;
 }
 
-/* One upgrade, however many entries it has, is passed over in one step. */
+/* Skips each upgrade in one step, however many entries it has. */
 int store_upgrade_find(struct store *store, const struct record *record,
                        const struct store_entry *entry, struct store_upgrade *upgrade,
                        struct fault *fault)
@@ -62,7 +62,7 @@ int store_upgrade_find(struct store *store, const struct record *record,
     return read < 0 ? -1 : 0;
 }
 
-/* Adds a result to the failures by errorCode: BY is 1, or 0 where it is history already. */
+/* Adds a result to the failures by errorCode. BY is 1, or 0 if a later result has replaced it. */
 static int count_failure(struct store *store, const struct record *record, int64_t operation,
                          int by, struct fault *fault)
 {
@@ -77,7 +77,7 @@ static int count_failure(struct store *store, const struct record *record, int64
     return store_run(store, count, "cannot count a failure", fault);
 }
 
-/* Takes the failure that the upgrade ended with so far out of the failures by errorCode. */
+/* Subtracts the upgrade's current failure from the failures by errorCode. */
 static int uncount_failure(struct store *store, int64_t operation, int64_t upgrade,
                            struct fault *fault)
 {
@@ -87,7 +87,7 @@ static int uncount_failure(struct store *store, int64_t operation, int64_t upgra
     return store_run(store, uncount, "cannot take back a failure", fault);
 }
 
-/* Takes the versions that the upgrade's result so far spoke of out of the moves. */
+/* Subtracts the versions of the upgrade's current result from the transitions. */
 static int uncount_transition(struct store *store, struct store_tally *tally,
                               const struct store_upgrade *upgrade, struct fault *fault)
 {
@@ -97,7 +97,7 @@ static int uncount_transition(struct store *store, struct store_tally *tally,
     if (sqlite3_step(read) == SQLITE_ROW)
         result = store_tally_transition(tally, store_column_text(read, 0),
                                         store_column_text(read, 1), upgrade->is.state, -1, fault);
-    /* A text for which there was no memory reads as none. */
+    /* If memory is short, SQLite returns no text. */
     if (result != 0 || sqlite3_errcode(store->db) == SQLITE_NOMEM)
         result = store_fault(store->db, fault, "cannot look up an upgrade's versions");
     sqlite3_reset(read);
@@ -134,8 +134,8 @@ static int add_upgrade(struct store *store, const struct record *record,
     return store_run(store, add, "cannot add an upgrade", fault);
 }
 
-/* Reads when the upgrade's result and its last step were received. Only what comes from quarantine
- * may be older than they are. */
+/* Reads when the upgrade's result and last step were received. Only a record from quarantine can be
+ * older than they are. */
 static int read_times(struct store *store, const struct record *record,
                       struct store_upgrade *upgrade, struct fault *fault)
 {
@@ -155,7 +155,7 @@ static int read_times(struct store *store, const struct record *record,
     return step == SQLITE_ROW ? 0 : -1;
 }
 
-/* Counts what CHANGE says, for the store and for the operation. */
+/* Applies the counts of CHANGE to the store and to the operation. */
 static int count_change(struct store *store, const struct record *record, struct store_tally *tally,
                         const struct store_upgrade *upgrade, const struct rules_change *change,
                         struct fault *fault)
@@ -183,7 +183,7 @@ static int count_change(struct store *store, const struct record *record, struct
     return change->uncounts_transition ? uncount_transition(store, tally, upgrade, fault) : 0;
 }
 
-/* Changes the row of an upgrade that there was before. */
+/* Changes the row of an existing upgrade. */
 static int change_upgrade(struct store *store, const struct record *record,
                           const struct store_upgrade *upgrade, const struct rules_change *change,
                           struct fault *fault)

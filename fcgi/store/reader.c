@@ -1,5 +1,5 @@
-/* reader: a reader of the books beside the writer: opened when it is first needed, and anew
- * when its files were replaced. It also copies the writer's log to the main file. */
+/* reader: reads the store beside the writer. It opens the files on first use, and again after they
+ * were replaced. It also runs checkpoints. */
 #include "config.h"
 
 #include "store/engine.h"
@@ -13,10 +13,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Pages that a reader keeps in memory, in KiB: it reads little, but again and again. */
+/* A reader's page cache is 1024 KiB: it reads little, but often. */
 #define READER_CACHE "PRAGMA cache_size = -1024; PRAGMA trusted_schema = OFF"
 
-/* SQLite looks at a read's time limit after so many of its steps: some ten microseconds. */
+/* SQLite checks a read's time limit after this many of its steps: about ten microseconds. */
 #define LIMIT_STEPS 1000
 
 int store_reader_new(struct store_reader **gives, const char *folder, struct fault *fault)
@@ -86,7 +86,7 @@ fail:
     return -1;
 }
 
-/* For sqlite3_progress_handler: whether to give up. */
+/* For sqlite3_progress_handler: whether to abort. */
 static int is_late(void *argument)
 {
     const struct store_reader *reader = argument;
@@ -102,7 +102,7 @@ sqlite3_stmt *store_reader_prepare(struct store_reader *reader, const char *sql,
                                    struct fault *fault)
 {
     sqlite3_stmt *statement = NULL;
-    int code = is_late(reader) ? SQLITE_INTERRUPT /* many short ones take their time, too */
+    int code = is_late(reader) ? SQLITE_INTERRUPT /* many short reads may exceed the limit, too */
                                : sqlite3_prepare_v2(reader->db, sql, -1, &statement, NULL);
     if (code == SQLITE_INTERRUPT)
         fail_late(fault);
@@ -148,7 +148,7 @@ void store_read_end(struct store_reader *reader)
     sqlite3_exec(reader->db, "COMMIT", NULL, NULL, NULL);
 }
 
-/* Reads the one number that SQL gives; left alone where there is no row. */
+/* Reads the one number that SQL returns. Without a row, *NUMBER does not change. */
 static int read_number(struct store_reader *reader, const char *sql, int64_t *number,
                        struct fault *fault)
 {
@@ -208,14 +208,15 @@ int store_checkpoint(struct store_reader *reader, bool final, int *copied, struc
     if (copied != NULL)
         *copied = code == SQLITE_OK ? count : -1;
     if (code == SQLITE_OK && final) {
-        /* Emptying the log holds up the writers of other processes, so most of it is copied by now,
-         * and nothing is waited for: whoever uses the store meanwhile empties it later. */
+        /* Truncating the log blocks the writers of other processes. So most of the log is copied
+         * first, and this does not wait: if another process uses the store, it truncates the log
+         * later. */
         sqlite3_busy_timeout(reader->db, 0);
         code = sqlite3_wal_checkpoint_v2(reader->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
         sqlite3_busy_timeout(reader->db, STORE_WAIT_MS);
     }
     FAULT_POINT(after_checkpoint);
     if (code == SQLITE_OK || code == SQLITE_BUSY)
-        return 0; /* busy: somebody else is at it, or reads */
+        return 0; /* busy: another connection runs a checkpoint, or reads */
     return store_fault(reader->db, fault, "cannot copy the store's log to its main file");
 }

@@ -1,8 +1,7 @@
-/* recount: the store against itself: the file, then every counter against a recount of its
- * rows.
+/* recount: checks the store: the file's integrity, then every counter against its rows.
  *
- * Each recount is one statement, and so of one moment; between them nothing is held, so that the
- * writer's log can start again from its beginning. */
+ * Each recount is one statement, and so sees one state. No transaction is held between two of them,
+ * so that the write-ahead log can start again from its beginning. */
 #include "config.h"
 
 #include "store/engine.h"
@@ -10,7 +9,7 @@
 
 #include <string.h>
 
-/* sql/check.sql: each gives a row, the flaw, for whatever is not as it should be. */
+/* sql/check.sql: each returns one row for each flaw. */
 static const char *const recounts[] = {
 #define X(name, sql) sql,
 #include "store/sql_check.inc"
@@ -30,7 +29,7 @@ static int tell_flaws(struct store_reader *reader, const char *sql, store_each_f
     int step;
     while ((step = sqlite3_step(read)) == SQLITE_ROW) {
         const char *flaw = store_column_text(read, 0);
-        if (strcmp(flaw, "ok") == 0) /* what integrity_check says when there is none */
+        if (strcmp(flaw, "ok") == 0) /* integrity_check returns this if there is no flaw */
             continue;
         (*flaws)++;
         each(owner, flaw);
@@ -38,7 +37,7 @@ static int tell_flaws(struct store_reader *reader, const char *sql, store_each_f
     return store_reader_finish(reader, read, step, fault);
 }
 
-/* counted_as(TEXT): its key. */
+/* counted_as(TEXT): the key of TEXT. */
 static void counted_as(sqlite3_context *context, int count, sqlite3_value **values)
 {
     (void)count;

@@ -1,5 +1,5 @@
-/* tally: what a batch changes of each operation it touches: gathered, and written once at the
- * batch's end, however many of its records there are. */
+/* tally: collects a batch's changes to each operation, and writes them once at the batch's end,
+ * however many records there are. */
 #include "config.h"
 
 #include "store/engine.h"
@@ -40,7 +40,7 @@ void *store_grow(void *array, size_t length, size_t *capacity, size_t size, stru
     return grown;
 }
 
-/* Finds the operation's row, or adds it for the notification that comes next. */
+/* Finds the operation's row, or adds it for the next notification. */
 static int identify_operation(struct store *store, const struct record *record, int64_t *operation,
                               struct fault *fault)
 {
@@ -67,7 +67,7 @@ static int identify_operation(struct store *store, const struct record *record, 
     return 0;
 }
 
-/* The batch's tally for the record's operation. Looked for from the end: the records of a campaign
+/* The batch's tally for the record's operation. Searches from the end: the records of a campaign
  * come together. */
 struct store_tally *store_tally_find(struct store *store, const struct record *record,
                                      struct fault *fault)
@@ -93,7 +93,7 @@ struct store_tally *store_tally_find(struct store *store, const struct record *r
     return tally;
 }
 
-/* The transition between two versions, added where the tally has none yet; NULL on failure. */
+/* The transition between two versions, added if the tally has none yet; NULL on failure. */
 static struct store_transition *find_transition(struct store_tally *tally, const char *source,
                                                 const char *target, struct fault *fault)
 {
@@ -149,13 +149,14 @@ static int write_transitions(struct store *store, const struct store_tally *tall
     return 0;
 }
 
-/* The intervals of an operation's timeline: how wide, and where the first and the last begin. */
+/* The intervals of an operation's timeline: their width, and the start of the first and the
+ * last. */
 struct timeline {
     int64_t width_ms, first_ms, last_ms;
     bool empty;
 };
 
-/* Where the interval begins that AT_MS is in. */
+/* The start of the interval that contains AT_MS. */
 static int64_t interval_of(int64_t at_ms, int64_t width_ms)
 {
     return at_ms < 0 ? 0 : at_ms - at_ms % width_ms;
@@ -182,8 +183,8 @@ static int read_timeline(struct store *store, int64_t operation, struct timeline
     return result;
 }
 
-/* Makes PACE's intervals wide enough that STORE_TIMELINE_MAX of them reach from the first change to
- * the last, AT_MS among them; whether they had to change. */
+/* Widens TIMELINE's intervals until STORE_TIMELINE_MAX of them reach from the first change to the
+ * last, including AT_MS. Returns whether the width changed. */
 static bool widen(struct timeline *timeline, int64_t at_ms)
 {
     int64_t first_ms = timeline->empty || at_ms < timeline->first_ms ? at_ms : timeline->first_ms;
@@ -196,7 +197,7 @@ static bool widen(struct timeline *timeline, int64_t at_ms)
     return timeline->width_ms != before_ms;
 }
 
-/* What changed in one interval. */
+/* The changes in one interval. */
 struct change {
     int64_t at_ms, in_progress, success, fail;
 };
@@ -223,8 +224,8 @@ static int run_with(struct store *store, enum store_statement which, int64_t ope
     return store_run(store, statement, "cannot change an operation's timeline", fault);
 }
 
-/* Lays the changes noted so far into intervals of WIDTH_MS. It happens each time that an operation
- * has lasted twice as long, so hardly ever. */
+/* Merges the existing changes into intervals of WIDTH_MS. This is rare: it happens each time that
+ * an operation has lasted twice as long. */
 static int lay_anew(struct store *store, int64_t operation, int64_t width_ms, struct fault *fault)
 {
     struct change changes[STORE_TIMELINE_MAX + 1];

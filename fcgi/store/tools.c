@@ -1,4 +1,4 @@
-/* tools: statements, their texts and their faults: what every file of the engine takes. */
+/* tools: the statements, their texts and their faults, for every file of the engine. */
 #include "config.h"
 
 #include "store/engine.h"

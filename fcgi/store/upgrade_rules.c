@@ -1,9 +1,9 @@
-/* upgrade_rules: what a notification makes of the upgrade that it is of, and of what is counted. */
+/* upgrade_rules: how a notification changes its upgrade and the counters. */
 #include "config.h"
 
 #include "store/upgrade_rules.h"
 
-/* Takes an upgrade into the counters (BY is 1) or out of them (BY is -1). */
+/* Adds an upgrade to the counters (BY is 1) or subtracts it (BY is -1). */
 static void count(struct rules_change *change, enum record_state state, bool contradictory, int by)
 {
     switch (state) {

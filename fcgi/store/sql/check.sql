@@ -1,6 +1,5 @@
--- What upgrade-status check looks at, statement by statement. Each gives a row, the flaw, for whatever is not as it should
--- be; counted_as(TEXT) is the key that a text is counted by. Rows of operations that were pruned are gone, so what is
--- counted of those (o.pruned) is not recounted.
+-- The statements of upgrade-status check. Each returns one row of text for each flaw. counted_as(TEXT) is the key that
+-- a text is counted under. The rows of pruned operations (o.pruned) are gone, so their counters are not recounted.
 
 -- file
 PRAGMA integrity_check;
@@ -117,7 +116,7 @@ WHERE u.step_seq IS NOT NULL AND (s.seq IS NULL OR s.operation <> u.operation OR
 SELECT 'upgrade ' || id || ' is of no operation'
 FROM upgrade u WHERE NOT EXISTS (SELECT 1 FROM operation o WHERE o.id = u.operation);
 
--- upgrade_state: a result says what its upgrade is, and a state change that it is not over; SQLite may end a text at a NUL
+-- upgrade_state: a result gives the state, and a state change means in progress; SQLite may end a text at a NUL
 SELECT 'operation ' || o.operation_id || ' of ' || o.app_id || ': device ' || u.device_id
     || ': its state is not what notification ' || n.seq || ' says'
 FROM upgrade u JOIN operation o ON o.id = u.operation AND o.pruned = 0
@@ -155,7 +154,7 @@ WHERE u.operation <> l.operation OR u.device <> l.device OR u.sub_operation <> l
     OR u.device_id IS NOT json_extract(n.body, '$.deviceId')
     OR u.sub_operation_id IS NOT json_extract(n.body, '$.subOperationId');
 
--- lookup_twice: there are as many entries as notifications, so each has its own
+-- lookup_twice: there are as many entries as notifications, so each notification has one
 SELECT 'lookup: notification ' || l.seq || ' is of two upgrades'
 FROM lookup l CROSS JOIN lookup m ON m.operation = l.operation AND m.device = l.device
     AND m.sub_operation = l.sub_operation AND m.upgrade > l.upgrade AND m.content = l.content AND m.seq = l.seq;
@@ -185,7 +184,7 @@ FROM cursor, totals
 WHERE cursor.seq BETWEEN 1 AND totals.seq
     AND life IS NOT (SELECT id FROM life WHERE first_seq <= cursor.seq ORDER BY first_seq DESC LIMIT 1);
 
--- gaps: numbers are given without one, and pruned from the front
+-- gaps: seqs have no gaps, and pruning starts at the lowest
 SELECT 'notification ' || first || ' is missing' FROM (
     SELECT min(s.seq) + 1 AS first FROM (
         SELECT pruned_seq AS seq FROM totals
@@ -206,7 +205,7 @@ SELECT 'life: ' || id || ' has no notification' FROM life, totals WHERE first_se
 -- life_twice
 SELECT 'life: more than one has the same id' FROM life GROUP BY id HAVING count(*) > 1;
 
--- time_index: of 1,024 notifications (STORE_TIME_INDEX_BITS)
+-- time_index: each row covers 1,024 notifications (STORE_TIME_INDEX_BITS)
 SELECT 'notification ' || n.seq || ' was not received when the time index says'
 FROM notification n LEFT JOIN time_index s ON s.id = n.seq >> 10
 WHERE s.id IS NULL OR n.received_at NOT BETWEEN s.first_at AND s.last_at;

@@ -1,13 +1,13 @@
--- The tables of the store, and the views that people read.
+-- The tables of the store, and the views for people.
 --
--- Tables grow at their end; the indexes of a running campaign are touched in few pages, because they are led by
--- the operation. `device`, `sub_operation` and `content` are keyed 32-bit hashes: they find candidates, and the text
--- decides (put.c). An upgrade has the ids that it is found by; everything else a sender said is in the body
--- alone, and the views take it out of there. Rows are counted one by one where GROUP BY would sort them all, in memory.
+-- Tables grow at their end. The indexes begin with the operation, so a running campaign touches few of their pages.
+-- `device`, `sub_operation` and `content` are keyed 32-bit hashes. They find candidates, and the text decides (put.c).
+-- An upgrade stores only the ids that identify it. Everything else that a sender said is in the body alone, and the
+-- views extract it. Rows are counted one by one if GROUP BY would sort them all in memory.
 --
--- The first release is to keep this file as it is. A change after that takes STORE_VERSION one further and a file of
--- its own, which store_layout_make runs on a store of the version before, in the transaction that sets user_version;
--- a new store runs all files in turn. Test it with a store that the earlier release wrote.
+-- From the first release on, do not change this file. Put a later change into a new file and increase STORE_VERSION by
+-- one. store_layout_make then runs that file on a store of the version before, in the transaction that sets
+-- user_version. On a new store it runs all files in turn. Test the change with a store that the earlier release wrote.
 
 CREATE TABLE notification (
     seq INTEGER PRIMARY KEY,       -- in commit order
@@ -19,13 +19,13 @@ CREATE TABLE notification (
     body TEXT NOT NULL             -- as received
 );
 
--- One tree finds what a notification repeats and the upgrade that it is of: where it goes is by hash, so a random
--- page. An upgrade's entries stand together, so that those of another one with the same hashes are passed over in
--- one step.
+-- One tree finds equal notifications and the upgrade of a notification. Its keys are hashes, so each access touches a
+-- random page. The entries of an upgrade are adjacent, so a search skips another upgrade with the same hashes in one
+-- step.
 CREATE TABLE lookup (
     operation INTEGER NOT NULL,
     device INTEGER NOT NULL,
-    sub_operation INTEGER NOT NULL,  -- hash of subOperationId; 0 without an upgrade
+    sub_operation INTEGER NOT NULL,  -- hash of subOperationId; 0: no upgrade
     upgrade INTEGER NOT NULL,        -- 0: none
     content INTEGER NOT NULL,
     seq INTEGER NOT NULL,
@@ -61,28 +61,28 @@ CREATE TABLE upgrade (
     contradictory INTEGER NOT NULL,
     seq INTEGER NOT NULL,            -- of the notification that the state comes from
     step_seq INTEGER,                -- of the last state change
-    error_code TEXT,                 -- of a FAIL, as it was counted
-    began_at INTEGER NOT NULL DEFAULT 0  -- the earliest time at which one of it was received
+    error_code TEXT,                 -- of a FAIL: its key in failure
+    began_at INTEGER NOT NULL DEFAULT 0  -- when its earliest notification was received
 );
 CREATE INDEX upgrade_in_progress ON upgrade (operation, began_at) WHERE state = 0;
 CREATE INDEX upgrade_success ON upgrade (operation) WHERE state = 1;
 CREATE INDEX upgrade_fail ON upgrade (operation) WHERE state = 2;
--- By code first: it leads to the operations that have failures with it, too.
+-- The code comes first: the index also finds the operations with failures of that code.
 CREATE INDEX upgrade_fail_code ON upgrade (error_code, operation) WHERE state = 2;
 CREATE INDEX upgrade_contradictory ON upgrade (operation) WHERE contradictory = 1;
 
 CREATE TABLE failure (
     operation INTEGER NOT NULL,
     error_code TEXT NOT NULL,   -- '': none
-    count INTEGER NOT NULL,     -- upgrades that are FAIL with it now
-    first_at INTEGER NOT NULL,  -- first and last result that said so
+    count INTEGER NOT NULL,     -- upgrades that are FAIL with this code now
+    first_at INTEGER NOT NULL,  -- first and last result with this code
     last_at INTEGER NOT NULL,
-    example TEXT NOT NULL,      -- a description that came with it
+    example TEXT NOT NULL,      -- a description received with this code
     PRIMARY KEY (operation, error_code)
 ) WITHOUT ROWID;
 CREATE INDEX failure_count ON failure (operation, count);
 
--- Upgrades that have ended, by the versions of their results.
+-- Upgrades that have ended, by the versions in their results.
 CREATE TABLE transition (
     operation INTEGER NOT NULL,
     source TEXT NOT NULL,
@@ -93,7 +93,7 @@ CREATE TABLE transition (
 ) WITHOUT ROWID;
 CREATE INDEX transition_count ON transition (operation, success + fail);
 
--- By how much an operation's counters changed in an interval.
+-- How much an operation's counters changed in each interval.
 CREATE TABLE timeline (
     operation INTEGER NOT NULL,
     at INTEGER NOT NULL,
@@ -111,7 +111,7 @@ CREATE TABLE type_count (
     PRIMARY KEY (notify_type, result)
 ) WITHOUT ROWID;
 
--- Between which times the notifications of seq >> STORE_SPAN_BITS were received.
+-- When the first and the last notification with seq >> STORE_TIME_INDEX_BITS = id were received.
 CREATE TABLE time_index (
     id INTEGER PRIMARY KEY,
     first_at INTEGER NOT NULL,
@@ -143,7 +143,7 @@ CREATE TABLE totals (
     quarantine_bytes INTEGER NOT NULL,
     quarantine_unknown_held INTEGER NOT NULL,     -- of no known notifyType
     quarantine_unknown_bytes INTEGER NOT NULL,
-    quarantine_full_at INTEGER NOT NULL,          -- since when there is no room for known notifyTypes; 0: there is
+    quarantine_full_at INTEGER NOT NULL,          -- since when full for known notifyTypes; 0: not full
     quarantine_unknown_full_at INTEGER NOT NULL,  -- and for others
     last_at INTEGER NOT NULL,
     pruned_notifications INTEGER NOT NULL,
@@ -180,7 +180,7 @@ SELECT n.seq,
     n.deliveries
 FROM notification n;
 
--- Each once, by the notification that its state comes from.
+-- One row for each upgrade, with the notification that its state comes from.
 CREATE VIEW upgrades AS
 SELECT o.app_id AS appId,
     o.operation_id AS operationId,

@@ -1,10 +1,10 @@
--- What readers ask (lists.c and its siblings), statement by statement: `-- name` begins one, and is what C calls
--- it (STORE_TEXT_name). Lists of upgrades are put together in list_upgrades.c, from pieces.
+-- The statements of readers (lists.c and the files beside it). A line `-- name` begins each. C calls it
+-- STORE_TEXT_name. list_upgrades.c builds the lists of upgrades from parts.
 
 -- notifications_latest
 SELECT seq, received_at, deliveries, body FROM notification ORDER BY seq DESC;
 
--- cursors: and whether the store has what the application was told
+-- cursors: and whether the store lacks the application's token
 SELECT name, seq, life, seq > 0 AND (seq > (SELECT seq FROM totals)
     OR life IS NOT (SELECT id FROM life WHERE first_seq <= cursor.seq ORDER BY first_seq DESC LIMIT 1))
 FROM cursor ORDER BY name;
@@ -20,7 +20,7 @@ FROM operation WHERE last_seq < ?1 ORDER BY last_seq DESC;
 SELECT id, app_id, operation_id, in_progress, success, fail, contradictory, first_at, last_at, pruned, last_seq
 FROM operation WHERE operation_id = ?1 AND (?2 IS NULL OR app_id = ?2) ORDER BY last_seq DESC;
 
--- operations_beginning: the beginning with a byte that no text has is behind every name that begins so
+-- operations_beginning: ?1 and a byte that no text contains sort after every name that begins with ?1
 SELECT id, app_id, operation_id, in_progress, success, fail, contradictory, first_at, last_at, pruned, last_seq
 FROM (SELECT * FROM operation INDEXED BY operation_name
     WHERE operation_id >= ?1 AND operation_id < ?1 || CAST(x'FF' AS TEXT) AND (?2 IS NULL OR app_id = ?2)
@@ -35,7 +35,7 @@ WHERE operation = ?1 AND count > 0 ORDER BY count DESC;
 SELECT source, target, success, fail FROM transition
 WHERE operation = ?1 AND success + fail > 0 ORDER BY success + fail DESC;
 
--- timeline: behind the last change nothing is known; a clock that stepped back may have put one there
+-- timeline: nothing is known after the last change; if the clock stepped back, an interval may begin after it
 SELECT o.timeline_width,
     CASE WHEN o.last_at BETWEEN p.at AND p.at + o.timeline_width THEN o.last_at ELSE p.at + o.timeline_width END,
     sum(p.in_progress) OVER sofar, sum(p.success) OVER sofar, sum(p.fail) OVER sofar
@@ -55,7 +55,7 @@ SELECT seq, received_at, deliveries, body,
     (SELECT id FROM life WHERE first_seq <= seq ORDER BY first_seq DESC LIMIT 1)
 FROM notification WHERE seq > ?1 ORDER BY seq LIMIT ?2;
 
--- notifications_between: ?1 and ?2 in time and behind number ?3; a span is of 1 << ?5
+-- notifications_between: received from ?1 to ?2, with a seq above ?3; a span has 1 << ?5 seqs
 SELECT n.seq, n.received_at, n.deliveries, n.body,
     (SELECT id FROM life WHERE first_seq <= n.seq ORDER BY first_seq DESC LIMIT 1)
 FROM time_index s CROSS JOIN notification n ON n.seq >= s.id << ?5 AND n.seq < (s.id + 1) << ?5
@@ -63,7 +63,7 @@ WHERE s.id >= ?3 >> ?5 AND s.last_at >= ?1 AND s.first_at < ?2
     AND n.seq > ?3 AND n.received_at >= ?1 AND n.received_at < ?2
 ORDER BY s.id, n.seq LIMIT ?4;
 
--- standing: what the store has of number ?1 and of life ?2, and up to where it was pruned
+-- standing: what the store has of seq ?1 and of life ?2, and up to which seq it was pruned
 SELECT t.seq, t.pruned_seq,
     (SELECT id FROM life WHERE first_seq <= ?1 ORDER BY first_seq DESC LIMIT 1),
     (SELECT id FROM life WHERE first_seq <= t.seq ORDER BY first_seq DESC LIMIT 1),

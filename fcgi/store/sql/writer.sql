@@ -1,5 +1,5 @@
--- What the writer says, statement by statement: `-- name` begins one, and is what C calls it (STORE_name). The numbers
--- are parameters, in the order in which put.c and its siblings bind them.
+-- The statements of the writer. A line `-- name` begins each. C calls it STORE_name. put.c and the files beside it bind
+-- the parameters in the order of their numbers.
 
 -- begin
 BEGIN IMMEDIATE;
@@ -13,14 +13,14 @@ PRAGMA user_version;
 -- count_pages
 PRAGMA page_count;
 
--- read_totals: as store_ledger_read takes them
+-- read_totals: in the order of store_ledger_read
 SELECT seq, notifications, repeats, quarantined, quarantine_log_only, in_progress, success, fail, contradictory,
     quarantine_held, quarantine_bytes, quarantine_unknown_held, quarantine_unknown_bytes, quarantine_full_at,
     quarantine_unknown_full_at, last_at, quarantine_id, pruned_notifications, pruned_repeats, pruned_seq,
     (SELECT id FROM life WHERE first_seq <= seq ORDER BY first_seq DESC LIMIT 1)
 FROM totals;
 
--- write_totals: as store_ledger_bind binds them
+-- write_totals: in the order of store_ledger_bind
 UPDATE totals SET seq = ?, notifications = ?, repeats = ?, quarantined = ?, quarantine_log_only = ?, in_progress = ?,
     success = ?, fail = ?, contradictory = ?, quarantine_held = ?, quarantine_bytes = ?, quarantine_unknown_held = ?,
     quarantine_unknown_bytes = ?, quarantine_full_at = ?, quarantine_unknown_full_at = ?, last_at = ?,
@@ -60,7 +60,7 @@ UPDATE operation SET in_progress = in_progress + ?2, success = success + ?3, fai
     contradictory = contradictory + ?5, last_at = coalesce(?6, last_at), last_seq = coalesce(?7, last_seq)
 WHERE id = ?1;
 
--- read_timeline_width: and the first and last interval that there is
+-- read_timeline_width: and the first and the last interval
 SELECT o.timeline_width, (SELECT min(at) FROM timeline WHERE operation = o.id), (SELECT max(at) FROM timeline WHERE operation = o.id)
 FROM operation o WHERE o.id = ?1;
 
@@ -85,7 +85,7 @@ ON CONFLICT DO UPDATE SET success = success + excluded.success, fail = fail + ex
 -- read_versions
 SELECT json_extract(body, '$.sourceVersion'), json_extract(body, '$.targetVersion') FROM notification WHERE seq = ?1;
 
--- find_upgrade: the next candidate behind number ?4, and whether its ids are the same
+-- find_upgrade: the next candidate with an id above ?4, and whether its ids are equal
 SELECT l.upgrade, u.state, u.contradictory, u.seq, u.began_at, u.device_id = ?5 AND u.sub_operation_id = ?6
 FROM lookup l LEFT JOIN upgrade u ON u.id = l.upgrade
 WHERE l.operation = ?1 AND l.device = ?2 AND l.sub_operation = ?3 AND l.upgrade > ?4
@@ -109,7 +109,7 @@ FROM upgrade u JOIN notification n ON n.seq = u.seq LEFT JOIN notification s ON 
 -- set_step
 UPDATE upgrade SET step_seq = ?2, seq = CASE state WHEN 0 THEN ?2 ELSE seq END WHERE id = ?1;
 
--- count_failure: ?5 is whether the result was in quarantine, and is older than others
+-- count_failure: ?5 is whether the result was in quarantine, and so may be older than others
 INSERT INTO failure (operation, error_code, count, first_at, last_at, example) VALUES (?1, ?2, ?3, ?4, ?4, ?6)
 ON CONFLICT DO UPDATE SET count = count + excluded.count,
     example = CASE example WHEN '' THEN excluded.example ELSE example END,
@@ -134,7 +134,7 @@ INSERT INTO life (first_seq, id) VALUES (?1, ?2);
 -- find_life: of notification ?1
 SELECT (SELECT id FROM life WHERE first_seq <= ?1 ORDER BY first_seq DESC LIMIT 1);
 
--- move_cursor: forward alone
+-- move_cursor: only forward
 INSERT INTO cursor (name, life, seq) VALUES (?1, ?2, ?3)
 ON CONFLICT DO UPDATE SET life = excluded.life, seq = excluded.seq WHERE excluded.seq > seq;
 
