@@ -1,4 +1,4 @@
-/* metrics_text: what Prometheus reads, in its text format 0.0.4. */
+/* metrics_text: metrics for Prometheus, in its text format 0.0.4. */
 #include "config.h"
 
 #include "view/metrics_text.h"
@@ -15,17 +15,16 @@ enum kind { COUNTER, GAUGE, HISTOGRAM };
 
 static const char *const kind_words[] = {"counter", "gauge", "histogram"};
 
-/* A family of samples. A counter's name is without its _total. */
+/* A family of samples. The name of a counter excludes its _total. */
 struct family {
     enum kind kind;
     const char *name;
     const char *help;
 };
 
-/* --- the form -----------------------------------------------------------------------------------
- */
+/* --- format ----------------------------------------------------------------------------------- */
 
-/* What all samples of a family have after its name. */
+/* The suffix of all sample names in a family. */
 static const char *suffix_of(enum kind kind)
 {
     return kind == COUNTER ? "_total" : "";
@@ -38,8 +37,8 @@ static void put_family(struct buffer *out, const struct family *family)
                 family->help, family->name, suffix, kind_words[family->kind]);
 }
 
-/* A label's value: the three characters that mean something there are escaped, and what is no UTF-8
- * is shown as such. */
+/* Writes a label's value. Escapes the three special characters, and writes U+FFFD for a byte that
+ * is not UTF-8. */
 static void put_label_value(struct buffer *out, const char *value)
 {
     for (size_t left = strlen(value); left > 0;) {
@@ -57,8 +56,7 @@ static void put_label_value(struct buffer *out, const char *value)
     }
 }
 
-/* Labels are pairs of name and value that a NULL ends; one whose value is "" is the same as none.
- */
+/* Labels are pairs of name and value. A NULL ends them. A label with the value "" is left out. */
 static void put_labels(struct buffer *out, const char *const *labels)
 {
     char before = '{';
@@ -76,7 +74,7 @@ static void put_labels(struct buffer *out, const char *const *labels)
 
 #define LABELS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-/* VALUE where SCALE of them are 1. No float is printed: an application may have set a locale. */
+/* Writes VALUE divided by SCALE. Uses no floats: an application may have set a locale. */
 static void put_number(struct buffer *out, int64_t value, int64_t scale)
 {
     long long size = value < 0 ? -value : value;
@@ -103,15 +101,14 @@ static void put(struct buffer *out, const struct family *family, const char *con
     put_scaled(out, family, labels, value, 1);
 }
 
-/* A family of one sample. */
+/* Writes a family of one sample. */
 static void put_one(struct buffer *out, const struct family *family, int64_t value, int64_t scale)
 {
     put_family(out, family);
     put_scaled(out, family, NULL, value, scale);
 }
 
-/* --- what the process knows ---------------------------------------------------------------------
- */
+/* --- metrics of the process ------------------------------------------------------------------- */
 
 static void put_counters(struct buffer *out, const struct metrics *metrics)
 {
@@ -132,7 +129,7 @@ static void put_counters(struct buffer *out, const struct metrics *metrics)
     }
 }
 
-/* A bound as a number with a point, the same in every exposition: 0.0005, 1.0. */
+/* Writes a bound as a number with a point, always in the same form: 0.0005, 1.0. */
 static void format_bound(uint64_t bound, uint64_t scale, char text[32])
 {
     int length = snprintf(text, 32, "%llu.", (unsigned long long)(bound / scale));
@@ -200,10 +197,9 @@ static void put_process(struct buffer *out, const struct exposition_process *pro
         put_histogram(out, metrics, (enum metric_histogram)i);
 }
 
-/* --- what the books know ------------------------------------------------------------------------
- */
+/* --- metrics of the store --------------------------------------------------------------------- */
 
-/* Families of one sample, each a member of the totals. */
+/* Families of one sample, each from a member of the totals. */
 static const struct {
     struct family family;
     size_t offset;
@@ -263,7 +259,7 @@ static void put_overview(struct buffer *out, const struct store_overview *overvi
         put(out, &backlog, LABELS("application", overview->cursors[i].name),
             totals->seq - overview->cursors[i].at.seq);
     if (totals->last_ms != 0) {
-        /* A clock that was set back is no reason to tell an age below 0. */
+        /* If the clock was set back, the age is 0, never negative. */
         int64_t age_ms = now_ms - totals->last_ms;
         put_one(out, &age, age_ms > 0 ? age_ms : 0, 1000);
     }
@@ -294,8 +290,7 @@ static int put_books(struct buffer *out, struct store_reader *reader, int64_t no
     return 0;
 }
 
-/* --- the whole ----------------------------------------------------------------------------------
- */
+/* --- the whole exposition --------------------------------------------------------------------- */
 
 void exposition_write(const struct exposition_process *process, struct store_reader *reader,
                       int64_t limit_ms, struct buffer *out)

@@ -1,4 +1,4 @@
-/* metrics_text: what Prometheus reads: the books' totals and what this process has counted, in
+/* metrics_text: metrics for Prometheus: the store's totals and the counters of this process, in
  * Prometheus' text format 0.0.4. */
 #ifndef VIEW_METRICS_TEXT_H
 #define VIEW_METRICS_TEXT_H
@@ -11,19 +11,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What the process has to say; all is lent. */
+/* The values of the process; all pointers are borrowed. */
 struct exposition_process {
     const char *version;
     int64_t start_ms, now_ms; /* since 1970 */
     const struct metrics *metrics;
-    bool store_writable; /* as the last write told */
+    bool store_writable; /* as of the last write */
     uint64_t quarantine_max, quarantine_bytes_max;
 };
 
-/* The Content-Type of what is written. */
+/* The Content-Type of the text. */
 #define EXPOSITION_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
-/* Appends all metrics. If the store cannot be read within LIMIT_MS, its part is left out, and
+/* Appends all metrics. If the store cannot be read within LIMIT_MS, its metrics are left out and
  * upgrade_receiver_store_up is 0. */
 void exposition_write(const struct exposition_process *process, struct store_reader *reader,
                       int64_t limit_ms, struct buffer *out);

@@ -1,4 +1,4 @@
-/* operation: what the view of one operation writes. */
+/* operation: writes the view of one operation. */
 #include "config.h"
 
 #include "view/pages.h"
@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* The applications that have another operation of the name than ID. */
+/* Adds the applications that have another operation than ID of the same name. */
 static int add_also_in(struct store_reader *reader, const struct view_query *query, int64_t id,
                        struct buffer *out, struct fault *fault)
 {

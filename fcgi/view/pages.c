@@ -1,4 +1,4 @@
-/* pages: what the views share, and those of the store as a whole. */
+/* pages: functions for all views, and the views of the whole store. */
 #include "config.h"
 
 #include "view/pages.h"
@@ -183,7 +183,7 @@ enum view_result view_find_named(struct store_reader *reader, const struct view_
 int64_t view_stuck_before(const struct view_query *query)
 {
     int64_t seconds = query->stuck_said ? query->stuck_s : VIEW_STUCK_DEFAULT_S;
-    /* 1, the least that is a bound, where all of the past would be too late. */
+    /* At least 1, because 0 means no limit. */
     return query->now_ms > seconds * 1000 ? query->now_ms - seconds * 1000 : 1;
 }
 
@@ -283,8 +283,8 @@ enum view_result view_overview(struct store_reader *reader, const struct view_qu
     return VIEW_DONE;
 }
 
-/* Counts the upgrades of a device, up to STORE_PAGE_MAX, and what is kept of it beside them, up to
- * 1. */
+/* Counts a device's upgrades, up to STORE_PAGE_MAX, and its notifications without an operation, up
+ * to 1. */
 static int count_device(struct store_reader *reader, const char *device_id, size_t *upgrades,
                         size_t *news, struct fault *fault)
 {

@@ -1,11 +1,11 @@
-/* pages: what each view writes, for the table in view.c; and what the views share. */
+/* pages: the functions that write the views of the table in view.c, and functions for all views. */
 #ifndef VIEW_PAGES_H
 #define VIEW_PAGES_H
 
 #include "view/view.h"
 
-/* Each appends a document of the moment that the reader has begun, and sets NEXT to where the next
- * page begins. QUERY's numbers are in their bounds. */
+/* Each appends a document of the state that the reader has begun, and sets NEXT to the token of the
+ * next page. QUERY's numbers are within their limits. */
 typedef enum view_result view_page(struct store_reader *reader, const struct view_query *query,
                                    struct buffer *out, struct store_page_token *next,
                                    struct fault *fault);
@@ -19,37 +19,37 @@ view_page view_device;
 view_page view_search;
 view_page view_quarantine;
 
-/* --- what the views share --- */
+/* --- for all views --- */
 
-/* How long OUT may be before its page ends early, behind the row that made it longer. */
+/* The length of OUT at which its page ends early, after the row that exceeded it. */
 size_t view_bound(const struct buffer *out);
 
-/* What QUERY says, or OTHERWISE where it does not; and the place that its page begins behind. */
+/* The limit in QUERY, or OTHERWISE if there is none; and the token after which its page begins. */
 size_t view_limit(const struct view_query *query, size_t otherwise);
 struct store_page_token view_place(const struct view_query *query);
 
-/* What a list that failed with FAULT makes of the view: a place that cannot be read is the asker's
- * mistake, anything else the store's. */
+/* The result of a view after a list failed with FAULT: an invalid page token is a mistake in the
+ * query, any other fault is the store's. */
 enum view_result view_failed(const struct fault *fault);
 
-/* VALUE, or what is shown of it in ROOM if it is longer than MOST bytes (VIEW_ID_MAX at most); and
- * a member or an element of it. */
+/* Returns VALUE, or its shortened form in ROOM if it is longer than MOST bytes (VIEW_ID_MAX at
+ * most). The second function adds it as a member or an element. */
 struct view_room {
     char text[VIEW_ID_MAX + sizeof "…"];
 };
 const char *view_cut(const char *value, size_t most, struct view_room *room);
 void view_add_text(struct buffer *out, const char *name, const char *value, size_t most);
 
-/* A notification, its body only if that is not too long. */
+/* Adds a notification, without its body if that is too long. */
 void view_add_notification(struct buffer *out, const struct store_kept *kept);
 
-/* The member `next`; and the end of the document. */
+/* Adds the member `next`; and ends the document. */
 void view_add_next(struct buffer *out, const struct store_page_token *next);
 void view_end(struct buffer *out);
 
-/* Members of an object that is open: what is counted in all, the applications, one operation, what
- * failed in it (MOST error codes, the most frequent first; FAIL is how many upgrades did), and an
- * upgrade; and an upgrade as a whole one. */
+/* Add members to the open object: the totals, the applications, one operation, its failures (the
+ * MOST most frequent error codes; FAIL is the number of failed upgrades), or an upgrade. The last
+ * one adds an upgrade as an object. */
 void view_add_totals(struct buffer *out, const struct store_totals *totals);
 void view_add_applications(struct buffer *out, const struct store_overview *overview);
 int view_add_failures(struct store_reader *reader, int64_t operation, int64_t fail, size_t most,
@@ -58,18 +58,18 @@ void view_add_operation_members(struct buffer *out, const struct store_operation
 void view_add_upgrade_members(struct buffer *out, const struct store_upgrade_row *row);
 void view_add_upgrade(struct buffer *out, const struct store_upgrade_row *row);
 
-/* The operation that is asked for. */
+/* The operation that the query names. */
 struct view_named {
-    int64_t id; /* 0: none was found */
+    int64_t id; /* 0: not found */
     int64_t fail;
-    struct buffer members; /* of its object, which is still open; freed by whoever has it */
+    struct buffer members; /* of its object, which is still open; the caller frees it */
 };
 
-/* Finds it; MEMBERS is to be released whatever comes back. */
+/* Finds the operation. Release MEMBERS after any result. */
 enum view_result view_find_named(struct store_reader *reader, const struct view_query *query,
                                  struct view_named *named, struct fault *fault);
 
-/* The time before which what is stuck must have begun. */
+/* Upgrades in progress that began before this time are stuck. */
 int64_t view_stuck_before(const struct view_query *query);
 
 #endif

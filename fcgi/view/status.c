@@ -1,4 +1,4 @@
-/* status: what stands in the status file. */
+/* status: writes the contents of the status file. */
 #include "config.h"
 
 #include "view/pages.h"

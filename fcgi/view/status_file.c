@@ -1,4 +1,4 @@
-/* status_file: the status file, replaced as a whole. */
+/* status_file: replaces the status file as a whole. */
 #include "config.h"
 
 #include "view/status_file.h"
@@ -29,8 +29,8 @@ static int write_file(int folder, const char *name, const struct buffer *text, s
     return result;
 }
 
-/* Called with the lock on the folder held. What a killed process left under the temporary name is
- * written over. */
+/* Call it with the lock on the folder held. It overwrites the temporary file of a killed
+ * process. */
 static int replace(int folder, const struct buffer *text, struct fault *fault)
 {
     int result = write_file(folder, TEMPORARY, text, fault);

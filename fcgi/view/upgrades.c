@@ -13,7 +13,7 @@
 /* --- lists of upgrades --------------------------------------------------------------------------
  */
 
-/* Fills FILTER with what the query says; finds its operation where it names one. */
+/* Fills FILTER from the query. Finds the operation if the query names one. */
 static enum view_result read_filter(struct store_reader *reader, const struct view_query *query,
                                     struct store_upgrade_filter *filter, struct fault *fault)
 {
@@ -93,7 +93,7 @@ enum view_result view_failures(struct store_reader *reader, const struct view_qu
                                : result;
 }
 
-#define IDS 4 /* of a line's fields, the first ones */
+#define IDS 4 /* the first fields of a line */
 
 static void add_line(struct buffer *out, const struct store_upgrade_row *row)
 {

@@ -1,4 +1,4 @@
-/* view: the table of views, and what may be asked of each. */
+/* view: the table of views, and the parameters of each. */
 #include "config.h"
 
 #include "view/view.h"
@@ -45,8 +45,7 @@ bool view_is_table(const struct view *view)
     return view->write == view_failures_table;
 }
 
-/* --- what is asked -----------------------------------------------------------------------------
- */
+/* --- parameters ------------------------------------------------------------------------------- */
 
 static int read_number(const char *name, const char *value, int64_t least, int64_t most,
                        int64_t *number, struct fault *fault)
@@ -127,7 +126,7 @@ static const struct {
     {"limit", set_limit, MEMBER(limit)},
 };
 
-/* Whether NAME stands among the view's parameters. */
+/* Whether NAME is one of the view's parameters. */
 static bool understands(const struct view *view, const char *name)
 {
     size_t length = strlen(name);
