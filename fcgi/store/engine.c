@@ -245,7 +245,7 @@ static int look_at_old_files(const struct store *store, bool *remove_shm, struct
         return fault_set(
             fault,
             "it was replaced, but %s belongs to the file before: stop all receivers of "
-            "this folder and transition -wal and -shm away",
+            "this folder and move -wal and -shm away",
             wal->path);
     *remove_shm = (!has_old_log || !has_old_db) && !store_file_changed(&store->files[STORE_SHM]);
     return 0;

@@ -391,11 +391,11 @@ int store_books_move_cursor(struct store *store, const struct store_cursor *curs
         return -1;
     if (!holds)
         return 0;
-    sqlite3_stmt *transition = store_statement(store, STORE_move_cursor);
-    bind_text(transition, 1, cursor->name);
-    bind_text(transition, 2, cursor->at.life);
-    sqlite3_bind_int64(transition, 3, cursor->at.seq);
-    int result = store_run(store, transition, "cannot transition a cursor", fault);
+    sqlite3_stmt *move = store_statement(store, STORE_move_cursor);
+    bind_text(move, 1, cursor->name);
+    bind_text(move, 2, cursor->at.life);
+    sqlite3_bind_int64(move, 3, cursor->at.seq);
+    int result = store_run(store, move, "cannot move a cursor", fault);
     FAULT_POINT(cursor_moved);
     return result;
 }
