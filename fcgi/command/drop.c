@@ -60,10 +60,10 @@ _Static_assert(COMMAND_WORDS_MAX <= STORE_PAGE_MAX, "a page has room for all ids
 static int read_call(const struct command_call *call, struct drop *drop, struct fault *fault)
 {
     bool is_described = call->reason != NULL || call->before != NULL;
-    if (is_described == (call->words_length > 0))
-        return fault_set(fault, "quarantine drop: takes IDs, or --reason and --before");
     *drop = (struct drop){.reason = call->reason != NULL ? call->reason : "",
                           .before_ms = INT64_MAX};
+    if (is_described == (call->words_length > 0))
+        return fault_set(fault, "quarantine drop: takes IDs, or --reason and --before");
     if (command_read_ids(call, drop->ids, fault) != 0)
         return -1;
     if (call->before != NULL &&

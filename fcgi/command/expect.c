@@ -179,7 +179,7 @@ static int print_lines(struct command_call *call, const struct expectation *expe
         out,
         "Of %lld devices %lld have finished (%lld SUCCESS, %lld FAIL), %lld are in progress, "
         "%lld have not reported.\n",
-        (long long)tally->expected, (long long)(tally->success + tally->fail),
+        (long long)tally->expected, (long long)tally->success + (long long)tally->fail,
         (long long)tally->success, (long long)tally->fail, (long long)tally->in_progress,
         (long long)tally->missing);
     if (tally->unexpected > 0)

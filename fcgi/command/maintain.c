@@ -167,7 +167,7 @@ int command_prune(struct command_call *call, struct fault *fault)
     const struct store_progress progress = {.owner = &bar, .report = term_report};
     struct store *store = NULL;
     struct store_pruned pruned;
-    int64_t before_ms;
+    int64_t before_ms = 0;
     if (read_before(call, &before_ms, fault) != 0)
         return COMMAND_USAGE;
     if (command_open_store(call, &store, fault) != 0)

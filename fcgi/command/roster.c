@@ -75,14 +75,15 @@ struct roster_entry *roster_add(struct roster *roster, const char *id)
     struct roster_entry *entry = roster_find(roster, id);
     if (entry != NULL)
         return entry;
-    if (roster->ids.length + size > ROSTER_BYTES_MAX ||
-        (2 * (roster->length + 1) > roster->slots_length && grow_slots(roster) != 0))
+    if (roster->ids.length + size > ROSTER_BYTES_MAX)
         return NULL;
     struct roster_entry *entries = buffer_grow_array(roster->entries, roster->length,
                                                      &roster->capacity, sizeof *entries);
     if (entries == NULL)
         return NULL;
     roster->entries = entries;
+    if (2 * (roster->length + 1) > roster->slots_length && grow_slots(roster) != 0)
+        return NULL;
     size_t at = roster->ids.length;
     buffer_add(&roster->ids, id, size);
     if (roster->ids.failed)

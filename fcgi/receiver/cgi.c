@@ -154,10 +154,10 @@ static void add_content_length(struct buffer *parameters, const struct buffer *b
  * because a server need not end stdin. If a POST came in chunks, all of stdin is the body. */
 static size_t body_bytes(void)
 {
-    const char *announced = getenv("CONTENT_LENGTH");
+    const char *announced = getenv("CONTENT_LENGTH"), *method = getenv("REQUEST_METHOD");
     int64_t length;
     if (announced == NULL || announced[0] < '0' || announced[0] > '9')
-        return strcmp(getenv("REQUEST_METHOD"), "POST") == 0 ? SIZE_MAX : 0;
+        return method != NULL && strcmp(method, "POST") == 0 ? SIZE_MAX : 0;
     return units_digits(announced, &length) ? (size_t)length : SIZE_MAX;
 }
 

@@ -73,11 +73,11 @@ static int gather(struct store *store, enum store_text text, const int64_t *numb
     sqlite3_stmt *read = NULL;
     int64_t bytes = 0;
     int step = SQLITE_DONE;
+    *length = 0;
     if (sqlite3_prepare_v2(store->db, store_text(text), -1, &read, NULL) != SQLITE_OK)
         return store_fault(store->db, fault, "cannot prune");
     for (int i = 0; i < count; i++)
         sqlite3_bind_int64(read, i + 1, numbers[i]);
-    *length = 0;
     while (*length < CHUNK_ROWS && bytes < CHUNK_BYTES && (step = sqlite3_step(read)) == SQLITE_ROW)
         bytes += read_going(read, &all[(*length)++]);
     if (step != SQLITE_ROW && step != SQLITE_DONE)
