@@ -188,7 +188,10 @@ function renderFreshness() {
 
 /* Words that tell how long ago something was go on by themselves. */
 function tick() {
-  for (const element of document.querySelectorAll('time[data-words]')) {
+  const elements = /** @type {NodeListOf<HTMLTimeElement>} */ (
+    document.querySelectorAll('time[data-words]')
+  );
+  for (const element of elements) {
     const text = timeWords[element.dataset.words](Date.parse(element.dateTime));
     if (element.firstChild !== null) updateText(element.firstChild, text);
   }

@@ -82,7 +82,7 @@ export function startGoing() {
     { passive: true },
   );
   document.addEventListener('click', event => {
-    const anchor = event.target.closest?.('a[href^="#/"]');
+    const anchor = /** @type {Element} */ (event.target).closest?.('a[href^="#/"]');
     if (anchor === null || anchor === undefined || event.defaultPrevented) return;
     rememberScroll();
     stays = anchor.hasAttribute('data-stays');

@@ -82,6 +82,7 @@ const isGone = error => !(error instanceof Refusal) || error.status >= 500;
 
 /* Called after each refresh, with whether all answered. Whatever becomes of it, the next refresh is
  * seen to. */
+/** @type {(allAnswered: boolean) => void} */
 let tell = () => {};
 
 export function tellReader(reader) {
@@ -101,8 +102,9 @@ export async function refresh() {
   if (round !== link.round) return; /* a later one has begun: for another place, or after a pause */
   clearTimeout(tooLong);
   let gone = null;
-  outcomes.forEach(({ reason }, i) => {
-    if (reason === undefined) return;
+  outcomes.forEach((outcome, i) => {
+    if (outcome.status === 'fulfilled') return;
+    const { reason } = outcome;
     if (isGone(reason)) gone ??= reason;
     else refusals.set(urls[i], reason);
   });

@@ -7,7 +7,7 @@ import { Refusal, detailOf } from './reading.js';
 import { counted, foreign, visible } from './text.js';
 import { h, updateChildren } from './tree.js';
 
-const field = document.getElementById('query');
+const field = /** @type {HTMLInputElement} */ (document.getElementById('query'));
 /* The selection is the address that it leads to, never a position: while letters are typed and answers
  * come, it stays at what it points to, or is gone. It is null until there is an answer to what the box
  * says. */
@@ -159,7 +159,7 @@ export function startSearch() {
       event.ctrlKey ||
       event.metaKey ||
       event.altKey ||
-      event.target.closest('input, select, textarea')
+      /** @type {Element} */ (event.target).closest('input, select, textarea')
     )
       return;
     event.preventDefault();

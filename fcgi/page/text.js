@@ -74,6 +74,7 @@ export function bytes(count) {
 }
 
 export function duration(seconds) {
+  /** @type {[number, string][]} */
   const units = [
     [86400, 'd'],
     [3600, 'h'],
