@@ -6,7 +6,7 @@ Usage: check.py --url URL --certificate FILE --state DIR --log FILE --made DIR [
 A case is a folder KIND/RULE; without CASE all of them run, one after the other. In the folder:
 
 body.*      the body, byte for byte; or
-make        a program that prints it. tests/cases is in its PATH, for `notification`.
+make        a bash program that prints it, with the functions `notification` and `body` (see make_all).
 each        one line per variant: the words of a line are make's arguments, and the first one
             replaces {each} in the other files. Each variant counts as a case.
 before*     bodies (before-1.json, ...) or a program (before) that are sent first, in order of name,
@@ -197,6 +197,10 @@ def strict_json(text):
         raise Wrong(f"not JSON ({error}): {shorten(text)}") from error
 
 
+def is_program(path):
+    return not path.suffix and os.access(path, os.X_OK)
+
+
 class Case:
     def __init__(self, folder, words, made):
         self.folder = folder
@@ -224,24 +228,22 @@ class Case:
         no_object = self.expect["reason"].startswith(NO_OBJECT)
         self.expect["status"] = 400 if no_object else 422
 
-    def make(self, path):
-        if path.suffix or not os.access(path, os.X_OK):
-            return path.read_bytes()
+    def program(self, path):
         name = "\0".join([self.kind, self.folder.name, path.name, *self.words])
         kept = self.made / hashlib.sha256(name.encode()).hexdigest()
-        if kept.exists():
-            return kept.read_bytes()
-        made = subprocess.run(
-            ["bash", path, *self.words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            timeout=PATIENCE_S,
-            check=False,
-            env={**os.environ, "PATH": f"{CASES}:{os.environ['PATH']}"},
-        )
-        demand(made.returncode == 0, f"{path.name} ended with status {made.returncode}")
-        kept.write_bytes(made.stdout)
-        return made.stdout
+        return path, kept
+
+    def make(self, path):
+        if not is_program(path):
+            return path.read_bytes()
+        _, kept = self.program(path)
+        demand(kept.exists(), f"{path.name} has failed")
+        return kept.read_bytes()
+
+    def programs(self):
+        """The programs of the case, and where what they print is kept."""
+        paths = [*self.folder.glob("before*"), *self.folder.glob("make")]
+        return [self.program(path) for path in sorted(paths) if is_program(path)]
 
     def body(self):
         found = [path for path in self.folder.glob("body*")] + list(self.folder.glob("make"))
@@ -420,6 +422,69 @@ def read_cases(names, made):
             yield Case(folder, [], made)
 
 
+def make_all(cases):
+    """Runs the programs of which it is not kept what they print: all by one bash, and one jq."""
+    wanted = {}
+    for case in cases:
+        for path, kept in case.programs():
+            if not kept.exists():
+                wanted[kept] = [str(path), str(len(case.words)), *case.words]
+    if not wanted:
+        return
+    new = {kept: kept.with_suffix(".new") for kept in wanted}
+    texts = [text for kept, words in wanted.items() for text in (str(new[kept]), *words)]
+    said = subprocess.run(
+        ["bash", CASES / "make_all"], input="".join(f"{text}\0" for text in texts).encode(),
+        stdout=subprocess.PIPE, timeout=20 * PATIENCE_S, check=True,
+    ).stdout.split()
+    demand(len(said) == len(wanted), f"{len(said)} of {len(wanted)} programs have ended")
+    edit_bodies([path for path, status in zip(new.values(), said, strict=True) if status == b"0"])
+    for (kept, words), status in zip(wanted.items(), said, strict=True):
+        if status == b"0":
+            new[kept].replace(kept)
+        else:
+            print(f"# {' '.join(words)} ended with status {status.decode()}")
+
+
+# Input is a list of documents with what is to be changed in each.
+EDIT = """
+.[] | reduce .changes[] as $change (.document;
+    ($change.place | split("/") | map(if test("^[0-9]+$") then tonumber else . end)) as $place
+    | if $change | has("value") then setpath($place; $change.value) else delpaths([$place]) end)
+"""
+
+
+def edit_bodies(files):
+    """Puts into the files the bodies that programs have called for, see body in make_all."""
+    asked = [(path, path.with_suffix(".new.body")) for path in files]
+    asked = [(path, body) for path, body in asked if body.exists()]
+    if not asked:
+        return
+    jobs = []
+    for _, body in asked:
+        kind, *words = body.read_text(encoding="utf-8").split("\0")[:-1]
+        document = (CASES / "types" / "full" / f"{kind}.json").read_text(encoding="utf-8")
+        changes = ",".join(change(word) for word in words)
+        jobs.append(f'{{"document":{document},"changes":[{changes}]}}')
+        body.unlink()
+    made = subprocess.run(
+        ["jq", "-c", EDIT], input=f"[{','.join(jobs)}]".encode(),
+        stdout=subprocess.PIPE, timeout=PATIENCE_S, check=True,
+    ).stdout.splitlines(keepends=True)
+    for (path, _), line in zip(asked, made, strict=True):
+        path.write_bytes(line)
+
+
+def change(word):
+    """One of body's words as JSON, for EDIT."""
+    if len(word) > 1 and word[0] == "-":
+        return json.dumps({"place": word[1:]})
+    found = re.fullmatch(r"([^:=]+)(:=|=)(.*)", word, re.DOTALL)
+    demand(found, f"{word}: not PLACE=TEXT, PLACE:=JSON or -PLACE")
+    value = found[3] if found[2] == ":=" else json.dumps(found[3])
+    return f'{{"place":{json.dumps(found[1])},"value":{value}}}'
+
+
 def main():
     parser = argparse.ArgumentParser()
     for name in ("url", "certificate", "state", "log", "made"):
@@ -433,7 +498,9 @@ def main():
         Client(options.url, options.certificate), Store(options.state), log, options.refuse_invalid
     )
     failed = 0
-    for case in read_cases(options.cases, pathlib.Path(options.made)):
+    cases = list(read_cases(options.cases, pathlib.Path(options.made)))
+    make_all(cases)
+    for case in cases:
         if options.refuse_invalid and case.kind != "quarantined":
             continue
         if options.refuse_invalid:
