@@ -237,10 +237,17 @@ receiver_started_or_ended() {
     [[ -f $T/pid || -f $T/pid.exit ]]
 }
 
+# A look at a short log takes no process.
 receiver_says_start_or_ended() {
-    local pid
+    local pid begin= line_end=$'\n'
     read_pid
-    [[ -z $pid ]] || grep -q "\"event\":\"start\".*\"pid\":$pid,.*}\$" "$LOG"
+    if [[ -z $pid ]]; then return 0; fi
+    IFS= read -r -d '' -n 4096 begin <"$LOG" || true
+    if ((${#begin} == 4096)); then
+        grep -q "\"event\":\"start\".*\"pid\":$pid,.*}\$" "$LOG"
+        return
+    fi
+    [[ $begin =~ \"event\":\"start\"[^$line_end]*\"pid\":$pid,[^$line_end]*\}$line_end ]]
 }
 
 receiver_is_running() {
