@@ -17,14 +17,35 @@ peer() {
 }
 
 # send_body FILE|- [OPTION...]: posts a body straight to the receiver's socket. Sets $status_code
-# (0 where no answer came), $body, $answer_ms and $retry_after.
+# (empty where no answer came), $body, $answer_ms and $retry_after.
 send_body() {
     local file=$1
     shift
-    {
-        read -r status_code answer_ms retry_after
-        IFS= read -r -d '' body
-    } < <(peer post --plain --body "$file" "$@") || true
+    if [[ $file == - ]]; then
+        read_answer < <(peer post --plain --body "$file" "$@") || true
+        return
+    fi
+    if [[ -z ${poster_of:-} ]]; then start_poster; fi
+    if [[ $poster_of == "$BASHPID" ]]; then
+        printf '%s\0' "$(($# + 2))" --body "$file" "$@" >&"${POSTER[1]}"
+        read_answer <&"${POSTER[0]}" || true
+    else
+        read_answer < <(peer post --plain --body "$file" "$@") || true
+    fi
+}
+
+read_answer() {
+    status_code='' answer_ms='' retry_after='' body=''
+    read -r status_code answer_ms retry_after && IFS= read -r -d '' body
+}
+
+# start_poster: a peer that posts all bodies of the test, until the test ends: to start one for each costs far
+# more than to post. A subshell cannot use it.
+start_poster() {
+    coproc POSTER { exec "$PYTHON" -S "$TESTS/tool/fcgi_peer.py" "$T/socket" serve 3>&-; }
+    poster_of=$BASHPID
+    # shellcheck disable=SC2153 # coproc sets it
+    echo "$POSTER_PID" >"$T/background/poster"
 }
 
 # send [NAME=TEXT...]: the same with a notification, which is then in $T/sent.json.

@@ -42,12 +42,11 @@ export SLOWER
 
 scenario_setup() {
     # Not under bats' own folder: the path of a Unix socket has 107 bytes at most.
-    until T=${TMPDIR:-/tmp}/upgrade-receiver.$BASHPID.$RANDOM && mkdir -m 0755 "$T"; do
-        [[ -e $T ]] || return
-    done
-    mkdir -m 0755 "$T/state" "$T/background"
+    T=${TMPDIR:-/tmp}/upgrade-receiver.$BASHPID.$RANDOM
+    while [[ -e $T ]]; do T+=$RANDOM; done
+    mkdir -m 0755 "$T" "$T/state" "$T/background" || return
     # Some of what is started runs as another user.
-    mkdir -m 1777 "$T/reports"
+    if [[ -n $UNDER ]]; then mkdir -m 1777 "$T/reports"; fi
     export UNDER_REPORTS=$T/reports
     LOG=$T/log
     POST_PATH=$CALLBACK

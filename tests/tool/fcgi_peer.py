@@ -2,6 +2,8 @@
 """A FastCGI client by hand, on a Unix socket, for what no web server sends.
 
 Usage: fcgi_peer.py SOCKET post [OPTION]...         one request, its answer as a line of JSON, or --plain
+       fcgi_peer.py SOCKET serve                    the same again and again, each --plain: stdin has the number
+                                                    of OPTIONs and these, each ended by a NUL
        fcgi_peer.py SOCKET burst [OPTION]...        many requests at once
        fcgi_peer.py SOCKET keep [OPTION]...         many requests over kept connections
        fcgi_peer.py SOCKET hold ATTACK [OPTION]...  misbehaves until a line on stdin
@@ -342,7 +344,28 @@ def run_keep(options):
     return 1 if wrong or slowest > options.within else 0
 
 
-COMMANDS = {"post": run_post, "burst": run_burst, "keep": run_keep}
+def run_serve(options):
+    """What cannot be answered gets an empty line, and its reason stands on stderr."""
+    def text():
+        read = b""
+        while not read.endswith(b"\0"):
+            byte = sys.stdin.buffer.read1(1)
+            if not byte:
+                sys.exit(0)
+            read += byte
+        return os.fsdecode(read[:-1])
+
+    while True:
+        words = [text() for _ in range(int(text()))]
+        try:
+            run_post(parse([options.socket, "post", "--plain", *words]))
+        except (Exception, SystemExit) as error:
+            print(repr(error), file=sys.stderr)
+            print("\n\0", end="")
+        sys.stdout.flush()
+
+
+COMMANDS = {"post": run_post, "burst": run_burst, "keep": run_keep, "serve": run_serve}
 
 
 def parse(arguments):
