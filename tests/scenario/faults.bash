@@ -269,7 +269,7 @@ refuses_steadily() {
     answered 503 || return
     in_time "the first 503" "$answer_ms" 2500 || return
     for ((i = 1; i <= ${1:-4}; i++)); do
-        sleep 0.2
+        pause 0.2
         send "subOperationId=refused-$RANDOM-$i"
         answered 503 || return
         in_time "503 number $i" "$answer_ms" 300 || return

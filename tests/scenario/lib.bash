@@ -193,7 +193,7 @@ receiver_start() {
         previous=$word
     done
     receiver_command=("${RECEIVER_WRAP[@]}" "$RECEIVER_BIN" --state "$T/state" "$@")
-    rm -f "$T/pid" "$T/pid.exit"
+    if [[ -e $T/pid || -e $T/pid.exit ]]; then rm -f "$T/pid" "$T/pid.exit"; fi
     python3 -S "$TESTS/tool/hold.py" "$T/socket" "$T/pid" "${holder_options[@]}" -- \
         "${receiver_command[@]}" >>"$stdout" 2>>"$T/stderr" 3>&- </dev/null &
     echo "$!" >"$T/holder"

@@ -17,11 +17,11 @@ SIGTERM       passed to the program; the holder then ends with the program's sta
 If the holder dies, the kernel kills the program: a broken test leaves nothing behind.
 """
 
+# signal, socket and subprocess would take longer to read than all that is done here.
+import _signal as signal
+import _socket as socket
 import ctypes
 import os
-import signal
-import socket
-import subprocess
 import sys
 import time
 
@@ -63,26 +63,40 @@ class Holder:
         self.listening = listening
         self.pidfile = pidfile
         self.arguments = arguments
-        self.child = None
+        self.child = None  # its process id
         self.started = 0.0
         self.status = 0
 
-    def prepare_child(self):
+    def become_child(self):
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        # What Python ignores.
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, set())
+        os.dup2(self.listening.fileno(), 0)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        os.execvp(self.arguments[0], self.arguments)
 
     def start(self):
-        self.child = subprocess.Popen(
-            self.arguments, stdin=self.listening.fileno(), preexec_fn=self.prepare_child
-        )
+        self.child = os.fork()
+        if self.child == 0:
+            try:
+                self.become_child()
+            except OSError as error:
+                print(f"hold.py: {self.arguments[0]}: {error}", file=sys.stderr, flush=True)
+            finally:
+                os._exit(127)
         self.started = time.monotonic()
-        write_whole(self.pidfile, f"{self.child.pid}\n")
+        write_whole(self.pidfile, f"{self.child}\n")
 
-    def reap(self):
+    def reap(self, how=os.WNOHANG):
         """Whether the program has just ended."""
-        if self.child is None or self.child.poll() is None:
+        if self.child is None:
             return False
-        code = self.child.returncode
+        pid, status = os.waitpid(self.child, how)
+        if pid == 0:
+            return False
+        code = os.waitstatus_to_exitcode(status)
         self.status = code if code >= 0 else 128 - code
         write_whole(self.pidfile + ".exit", f"{self.status}\n")
         try:
@@ -97,14 +111,15 @@ class Holder:
 
     def stop(self):
         if self.child is not None:
-            self.child.terminate()
-            try:
-                self.child.wait(STOP_WAIT_S)
-            except subprocess.TimeoutExpired:
-                print(f"hold.py: no end within {STOP_WAIT_S} s of SIGTERM", file=sys.stderr)
-                self.child.kill()
-                self.child.wait()
-            self.reap()
+            os.kill(self.child, signal.SIGTERM)
+            end = time.monotonic() + STOP_WAIT_S
+            while not self.reap():
+                left = end - time.monotonic()
+                if left <= 0 or signal.sigtimedwait({signal.SIGCHLD}, left) is None:
+                    print(f"hold.py: no end within {STOP_WAIT_S} s of SIGTERM", file=sys.stderr)
+                    os.kill(self.child, signal.SIGKILL)
+                    self.reap(0)
+                    break
         return self.status
 
     def run(self, restart):
