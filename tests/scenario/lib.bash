@@ -238,7 +238,7 @@ receiver_started_or_ended() {
 
 # A look at a short log takes no process.
 receiver_says_start_or_ended() {
-    local pid begin= line_end=$'\n'
+    local pid begin='' line_end=$'\n'
     read_pid
     if [[ -z $pid ]]; then return 0; fi
     IFS= read -r -d '' -n 4096 begin <"$LOG" || true
