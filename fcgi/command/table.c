@@ -19,7 +19,7 @@ static const struct command_option options[] = {
     {"version", NULL, "print the version, then exit", COMMAND_WORD_NONE, true, MEMBER(version)},
     {"help", NULL, "print this text, or that of a command, then exit", COMMAND_WORD_NONE, true,
      MEMBER(help)},
-    {"app", "ID", "of this appId, where several have an operation of that name", COMMAND_WORD_NONE,
+    {"app", "ID", "of this appId, if several have an operation with that ID", COMMAND_WORD_NONE,
      false, MEMBER(app_id)},
     {"longer-than", "TIME", "show upgrades in progress for longer than that (1h)",
      COMMAND_WORD_NONE, false, MEMBER(longer_than)},
@@ -27,24 +27,23 @@ static const struct command_option options[] = {
      COMMAND_WORD_NONE, false, MEMBER(fail_above)},
     {"min-finished", "N", "but not before that many have finished (1)", COMMAND_WORD_NONE, false,
      MEMBER(min_finished)},
-    {"operation", "ID", "of this operation alone", COMMAND_WORD_OPERATION, false,
-     MEMBER(operation_id)},
-    {"code", "CODE", "with this errorCode alone, '' being none", COMMAND_WORD_NONE, false,
+    {"operation", "ID", "of this operation", COMMAND_WORD_OPERATION, false, MEMBER(operation_id)},
+    {"code", "CODE", "with this errorCode; '' is none", COMMAND_WORD_NONE, false,
      MEMBER(error_code)},
     {"csv", NULL, "as CSV (RFC 4180) with a header line", COMMAND_WORD_NONE, false, MEMBER(csv)},
-    {"bom", NULL, "a byte order mark before it, without which Excel takes UTF-8 for something else",
-     COMMAND_WORD_NONE, false, MEMBER(bom)},
-    {"raw", NULL, "also on a terminal, which then obeys what a stranger wrote", COMMAND_WORD_NONE,
+    {"bom", NULL, "begin with a byte order mark, by which Excel knows UTF-8", COMMAND_WORD_NONE,
+     false, MEMBER(bom)},
+    {"raw", NULL, "print it as it is on a terminal, too; the terminal obeys it", COMMAND_WORD_NONE,
      false, MEMBER(raw)},
-    {"since", "WHEN", "follow: behind a token, or start; log: a TIME, what came from it on",
-     COMMAND_WORD_NONE, false, MEMBER(since)},
-    {"until", "TIME", "what came before that", COMMAND_WORD_NONE, false, MEMBER(until)},
-    {"before", "TIME", "what is older than that", COMMAND_WORD_NONE, false, MEMBER(before)},
+    {"since", "WHEN", "follow: after a token, or start; log: from a TIME on", COMMAND_WORD_NONE,
+     false, MEMBER(since)},
+    {"until", "TIME", "up to that TIME", COMMAND_WORD_NONE, false, MEMBER(until)},
+    {"before", "TIME", "older than that TIME", COMMAND_WORD_NONE, false, MEMBER(before)},
     {"reason", "TEXT", "bodies whose reason begins with that", COMMAND_WORD_NONE, false,
      MEMBER(reason)},
-    {"any-app", NULL, "of whatever appId, also those that the receiver does not accept",
+    {"any-app", NULL, "of any appId, also of one that the receiver does not accept",
      COMMAND_WORD_NONE, false, MEMBER(any_app)},
-    {"force", NULL, "prune what is younger than two days; follow although some was pruned",
+    {"force", NULL, "prune younger than two days; follow although some were pruned",
      COMMAND_WORD_NONE, false, MEMBER(force)},
     {.word = NULL},
 };
@@ -53,16 +52,16 @@ static const struct command_entry commands[] = {
     {.words = {"", ""},
      .arguments = "",
      .help = "all operations, the latest changed first",
-     .more =
-         "Each with a bar (done, failed, in progress), how many upgrades are in which state, the\n"
-         "share of those finished that failed, and when it began and last changed.\n",
+     .more = "Each with a bar (done, failed, in progress), how many upgrades are in which\n"
+             "state, the share of those finished that failed, and when it began and last\n"
+             "changed.\n",
      .run = command_show_operations},
     {.words = {"operation", ""},
      .arguments = "ID",
      .help = "one operation: counts, failures by code, versions, what is stuck",
-     .more =
-         "With --fail-above it is for scripts that stop a campaign: exit code 3 tells that of at\n"
-         "least --min-finished finished upgrades a larger share than SHARE has failed.\n",
+     .more = "With --fail-above it is for scripts that stop a campaign: exit code 3 tells\n"
+             "that of at least --min-finished finished upgrades a larger share than SHARE has\n"
+             "failed.\n",
      .options = {"app", "longer-than", "fail-above", "min-finished"},
      .least = 1,
      .most = 1,
@@ -83,14 +82,13 @@ static const struct command_entry commands[] = {
     {.words = {"follow", ""},
      .arguments = "",
      .help = "the last notifications, then each new one as it comes",
-     .more =
-         "Lines as in the receiver's log, but from the store: none is dropped, whatever happens "
-         "to\n"
-         "the log. Each has a token. A reader that keeps the token of the last line it is done\n"
-         "with, and gives it to --since when it starts again, gets each line at least once;\n"
-         "--since start begins with the first. A token that this store does not have is refused\n"
-         "(an older copy was put back, or it is another store), and one behind which\n"
-         "notifications were pruned, unless --force is given; the complaint says how to go on.\n",
+     .more = "The lines are those of the receiver's log, but from the store: none is dropped,\n"
+             "even if the log fails. Each has a token. Keep the token of the last line that\n"
+             "you are done with, and give it to --since when you start again: you get each\n"
+             "line at least once. --since start begins with the first. follow refuses a token\n"
+             "that this store does not have (somebody put an older copy back, or it is\n"
+             "another store). It also refuses one after which notifications were pruned,\n"
+             "unless --force is given. The complaint says how to go on.\n",
      .options = {"since", "force"},
      .run = command_follow},
     {.words = {"log", ""},
@@ -100,7 +98,7 @@ static const struct command_entry commands[] = {
      .run = command_log},
     {.words = {"quarantine", "list"},
      .arguments = "",
-     .help = "what was not understood, a line each",
+     .help = "bodies in quarantine, a line each",
      .run = command_quarantine_list},
     {.words = {"quarantine", "show"},
      .arguments = "ID",
@@ -113,13 +111,10 @@ static const struct command_entry commands[] = {
     {.words = {"quarantine", "retry"},
      .arguments = "[ID]...",
      .help = "read bodies (or all) again, after a schema was added or corrected",
-     .more =
-         "What is a notification now leaves quarantine and enters the books, with the time at "
-         "which\n"
-         "it was received. What came to a receiver that accepts certain appIds (--app-id) enters "
-         "them\n"
-         "only if its appId is in UPGRADE_RECEIVER_APP_ID, or with --app, which passes over all\n"
-         "others, or with --any-app.\n",
+     .more = "A body that is a notification now leaves quarantine and enters the books, with\n"
+             "the time at which it was received. If the receiver accepts only certain appIds\n"
+             "(--app-id), the body's appId must be in UPGRADE_RECEIVER_APP_ID, or be that of\n"
+             "--app, which skips all others. --any-app accepts every appId.\n",
      .options = {"app", "any-app"},
      .most = COMMAND_WORDS_MAX,
      .completes = {COMMAND_WORD_QUARANTINED, COMMAND_WORD_QUARANTINED},
@@ -127,10 +122,8 @@ static const struct command_entry commands[] = {
     {.words = {"quarantine", "drop"},
      .arguments = "[ID]...",
      .help = "throw bodies away: those named, or by --reason and --before",
-     .more =
-         "With --reason and --before those for which both hold. They are gone for good; how many "
-         "they\n"
-         "were is printed. The count of what was ever quarantined stays.\n",
+     .more = "With both --reason and --before a body must match both. The bodies are gone for\n"
+             "good; the command prints their number. The total of quarantined bodies stays.\n",
      .options = {"reason", "before"},
      .most = COMMAND_WORDS_MAX,
      .completes = {COMMAND_WORD_QUARANTINED, COMMAND_WORD_QUARANTINED},
@@ -138,12 +131,10 @@ static const struct command_entry commands[] = {
     {.words = {"expect", ""},
      .arguments = "OPERATION FILE",
      .help = "which of the devices in FILE have not reported",
-     .more =
-         "FILE (- is standard input) has a deviceId on each line; empty lines and lines that "
-         "begin\n"
-         "with # are skipped. Of a device with several upgrades in the operation, the last result\n"
-         "received decides, unless one in progress began after it. Exit code 0 tells that all of\n"
-         "them have finished, 4 that some have not.\n",
+     .more = "FILE (- is standard input) has a deviceId on each line. Empty lines and lines\n"
+             "that begin with # are skipped. If a device has several upgrades in the\n"
+             "operation, the last result received decides, unless one in progress began after\n"
+             "it. Exit code 0 means that all of them have finished, 4 that some have not.\n",
      .options = {"app"},
      .least = 2,
      .most = 2,
@@ -152,29 +143,26 @@ static const struct command_entry commands[] = {
     {.words = {"check", ""},
      .arguments = "",
      .help = "whether the store is sound, and its counters are those of a recount",
-     .more =
-         "Reads the whole store, beside a running receiver or without one. Exit code 5 tells that\n"
-         "something is wrong; each thing that is stands on a line.\n",
+     .more = "Reads the whole store, with or without a running receiver, and prints each\n"
+             "fault on a line. Exit code 5 means that there is one.\n",
      .run = command_check},
     {.words = {"prune", ""},
      .arguments = "",
      .help = "take old notifications out of the store, and keep the counters",
-     .more =
-         "Takes out the notifications and upgrades of operations in which nothing has come since\n"
-         "--before (which must be given), and other notifications older than that; what an\n"
-         "application has not been told yet stays. The platform keeps what it could not push for\n"
-         "a day, and what it pushes again after it was pruned counts as new: so nothing younger\n"
-         "than two days goes without --force. The file keeps its size, and its room is used "
-         "again.\n",
+     .more = "Removes the notifications and upgrades of operations in which nothing has come\n"
+             "since --before (which must be given), and other older notifications.\n"
+             "Notifications that an application has not got yet stay. The platform keeps for\n"
+             "a day what it could not push. If it pushes one again after it was pruned, it\n"
+             "counts as new. So nothing younger than two days goes without --force. The file\n"
+             "keeps its size; the store uses the free room again.\n",
      .options = {"before", "force"},
      .run = command_prune},
     {.words = {"forget", ""},
      .arguments = "APPLICATION",
      .help = "forget an application that is gone, which holds up prune",
-     .more =
-         "The store keeps what each application has not got yet. One that is forgotten and comes\n"
-         "again gets everything that the store has, from the first notification on. While a\n"
-         "receiver delivers to it, it is not forgotten.\n",
+     .more = "The store keeps what each application has not got yet. One that is forgotten\n"
+             "and comes again gets everything that the store has, from the first notification\n"
+             "on. While a receiver delivers to it, it is not forgotten.\n",
      .least = 1,
      .most = 1,
      .completes = {COMMAND_WORD_APPLICATION},
@@ -182,15 +170,14 @@ static const struct command_entry commands[] = {
     {.words = {"complete", ""},
      .arguments = "-- WORD...",
      .help = "what the last WORD may become, for a shell's completion",
-     .more = "WORD... is the command line behind " COMMAND_PROGRAM
-             ", its last word perhaps empty. An answer\n"
-             "of / alone stands for the name of a file.\n",
+     .more = "WORD... is the command line after " COMMAND_PROGRAM "; its last word may be\n"
+             "empty. The answer / alone means the name of a file.\n",
      .least = 1,
      .most = COMMAND_WORDS_MAX,
      .run = command_complete},
     {.words = {"help", ""},
      .arguments = "[COMMAND]",
-     .help = "this text, or what there is to know of one command",
+     .help = "this text, or the help of one command",
      .most = 2,
      .completes = {COMMAND_WORD_COMMAND},
      .run = command_help},
