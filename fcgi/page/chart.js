@@ -25,7 +25,7 @@ export function fitChart() {
 /* What the pointer is at: the index of a point. */
 let pointed = null;
 
-/* The points with what happened between them: a point stands at the end of an interval in which
+/* The points with what happened between them: a point is at the end of an interval in which
  * something changed, and before that interval nothing had. */
 function curve({ progress, firstAt }) {
   const points = [];

@@ -1,4 +1,4 @@
-/* draw: whoever changes what is to be seen has it drawn. */
+/* draw: a file that changes something visible has the page drawn. */
 
 let drawPage = () => {};
 

@@ -182,7 +182,7 @@ export function pager(next, place_, name, stays = false) {
   );
 }
 
-/* What stands where a document is missing. */
+/* Takes the place of a document that is missing. */
 export function instead(name, what) {
   const refusal = refusalOf(name);
   if (refusal === undefined) {

@@ -54,7 +54,7 @@ async function read(url, signal) {
   learnTime(answer.headers.get('Date'), asked_ms, performance.now());
   if (answer.status !== 304 && !answer.ok) throw new Refusal(answer.status, await detailOf(answer));
   const text =
-    await answer.text(); /* also where there is none: an answer that nobody reads holds its connection */
+    await answer.text(); /* even if it is empty: an unread answer holds its connection */
   let now = before;
   if (answer.status !== 304) {
     now = {
@@ -77,7 +77,7 @@ export async function detailOf(answer) {
   }
 }
 
-/* Whether the receiver itself, or what stands before it, could not answer. */
+/* Whether the receiver, or the web server before it, could not answer. */
 const isGone = error => !(error instanceof Refusal) || error.status >= 500;
 
 /* Called after each refresh, with whether all answered. Whatever becomes of it, the next refresh is

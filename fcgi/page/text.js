@@ -18,7 +18,7 @@ export const visible = text =>
       : `‹U+${codeOf(character).toUpperCase()}›`,
   );
 
-/* The same for JSON, where an escape says it exactly. */
+/* The same for JSON, in which an escape says it exactly. */
 export const visibleJson = text =>
   text.replace(HIDDEN, character => (character === '\n' ? '\n' : `\\u${codeOf(character)}`));
 

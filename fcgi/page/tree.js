@@ -6,7 +6,7 @@
 const SVG = 'http://www.w3.org/2000/svg';
 
 /* What should be there: an element with attributes (null: none; on...: a handler), and in it
- * elements and texts. `key` tells it from its siblings wherever it stands among them. */
+ * elements and texts. `key` tells it from its siblings, in whatever order they are. */
 export function h(tag, attributes, ...children) {
   const { key, ...rest } = attributes ?? {};
   return {
