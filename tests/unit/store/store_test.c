@@ -365,6 +365,7 @@ static void a_store_that_somebody_holds_is_a_fault_that_may_pass(void **state)
 }
 
 #define OPENERS 8
+#define OPENERS_WAIT_MS 60000
 
 struct openers {
     const char *folder;
@@ -375,7 +376,8 @@ struct openers {
 static void *open_store(void *argument)
 {
     struct openers *openers = argument;
-    const struct store_config config = {.folder = openers->folder};
+    /* The last in line waits for all others, on a machine however busy. */
+    const struct store_config config = {.folder = openers->folder, .wait_ms = OPENERS_WAIT_MS};
     struct store *store = NULL;
     struct fault fault = FAULT_NONE;
     pthread_barrier_wait(&openers->start);
