@@ -88,6 +88,17 @@ static void add_upgrades(struct buffer *out, int64_t in_progress, int64_t succes
     json_add_number(out, "contradictory", contradictory);
 }
 
+enum view_result view_end_page(struct buffer *out, struct store_rows *rows,
+                               struct store_page_token *next, const struct fault *fault)
+{
+    if (store_rows_end(rows, next) != 0)
+        return view_failed(fault);
+    json_close(out, ']');
+    view_add_next(out, next);
+    view_end(out);
+    return VIEW_DONE;
+}
+
 void view_add_operation_members(struct buffer *out, const struct store_operation_row *row)
 {
     view_add_text(out, "appId", row->app_id, VIEW_ID_MAX);
@@ -275,12 +286,7 @@ enum view_result view_overview(struct store_reader *reader, const struct view_qu
     struct store_operation_row row;
     while (out->length <= bound && store_next_operation(&rows, &row))
         add_operation(out, &row);
-    if (store_rows_end(&rows, next) != 0)
-        return view_failed(fault);
-    json_close(out, ']');
-    view_add_next(out, next);
-    view_end(out);
-    return VIEW_DONE;
+    return view_end_page(out, &rows, next, fault);
 }
 
 /* Counts a device's upgrades, up to STORE_PAGE_MAX, and its notifications without an operation, up
@@ -357,10 +363,5 @@ enum view_result view_quarantine(struct store_reader *reader, const struct view_
         json_add_number(out, "bytes", (int64_t)row.body_length);
         json_close(out, '}');
     }
-    if (store_rows_end(&rows, next) != 0)
-        return view_failed(fault);
-    json_close(out, ']');
-    view_add_next(out, next);
-    view_end(out);
-    return VIEW_DONE;
+    return view_end_page(out, &rows, next, fault);
 }

@@ -47,6 +47,11 @@ void view_add_notification(struct buffer *out, const struct store_kept *kept);
 void view_add_next(struct buffer *out, const struct store_page_token *next);
 void view_end(struct buffer *out);
 
+/* Ends ROWS, the array that they were added to, and the document with its member `next`. FAULT is
+ * that of the rows. */
+enum view_result view_end_page(struct buffer *out, struct store_rows *rows,
+                               struct store_page_token *next, const struct fault *fault);
+
 /* Add members to the open object: the totals, the applications, one operation, its failures (the
  * MOST most frequent error codes; FAIL is the number of failed upgrades), or an upgrade. The last
  * one adds an upgrade as an object. */

@@ -47,12 +47,7 @@ static enum view_result list(struct store_reader *reader, const struct view_quer
     struct store_upgrade_row row;
     while (out->length <= bound && store_next_upgrade(&rows, &row))
         view_add_upgrade(out, &row);
-    if (store_rows_end(&rows, next) != 0)
-        return view_failed(fault);
-    json_close(out, ']');
-    view_add_next(out, next);
-    view_end(out);
-    return VIEW_DONE;
+    return view_end_page(out, &rows, next, fault);
 }
 
 enum view_result view_upgrades(struct store_reader *reader, const struct view_query *query,
