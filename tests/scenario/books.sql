@@ -1,5 +1,7 @@
 -- What does not add up in a store that is attached as `books`, a row each: its counters against a
--- recount of the notifications, all of them results of software upgrades, and its file.
+-- recount of the notifications, all of them results of software upgrades, and its file. A receiver may
+-- write meanwhile: one transaction reads one state.
+BEGIN;
 CREATE TEMP TABLE result AS SELECT seq, appId, operationId, subOperationId, deviceId,
   json_extract(body, '$.swUpgradeResult') AS state, json_extract(body, '$.errorCode') AS errorCode,
   (json_extract(body, '$.swUpgradeResult') = 'SUCCESS') <>
