@@ -2,7 +2,7 @@
 # and a certificate.
 #
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # nginx/start sets what stands here in small letters and is not local
+# shellcheck disable=SC2154 # nginx/start sets the variables in small letters that are not local
 
 # shellcheck source=services.sh
 . "$NGINX/services.sh"

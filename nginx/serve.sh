@@ -1,7 +1,7 @@
 # serve.sh: the receiver, nginx and a demo's platform, from their start to their end.
 #
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # nginx/start sets what stands here in small letters and is not local
+# shellcheck disable=SC2154 # nginx/start sets the variables in small letters that are not local
 
 # What a demo plays: long enough to watch, and something to see at once.
 DEMO_DEVICES=5000

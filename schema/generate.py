@@ -44,7 +44,7 @@ def refuse_duplicates(pairs):
     members = {}
     for name, value in pairs:
         if name in members:
-            raise Unsupported(f"member {name!r} stands twice in one object")
+            raise Unsupported(f"member {name!r} is in one object twice")
         members[name] = value
     return members
 
@@ -67,7 +67,7 @@ def is_list_of_names(value):
 
 
 class Table:
-    """Collects definitions in an order in which each stands before its first use."""
+    """Collects definitions in an order in which each comes before its first use."""
 
     def __init__(self):
         self.lines = []

@@ -8,24 +8,24 @@
 #define BASE_FAULT_POINT_H
 
 /* X(name, where it is). */
-#define FAULT_POINT_TABLE(X)                                              \
-    X(request_read, "a request is whole, and libfcgi has read it")        \
-    X(parsed, "its body is checked")                                      \
-    X(begun, "a transaction has begun")                                   \
-    X(put, "its records are in the tables")                               \
-    X(before_commit, "its counters are as well")                          \
-    X(after_commit, "it is on disk")                                      \
-    X(logged, "its log lines are handed over")                            \
-    X(before_answer, "its first answer is about to go out")               \
-    X(after_answer, "its first answer is out, the others are not")        \
-    X(status_written, "the new status file has its temporary name")       \
-    X(status_renamed, "it has its own, not synced yet")                   \
-    X(before_checkpoint, "the store's log is about to be copied")         \
-    X(after_checkpoint, "it is copied to the main file")                  \
-    X(delivered, "a callback has returned, its cursor stands before it")  \
-    X(cursor_moved, "the cursor is moved, in a transaction that is open") \
-    X(store_made, "the store's file is there, and empty")                 \
-    X(tables_made, "its tables are made, not committed")                  \
+#define FAULT_POINT_TABLE(X)                                               \
+    X(request_read, "a request is whole, and libfcgi has read it")         \
+    X(parsed, "its body is checked")                                       \
+    X(begun, "a transaction has begun")                                    \
+    X(put, "its records are in the tables")                                \
+    X(before_commit, "its counters are as well")                           \
+    X(after_commit, "it is on disk")                                       \
+    X(logged, "its log lines are handed over")                             \
+    X(before_answer, "its first answer is about to go out")                \
+    X(after_answer, "its first answer is out, the others are not")         \
+    X(status_written, "the new status file has its temporary name")        \
+    X(status_renamed, "it has its own, not synced yet")                    \
+    X(before_checkpoint, "the store's log is about to be copied")          \
+    X(after_checkpoint, "it is copied to the main file")                   \
+    X(delivered, "a callback has returned, the cursor is still before it") \
+    X(cursor_moved, "the cursor is moved, in a transaction that is open")  \
+    X(store_made, "the store's file is there, and empty")                  \
+    X(tables_made, "its tables are made, not committed")                   \
     X(tables_committed, "they are committed")
 
 enum fault_point {

@@ -117,7 +117,7 @@ static int read_before(const struct command_call *call, int64_t *before_ms, stru
     if (units_time(call->before, call->now_ms, before_ms, fault) != 0)
         return fault_add(fault, "--before");
     if (*before_ms > call->now_ms)
-        return fault_set(fault, "--before %s: that is yet to come", call->before);
+        return fault_set(fault, "--before %s: that time is in the future", call->before);
     if (*before_ms > call->now_ms - STORE_PRUNE_AGE_MS && !call->force)
         return fault_set(fault,
                          "--before %s: younger than %d hours, and what the platform pushes again "

@@ -263,7 +263,8 @@ int command_show_operation(struct command_call *call, struct fault *fault)
         if (units_time(call->longer_than, call->now_ms, &began_ms, fault) != 0)
             return fault_add(fault, "--longer-than"), COMMAND_USAGE;
         if (began_ms > call->now_ms)
-            return fault_set(fault, "--longer-than %s: that is yet to come", call->longer_than),
+            return fault_set(fault, "--longer-than %s: that time is in the future",
+                             call->longer_than),
                    COMMAND_USAGE;
         query.stuck_said = true;
         query.stuck_s = (call->now_ms - began_ms) / 1000;

@@ -205,7 +205,7 @@ static int ask(int socket, const struct buffer *request, struct buffer *answer, 
     for (size_t done = 0; done < request->length; done += (size_t)length) {
         length = send(socket, request->bytes + done, request->length - done, MSG_NOSIGNAL);
         if (length < 0)
-            return fault_set_errno(fault, errno, "the request is not taken");
+            return fault_set_errno(fault, errno, "cannot accept the request");
     }
     while ((length = recv(socket, bytes, sizeof bytes, 0)) > 0)
         buffer_add(&records, bytes, (size_t)length);

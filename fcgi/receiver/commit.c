@@ -147,7 +147,7 @@ int commit_keep(struct commit *commit, struct record **records, size_t count, st
         commit->refused += count;
         fault_set(fault, "the store cannot be written now");
     } else if (!turn) {
-        fault_set(fault, "the store has been written to for too long");
+        fault_set(fault, "one write to the store takes too long");
     } else {
         cursor = commit->cursor;
         move = commit->move;
@@ -184,7 +184,7 @@ int commit_is_ready(struct commit *commit, struct fault *fault)
     else if (commit->tried_ms == 0)
         fault_set(fault, "nothing has been written to the store yet");
     else if (commit->taken && now_ms - commit->taken_ms > COMMIT_LONG_TURN_MS)
-        fault_set(fault, "the store has been written to for too long");
+        fault_set(fault, "one write to the store takes too long");
     if (now_ms - commit->tried_ms > COMMIT_PROOF_MS)
         commit->asked = true;
     monitor_leave(&commit->monitor);

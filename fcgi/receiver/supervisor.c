@@ -80,7 +80,7 @@ static const char *find_stuck(const struct supervisor *supervisor)
 {
     int64_t limit_ms = supervisor->notify.watchdog_ms / STUCK_SHARE;
     if (worker_is_stuck(supervisor->pool, limit_ms))
-        return "a worker does not get on: the supervisor's watchdog is not fed";
+        return "a worker makes no progress: the supervisor's watchdog gets no word";
     return NULL;
 }
 

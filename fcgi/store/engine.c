@@ -229,7 +229,7 @@ static int open_files(struct store *store, struct fault *fault)
         return -1;
     struct stat wal;
     if (store_files_note(store->files) != 0 || stat(store->files[STORE_WAL].path, &wal) != 0)
-        return fault_set_errno(fault, errno, "it went away");
+        return fault_set_errno(fault, errno, "it is gone");
     set_log_pages(store, (int)(wal.st_size / STORE_PAGE_BYTES)); /* at most */
     return store_files_require(store->files, fault);
 }
@@ -358,7 +358,7 @@ static int ask_for_copy_room(const struct store *store, struct fault *fault)
     if (most <= SHORT_LOG)
         return 0;
     if (statvfs(store->config.folder, &disk) != 0 || stat(store->files[STORE_DB].path, &db) != 0)
-        return fault_set_errno(fault, errno, "cannot look at the disk");
+        return fault_set_errno(fault, errno, "cannot read how much room the disk has");
     int64_t room = (int64_t)disk.f_bavail * (int64_t)disk.f_frsize - COPY_ROOM;
     if (room >= most * STORE_PAGE_BYTES)
         return 0;

@@ -11,7 +11,7 @@ static int no_place(struct fault *fault)
 {
     if (fault != NULL && !fault->set)
         fault->misused = true;
-    return fault_set(fault, "after: no place that a page has named");
+    return fault_set(fault, "after: not a token that a page has given");
 }
 
 static int read_place(const struct store_page_token *place, int64_t numbers[], int count,

@@ -74,7 +74,7 @@ int store_reader_open(struct store_reader *reader, struct fault *fault)
     if (store_layout_require(reader->db, fault) != 0 || store_files_note(reader->files) != 0 ||
         store_files_require(reader->files, fault) != 0) {
         store_reader_close(reader);
-        fault_set(fault, "it went away");
+        fault_set(fault, "it is gone");
         return fault_add(fault, "%s", path);
     }
     reader->opened++;

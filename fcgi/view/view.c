@@ -161,7 +161,7 @@ enum view_result view_write(const struct view *view, struct store_reader *reader
         next = &ignored;
     next->text[0] = '\0';
     if (query->after != NULL && strlen(query->after) >= STORE_PAGE_TOKEN_MAX) {
-        fault_set(fault, "after: no place that a page has named");
+        fault_set(fault, "after: not a token that a page has given");
         return VIEW_MISUSED;
     }
     if (store_read_begin(reader, limit_ms, fault) != 0)

@@ -112,8 +112,8 @@ may_trace() {
 
     freeze worker 2
     sleep 1.6
-    ! fed_within 1 || fail "fed while a worker does not get on"
-    wait_for_log '.event == "fault" and (.fault | startswith("a worker does not get on"))'
+    ! fed_within 1 || fail "fed while a worker makes no progress"
+    wait_for_log '.event == "fault" and (.fault | startswith("a worker makes no progress"))'
     leave freeze
     fed_within "$PATIENCE"
     send deviceId=after

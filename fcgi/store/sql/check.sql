@@ -53,7 +53,7 @@ FROM (
 WHERE (o.in_progress, o.success, o.fail, o.contradictory) <> (c.in_progress, c.success, c.fail, c.contradictory);
 
 -- type_counts
-SELECT 'totals: ' || notify_type || ' ' || result || ' is counted ' || sum(said) || ' times, and stands '
+SELECT 'totals: ' || notify_type || ' ' || result || ' is counted ' || sum(said) || ' times, and the store has it '
     || sum(counted) || ' times'
 FROM (
     SELECT notify_type, result, count AS said, 0 AS counted FROM type_count
@@ -72,7 +72,7 @@ HAVING sum(said) < sum(counted)
 
 -- failures
 SELECT 'operation ' || o.operation_id || ' of ' || o.app_id || ': errorCode ''' || code || ''' is counted '
-    || sum(said) || ' times, and stands ' || sum(counted) || ' times'
+    || sum(said) || ' times, and the store has it ' || sum(counted) || ' times'
 FROM (
     SELECT operation, error_code AS code, count AS said, 0 AS counted FROM failure WHERE count <> 0
     UNION ALL

@@ -130,7 +130,7 @@ static void expect_refused(struct group *group, size_t from, size_t count, const
 }
 
 #define NOT_NOW "the store cannot be written now"
-#define TOO_LONG "the store has been written to for too long"
+#define TOO_LONG "one write to the store takes too long"
 
 static bool is_failing(struct group *group)
 {

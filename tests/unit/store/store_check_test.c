@@ -210,12 +210,12 @@ static const struct {
     /* failures */
     {"UPDATE failure SET count = count + 1 WHERE (operation, error_code) ="
      " (SELECT operation, error_code FROM upgrade WHERE id = " ONE_FAIL ")",
-     "times, and stands "},
-    {"DELETE FROM failure", "' is counted 0 times, and stands "},
+     "times, and the store has it "},
+    {"DELETE FROM failure", "' is counted 0 times, and the store has it "},
     {"INSERT INTO failure VALUES (1, 'never', 3, 1, 1, '')",
-     "errorCode 'never' is counted 3 times, and stands 0 times"},
+     "errorCode 'never' is counted 3 times, and the store has it 0 times"},
     {"UPDATE upgrade SET error_code = 'other' WHERE id = " ONE_FAIL,
-     "errorCode 'other' is counted 0 times, and stands 1 times"},
+     "errorCode 'other' is counted 0 times, and the store has it 1 times"},
     /* versions */
     {"UPDATE transition SET success = success + 2", ": 2 SUCCESS and 0 FAIL more than counted"},
     {"UPDATE transition SET source = 'x' WHERE operation = 1 AND target = '2.0'",

@@ -432,7 +432,7 @@ static void a_text_that_is_no_place_is_a_fault(void **state)
                 &lists, store_list_upgrades(reader, &all_failed, &after, 1, &faults[4]), &next),
             -1);
         for (size_t f = 0; f < LENGTH(faults); f++) {
-            support_assert_fault(&faults[f], "after: no place");
+            support_assert_fault(&faults[f], "after: not a token");
             assert_true(faults[f].misused);
         }
         assert_string_equal(next.text, "kept");

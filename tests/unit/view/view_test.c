@@ -168,14 +168,14 @@ static void what_cannot_be_shown_says_why_and_leaves_the_text(void **state)
         {"upgrades.json", {.operation_id = ""}, VIEW_NOT_FOUND, "no operation "},
         {"failures.csv", {.operation_id = "x"}, VIEW_NOT_FOUND, "no operation x"},
         {"device.json", {.device_id = "x"}, VIEW_NOT_FOUND, "no device x has been heard of"},
-        {"overview.json", {.after = "x"}, VIEW_MISUSED, "after: no place"},
-        {"overview.json", {.after = "1.2"}, VIEW_MISUSED, "after: no place"},
-        {"overview.json", {.after = long_place}, VIEW_MISUSED, "after: no place"},
-        {"upgrades.json", {.operation_id = "o", .after = "1"}, VIEW_MISUSED, "after: no place"},
-        {"failures.json", {.after = "1"}, VIEW_MISUSED, "after: no place"},
-        {"failures.csv", {.after = "1.2.3"}, VIEW_MISUSED, "after: no place"},
-        {"device.json", {.device_id = "device", .after = "-"}, VIEW_MISUSED, "after: no place"},
-        {"quarantine.json", {.after = "a"}, VIEW_MISUSED, "after: no place"},
+        {"overview.json", {.after = "x"}, VIEW_MISUSED, "after: not a token"},
+        {"overview.json", {.after = "1.2"}, VIEW_MISUSED, "after: not a token"},
+        {"overview.json", {.after = long_place}, VIEW_MISUSED, "after: not a token"},
+        {"upgrades.json", {.operation_id = "o", .after = "1"}, VIEW_MISUSED, "after: not a token"},
+        {"failures.json", {.after = "1"}, VIEW_MISUSED, "after: not a token"},
+        {"failures.csv", {.after = "1.2.3"}, VIEW_MISUSED, "after: not a token"},
+        {"device.json", {.device_id = "device", .after = "-"}, VIEW_MISUSED, "after: not a token"},
+        {"quarantine.json", {.after = "a"}, VIEW_MISUSED, "after: not a token"},
     };
     for (size_t i = 0; i < LENGTH(asked); i++) {
         struct buffer out = {0};
