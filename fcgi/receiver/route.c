@@ -98,7 +98,7 @@ struct route route_find(const struct options *options, const struct auth *auth,
         return elsewhere(options, request);
     if (is_callback(options, request))
         return find_callback(auth, request);
-    const struct site_place *place = site_find(request->path, request->path_length);
-    return place == NULL ? elsewhere(options, request)
-                         : (struct route){.to = ROUTE_VIEW, .place = place};
+    const struct site_endpoint *endpoint = site_find(request->path, request->path_length);
+    return endpoint == NULL ? elsewhere(options, request)
+                            : (struct route){.to = ROUTE_VIEW, .endpoint = endpoint};
 }

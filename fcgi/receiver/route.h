@@ -17,8 +17,8 @@ enum route_to {
 
 struct route {
     enum route_to to;
-    const struct site_place *place; /* of ROUTE_VIEW */
-    int status;                     /* of ROUTE_BACK */
+    const struct site_endpoint *endpoint; /* of ROUTE_VIEW */
+    int status;                           /* of ROUTE_BACK */
     const char *detail;
     bool is_signed;   /* with one of the operator's tokens */
     bool logged;      /* the platform, or another sender on its path, made an error worth a line */
@@ -33,8 +33,8 @@ struct route {
 /* The longest path, in bytes, that is compared with the callback paths. */
 #define ROUTE_NEAR_MISS_MAX 512
 
-/* Judges everything except the body's content. A callback path wins over a place of the same name.
- * Thread-safe. */
+/* Judges everything except the body's content. A callback path wins over an endpoint of the same
+ * name. Thread-safe. */
 struct route route_find(const struct options *options, const struct auth *auth,
                         const struct request *request);
 

@@ -36,7 +36,7 @@ struct reply {
     struct buffer headers, body;
 };
 
-struct site_place {
+struct site_endpoint {
     const char *path;    /* if it ends in /, all paths beneath it too */
     const char *methods; /* in the form of the header Allow */
     enum site_pace pace;
@@ -54,7 +54,8 @@ static void set_problem(struct reply *reply, int status, const char *detail)
     answer_add_problem_body(&reply->body, status, detail);
 }
 
-/* --- the places ---------------------------------------------------------------------------------
+/* --- the endpoints
+ * ---------------------------------------------------------------------------------
  */
 
 static void lead_to_page(const struct site *site, const struct site_request *request,
@@ -222,7 +223,7 @@ static void tell_ready(const struct site *site, const struct site_request *reque
     set_health(reply, fault.set ? fault.text : NULL);
 }
 
-static const struct site_place places[] = {
+static const struct site_endpoint endpoints[] = {
     {"/status", GET_ONLY, SITE_AT_ONCE, lead_to_page},
     {"/status/failures.csv", GET_ONLY, SITE_STREAMS, show_status},
     {"/status/", GET_ONLY, SITE_READS, show_status},
@@ -234,20 +235,20 @@ static const struct site_place places[] = {
 /* --- the answer ---------------------------------------------------------------------------------
  */
 
-const struct site_place *site_find(const char *path, size_t length)
+const struct site_endpoint *site_find(const char *path, size_t length)
 {
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        size_t own = strlen(places[i].path);
-        bool beneath = places[i].path[own - 1] == '/' && length > own;
-        if ((length == own || beneath) && memcmp(path, places[i].path, own) == 0)
-            return &places[i];
+    for (size_t i = 0; i < sizeof endpoints / sizeof endpoints[0]; i++) {
+        size_t own = strlen(endpoints[i].path);
+        bool beneath = endpoints[i].path[own - 1] == '/' && length > own;
+        if ((length == own || beneath) && memcmp(path, endpoints[i].path, own) == 0)
+            return &endpoints[i];
     }
     return NULL;
 }
 
-enum site_pace site_pace(const struct site_place *place)
+enum site_pace site_pace(const struct site_endpoint *endpoint)
 {
-    return place->pace;
+    return endpoint->pace;
 }
 
 /* Whether METHOD is in a list like GET_ONLY. */
@@ -334,17 +335,17 @@ static void finish(struct reply *reply, const struct site_request *request, stru
     buffer_release(&reply->body);
 }
 
-void site_answer(const struct site *site, const struct site_place *place,
+void site_answer(const struct site *site, const struct site_endpoint *endpoint,
                  const struct site_request *request, struct store_reader *reader,
                  struct site_part *part, struct buffer *out)
 {
     struct reply reply = {.status = 200, .part = part};
     part->more = false;
-    if (is_listed(place->methods, request->method)) {
-        place->answer(site, request, reader, &reply);
+    if (is_listed(endpoint->methods, request->method)) {
+        endpoint->answer(site, request, reader, &reply);
     } else {
         set_problem(&reply, 405, "this path can be read only");
-        buffer_addf(&reply.headers, "Allow: %s\r\n", place->methods);
+        buffer_addf(&reply.headers, "Allow: %s\r\n", endpoint->methods);
     }
     finish(&reply, request, out);
 }

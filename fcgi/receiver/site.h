@@ -35,7 +35,7 @@ enum site_pace {
     SITE_STREAMS, /* the same for each of its pieces, of any number */
 };
 
-struct site_place; /* a row of the table of paths */
+struct site_endpoint; /* a row of the table of paths */
 
 /* The request, whose texts are lent; NULL if the web server sent none. */
 struct site_request {
@@ -51,15 +51,15 @@ struct site_part {
     struct store_page_token next; /* where the next piece begins */
 };
 
-/* The place at a path; NULL if there is none. */
-const struct site_place *site_find(const char *path, size_t length);
-enum site_pace site_pace(const struct site_place *place);
+/* The endpoint at a path; NULL if there is none. */
+const struct site_endpoint *site_find(const char *path, size_t length);
+enum site_pace site_pace(const struct site_endpoint *endpoint);
 
 /* Appends the whole response. For SITE_STREAMS, appends its next piece: a page of the store, at
  * most as long as a document, read from a snapshot of its own. PART tells whether another piece
  * follows. OUT is failed if an answer that has begun cannot go on: it must be cut off. READER, of
  * the calling thread, may be NULL for SITE_AT_ONCE. Thread-safe. */
-void site_answer(const struct site *site, const struct site_place *place,
+void site_answer(const struct site *site, const struct site_endpoint *endpoint,
                  const struct site_request *request, struct store_reader *reader,
                  struct site_part *part, struct buffer *out);
 

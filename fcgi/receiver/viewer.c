@@ -87,7 +87,7 @@ static void answer_at_once(struct viewer *viewer, struct read_request *read_requ
     const struct site_request request = request_of(read_request);
     struct buffer answer = {0};
     if (detail == NULL)
-        site_answer(&viewer->site, read_request->place, &request, NULL, &read_request->part,
+        site_answer(&viewer->site, read_request->endpoint, &request, NULL, &read_request->part,
                     &answer);
     else
         site_refuse(&request, detail, &answer);
@@ -114,7 +114,7 @@ static bool enqueue(struct queue *queue, struct read_request *read_request)
 
 void viewer_take(struct viewer *viewer, struct read_request *read_request)
 {
-    enum site_pace pace = site_pace(read_request->place);
+    enum site_pace pace = site_pace(read_request->endpoint);
     struct queue *queue = pace == SITE_STREAMS ? &viewer->tables : &viewer->reads;
     read_request->since_ms = clock_monotonic_ms();
     read_request->part = (struct site_part){.begun = false};
@@ -179,7 +179,7 @@ static void serve(struct reader_thread *thread, struct read_request *read_reques
         clock_monotonic_ms() - read_request->since_ms > viewer->limits.wait_ms)
         site_refuse(&request, "too many are reading now", &answer);
     else
-        site_answer(&viewer->site, read_request->place, &request, thread->reader,
+        site_answer(&viewer->site, read_request->endpoint, &request, thread->reader,
                     &read_request->part, &answer);
     /* While the store fails, readers must not hold on to its files (store/store.h). */
     struct fault fault;

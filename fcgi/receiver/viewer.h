@@ -48,9 +48,9 @@ struct viewer_limits {
 struct read_request {
     struct request *request; /* read; lent until the request is done */
     int socket;
-    const struct site_place *place;   /* its place in the site */
-    atomic_int_fast64_t *deadline_ms; /* when its owner must shut the connection down */
-    int64_t since_ms;                 /* when it was taken */
+    const struct site_endpoint *endpoint; /* what answers it */
+    atomic_int_fast64_t *deadline_ms;     /* when its owner must shut the connection down */
+    int64_t since_ms;                     /* when it was taken */
     struct site_part part;
     struct read_request *next; /* belongs to the queue */
 };
@@ -66,7 +66,7 @@ int viewer_start(struct viewer **viewer, const struct options *options,
                  const struct viewer_limits *limits, struct commit *commit, struct metrics *metrics,
                  viewer_done *done, struct fault *fault);
 
-/* Takes a request, with request, socket, place and deadline set. Thread-safe; never waits. */
+/* Takes a request, with request, socket, endpoint and deadline set. Thread-safe; never waits. */
 void viewer_take(struct viewer *viewer, struct read_request *read_request);
 
 /* Tells the viewer that the process ends soon, so that it is not ready any more. Thread-safe. Safe

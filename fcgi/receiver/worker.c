@@ -347,13 +347,13 @@ static void take_in(struct worker *worker, struct connection *connection)
 
 /* A request to read: a viewer has the connection until the answer is sent. */
 static void show(struct worker *worker, struct connection *connection,
-                 const struct site_place *place)
+                 const struct site_endpoint *endpoint)
 {
     disarm(worker, connection);
     connection->read_request = (struct read_request){
         .request = &connection->request,
         .socket = connection->fd,
-        .place = place,
+        .endpoint = endpoint,
         .deadline_ms = &connection->deadline_ms,
     };
     viewer_take(worker->pool->viewer, &connection->read_request);
@@ -381,7 +381,7 @@ static void handle(struct worker *worker, struct connection *connection)
         take_in(worker, connection);
         break;
     case ROUTE_VIEW:
-        show(worker, connection, route.place);
+        show(worker, connection, route.endpoint);
         break;
     case ROUTE_BACK:
         if (route.logged)
@@ -610,7 +610,7 @@ static void empty_inbox(struct worker *worker)
     monitor_leave(&worker->monitor);
     struct connection *connection;
     while ((connection = connection_line_take(&line)) != NULL)
-        if (connection->read_request.place == NULL)
+        if (connection->read_request.endpoint == NULL)
             list(worker, connection);
         else
             conclude(worker, connection, connection->sent);
@@ -850,7 +850,7 @@ static void release_worker(struct worker *worker)
 {
     struct connection *connection;
     while ((connection = connection_line_take(&worker->inbox)) != NULL)
-        if (connection->read_request.place == NULL)
+        if (connection->read_request.endpoint == NULL)
             connection_free(connection);
     while (worker->first != NULL)
         drop(worker, worker->first);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct desk {
+struct fixture {
     char *folder;
     struct options options;
     struct auth *auth;
@@ -18,39 +18,39 @@ struct desk {
 
 static int set_up(void **state)
 {
-    struct desk *desk = calloc(1, sizeof *desk);
-    assert_non_null(desk);
-    desk->folder = support_folder();
-    *state = desk;
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    assert_non_null(fixture);
+    fixture->folder = support_folder();
+    *state = fixture;
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    struct desk *desk = *state;
-    auth_free(desk->auth);
-    support_folder_free(desk->folder);
-    free(desk);
+    struct fixture *fixture = *state;
+    auth_free(fixture->auth);
+    support_folder_free(fixture->folder);
+    free(fixture);
     return 0;
 }
 
 /* Begins anew with a token file that holds TEXT; NULL: no token file. */
-static int open_with(struct desk *desk, const char *text, struct fault *fault)
+static int open_with(struct fixture *fixture, const char *text, struct fault *fault)
 {
-    auth_free(desk->auth);
-    desk->auth = NULL;
-    desk->options.token_file = NULL;
+    auth_free(fixture->auth);
+    fixture->auth = NULL;
+    fixture->options.token_file = NULL;
     if (text != NULL) {
-        desk->options.token_file = support_path(desk->folder, "tokens");
-        support_write_file(desk->options.token_file, text);
+        fixture->options.token_file = support_path(fixture->folder, "tokens");
+        support_write_file(fixture->options.token_file, text);
     }
-    return auth_new(&desk->auth, &desk->options, fault);
+    return auth_new(&fixture->auth, &fixture->options, fault);
 }
 
-static void use_tokens(struct desk *desk, const char *text)
+static void use_tokens(struct fixture *fixture, const char *text)
 {
     struct fault fault = FAULT_NONE;
-    if (open_with(desk, text, &fault) != 0)
+    if (open_with(fixture, text, &fault) != 0)
         fail_msg("%s", fault.text);
 }
 
@@ -94,9 +94,9 @@ static const struct signature signatures[] = {
      "a87ab313669a3fd86eea0392a92100229d30d98a48da1cd1277fe7779501f50b"}, /* the longest token */
 };
 
-static bool accepts(const struct desk *desk, const struct signature *s)
+static bool accepts(const struct fixture *fixture, const struct signature *s)
 {
-    return auth_accepts_signature(desk->auth, s->timestamp, s->nonce, s->signature);
+    return auth_accepts_signature(fixture->auth, s->timestamp, s->nonce, s->signature);
 }
 
 static void known_signatures_are_accepted(void **state)
@@ -137,7 +137,7 @@ static void every_digit_of_a_signature_counts(void **state)
         char wrong[65];
         memcpy(wrong, known->signature, sizeof wrong);
         wrong[i] = wrong[i] == '0' ? '1' : '0';
-        assert_false(auth_accepts_signature(((struct desk *)*state)->auth, known->timestamp,
+        assert_false(auth_accepts_signature(((struct fixture *)*state)->auth, known->timestamp,
                                             known->nonce, wrong));
     }
 }
@@ -252,11 +252,11 @@ static void eight_tokens_are_the_most(void **state)
 
 static void without_a_token_file_everything_is_accepted(void **state)
 {
-    struct desk *desk = *state;
-    use_tokens(desk, NULL);
-    assert_true(accepts(desk, &by_none));
-    assert_true(auth_accepts_signature(desk->auth, NULL, NULL, NULL));
-    assert_true(auth_accepts_signature(desk->auth, "", "", "x"));
+    struct fixture *fixture = *state;
+    use_tokens(fixture, NULL);
+    assert_true(accepts(fixture, &by_none));
+    assert_true(auth_accepts_signature(fixture->auth, NULL, NULL, NULL));
+    assert_true(auth_accepts_signature(fixture->auth, "", "", "x"));
 }
 
 /* --- the token file --- */
@@ -294,14 +294,14 @@ static const struct {
 /* No fault shows a token, not even a wrong one: it may be the right one with a slip in it. */
 static void bad_token_files_are_refused_and_no_token_is_told(void **state)
 {
-    struct desk *desk = *state;
+    struct fixture *fixture = *state;
     for (size_t i = 0; i < LENGTH(refused_files); i++) {
         struct fault fault = FAULT_NONE;
-        if (open_with(desk, refused_files[i].file, &fault) != -1)
+        if (open_with(fixture, refused_files[i].file, &fault) != -1)
             fail_msg("'%s' is accepted", refused_files[i].file);
-        assert_null(desk->auth);
+        assert_null(fixture->auth);
         support_assert_fault(&fault, refused_files[i].reason);
-        support_assert_fault(&fault, desk->options.token_file);
+        support_assert_fault(&fault, fixture->options.token_file);
         support_assert_fault(&fault, "--token-file");
         if (strstr(fault.text, "s3cr") != NULL || strstr(fault.text, "good1token") != NULL)
             fail_msg("a token is told: %s", fault.text);
@@ -326,16 +326,16 @@ static void tokens_of_3_and_of_32_characters_are_accepted(void **state)
 
 static void a_file_that_cannot_be_read_is_refused(void **state)
 {
-    struct desk *desk = *state;
+    struct fixture *fixture = *state;
     struct fault fault = FAULT_NONE;
-    desk->options.token_file = support_path(desk->folder, "none");
-    assert_int_equal(auth_new(&desk->auth, &desk->options, &fault), -1);
+    fixture->options.token_file = support_path(fixture->folder, "none");
+    assert_int_equal(auth_new(&fixture->auth, &fixture->options, &fault), -1);
     support_assert_fault(&fault, "No such file");
-    assert_null(desk->auth);
+    assert_null(fixture->auth);
 
     fault = FAULT_NONE;
-    desk->options.token_file = desk->folder;
-    assert_int_equal(auth_new(&desk->auth, &desk->options, &fault), -1);
+    fixture->options.token_file = fixture->folder;
+    assert_int_equal(auth_new(&fixture->auth, &fixture->options, &fault), -1);
     support_assert_fault(&fault, "Is a directory");
 }
 
@@ -343,34 +343,34 @@ static void a_file_that_cannot_be_read_is_refused(void **state)
 
 static void without_a_list_every_application_is_accepted(void **state)
 {
-    struct desk *desk = *state;
-    use_tokens(desk, NULL);
-    assert_true(auth_accepts_app(desk->auth, "any"));
-    assert_true(auth_accepts_app(desk->auth, ""));
+    struct fixture *fixture = *state;
+    use_tokens(fixture, NULL);
+    assert_true(auth_accepts_app(fixture->auth, "any"));
+    assert_true(auth_accepts_app(fixture->auth, ""));
 }
 
 static void with_a_list_only_its_applications_are_accepted(void **state)
 {
-    struct desk *desk = *state;
-    desk->options.app_ids = (struct options_list){.items = {"one", "two"}, .length = 2};
-    use_tokens(desk, NULL);
-    assert_true(auth_accepts_app(desk->auth, "one"));
-    assert_true(auth_accepts_app(desk->auth, "two"));
+    struct fixture *fixture = *state;
+    fixture->options.app_ids = (struct options_list){.items = {"one", "two"}, .length = 2};
+    use_tokens(fixture, NULL);
+    assert_true(auth_accepts_app(fixture->auth, "one"));
+    assert_true(auth_accepts_app(fixture->auth, "two"));
     static const char *const others[] = {"", "on", "ones", "One", "three", "one "};
     for (size_t i = 0; i < LENGTH(others); i++)
-        assert_false(auth_accepts_app(desk->auth, others[i]));
+        assert_false(auth_accepts_app(fixture->auth, others[i]));
 }
 
 static void the_last_of_a_full_list_is_accepted(void **state)
 {
-    struct desk *desk = *state;
-    struct options_list *list = &desk->options.app_ids;
+    struct fixture *fixture = *state;
+    struct options_list *list = &fixture->options.app_ids;
     while (list->length < OPTIONS_LIST_MAX)
         list->items[list->length++] = "other";
     list->items[OPTIONS_LIST_MAX - 1] = "last";
-    use_tokens(desk, NULL);
-    assert_true(auth_accepts_app(desk->auth, "last"));
-    assert_false(auth_accepts_app(desk->auth, "none"));
+    use_tokens(fixture, NULL);
+    assert_true(auth_accepts_app(fixture->auth, "last"));
+    assert_false(auth_accepts_app(fixture->auth, "none"));
 }
 
 static void freeing_nothing_is_safe(void **state)

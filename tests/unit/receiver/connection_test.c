@@ -96,7 +96,7 @@ static void a_new_connection_is_ready_for_a_request_and_freeing_it_ends_it(void 
     assert_int_equal(connection->held, 0);
     assert_int_equal(connection->room, 0);
     assert_false(connection->armed);
-    assert_null(connection->read_request.place);
+    assert_null(connection->read_request.endpoint);
     assert_int_equal(recv(pair[0], &byte, 1, MSG_PEEK), -1); /* it is open */
     assert_int_equal(errno, EAGAIN);
     /* What it has is freed with it: the leak checker sees to that. */

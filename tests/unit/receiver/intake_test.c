@@ -21,7 +21,7 @@
 
 #define RECORDS_MAX 300
 
-struct desk {
+struct fixture {
     struct books *books;
     struct options options;
     struct auth *auth;
@@ -34,102 +34,102 @@ struct desk {
     struct record *records[RECORDS_MAX];
 };
 
-static void start(struct desk *desk, const struct fault *open_fault)
+static void start(struct fixture *fixture, const struct fault *open_fault)
 {
     struct fault fault = FAULT_NONE;
-    if (log_start(&desk->log, desk->log_path, desk->metrics, &fault) != 0 ||
-        commit_new(&desk->commit, desk->books->store, open_fault, desk->log, desk->metrics,
-                   &fault) != 0 ||
-        intake_new(&desk->intake, &desk->options, desk->auth, desk->commit, NULL, desk->log,
-                   desk->metrics, &fault) != 0)
+    if (log_start(&fixture->log, fixture->log_path, fixture->metrics, &fault) != 0 ||
+        commit_new(&fixture->commit, fixture->books->store, open_fault, fixture->log,
+                   fixture->metrics, &fault) != 0 ||
+        intake_new(&fixture->intake, &fixture->options, fixture->auth, fixture->commit, NULL,
+                   fixture->log, fixture->metrics, &fault) != 0)
         fail_msg("%s", fault.text);
 }
 
 static int setup(void **state)
 {
-    struct desk *desk = calloc(1, sizeof *desk);
-    assert_non_null(desk);
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    assert_non_null(fixture);
     void *books;
     books_setup(&books);
-    desk->books = books;
-    assert_int_equal(auth_new(&desk->auth, &desk->options, NULL), 0);
-    desk->metrics = metrics_new();
-    desk->log_path = strdup(support_path(desk->books->folder, "log"));
+    fixture->books = books;
+    assert_int_equal(auth_new(&fixture->auth, &fixture->options, NULL), 0);
+    fixture->metrics = metrics_new();
+    fixture->log_path = strdup(support_path(fixture->books->folder, "log"));
     for (size_t i = 0; i < RECORDS_MAX; i++)
-        desk->records[i] = &desk->bodies[i];
-    *state = desk;
+        fixture->records[i] = &fixture->bodies[i];
+    *state = fixture;
     return 0;
 }
 
-static void stop(struct desk *desk)
+static void stop(struct fixture *fixture)
 {
-    intake_free(desk->intake);
-    commit_free(desk->commit);
-    log_stop(desk->log);
-    desk->intake = NULL;
-    desk->commit = NULL;
-    desk->log = NULL;
+    intake_free(fixture->intake);
+    commit_free(fixture->commit);
+    log_stop(fixture->log);
+    fixture->intake = NULL;
+    fixture->commit = NULL;
+    fixture->log = NULL;
 }
 
 static int teardown(void **state)
 {
-    struct desk *desk = *state;
-    void *books = desk->books;
-    stop(desk);
+    struct fixture *fixture = *state;
+    void *books = fixture->books;
+    stop(fixture);
     for (size_t i = 0; i < RECORDS_MAX; i++)
-        record_release(&desk->bodies[i]);
+        record_release(&fixture->bodies[i]);
     books_teardown(&books);
-    metrics_free(desk->metrics);
-    auth_free(desk->auth);
-    free(desk->log_path);
-    free(desk);
+    metrics_free(fixture->metrics);
+    auth_free(fixture->auth);
+    free(fixture->log_path);
+    free(fixture);
     return 0;
 }
 
 /* Reads BODY (lent) as record INDEX, which it gives. */
-static struct record *read_body(struct desk *desk, size_t index, const char *body)
+static struct record *read_body(struct fixture *fixture, size_t index, const char *body)
 {
-    struct record *record = &desk->bodies[index];
+    struct record *record = &fixture->bodies[index];
     struct fault fault = FAULT_NONE;
     record_release(record);
     *record = (struct record){.body = body, .body_length = strlen(body)};
-    if (intake_read(desk->intake, record, &fault) != 0)
+    if (intake_read(fixture->intake, record, &fault) != 0)
         fail_msg("%s", fault.text);
     assert_null(record->json); /* nothing is left of the parse */
     return record;
 }
 
 /* Keeps COUNT records from FROM on. */
-static int keep(struct desk *desk, size_t from, size_t count, struct fault *fault)
+static int keep(struct fixture *fixture, size_t from, size_t count, struct fault *fault)
 {
     *fault = FAULT_NONE;
-    return intake_keep(desk->intake, &desk->records[from], count, fault);
+    return intake_keep(fixture->intake, &fixture->records[from], count, fault);
 }
 
-static void expect_refused(struct desk *desk, size_t from, size_t count, const char *part)
+static void expect_refused(struct fixture *fixture, size_t from, size_t count, const char *part)
 {
     struct fault fault;
-    assert_int_equal(keep(desk, from, count, &fault), -1);
+    assert_int_equal(keep(fixture, from, count, &fault), -1);
     support_assert_fault(&fault, part);
     for (size_t i = from; i < from + count; i++)
-        assert_int_equal(desk->bodies[i].outcome, RECORD_PENDING);
+        assert_int_equal(fixture->bodies[i].outcome, RECORD_PENDING);
 }
 
-static void expect_kept(struct desk *desk, size_t from, size_t count)
+static void expect_kept(struct fixture *fixture, size_t from, size_t count)
 {
     struct fault fault;
-    if (keep(desk, from, count, &fault) != 0)
+    if (keep(fixture, from, count, &fault) != 0)
         fail_msg("%s", fault.text);
 }
 
 /* What is answered to a body, alone in its batch; compared with STATUS and the end of the ANSWER.
  */
-static void expect(struct desk *desk, const char *body, int status, const char *answer)
+static void expect(struct fixture *fixture, const char *body, int status, const char *answer)
 {
     struct buffer text = {0};
-    const struct record *record = read_body(desk, 0, body);
-    expect_kept(desk, 0, 1);
-    assert_int_equal(answer_add_kept(&text, record, desk->options.refuse_invalid), status);
+    const struct record *record = read_body(fixture, 0, body);
+    expect_kept(fixture, 0, 1);
+    assert_int_equal(answer_add_kept(&text, record, fixture->options.refuse_invalid), status);
     buffer_add(&text, "", 1);
     const char *told = strstr(text.bytes, "\r\n\r\n");
     assert_non_null(told);
@@ -148,10 +148,10 @@ static void expect(struct desk *desk, const char *body, int status, const char *
 #define INVALID "{\"notifyType\":\"swUpgradeResultNotify\",\"description\":null}"
 
 /* Gives the events of the log: "notification 1 false;" and the like. */
-static struct buffer read_events(struct desk *desk)
+static struct buffer read_events(struct fixture *fixture)
 {
     struct buffer events = {0};
-    char *log = support_read_file(desk->log_path), *rest = NULL;
+    char *log = support_read_file(fixture->log_path), *rest = NULL;
     for (char *line = strtok_r(log, "\n", &rest); line != NULL;
          line = strtok_r(NULL, "\n", &rest)) {
         json_t *json = json_loads(line, 0, NULL);
@@ -178,51 +178,51 @@ static struct buffer read_events(struct desk *desk)
 }
 
 /* Stops, and compares the events of the log. */
-static void expect_events(struct desk *desk, const char *expected)
+static void expect_events(struct fixture *fixture, const char *expected)
 {
-    stop(desk);
-    struct buffer events = read_events(desk);
+    stop(fixture);
+    struct buffer events = read_events(fixture);
     assert_string_equal(events.bytes, expected);
     buffer_release(&events);
 }
 
 static void a_body_is_kept_then_logged_and_answered(void **state)
 {
-    struct desk *desk = *state;
-    start(desk, NULL);
-    expect(desk, RESULT("d"), 200, "{\"result\":\"stored\",\"seq\":1}\n");
-    assert_true(desk->bodies[0].received_ms > 0);
-    assert_int_equal(desk->bodies[0].outcome, RECORD_STORED);
-    books_assert(desk->books, "SELECT seq, deviceId FROM notifications", "1|d");
-    expect(desk, RESULT("d"), 200, "{\"result\":\"repeated\",\"seq\":1}\n");
-    expect(desk, "{\"notifyType\":\"noSuchNotify\"}", 200,
+    struct fixture *fixture = *state;
+    start(fixture, NULL);
+    expect(fixture, RESULT("d"), 200, "{\"result\":\"stored\",\"seq\":1}\n");
+    assert_true(fixture->bodies[0].received_ms > 0);
+    assert_int_equal(fixture->bodies[0].outcome, RECORD_STORED);
+    books_assert(fixture->books, "SELECT seq, deviceId FROM notifications", "1|d");
+    expect(fixture, RESULT("d"), 200, "{\"result\":\"repeated\",\"seq\":1}\n");
+    expect(fixture, "{\"notifyType\":\"noSuchNotify\"}", 200,
            "{\"result\":\"quarantined\",\"id\":1,\"reason\":\"notifyType unknown\",\"pointer\":"
            "\"/notifyType\"}\n");
-    expect(desk, "", 200, "{\"result\":\"quarantined\",\"id\":2,\"reason\":\"empty body\"}\n");
-    expect_events(desk, "notification 1;notification 1 repeat;quarantined 1;quarantined 2;");
+    expect(fixture, "", 200, "{\"result\":\"quarantined\",\"id\":2,\"reason\":\"empty body\"}\n");
+    expect_events(fixture, "notification 1;notification 1 repeat;quarantined 1;quarantined 2;");
 }
 
 static void reading_alone_keeps_and_logs_nothing(void **state)
 {
-    struct desk *desk = *state;
-    start(desk, NULL);
-    assert_int_equal(read_body(desk, 0, RESULT("d"))->meaning, RECORD_RESULT);
-    assert_int_equal(read_body(desk, 1, "{")->meaning, RECORD_QUARANTINE);
-    assert_int_equal(desk->bodies[0].outcome, RECORD_PENDING);
-    assert_string_equal(desk->bodies[0].device_id, "d");
-    books_assert(desk->books, "SELECT notifications, quarantined FROM totals", "0|0");
-    expect_events(desk, "");
+    struct fixture *fixture = *state;
+    start(fixture, NULL);
+    assert_int_equal(read_body(fixture, 0, RESULT("d"))->meaning, RECORD_RESULT);
+    assert_int_equal(read_body(fixture, 1, "{")->meaning, RECORD_QUARANTINE);
+    assert_int_equal(fixture->bodies[0].outcome, RECORD_PENDING);
+    assert_string_equal(fixture->bodies[0].device_id, "d");
+    books_assert(fixture->books, "SELECT notifications, quarantined FROM totals", "0|0");
+    expect_events(fixture, "");
 }
 
 static void invalid_bodies_are_refused_and_kept_where_that_is_asked_for(void **state)
 {
-    struct desk *desk = *state;
-    desk->options.refuse_invalid = true;
-    start(desk, NULL);
-    expect(desk, "{}", 422, NULL);
-    expect(desk, "{", 400, NULL);
-    expect(desk, RESULT("d"), 200, NULL);
-    books_assert(desk->books, "SELECT count(*) FROM quarantine", "2");
+    struct fixture *fixture = *state;
+    fixture->options.refuse_invalid = true;
+    start(fixture, NULL);
+    expect(fixture, "{}", 422, NULL);
+    expect(fixture, "{", 400, NULL);
+    expect(fixture, RESULT("d"), 200, NULL);
+    books_assert(fixture->books, "SELECT count(*) FROM quarantine", "2");
 }
 
 static void notifications_of_strangers_and_noise_go_to_quarantine(void **state)
@@ -232,31 +232,32 @@ static void notifications_of_strangers_and_noise_go_to_quarantine(void **state)
     const char *const bodies[] = {RESULT("d"),
                                   "{\"notifyType\":\"deviceAdded\",\"deviceId\":\"d\"}", "no JSON",
                                   "{\"notifyType\":\"deviceAdded\"}", stranger};
-    struct desk *desk = *state;
-    desk->options.app_ids = (struct options_list){.items = {"a"}, .length = 1};
-    start(desk, NULL);
+    struct fixture *fixture = *state;
+    fixture->options.app_ids = (struct options_list){.items = {"a"}, .length = 1};
+    start(fixture, NULL);
     for (size_t i = 0; i < LENGTH(bodies); i++) {
-        const struct record *record = read_body(desk, i, bodies[i]);
+        const struct record *record = read_body(fixture, i, bodies[i]);
         assert_int_equal(record->meaning != RECORD_QUARANTINE, i < 2);
         assert_false(record->any_app);
         assert_false(record->log_gone);
     }
-    assert_string_equal(desk->bodies[4].verdict.pointer, "/appId");
-    expect_kept(desk, 0, LENGTH(bodies));
-    books_assert(desk->books, "SELECT count(*) FROM notifications", "2");
-    books_assert(desk->books, "SELECT count(*) FROM quarantine", "3");
-    expect_events(desk, "notification 1;notification 2;quarantined 1;quarantined 2;quarantined 3;");
+    assert_string_equal(fixture->bodies[4].verdict.pointer, "/appId");
+    expect_kept(fixture, 0, LENGTH(bodies));
+    books_assert(fixture->books, "SELECT count(*) FROM notifications", "2");
+    books_assert(fixture->books, "SELECT count(*) FROM quarantine", "3");
+    expect_events(fixture,
+                  "notification 1;notification 2;quarantined 1;quarantined 2;quarantined 3;");
 }
 
 static void without_a_list_every_application_is_accepted(void **state)
 {
-    struct desk *desk = *state;
-    start(desk, NULL);
+    struct fixture *fixture = *state;
+    start(fixture, NULL);
     const struct record *record = read_body(
-        desk, 0, "{\"notifyType\":\"deviceAdded\",\"deviceId\":\"d\",\"appId\":\"x\"}");
+        fixture, 0, "{\"notifyType\":\"deviceAdded\",\"deviceId\":\"d\",\"appId\":\"x\"}");
     assert_int_equal(record->meaning, RECORD_NEWS);
     assert_true(record->any_app);
-    assert_true(read_body(desk, 1, "noise")->any_app);
+    assert_true(read_body(fixture, 1, "noise")->any_app);
 }
 
 /* --- memory that is short --- */
@@ -284,11 +285,11 @@ static void a_body_that_memory_is_short_for_is_told_and_nothing_else(void **stat
         "{\"notifyType\":\"deviceAdded\",\"device\\u0049d\":\"d\"}",
     };
     static const enum record_meaning meanings[] = {RECORD_RESULT, RECORD_NEWS};
-    struct desk *desk = *state;
-    start(desk, NULL);
+    struct fixture *fixture = *state;
+    start(fixture, NULL);
     for (size_t i = 0; i < LENGTH(bodies); i++) {
-        assert_int_equal(read_body(desk, i, bodies[i])->meaning, meanings[i]);
-        assert_int_equal(desk->bodies[i].rendered != NULL, i == 1);
+        assert_int_equal(read_body(fixture, i, bodies[i])->meaning, meanings[i]);
+        assert_int_equal(fixture->bodies[i].rendered != NULL, i == 1);
         size_t number = 0, short_of = 0;
         bool failed;
         do {
@@ -296,7 +297,7 @@ static void a_body_that_memory_is_short_for_is_told_and_nothing_else(void **stat
             struct fault fault = FAULT_NONE;
             counted = 0;
             fails_at = ++number;
-            int result = intake_read(desk->intake, &record, &fault);
+            int result = intake_read(fixture->intake, &record, &fault);
             failed = fails_at <= counted;
             fails_at = 0;
             assert_int_equal(result, failed ? -1 : 0);
@@ -309,8 +310,8 @@ static void a_body_that_memory_is_short_for_is_told_and_nothing_else(void **stat
         } while (failed);
         assert_true(short_of >= 2);
     }
-    expect_kept(desk, 0, LENGTH(bodies));
-    books_assert(desk->books, "SELECT notifications, quarantined FROM totals", "2|0");
+    expect_kept(fixture, 0, LENGTH(bodies));
+    books_assert(fixture->books, "SELECT notifications, quarantined FROM totals", "2|0");
 }
 
 /* --- quarantine that is full --- */
@@ -321,81 +322,81 @@ static void a_body_that_memory_is_short_for_is_told_and_nothing_else(void **stat
 
 #define NOWHERE UNAVAILABLE("quarantine is full, and the log reaches nobody")
 
-static void set_log_path(struct desk *desk, const char *path)
+static void set_log_path(struct fixture *fixture, const char *path)
 {
-    free(desk->log_path);
-    desk->log_path = strdup(path);
+    free(fixture->log_path);
+    fixture->log_path = strdup(path);
 }
 
-static void set_quarantine(struct desk *desk, uint64_t most)
+static void set_quarantine(struct fixture *fixture, uint64_t most)
 {
-    desk->books->config.quarantine_max = most;
-    books_reopen(desk->books);
+    fixture->books->config.quarantine_max = most;
+    books_reopen(fixture->books);
 }
 
 /* Fills quarantine and takes bodies that belong there: each is answered 503, and the receiver goes
  * on. */
-static void take_with_full_quarantine(struct desk *desk)
+static void take_with_full_quarantine(struct fixture *fixture)
 {
-    expect(desk, "1", 200, NULL);
-    expect(desk, "2", 503, NOWHERE);
-    expect(desk, INVALID, 503, NOWHERE);
-    expect(desk, RESULT("d"), 200, "{\"result\":\"stored\",\"seq\":1}\n");
-    books_assert(desk->books, "SELECT quarantined, quarantine_log_only FROM totals", "1|0");
-    assert_int_equal(metrics_read(desk->metrics, METRIC_quarantine_refused), 2);
+    expect(fixture, "1", 200, NULL);
+    expect(fixture, "2", 503, NOWHERE);
+    expect(fixture, INVALID, 503, NOWHERE);
+    expect(fixture, RESULT("d"), 200, "{\"result\":\"stored\",\"seq\":1}\n");
+    books_assert(fixture->books, "SELECT quarantined, quarantine_log_only FROM totals", "1|0");
+    assert_int_equal(metrics_read(fixture->metrics, METRIC_quarantine_refused), 2);
 }
 
 static void what_no_file_holds_is_answered_503(void **state)
 {
-    struct desk *desk = *state;
-    set_quarantine(desk, 1);
-    set_log_path(desk, "/dev/null");
-    start(desk, NULL);
-    take_with_full_quarantine(desk);
-    expect(desk, "3", 503, NOWHERE); /* steadily */
-    assert_true(read_body(desk, 0, "3")->log_gone);
-    assert_false(read_body(desk, 0, RESULT("e"))->log_gone); /* it needs no log */
+    struct fixture *fixture = *state;
+    set_quarantine(fixture, 1);
+    set_log_path(fixture, "/dev/null");
+    start(fixture, NULL);
+    take_with_full_quarantine(fixture);
+    expect(fixture, "3", 503, NOWHERE); /* steadily */
+    assert_true(read_body(fixture, 0, "3")->log_gone);
+    assert_false(read_body(fixture, 0, RESULT("e"))->log_gone); /* it needs no log */
 }
 
 static void a_log_that_nobody_reads_keeps_nothing(void **state)
 {
-    struct desk *desk = *state;
-    set_quarantine(desk, 1);
-    assert_int_equal(mkfifo(desk->log_path, 0600), 0);
-    int reader = open(desk->log_path, O_RDONLY | O_NONBLOCK);
-    start(desk, NULL);
+    struct fixture *fixture = *state;
+    set_quarantine(fixture, 1);
+    assert_int_equal(mkfifo(fixture->log_path, 0600), 0);
+    int reader = open(fixture->log_path, O_RDONLY | O_NONBLOCK);
+    start(fixture, NULL);
     close(reader);
-    take_with_full_quarantine(desk);
-    reader = open(desk->log_path, O_RDONLY | O_NONBLOCK);
+    take_with_full_quarantine(fixture);
+    reader = open(fixture->log_path, O_RDONLY | O_NONBLOCK);
     /* It is read again; the log may find that out later. */
     for (int tries = 0; tries < 60; tries++) {
-        read_body(desk, 0, "3");
-        expect_kept(desk, 0, 1);
-        if (desk->bodies[0].outcome != RECORD_REFUSED)
+        read_body(fixture, 0, "3");
+        expect_kept(fixture, 0, 1);
+        if (fixture->bodies[0].outcome != RECORD_REFUSED)
             break;
         support_sleep_ms(10 * tries);
     }
-    assert_int_equal(desk->bodies[0].outcome, RECORD_LOG_ONLY);
-    books_assert(desk->books, "SELECT quarantine_log_only FROM totals", "1");
+    assert_int_equal(fixture->bodies[0].outcome, RECORD_LOG_ONLY);
+    books_assert(fixture->books, "SELECT quarantine_log_only FROM totals", "1");
     close(reader);
 }
 
 /* Whoever read the log when the body came is gone when its line is written. */
 static void a_log_that_went_meanwhile_keeps_nothing(void **state)
 {
-    struct desk *desk = *state;
-    set_quarantine(desk, 0);
-    assert_int_equal(mkfifo(desk->log_path, 0600), 0);
-    int reader = open(desk->log_path, O_RDONLY | O_NONBLOCK);
-    start(desk, NULL);
-    assert_false(read_body(desk, 0, "1")->log_gone);
-    assert_false(read_body(desk, 1, "2")->log_gone);
-    expect_kept(desk, 0, 1);
-    assert_int_equal(desk->bodies[0].outcome, RECORD_LOG_ONLY);
+    struct fixture *fixture = *state;
+    set_quarantine(fixture, 0);
+    assert_int_equal(mkfifo(fixture->log_path, 0600), 0);
+    int reader = open(fixture->log_path, O_RDONLY | O_NONBLOCK);
+    start(fixture, NULL);
+    assert_false(read_body(fixture, 0, "1")->log_gone);
+    assert_false(read_body(fixture, 1, "2")->log_gone);
+    expect_kept(fixture, 0, 1);
+    assert_int_equal(fixture->bodies[0].outcome, RECORD_LOG_ONLY);
     close(reader);
-    expect_kept(desk, 1, 1);
-    assert_int_equal(desk->bodies[1].outcome, RECORD_REFUSED);
-    assert_int_equal(metrics_read(desk->metrics, METRIC_quarantine_refused), 1);
+    expect_kept(fixture, 1, 1);
+    assert_int_equal(fixture->bodies[1].outcome, RECORD_REFUSED);
+    assert_int_equal(metrics_read(fixture->metrics, METRIC_quarantine_refused), 1);
 }
 
 /* A stalled reader has left no room in what may wait. */
@@ -408,33 +409,33 @@ static bool is_in_the_pipe(void *reader)
 
 static void a_log_that_is_full_keeps_nothing(void **state)
 {
-    struct desk *desk = *state;
+    struct fixture *fixture = *state;
     struct buffer line = {0};
-    set_quarantine(desk, 1);
-    assert_int_equal(mkfifo(desk->log_path, 0600), 0);
-    int reader = open(desk->log_path, O_RDONLY | O_NONBLOCK);
-    start(desk, NULL);
+    set_quarantine(fixture, 1);
+    assert_int_equal(mkfifo(fixture->log_path, 0600), 0);
+    int reader = open(fixture->log_path, O_RDONLY | O_NONBLOCK);
+    start(fixture, NULL);
     buffer_addf(&line, "%0*d\n", (1 << 20) - 1, 0);
-    assert_true(log_lines(desk->log, &line, 1));
+    assert_true(log_lines(fixture->log, &line, 1));
     assert_true(support_wait_until(is_in_the_pipe, &reader));
-    while (log_lines(desk->log, &line, 1))
+    while (log_lines(fixture->log, &line, 1))
         continue;
     buffer_release(&line);
-    take_with_full_quarantine(desk);
+    take_with_full_quarantine(fixture);
     close(reader);
 }
 
 static void what_the_log_alone_has_is_answered_200(void **state)
 {
-    struct desk *desk = *state;
-    set_quarantine(desk, 0);
-    start(desk, NULL);
-    expect(desk, "1", 200,
+    struct fixture *fixture = *state;
+    set_quarantine(fixture, 0);
+    start(fixture, NULL);
+    expect(fixture, "1", 200,
            "{\"result\":\"quarantined\",\"id\":null,\"reason\":\"not a JSON object\"}\n");
-    books_assert(desk->books, "SELECT quarantined, quarantine_log_only FROM totals", "1|1");
-    assert_int_equal(metrics_read(desk->metrics, METRIC_quarantine_refused), 0);
-    stop(desk);
-    char *log = support_read_file(desk->log_path);
+    books_assert(fixture->books, "SELECT quarantined, quarantine_log_only FROM totals", "1|1");
+    assert_int_equal(metrics_read(fixture->metrics, METRIC_quarantine_refused), 0);
+    stop(fixture);
+    char *log = support_read_file(fixture->log_path);
     support_assert_has(log, "\"id\":null,\"reason\":\"not a JSON object\",\"body\":\"1\"");
     free(log);
 }
@@ -442,50 +443,50 @@ static void what_the_log_alone_has_is_answered_200(void **state)
 /* A line that memory is short for is no line. */
 static void what_the_log_alone_would_have_is_refused_if_its_line_is_not_taken(void **state)
 {
-    struct desk *desk = *state;
-    set_quarantine(desk, 0);
-    start(desk, NULL);
+    struct fixture *fixture = *state;
+    set_quarantine(fixture, 0);
+    start(fixture, NULL);
     struct fault fault;
-    read_body(desk, 0, "1");
+    read_body(fixture, 0, "1");
     fails_at = 1;
-    int result = keep(desk, 0, 1, &fault);
+    int result = keep(fixture, 0, 1, &fault);
     fails_at = 0;
     assert_int_equal(result, 0);
-    assert_int_equal(desk->bodies[0].outcome, RECORD_REFUSED);
-    assert_int_equal(metrics_read(desk->metrics, METRIC_quarantine_refused), 1);
-    assert_true(metrics_read(desk->metrics, METRIC_log_lines_dropped) > 0);
+    assert_int_equal(fixture->bodies[0].outcome, RECORD_REFUSED);
+    assert_int_equal(metrics_read(fixture->metrics, METRIC_quarantine_refused), 1);
+    assert_true(metrics_read(fixture->metrics, METRIC_log_lines_dropped) > 0);
 }
 
 static void a_full_quarantine_is_said_once_and_again_after_it_had_room(void **state)
 {
-    struct desk *desk = *state;
+    struct fixture *fixture = *state;
     const int64_t first = 1;
     int64_t dropped = 0;
     struct fault fault = FAULT_NONE;
-    set_quarantine(desk, 1);
-    start(desk, NULL);
-    expect(desk, "1", 200, NULL);
-    expect(desk, "2", 200, NULL); /* said */
-    expect(desk, "3", 200, NULL);
-    expect(desk, INVALID, 200, NULL); /* said of those of a known notifyType */
-    expect(desk, INVALID, 200, NULL);
-    expect(desk, RESULT("d"), 200, NULL); /* changes nothing */
-    expect(desk, "4", 200, NULL);
-    assert_int_equal(store_drop_quarantined(desk->books->store, &first, 1, &dropped, &fault), 0);
+    set_quarantine(fixture, 1);
+    start(fixture, NULL);
+    expect(fixture, "1", 200, NULL);
+    expect(fixture, "2", 200, NULL); /* said */
+    expect(fixture, "3", 200, NULL);
+    expect(fixture, INVALID, 200, NULL); /* said of those of a known notifyType */
+    expect(fixture, INVALID, 200, NULL);
+    expect(fixture, RESULT("d"), 200, NULL); /* changes nothing */
+    expect(fixture, "4", 200, NULL);
+    assert_int_equal(store_drop_quarantined(fixture->books->store, &first, 1, &dropped, &fault), 0);
     assert_int_equal(dropped, 1);
-    expect(desk, "5", 200, NULL); /* there was room */
-    expect(desk, "6", 200, NULL); /* said again */
-    expect(desk, "7", 200, NULL);
-    expect(desk, INVALID, 200, NULL); /* of those it is said: none found room meanwhile */
-    stop(desk);
-    char *log = support_read_file(desk->log_path);
+    expect(fixture, "5", 200, NULL); /* there was room */
+    expect(fixture, "6", 200, NULL); /* said again */
+    expect(fixture, "7", 200, NULL);
+    expect(fixture, INVALID, 200, NULL); /* of those it is said: none found room meanwhile */
+    stop(fixture);
+    char *log = support_read_file(fixture->log_path);
     support_assert_has(log, "\"fault\":\"quarantine is full: bodies go to the log alone until some "
                             "are taken out\"");
     support_assert_has(log,
                        "\"fault\":\"quarantine is full for bodies of no known notifyType: they "
                        "go to the log alone until some are taken out\"");
     free(log);
-    struct buffer events = read_events(desk);
+    struct buffer events = read_events(fixture);
     assert_string_equal(events.bytes,
                         "quarantined 1;fault;quarantined null;quarantined null;"
                         "fault;quarantined null;quarantined null;"
@@ -498,23 +499,23 @@ static void a_full_quarantine_is_said_once_and_again_after_it_had_room(void **st
 
 static void outcomes_and_log_lines_come_in_the_order_of_the_numbers(void **state)
 {
-    struct desk *desk = *state;
+    struct fixture *fixture = *state;
     char bodies[100][512];
     struct buffer expected = {0};
-    start(desk, NULL);
+    start(fixture, NULL);
     for (size_t i = 0; i < LENGTH(bodies); i++) {
         snprintf(bodies[i], sizeof bodies[i], RESULT("%zu"), i);
-        read_body(desk, i, bodies[i]);
+        read_body(fixture, i, bodies[i]);
         buffer_addf(&expected, "notification %zu;", i + 1);
     }
     buffer_add(&expected, "", 1);
-    expect_kept(desk, 0, LENGTH(bodies));
-    assert_int_equal(metrics_read(desk->metrics, METRIC_batches), 1);
+    expect_kept(fixture, 0, LENGTH(bodies));
+    assert_int_equal(metrics_read(fixture->metrics, METRIC_batches), 1);
     for (size_t i = 0; i < LENGTH(bodies); i++) {
-        assert_int_equal(desk->bodies[i].outcome, RECORD_STORED);
-        assert_int_equal(desk->bodies[i].seq, i + 1);
+        assert_int_equal(fixture->bodies[i].outcome, RECORD_STORED);
+        assert_int_equal(fixture->bodies[i].seq, i + 1);
     }
-    expect_events(desk, expected.bytes);
+    expect_events(fixture, expected.bytes);
     buffer_release(&expected);
 }
 
@@ -523,7 +524,7 @@ static void outcomes_and_log_lines_come_in_the_order_of_the_numbers(void **state
 #define SHARE 60
 
 struct taker {
-    struct desk *desk;
+    struct fixture *fixture;
     size_t from;
     char bodies[SHARE][512];
     bool failed;
@@ -537,15 +538,15 @@ static void *take_share(void *argument)
     for (size_t i = 0; i < SHARE; i += BATCH) {
         struct fault fault = FAULT_NONE;
         for (size_t j = i; j < i + BATCH; j++) {
-            struct record *record = &taker->desk->bodies[taker->from + j];
+            struct record *record = &taker->fixture->bodies[taker->from + j];
             snprintf(taker->bodies[j], sizeof taker->bodies[j], RESULT("%zu"), taker->from + j);
             *record = (struct record){.body = taker->bodies[j],
                                       .body_length = strlen(taker->bodies[j])};
-            if (intake_read(taker->desk->intake, record, &fault) != 0)
+            if (intake_read(taker->fixture->intake, record, &fault) != 0)
                 taker->failed = true;
         }
         /* Others may be before it for longer than it waits. */
-        while (!taker->failed && keep(taker->desk, taker->from + i, BATCH, &fault) != 0)
+        while (!taker->failed && keep(taker->fixture, taker->from + i, BATCH, &fault) != 0)
             taker->failed = strstr(fault.text, "too long") == NULL;
     }
     return NULL;
@@ -553,14 +554,14 @@ static void *take_share(void *argument)
 
 static void what_many_threads_keep_is_logged_in_the_order_of_the_numbers(void **state)
 {
-    struct desk *desk = *state;
+    struct fixture *fixture = *state;
     struct taker *takers = calloc(THREADS, sizeof *takers);
     struct buffer expected = {0};
     size_t times[THREADS * SHARE + 1] = {0};
     assert_non_null(takers);
-    start(desk, NULL);
+    start(fixture, NULL);
     for (size_t i = 0; i < THREADS; i++) {
-        takers[i].desk = desk;
+        takers[i].fixture = fixture;
         takers[i].from = i * SHARE;
         assert_int_equal(pthread_create(&takers[i].thread, NULL, take_share, &takers[i]), 0);
     }
@@ -569,13 +570,13 @@ static void what_many_threads_keep_is_logged_in_the_order_of_the_numbers(void **
         assert_false(takers[i].failed);
     }
     for (size_t i = 0; i < THREADS * SHARE; i++) {
-        assert_int_equal(desk->bodies[i].outcome, RECORD_STORED);
-        assert_in_range(desk->bodies[i].seq, 1, THREADS * SHARE);
-        assert_int_equal(times[desk->bodies[i].seq]++, 0);
+        assert_int_equal(fixture->bodies[i].outcome, RECORD_STORED);
+        assert_in_range(fixture->bodies[i].seq, 1, THREADS * SHARE);
+        assert_int_equal(times[fixture->bodies[i].seq]++, 0);
         buffer_addf(&expected, "notification %zu;", i + 1);
     }
     buffer_add(&expected, "", 1);
-    expect_events(desk, expected.bytes);
+    expect_events(fixture, expected.bytes);
     buffer_release(&expected);
     free(takers);
 }
@@ -584,84 +585,84 @@ static void what_many_threads_keep_is_logged_in_the_order_of_the_numbers(void **
 
 static bool works_again(void *argument)
 {
-    struct desk *desk = argument;
+    struct fixture *fixture = argument;
     struct fault fault;
-    commit_tend(desk->commit);
-    commit_get_fault(desk->commit, &fault);
+    commit_tend(fixture->commit);
+    commit_get_fault(fixture->commit, &fault);
     return !fault.set;
 }
 
 /* Puts a folder in the place of the store's file, and takes it away again. */
-static void break_store(const struct desk *desk)
+static void break_store(const struct fixture *fixture)
 {
-    const char *database = support_path(desk->books->folder, "upgrades.db");
-    assert_int_equal(rename(database, support_path(desk->books->folder, "away")), 0);
+    const char *database = support_path(fixture->books->folder, "upgrades.db");
+    assert_int_equal(rename(database, support_path(fixture->books->folder, "away")), 0);
     assert_int_equal(mkdir(database, 0700), 0);
 }
 
-static void mend_store(struct desk *desk)
+static void mend_store(struct fixture *fixture)
 {
-    const char *database = support_path(desk->books->folder, "upgrades.db");
+    const char *database = support_path(fixture->books->folder, "upgrades.db");
     assert_int_equal(rmdir(database), 0);
-    assert_int_equal(rename(support_path(desk->books->folder, "away"), database), 0);
-    assert_true(support_wait_until(works_again, desk));
+    assert_int_equal(rename(support_path(fixture->books->folder, "away"), database), 0);
+    assert_true(support_wait_until(works_again, fixture));
 }
 
 #define NOT_NOW "the store cannot be written now"
 
 static bool has_failed_twice(void *argument)
 {
-    struct desk *desk = argument;
-    commit_tend(desk->commit);
-    return metrics_read(desk->metrics, METRIC_store_faults) >= 2;
+    struct fixture *fixture = argument;
+    commit_tend(fixture->commit);
+    return metrics_read(fixture->metrics, METRIC_store_faults) >= 2;
 }
 
 static void a_store_that_fails_keeps_nothing_until_it_works(void **state)
 {
-    struct desk *desk = *state;
-    start(desk, NULL);
-    read_body(desk, 0, RESULT("d"));
-    read_body(desk, 1, "no JSON");
-    break_store(desk);
-    expect_refused(desk, 0, 1, "upgrades.db");
-    expect_refused(desk, 0, 1, NOT_NOW);
-    expect_refused(desk, 1, 1, NOT_NOW);
-    assert_true(support_wait_until(has_failed_twice, desk)); /* a probe */
-    expect_refused(desk, 0, 2, NOT_NOW);
-    mend_store(desk);
-    expect_kept(desk, 0, 1); /* the same record again */
-    assert_int_equal(desk->bodies[0].outcome, RECORD_STORED);
-    expect_events(desk, "fault;recovered 5;notification 1;");
+    struct fixture *fixture = *state;
+    start(fixture, NULL);
+    read_body(fixture, 0, RESULT("d"));
+    read_body(fixture, 1, "no JSON");
+    break_store(fixture);
+    expect_refused(fixture, 0, 1, "upgrades.db");
+    expect_refused(fixture, 0, 1, NOT_NOW);
+    expect_refused(fixture, 1, 1, NOT_NOW);
+    assert_true(support_wait_until(has_failed_twice, fixture)); /* a probe */
+    expect_refused(fixture, 0, 2, NOT_NOW);
+    mend_store(fixture);
+    expect_kept(fixture, 0, 1); /* the same record again */
+    assert_int_equal(fixture->bodies[0].outcome, RECORD_STORED);
+    expect_events(fixture, "fault;recovered 5;notification 1;");
 }
 
 static void each_failure_is_logged_once_whatever_is_refused(void **state)
 {
-    struct desk *desk = *state;
-    start(desk, NULL);
+    struct fixture *fixture = *state;
+    start(fixture, NULL);
     for (size_t i = 0; i < RECORDS_MAX; i++)
-        read_body(desk, i, RESULT("d"));
-    break_store(desk);
-    expect_refused(desk, 0, 256, "upgrades.db");
-    expect_refused(desk, 256, 10, NOT_NOW);
-    mend_store(desk);
-    break_store(desk);
-    expect_refused(desk, 266, 1, "upgrades.db");
-    mend_store(desk);
-    books_assert(desk->books, "SELECT count(*) FROM notifications", "0");
-    expect_events(desk, "fault;recovered 266;fault;recovered 1;");
+        read_body(fixture, i, RESULT("d"));
+    break_store(fixture);
+    expect_refused(fixture, 0, 256, "upgrades.db");
+    expect_refused(fixture, 256, 10, NOT_NOW);
+    mend_store(fixture);
+    break_store(fixture);
+    expect_refused(fixture, 266, 1, "upgrades.db");
+    mend_store(fixture);
+    books_assert(fixture->books, "SELECT count(*) FROM notifications", "0");
+    expect_events(fixture, "fault;recovered 266;fault;recovered 1;");
 }
 
 static void a_store_that_could_not_be_opened_is_told_once(void **state)
 {
-    struct desk *desk = *state;
+    struct fixture *fixture = *state;
     struct fault open_fault = FAULT_NONE;
     fault_set(&open_fault, "read-only");
-    start(desk, &open_fault);
-    read_body(desk, 0, RESULT("d"));
-    expect_refused(desk, 0, 1, NOT_NOW);
-    assert_true(support_wait_until(works_again, desk));
-    expect(desk, RESULT("d"), 200, "{\"result\":\"stored\",\"seq\":1}\n");
-    expect_events(desk, "fault;recovered 1;notification 1;");
+    start(fixture, &open_fault);
+    read_body(fixture, 0, RESULT("d"));
+    expect_refused(fixture, 0, 1, NOT_NOW);
+    assert_true(support_wait_until(works_again, fixture));
+    expect(fixture, RESULT("d"), 200, "{\"result\":\"stored\",\"seq\":1}\n");
+    expect_events(fixture, "fault;recovered 1;notification 1;");
 }
 
 static void freeing_nothing_is_safe(void **state)

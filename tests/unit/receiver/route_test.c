@@ -64,11 +64,11 @@ static void what_can_be_read_has_a_place(void **state)
         "/status",       "/status/",     "/status/overview.json?a=1",
         "/status/a/b/c", "/health/live", "/health/ready"};
     for (size_t i = 0; i < LENGTH(paths); i++) {
-        /* the place judges the method */
+        /* the endpoint judges the method */
         const struct route route = find("POST", paths[i], REQUEST_BODY_INCOMPLETE);
         assert_int_equal(route.to, ROUTE_VIEW);
-        assert_ptr_equal(route.place, site_find(paths[i], strcspn(paths[i], "?")));
-        assert_non_null(route.place);
+        assert_ptr_equal(route.endpoint, site_find(paths[i], strcspn(paths[i], "?")));
+        assert_non_null(route.endpoint);
     }
 }
 

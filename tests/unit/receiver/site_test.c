@@ -1,4 +1,4 @@
-/* What can be read: each place answers with its type, its tag and its errors. */
+/* What can be read: each path answers with its type, its tag and its errors. */
 #include "config.h"
 
 #include "receiver/site.h"
@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* A site on books that a writer has; and the last answer, NUL-terminated, taken apart. */
-struct place {
+struct fixture {
     struct books *books;
     struct options options;
     struct metrics *metrics;
@@ -26,111 +26,111 @@ struct place {
 
 static int setup(void **state)
 {
-    struct place *place = calloc(1, sizeof *place);
+    struct fixture *fixture = calloc(1, sizeof *fixture);
     struct fault fault = FAULT_NONE;
     void *books;
-    assert_non_null(place);
+    assert_non_null(fixture);
     books_setup(&books);
-    place->books = books;
-    place->metrics = metrics_new();
-    place->options = (struct options){.state = place->books->folder, .quarantine_max = 7};
-    place->site.options = &place->options;
-    place->site.metrics = place->metrics;
-    place->site.start_ms = clock_now_ms();
-    place->site.read_ms = 60000;
-    assert_int_equal(store_reader_new(&place->reader, place->books->folder, &fault), 0);
-    *state = place;
+    fixture->books = books;
+    fixture->metrics = metrics_new();
+    fixture->options = (struct options){.state = fixture->books->folder, .quarantine_max = 7};
+    fixture->site.options = &fixture->options;
+    fixture->site.metrics = fixture->metrics;
+    fixture->site.start_ms = clock_now_ms();
+    fixture->site.read_ms = 60000;
+    assert_int_equal(store_reader_new(&fixture->reader, fixture->books->folder, &fault), 0);
+    *state = fixture;
     return 0;
 }
 
 /* From here on the books are the writer's. OPEN_FAULT: they could not be opened. */
-static void start(struct place *place, const char *open_fault)
+static void start(struct fixture *fixture, const char *open_fault)
 {
     struct fault fault = FAULT_NONE, open = FAULT_NONE;
     if (open_fault != NULL)
         fault_set(&open, "%s", open_fault);
-    assert_int_equal(commit_new(&place->site.commit, place->books->store, open.set ? &open : NULL,
-                                NULL, place->metrics, &fault),
+    assert_int_equal(commit_new(&fixture->site.commit, fixture->books->store,
+                                open.set ? &open : NULL, NULL, fixture->metrics, &fault),
                      0);
 }
 
 static int teardown(void **state)
 {
-    struct place *place = *state;
-    void *books = place->books;
-    commit_free(place->site.commit);
-    store_reader_free(place->reader);
+    struct fixture *fixture = *state;
+    void *books = fixture->books;
+    commit_free(fixture->site.commit);
+    store_reader_free(fixture->reader);
     books_teardown(&books);
-    metrics_free(place->metrics);
-    free(place->answer);
-    free(place);
+    metrics_free(fixture->metrics);
+    free(fixture->answer);
+    free(fixture);
     return 0;
 }
 
 /* Sends a request and takes the answer apart. */
-static void ask_with(struct place *place, const struct site_request *request)
+static void ask_with(struct fixture *fixture, const struct site_request *request)
 {
     struct site_request asked = *request;
     struct buffer text = {0};
     asked.path_length = strlen(asked.path);
-    const struct site_place *at = site_find(asked.path, asked.path_length);
+    const struct site_endpoint *at = site_find(asked.path, asked.path_length);
     assert_non_null(at);
     bool reads = site_pace(at) == SITE_READS || site_pace(at) == SITE_STREAMS;
     struct site_part part = {.begun = false};
-    place->pieces = 0;
+    fixture->pieces = 0;
     do {
-        site_answer(&place->site, at, &asked, reads ? place->reader : NULL, &part, &text);
+        site_answer(&fixture->site, at, &asked, reads ? fixture->reader : NULL, &part, &text);
         assert_false(text.failed);
-        place->pieces++;
+        fixture->pieces++;
     } while (part.more);
-    free(place->answer);
+    free(fixture->answer);
     buffer_add(&text, "", 1);
-    place->answer = text.bytes;
-    char *end = strstr(place->answer, "\r\n\r\n");
+    fixture->answer = text.bytes;
+    char *end = strstr(fixture->answer, "\r\n\r\n");
     assert_non_null(end);
     end[2] = '\0'; /* the head, each line with its end */
-    place->body = end + 4;
-    place->body_length = text.length - 1 - (size_t)(place->body - place->answer);
-    support_assert_has(place->answer, "X-Content-Type-Options: nosniff\r\n");
+    fixture->body = end + 4;
+    fixture->body_length = text.length - 1 - (size_t)(fixture->body - fixture->answer);
+    support_assert_has(fixture->answer, "X-Content-Type-Options: nosniff\r\n");
 }
 
-static void ask(struct place *place, const char *path)
+static void ask(struct fixture *fixture, const char *path)
 {
     const struct site_request request = {.method = "GET", .path = path};
-    ask_with(place, &request);
+    ask_with(fixture, &request);
 }
 
-static void expect_status(const struct place *place, int status)
+static void expect_status(const struct fixture *fixture, int status)
 {
     char line[32];
     snprintf(line, sizeof line, "Status: %d ", status);
-    if (strncmp(place->answer, line, strlen(line)) != 0)
-        fail_msg("not %d: %s%s", status, place->answer, place->body);
+    if (strncmp(fixture->answer, line, strlen(line)) != 0)
+        fail_msg("not %d: %s%s", status, fixture->answer, fixture->body);
 }
 
-static void expect_header(const struct place *place, const char *line)
+static void expect_header(const struct fixture *fixture, const char *line)
 {
     char whole[512];
     snprintf(whole, sizeof whole, "\r\n%s\r\n", line);
-    support_assert_has(place->answer, whole);
+    support_assert_has(fixture->answer, whole);
 }
 
 /* The last answer is a problem, and its detail has PART in it. */
-static void expect_problem(const struct place *place, int status, const char *part)
+static void expect_problem(const struct fixture *fixture, int status, const char *part)
 {
-    expect_status(place, status);
-    expect_header(place, "Content-Type: application/problem+json");
-    assert_null(strstr(place->answer, "ETag"));
-    json_t *json = json_loads(place->body, 0, NULL);
+    expect_status(fixture, status);
+    expect_header(fixture, "Content-Type: application/problem+json");
+    assert_null(strstr(fixture->answer, "ETag"));
+    json_t *json = json_loads(fixture->body, 0, NULL);
     assert_int_equal(json_integer_value(json_object_get(json, "status")), status);
     support_assert_has(json_string_value(json_object_get(json, "detail")), part);
     json_decref(json);
 }
 
 /* Copies the value of the answer's ETag. */
-static void copy_etag(const struct place *place, char etag[64])
+static void copy_etag(const struct fixture *fixture, char etag[64])
 {
-    const char *line = strstr(place->answer, "\r\nETag: ");
+    const char *line = strstr(fixture->answer, "\r\nETag: ");
     assert_non_null(line);
     line += strlen("\r\nETag: ");
     snprintf(etag, 64, "%.*s", (int)strcspn(line, "\r"), line);
@@ -139,37 +139,37 @@ static void copy_etag(const struct place *place, char etag[64])
 
 static void the_page_comes_with_what_it_may_load(void **state)
 {
-    struct place *place = *state;
-    start(place, NULL);
-    ask(place, "/status/");
-    expect_status(place, 200);
-    expect_header(place, "Content-Type: text/html; charset=utf-8");
-    expect_header(place, "Referrer-Policy: no-referrer");
-    expect_header(place, "Content-Security-Policy: default-src 'none'; script-src 'self'; "
-                         "style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
-                         "form-action 'none'; frame-ancestors 'none'");
-    expect_header(place, "Cache-Control: no-cache");
-    ask(place, "/status/app.js");
-    expect_header(place, "Content-Type: text/javascript; charset=utf-8");
-    ask(place, "/status");
-    expect_status(place, 308);
-    expect_header(place, "Location: status/");
+    struct fixture *fixture = *state;
+    start(fixture, NULL);
+    ask(fixture, "/status/");
+    expect_status(fixture, 200);
+    expect_header(fixture, "Content-Type: text/html; charset=utf-8");
+    expect_header(fixture, "Referrer-Policy: no-referrer");
+    expect_header(fixture, "Content-Security-Policy: default-src 'none'; script-src 'self'; "
+                           "style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+                           "form-action 'none'; frame-ancestors 'none'");
+    expect_header(fixture, "Cache-Control: no-cache");
+    ask(fixture, "/status/app.js");
+    expect_header(fixture, "Content-Type: text/javascript; charset=utf-8");
+    ask(fixture, "/status");
+    expect_status(fixture, 308);
+    expect_header(fixture, "Location: status/");
 }
 
 static void a_document_is_sent_again_only_when_it_changed(void **state)
 {
-    struct place *place = *state;
+    struct fixture *fixture = *state;
     char etag[64], again[64], list[256];
-    books_add_result(place->books, &(struct support_result){.device = "a"});
-    start(place, NULL);
-    ask(place, "/status/overview.json");
-    expect_status(place, 200);
-    expect_header(place, "Content-Type: application/json");
-    expect_header(place, "Cache-Control: no-cache");
-    copy_etag(place, etag);
+    books_add_result(fixture->books, &(struct support_result){.device = "a"});
+    start(fixture, NULL);
+    ask(fixture, "/status/overview.json");
+    expect_status(fixture, 200);
+    expect_header(fixture, "Content-Type: application/json");
+    expect_header(fixture, "Cache-Control: no-cache");
+    copy_etag(fixture, etag);
     char length[64];
-    snprintf(length, sizeof length, "Content-Length: %zu", place->body_length);
-    expect_header(place, length);
+    snprintf(length, sizeof length, "Content-Length: %zu", fixture->body_length);
+    expect_header(fixture, length);
 
     static const char *const lists[] = {"%s", "W/%s", "\"a\", %s", "\"a,b\",W/\"c\" ,\tW/%s, \"d\"",
                                         "*",  " * "};
@@ -184,105 +184,105 @@ static void a_document_is_sent_again_only_when_it_changed(void **state)
             buffer_add_string(&text, place_of + 2);
         }
         buffer_add(&text, "", 1);
-        ask_with(place, &(struct site_request){.method = "GET",
-                                               .path = "/status/overview.json",
-                                               .if_none_match = text.bytes});
-        expect_status(place, 304);
-        assert_int_equal(place->body_length, 0);
-        copy_etag(place, again);
+        ask_with(fixture, &(struct site_request){.method = "GET",
+                                                 .path = "/status/overview.json",
+                                                 .if_none_match = text.bytes});
+        expect_status(fixture, 304);
+        assert_int_equal(fixture->body_length, 0);
+        copy_etag(fixture, again);
         assert_string_equal(again, etag);
-        assert_null(strstr(place->answer, "Content-Length"));
+        assert_null(strstr(fixture->answer, "Content-Length"));
         buffer_release(&text);
     }
     static const char *const others[] = {"",       "\"\"", "\"a\"", "a",    "W/",
                                          "\"%s\"", ",,",   "\"a",   "\"*\""};
     for (size_t i = 0; i < LENGTH(others); i++) {
-        ask_with(place, &(struct site_request){.method = "GET",
-                                               .path = "/status/overview.json",
-                                               .if_none_match = others[i]});
-        expect_status(place, 200);
+        ask_with(fixture, &(struct site_request){.method = "GET",
+                                                 .path = "/status/overview.json",
+                                                 .if_none_match = others[i]});
+        expect_status(fixture, 200);
     }
     /* without its quotes it is another tag */
     snprintf(list, sizeof list, "%.*s", (int)strlen(etag) - 2, etag + 1);
-    ask_with(place, &(struct site_request){
-                        .method = "GET", .path = "/status/overview.json", .if_none_match = list});
-    expect_status(place, 200);
-    metrics_add(place->metrics, METRIC_log_lines_dropped, 1); /* which the document tells */
-    ask_with(place, &(struct site_request){
-                        .method = "GET", .path = "/status/overview.json", .if_none_match = etag});
-    expect_status(place, 200);
+    ask_with(fixture, &(struct site_request){
+                          .method = "GET", .path = "/status/overview.json", .if_none_match = list});
+    expect_status(fixture, 200);
+    metrics_add(fixture->metrics, METRIC_log_lines_dropped, 1); /* which the document tells */
+    ask_with(fixture, &(struct site_request){
+                          .method = "GET", .path = "/status/overview.json", .if_none_match = etag});
+    expect_status(fixture, 200);
 }
 
 static void head_has_the_head_alone(void **state)
 {
-    struct place *place = *state;
+    struct fixture *fixture = *state;
     char etag[64], of_get[64];
-    start(place, NULL);
-    ask(place, "/status/overview.json");
-    copy_etag(place, of_get);
-    size_t length = place->body_length;
-    ask_with(place, &(struct site_request){.method = "HEAD", .path = "/status/overview.json"});
-    expect_status(place, 200);
-    copy_etag(place, etag);
+    start(fixture, NULL);
+    ask(fixture, "/status/overview.json");
+    copy_etag(fixture, of_get);
+    size_t length = fixture->body_length;
+    ask_with(fixture, &(struct site_request){.method = "HEAD", .path = "/status/overview.json"});
+    expect_status(fixture, 200);
+    copy_etag(fixture, etag);
     assert_string_equal(etag, of_get);
-    assert_int_equal(place->body_length, 0);
+    assert_int_equal(fixture->body_length, 0);
     char line[64];
     snprintf(line, sizeof line, "Content-Length: %zu", length);
-    expect_header(place, line);
+    expect_header(fixture, line);
 }
 
 static void what_is_wrong_with_a_request_is_said(void **state)
 {
-    struct place *place = *state;
-    start(place, NULL);
-    ask(place, "/status/nothing");
-    expect_problem(place, 404, "nothing at this path");
-    ask(place, "/status/../metrics");
-    expect_problem(place, 404, "nothing at this path");
+    struct fixture *fixture = *state;
+    start(fixture, NULL);
+    ask(fixture, "/status/nothing");
+    expect_problem(fixture, 404, "nothing at this path");
+    ask(fixture, "/status/../metrics");
+    expect_problem(fixture, 404, "nothing at this path");
     static const char *const methods[] = {"POST", "DELETE", "get", "", "GET, HEAD", "HEA"};
     for (size_t i = 0; i < LENGTH(methods); i++) {
-        ask_with(place, &(struct site_request){.method = methods[i], .path = "/metrics"});
-        expect_problem(place, 405, "read only");
-        expect_header(place, "Allow: GET, HEAD");
+        ask_with(fixture, &(struct site_request){.method = methods[i], .path = "/metrics"});
+        expect_problem(fixture, 405, "read only");
+        expect_header(fixture, "Allow: GET, HEAD");
     }
     static const char *const queries[][2] = {{"wrong=1", "wrong"},         {"limit=0", "limit"},
                                              {"limit=x", "limit"},         {"limit=%zz", "hex"},
                                              {"limit=1&limit=2", "twice"}, {"after=%00", "NUL"}};
     for (size_t i = 0; i < LENGTH(queries); i++) {
-        ask_with(place, &(struct site_request){.method = "GET",
-                                               .path = "/status/overview.json",
-                                               .query = queries[i][0]});
-        expect_problem(place, 400, queries[i][1]);
+        ask_with(fixture, &(struct site_request){.method = "GET",
+                                                 .path = "/status/overview.json",
+                                                 .query = queries[i][0]});
+        expect_problem(fixture, 400, queries[i][1]);
     }
-    ask_with(place, &(struct site_request){.method = "GET",
-                                           .path = "/status/operation.json",
-                                           .query = "operationId=none"});
-    expect_problem(place, 404, "none");
+    ask_with(fixture, &(struct site_request){.method = "GET",
+                                             .path = "/status/operation.json",
+                                             .query = "operationId=none"});
+    expect_problem(fixture, 404, "none");
 }
 
 static void a_further_page_is_linked(void **state)
 {
-    struct place *place = *state;
+    struct fixture *fixture = *state;
     for (int i = 0; i < 3; i++) {
         char device[8];
         snprintf(device, sizeof device, "d%d", i);
-        books_add_result(place->books, &(struct support_result){.operation = "an op&",
-                                                                .device = device,
-                                                                .result = "FAIL",
-                                                                .current = "1",
-                                                                .error_code = "4"});
+        books_add_result(fixture->books, &(struct support_result){.operation = "an op&",
+                                                                  .device = device,
+                                                                  .result = "FAIL",
+                                                                  .current = "1",
+                                                                  .error_code = "4"});
     }
-    start(place, NULL);
+    start(fixture, NULL);
     char query[512] = "operationId=an+op%26&limit=1";
     for (int page = 1; page <= 3; page++) {
-        ask_with(place, &(struct site_request){
-                            .method = "GET", .path = "/status/failures.csv", .query = query});
-        expect_status(place, 200);
-        expect_header(place, "Content-Type: text/csv; charset=utf-8");
-        const char *device = strstr(place->body, ",\"d");
+        ask_with(fixture, &(struct site_request){
+                              .method = "GET", .path = "/status/failures.csv", .query = query});
+        expect_status(fixture, 200);
+        expect_header(fixture, "Content-Type: text/csv; charset=utf-8");
+        const char *device = strstr(fixture->body, ",\"d");
         assert_non_null(device); /* one a page, each another */
         assert_null(strstr(device + 1, ",\"d"));
-        const char *link = strstr(place->answer, "\r\nLink: <?");
+        const char *link = strstr(fixture->answer, "\r\nLink: <?");
         if (page == 3) {
             assert_null(link);
             break;
@@ -311,22 +311,22 @@ static void fail_many(struct books *books)
 
 static void a_table_is_whole_however_long(void **state)
 {
-    struct place *place = *state;
-    fail_many(place->books);
-    start(place, NULL);
-    ask_with(place, &(struct site_request){
-                        .method = "GET", .path = "/status/failures.csv", .query = "bom=1"});
-    expect_status(place, 200);
-    expect_header(place, "Content-Type: text/csv; charset=utf-8");
-    assert_null(strstr(place->answer, "Content-Length"));
-    assert_null(strstr(place->answer, "Link"));
-    assert_int_equal(place->pieces, 3);
-    assert_memory_equal(place->body,
+    struct fixture *fixture = *state;
+    fail_many(fixture->books);
+    start(fixture, NULL);
+    ask_with(fixture, &(struct site_request){
+                          .method = "GET", .path = "/status/failures.csv", .query = "bom=1"});
+    expect_status(fixture, 200);
+    expect_header(fixture, "Content-Type: text/csv; charset=utf-8");
+    assert_null(strstr(fixture->answer, "Content-Length"));
+    assert_null(strstr(fixture->answer, "Link"));
+    assert_int_equal(fixture->pieces, 3);
+    assert_memory_equal(fixture->body,
                         "\xEF\xBB\xBF"
                         "appId,operationId,",
                         3 + strlen("appId,operationId,"));
-    assert_null(strstr(place->body + 4, "appId"));
-    const char *line = place->body;
+    assert_null(strstr(fixture->body + 4, "appId"));
+    const char *line = fixture->body;
     for (int i = 0; i < FAILURES; i++) {
         char device[16];
         snprintf(device, sizeof device, ",\"d%d\",", i);
@@ -338,96 +338,96 @@ static void a_table_is_whole_however_long(void **state)
     }
     assert_string_equal(strstr(line, "\r\n"), "\r\n");
 
-    ask_with(place, &(struct site_request){.method = "HEAD", .path = "/status/failures.csv"});
-    expect_status(place, 200);
-    assert_int_equal(place->pieces, 1);
-    assert_int_equal(place->body_length, 0);
+    ask_with(fixture, &(struct site_request){.method = "HEAD", .path = "/status/failures.csv"});
+    expect_status(fixture, 200);
+    assert_int_equal(fixture->pieces, 1);
+    assert_int_equal(fixture->body_length, 0);
 }
 
 static void a_table_that_cannot_go_on_is_cut_off(void **state)
 {
-    struct place *place = *state;
+    struct fixture *fixture = *state;
     static const struct site_request request = {
         .method = "GET", .path = "/status/failures.csv", .path_length = 20};
     struct site_part part = {.begun = false};
     struct buffer text = {0};
-    const struct site_place *at = site_find(request.path, request.path_length);
-    fail_many(place->books);
-    start(place, NULL);
-    site_answer(&place->site, at, &request, place->reader, &part, &text);
+    const struct site_endpoint *at = site_find(request.path, request.path_length);
+    fail_many(fixture->books);
+    start(fixture, NULL);
+    site_answer(&fixture->site, at, &request, fixture->reader, &part, &text);
     assert_false(text.failed);
     assert_true(part.more);
-    books_meddle(place->books, "DROP TABLE upgrade");
-    site_answer(&place->site, at, &request, place->reader, &part, &text);
+    books_meddle(fixture->books, "DROP TABLE upgrade");
+    site_answer(&fixture->site, at, &request, fixture->reader, &part, &text);
     assert_true(text.failed); /* nobody may take it for all */
     buffer_release(&text);
 }
 
 static void a_store_that_cannot_be_read_is_503_and_metrics_go_on(void **state)
 {
-    struct place *place = *state;
-    start(place, NULL);
-    books_meddle(place->books, "DROP TABLE totals");
-    ask(place, "/status/overview.json");
-    expect_problem(place, 503, "");
-    expect_header(place, "Retry-After: 1");
-    ask(place, "/metrics");
-    expect_status(place, 200);
-    expect_header(place, "Cache-Control: no-store");
-    expect_header(place, "Content-Type: text/plain; version=0.0.4; charset=utf-8");
-    support_assert_has(place->body, "\nupgrade_receiver_store_up 0\n");
+    struct fixture *fixture = *state;
+    start(fixture, NULL);
+    books_meddle(fixture->books, "DROP TABLE totals");
+    ask(fixture, "/status/overview.json");
+    expect_problem(fixture, 503, "");
+    expect_header(fixture, "Retry-After: 1");
+    ask(fixture, "/metrics");
+    expect_status(fixture, 200);
+    expect_header(fixture, "Cache-Control: no-store");
+    expect_header(fixture, "Content-Type: text/plain; version=0.0.4; charset=utf-8");
+    support_assert_has(fixture->body, "\nupgrade_receiver_store_up 0\n");
 }
 
 static void health_is_that_of_the_writer(void **state)
 {
-    struct place *place = *state;
-    start(place, NULL);
-    ask(place, "/health/live");
-    expect_status(place, 200);
-    expect_header(place, "Content-Type: application/health+json");
-    expect_header(place, "Cache-Control: no-store");
-    assert_string_equal(place->body, "{\"status\":\"pass\"}\n");
-    ask(place, "/health/ready");
-    expect_status(place, 503);
-    expect_header(place, "Retry-After: 1");
+    struct fixture *fixture = *state;
+    start(fixture, NULL);
+    ask(fixture, "/health/live");
+    expect_status(fixture, 200);
+    expect_header(fixture, "Content-Type: application/health+json");
+    expect_header(fixture, "Cache-Control: no-store");
+    assert_string_equal(fixture->body, "{\"status\":\"pass\"}\n");
+    ask(fixture, "/health/ready");
+    expect_status(fixture, 503);
+    expect_header(fixture, "Retry-After: 1");
     assert_string_equal(
-        place->body,
+        fixture->body,
         "{\"status\":\"fail\",\"output\":\"nothing has been written to the store yet\"}\n");
-    commit_tend(place->site.commit); /* that is done now */
-    ask(place, "/health/ready");
-    expect_status(place, 200);
-    expect_header(place, "Content-Type: application/health+json");
-    expect_header(place, "Cache-Control: no-store");
-    assert_string_equal(place->body, "{\"status\":\"pass\"}\n");
-    atomic_store(&place->site.leaving, true);
-    ask(place, "/health/ready");
-    expect_status(place, 503);
-    expect_header(place, "Retry-After: 1");
-    assert_string_equal(place->body,
+    commit_tend(fixture->site.commit); /* that is done now */
+    ask(fixture, "/health/ready");
+    expect_status(fixture, 200);
+    expect_header(fixture, "Content-Type: application/health+json");
+    expect_header(fixture, "Cache-Control: no-store");
+    assert_string_equal(fixture->body, "{\"status\":\"pass\"}\n");
+    atomic_store(&fixture->site.leaving, true);
+    ask(fixture, "/health/ready");
+    expect_status(fixture, 503);
+    expect_header(fixture, "Retry-After: 1");
+    assert_string_equal(fixture->body,
                         "{\"status\":\"fail\",\"output\":\"the receiver is stopping\"}\n");
-    ask(place, "/health/live");
-    expect_status(place, 200);
+    ask(fixture, "/health/live");
+    expect_status(fixture, 200);
 }
 
 static void a_store_that_fails_is_told_as_what_it_is(void **state)
 {
-    struct place *place = *state;
-    store_free(place->books->store); /* none is open: the writer's probes cannot work */
-    place->books->store = NULL;
+    struct fixture *fixture = *state;
+    store_free(fixture->books->store); /* none is open: the writer's probes cannot work */
+    fixture->books->store = NULL;
     struct fault fault = FAULT_NONE;
     const struct store_config config = {.folder = "/nonexistent/folder"};
-    assert_int_equal(store_new(&place->books->store, &config, &fault), 0);
-    start(place, "the \"disk\" is full");
-    ask(place, "/health/ready");
-    expect_status(place, 503);
-    support_assert_has(place->body,
+    assert_int_equal(store_new(&fixture->books->store, &config, &fault), 0);
+    start(fixture, "the \"disk\" is full");
+    ask(fixture, "/health/ready");
+    expect_status(fixture, 503);
+    support_assert_has(fixture->body,
                        "{\"status\":\"fail\",\"output\":\"the \\\"disk\\\" is full\"}\n");
-    ask(place, "/status/overview.json");
-    expect_status(place, 200); /* it can still be read */
-    support_assert_has(place->body, "\"storeFault\":\"the \\\"disk\\\" is full\"");
-    ask(place, "/metrics");
-    support_assert_has(place->body, "\nupgrade_receiver_store_writable 0\n");
-    support_assert_has(place->body, "\nupgrade_receiver_store_up 1\n");
+    ask(fixture, "/status/overview.json");
+    expect_status(fixture, 200); /* it can still be read */
+    support_assert_has(fixture->body, "\"storeFault\":\"the \\\"disk\\\" is full\"");
+    ask(fixture, "/metrics");
+    support_assert_has(fixture->body, "\nupgrade_receiver_store_writable 0\n");
+    support_assert_has(fixture->body, "\nupgrade_receiver_store_up 1\n");
 }
 
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)

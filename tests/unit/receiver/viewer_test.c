@@ -177,10 +177,10 @@ static struct caller *call(struct hall *hall, const char *uri)
     caller->read_request = (struct read_request){
         .request = &caller->request,
         .socket = caller->fd,
-        .place = site_find(caller->request.path, caller->request.path_length),
+        .endpoint = site_find(caller->request.path, caller->request.path_length),
         .deadline_ms = &caller->deadline_ms,
     };
-    assert_non_null(caller->read_request.place);
+    assert_non_null(caller->read_request.endpoint);
     viewer_take(hall->viewer, &caller->read_request);
     return caller;
 }

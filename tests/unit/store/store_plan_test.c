@@ -97,19 +97,19 @@ typedef void list(struct store_reader *reader, struct lists *lists);
 static void list_filtered(struct store_reader *reader, const struct store_upgrade_filter *filter,
                           struct lists *lists)
 {
-    struct store_page_token place = {""};
+    struct store_page_token token = {""};
     for (int page = 0; page < 2; page++) {
-        MUST(lists_read_upgrades(lists, store_list_upgrades(reader, filter, &place, 10, &fault),
-                                 &place));
+        MUST(lists_read_upgrades(lists, store_list_upgrades(reader, filter, &token, 10, &fault),
+                                 &token));
     }
 }
 
 static void operations(struct store_reader *reader, struct lists *lists)
 {
-    struct store_page_token place;
+    struct store_page_token token;
     MUST(lists_read_operations(
         lists, store_list_operations(reader, &(struct store_page_token){"999999999"}, 10, &fault),
-        &place));
+        &token));
 }
 
 static void operation(struct store_reader *reader, struct lists *lists)

@@ -27,18 +27,18 @@
 /* All pages of MOST rows; gives how many there were. */
 static size_t list_operations(struct store_reader *reader, size_t most, struct lists *lists)
 {
-    struct store_page_token place = {""};
+    struct store_page_token token = {""};
     size_t pages = 0, rows = 0;
     do {
         struct fault fault = FAULT_NONE;
-        lists_must(lists_read_operations(lists, store_list_operations(reader, &place, most, &fault),
-                                         &place),
+        lists_must(lists_read_operations(lists, store_list_operations(reader, &token, most, &fault),
+                                         &token),
                    &fault);
         assert_true(lists->count - rows <= most);
         rows = lists->count;
-        assert_int_equal(strspn(place.text, "0123456789.-"), strlen(place.text));
+        assert_int_equal(strspn(token.text, "0123456789.-"), strlen(token.text));
         assert_true(++pages <= 100);
-    } while (place.text[0] != '\0');
+    } while (token.text[0] != '\0');
     return pages;
 }
 
@@ -84,16 +84,16 @@ static void a_walk_over_operations_that_change_meets_none_twice(void **state)
     struct books *books = *state;
     struct store_reader *reader = lists_reader(books);
     struct lists lists = {.count = 0};
-    struct store_page_token place = {""};
+    struct store_page_token token = {""};
     struct fault fault = FAULT_NONE;
     for (size_t i = 0; i < 6; i++)
         add_operation(books, (const char *[]){"a", "b", "c", "d", "e", "f"}[i]);
-    lists_must(read_names(&lists, store_list_operations(reader, NULL, 2, &fault), &place), &fault);
+    lists_must(read_names(&lists, store_list_operations(reader, NULL, 2, &fault), &token), &fault);
     add_operation(books, "f"); /* seen already */
     add_operation(books, "b"); /* not yet */
     add_operation(books, "new");
-    while (place.text[0] != '\0')
-        lists_must(read_names(&lists, store_list_operations(reader, &place, 2, &fault), &place),
+    while (token.text[0] != '\0')
+        lists_must(read_names(&lists, store_list_operations(reader, &token, 2, &fault), &token),
                    &fault);
     lists_assert(&lists, "f\ne\nd\nc\na\n");
     store_reader_free(reader);
@@ -187,22 +187,22 @@ static void a_page_that_ends_early_ends_behind_its_last_row(void **state)
 {
     struct books *books = *state;
     struct store_reader *reader = lists_reader(books);
-    struct store_page_token place = {"before"};
+    struct store_page_token token = {"before"};
     struct fault fault = FAULT_NONE;
     for (size_t i = 0; i < 4; i++)
         add_operation(books, (const char *[]){"a", "b", "c", "d"}[i]);
     struct lists lists = {.page_rows = 3};
     lists_must(
-        lists_read_operations(&lists, store_list_operations(reader, NULL, 100, &fault), &place),
+        lists_read_operations(&lists, store_list_operations(reader, NULL, 100, &fault), &token),
         &fault);
     assert_int_equal(lists.count, 3);
-    assert_string_equal(place.text, "2");
+    assert_string_equal(token.text, "2");
     lists_free(&lists);
     lists.page_rows = 4; /* there is no next page behind the last row */
     lists_must(
-        lists_read_operations(&lists, store_list_operations(reader, NULL, 100, &fault), &place),
+        lists_read_operations(&lists, store_list_operations(reader, NULL, 100, &fault), &token),
         &fault);
-    assert_string_equal(place.text, "");
+    assert_string_equal(token.text, "");
     lists_free(&lists);
     lists_must(lists_read_operations(
                    &lists,
@@ -212,10 +212,10 @@ static void a_page_that_ends_early_ends_behind_its_last_row(void **state)
     assert_int_equal(strtoll(lists_text(&lists), NULL, 10), 1);
     lists_free(&lists);
     struct store_rows rows = store_list_operations(reader, NULL, 1, &fault);
-    lists_must(store_rows_end(&rows, &place), &fault); /* no row was taken */
+    lists_must(store_rows_end(&rows, &token), &fault); /* no row was taken */
     assert_true(rows.more);
     lists_must(
-        lists_read_operations(&lists, store_list_operations(reader, &place, 100, &fault), NULL),
+        lists_read_operations(&lists, store_list_operations(reader, &token, 100, &fault), NULL),
         &fault);
     assert_int_equal(lists.count, 4);
     lists_free(&lists);
@@ -384,13 +384,13 @@ static void quarantine_comes_in_pages(void **state)
     books_meddle(books, "DELETE FROM quarantined WHERE id = 3");
     for (size_t most = 1; most <= 8; most++) {
         struct lists lists = {.count = 0};
-        struct store_page_token place = {""};
+        struct store_page_token token = {""};
         do {
             struct fault fault = FAULT_NONE;
             lists_must(lists_read_quarantined(
-                           &lists, store_list_quarantined(reader, &place, most, &fault), &place),
+                           &lists, store_list_quarantined(reader, &token, most, &fault), &token),
                        &fault);
-        } while (place.text[0] != '\0');
+        } while (token.text[0] != '\0');
         lists_assert(&lists, "1|0|reason 0||2\n2|1|reason 1||3\n4|3|reason 3||2\n"
                              "5|4|reason 4||3\n6|5|reason 5||4\n7|6|reason 6||2\n");
     }

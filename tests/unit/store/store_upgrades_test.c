@@ -26,20 +26,20 @@
 static char *list_in_pages(struct store_reader *reader, const struct store_upgrade_filter *filter,
                            size_t most)
 {
-    struct store_page_token place = {""};
+    struct store_page_token token = {""};
     struct lists lists = {.count = 0};
     size_t rows = 0, pages = 0;
     do {
         struct fault fault = FAULT_NONE;
         lists_must(lists_read_upgrades(
-                       &lists, store_list_upgrades(reader, filter, &place, most, &fault), &place),
+                       &lists, store_list_upgrades(reader, filter, &token, most, &fault), &token),
                    &fault);
         /* Every page but the last is full. */
-        assert_int_equal(lists.count - rows, place.text[0] != '\0' ? most : lists.count - rows);
+        assert_int_equal(lists.count - rows, token.text[0] != '\0' ? most : lists.count - rows);
         assert_true(lists.count - rows <= most);
         assert_true(pages++ == 0 || lists.count > rows);
         rows = lists.count;
-    } while (place.text[0] != '\0');
+    } while (token.text[0] != '\0');
     lists_text(&lists);
     return lists.rows.bytes;
 }
@@ -189,7 +189,7 @@ static void a_page_over_all_operations_may_end_where_one_of_them_does(void **sta
     assert_list(books, reader, &all, "u.state = 2", AS_THEY_CAME);
     assert_list(books, reader, &of_code, "u.state = 2 AND v.errorCode = '4'", AS_THEY_CAME);
 
-    /* A place in an operation that fails no more leads to the next. */
+    /* A token in an operation that fails no more leads to the next. */
     struct lists lists = {.count = 0};
     struct fault fault = FAULT_NONE;
     struct store_page_token next;
@@ -219,19 +219,19 @@ static void a_page_of_upgrades_may_end_early(void **state)
         add_failures(books, (const char *[]){"o1", "o2", "o3", "o4"}[i], "4", i + 1);
     const struct store_upgrade_filter all = {.of_state = true, .state = RECORD_FAIL};
     for (size_t rows = 1; rows <= 10; rows++) {
-        struct store_page_token place = {""};
+        struct store_page_token token = {""};
         size_t seen = 0;
         do {
             struct lists lists = {.page_rows = rows};
             struct fault fault = FAULT_NONE;
             lists_must(lists_read_upgrades(
-                           &lists, store_list_upgrades(reader, &all, &place, 1000, &fault), &place),
+                           &lists, store_list_upgrades(reader, &all, &token, 1000, &fault), &token),
                        &fault);
             seen += lists.count;
-            assert_true(lists.count == rows || (lists.count < rows && place.text[0] == '\0'));
+            assert_true(lists.count == rows || (lists.count < rows && token.text[0] == '\0'));
             assert_true(seen <= 10);
             lists_free(&lists);
-        } while (place.text[0] != '\0');
+        } while (token.text[0] != '\0');
         assert_int_equal(seen, 10);
     }
     store_reader_free(reader);
@@ -326,17 +326,17 @@ static void a_step_from_quarantine_counts_from_when_it_was_received(void **state
 
 static char *list_device(struct store_reader *reader, const char *device, size_t most)
 {
-    struct store_page_token place = {""};
+    struct store_page_token token = {""};
     struct lists lists = {.count = 0};
     do {
         struct fault fault = FAULT_NONE;
         size_t before = lists.count;
         lists_must(lists_read_upgrades(
-                       &lists, store_list_device(reader, device, &place, most, &fault), &place),
+                       &lists, store_list_device(reader, device, &token, most, &fault), &token),
                    &fault);
         assert_true(lists.count - before <= most);
-        assert_true(lists.count - before == most || place.text[0] == '\0');
-    } while (place.text[0] != '\0');
+        assert_true(lists.count - before == most || token.text[0] == '\0');
+    } while (token.text[0] != '\0');
     lists_text(&lists);
     if (lists.rows.length > 0)
         lists.rows.bytes[lists.rows.length - 1] = '\0';

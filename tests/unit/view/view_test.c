@@ -227,7 +227,7 @@ static void a_store_that_cannot_be_read_fails_every_view(void **state)
         struct fault fault = FAULT_NONE;
         assert_int_equal(
             ask(reader, "quarantine.json", &(struct view_query){.after = "1"}, &out, &fault),
-            VIEW_FAILED); /* not the asker's mistake, though it named a place */
+            VIEW_FAILED); /* not the asker's mistake, though it gave a token */
         buffer_release(&out);
     }
     store_reader_free(reader);
