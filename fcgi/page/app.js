@@ -11,7 +11,7 @@ import { isStale, troubles } from './health.js';
 import { operationView } from './operation.js';
 import { fixOrder, overviewView } from './overview.js';
 import { heading, mark, totalOf, unseen } from './parts.js';
-import { documentsOf, pageOf, place, to } from './places.js';
+import { documentsOf, pageOf, route, to } from './route.js';
 import { quarantineView } from './quarantine.js';
 import { documentOf, latest, link, pauseRefresh, refresh, tellReader } from './reading.js';
 import { startSearch } from './search.js';
@@ -58,7 +58,7 @@ const partsBroken = () =>
 
 function renderMain() {
   try {
-    updateChildren(main, [h('div', { key: pageOf(place), class: `view ${place.view}` }, views[place.view]())]);
+    updateChildren(main, [h('div', { key: pageOf(route), class: `view ${route.view}` }, views[route.view]())]);
   } catch (error) {
     main.replaceChildren(); /* it may be half made */
     updateChildren(main, [heading('This cannot be shown')]);
@@ -87,10 +87,10 @@ function renderHead() {
   const held = latest?.quarantine.held ?? 0;
   around(
     'views',
-    h('a', { href: to('overview'), 'aria-current': place.view === 'overview' ? 'page' : null }, 'Operations'),
+    h('a', { href: to('overview'), 'aria-current': route.view === 'overview' ? 'page' : null }, 'Operations'),
     h(
       'a',
-      { href: to('quarantine'), 'aria-current': place.view === 'quarantine' ? 'page' : null },
+      { href: to('quarantine'), 'aria-current': route.view === 'quarantine' ? 'page' : null },
       'Quarantine',
       held > 0 ? h('span', { class: 'badge' }, number(held), unseen(' held')) : null,
     ),
@@ -98,7 +98,7 @@ function renderHead() {
 }
 
 function renderFoot() {
-  const json = documentsOf(place).main ?? documentsOf(place).overview;
+  const json = documentsOf(route).main ?? documentsOf(route).overview;
   around(
     'foot',
     h(
@@ -113,19 +113,19 @@ function renderFoot() {
   );
 }
 
-/* The chart is as wide as its place; only the layout knows. */
+/* The chart is as wide as its column; only the layout knows. */
 function measureChart() {
   if (fitChart()) render();
 }
 
 function titleOf(found) {
-  const operation = place.view === 'operation' ? documentOf('main') : undefined;
+  const operation = route.view === 'operation' ? documentOf('main') : undefined;
   const words = {
-    operation: `${operation === undefined ? '' : `${share(operation.success + operation.fail, totalOf(operation))} `}${visible(cut(place.operationId ?? '', 60))}`,
-    device: visible(cut(place.deviceId ?? '', 60)),
+    operation: `${operation === undefined ? '' : `${share(operation.success + operation.fail, totalOf(operation))} `}${visible(cut(route.operationId ?? '', 60))}`,
+    device: visible(cut(route.deviceId ?? '', 60)),
     quarantine: 'Quarantine',
   };
-  return `${found.length > 0 ? '(!) ' : ''}${words[place.view] ? `${words[place.view]} · ` : ''}Upgrades`;
+  return `${found.length > 0 ? '(!) ' : ''}${words[route.view] ? `${words[route.view]} · ` : ''}Upgrades`;
 }
 
 let told = [];

@@ -6,7 +6,7 @@
 
 import { later } from './opened.js';
 import { PATTERNS, STATES, inWords, swatch, table, totalOf } from './parts.js';
-import { pageOf, place } from './places.js';
+import { pageOf, route } from './route.js';
 import { number } from './text.js';
 import { clockTime, formats } from './time.js';
 import { h, treeOf, updateChildren } from './tree.js';
@@ -14,7 +14,7 @@ import { h, treeOf, updateChildren } from './tree.js';
 /* Width of the chart, as the last layout left it. */
 let chartWidth = 640;
 
-/* Takes the width that its place has now: whether that is another one. */
+/* Takes the width that its column has now. Returns whether it changed. */
 export function fitChart() {
   const width = Math.floor(document.querySelector('.chart')?.clientWidth ?? chartWidth);
   if (width === chartWidth || width < 100) return false;
@@ -80,7 +80,7 @@ export function paceOf(operation) {
     return h('p', { class: 'quiet' }, 'Too early for a curve.');
   return [
     h('div', { key: 'chart', class: 'chart' }, chartOf(operation, points)),
-    later(`figures ${pageOf(place)}`, 'The curve as a table', () =>
+    later(`figures ${pageOf(route)}`, 'The curve as a table', () =>
       treeOf(operation.progress, () => paceTable(operation)),
     ),
   ];

@@ -3,7 +3,7 @@
 import { later } from './opened.js';
 import { moved, upgradeKey, version } from './operation.js';
 import { heading, instead, isStuck, mark, odd, pager, panel, stateOf } from './parts.js';
-import { STUCK_DEFAULT_S, place, toOperation } from './places.js';
+import { STUCK_DEFAULT_S, route, toOperation } from './route.js';
 import { documentOf, refusalOf } from './reading.js';
 import { bytes, counted, foreign, number, stepInWords, textOf, visibleJson } from './text.js';
 import { clockTime, moment } from './time.js';
@@ -13,7 +13,7 @@ const CUT_BODY = 20000;
 
 export function deviceView() {
   const device = documentOf('main');
-  const title = heading(h('span', { class: 'kind' }, 'Device '), foreign(place.deviceId, 400));
+  const title = heading(h('span', { class: 'kind' }, 'Device '), foreign(route.deviceId, 400));
   if (device === undefined || refusalOf('main') !== undefined) return [title, instead('main', 'device')];
   const { history, news } = device;
   return [
@@ -21,16 +21,16 @@ export function deviceView() {
     h(
       'p',
       { class: 'about' },
-      history.length === 0 && place.after === undefined
+      history.length === 0 && route.after === undefined
         ? 'No upgrade of it is known.'
-        : `${counted(history.length, 'upgrade')}${device.next || place.after !== undefined ? ' on this page' : ''}, the latest operation first`,
+        : `${counted(history.length, 'upgrade')}${device.next || route.after !== undefined ? ' on this page' : ''}, the latest operation first`,
     ),
     h(
       'section',
       { key: 'history', 'aria-label': 'Upgrades' },
       h('ol', { class: 'upgrades' }, history.map(upgradeCard)),
     ),
-    pager(device.next, place, 'Pages of upgrades'),
+    pager(device.next, route, 'Pages of upgrades'),
     news && news.length > 0 ? panel('news', 'Other news of this device', notesOf(news, 'news')) : null,
   ];
 }

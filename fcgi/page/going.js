@@ -1,9 +1,9 @@
-/* going: from place to place, with the focus and the scroll that belong there. */
+/* going: from route to route, with the focus and the scroll that belong there. */
 
 import { forgetPointer } from './chart.js';
 import { draw } from './draw.js';
 import { fixOrder } from './overview.js';
-import { documentsOf, longerThan, moveTo, pageOf, place, readPlace, to } from './places.js';
+import { documentsOf, longerThan, moveTo, pageOf, route, readRoute, to } from './route.js';
 import { documentOf, refresh, refusalOf, takeAs } from './reading.js';
 
 export function go(href) {
@@ -23,7 +23,7 @@ function rememberScroll() {
 export function restoreScroll() {
   if (wantedScroll === null) return;
   window.scrollTo(0, wantedScroll);
-  const names = Object.keys(documentsOf(place));
+  const names = Object.keys(documentsOf(route));
   if (names.every(name => documentOf(name) !== undefined || refusalOf(name) !== undefined))
     wantedScroll = null;
 }
@@ -31,34 +31,34 @@ export function restoreScroll() {
 /* An operation that was named without its application is the one that the receiver chose: from now
  * on, and in the list of its devices, too. */
 export function settlePlace() {
-  if (place.view !== 'operation' || place.appId !== undefined) return;
+  if (route.view !== 'operation' || route.appId !== undefined) return;
   /* A link that was followed just now has changed the address, and is heard of in a moment. */
-  if (JSON.stringify(readPlace(location.hash)) !== JSON.stringify(place)) return;
+  if (JSON.stringify(readRoute(location.hash)) !== JSON.stringify(route)) return;
   const operation = documentOf('main');
   if (operation === undefined) return;
   const list = documentOf('list');
-  moveTo({ ...place, appId: operation.appId });
-  takeAs(documentsOf(place).main, operation);
-  if (list !== undefined && operation.alsoIn.length === 0) takeAs(documentsOf(place).list, list);
-  history.replaceState(history.state, '', to('operation', { ...place, view: undefined }));
+  moveTo({ ...route, appId: operation.appId });
+  takeAs(documentsOf(route).main, operation);
+  if (list !== undefined && operation.alsoIn.length === 0) takeAs(documentsOf(route).list, list);
+  history.replaceState(history.state, '', to('operation', { ...route, view: undefined }));
 }
 
 /* The link that was followed last, if it only changes a part of the page. */
 let stays = false;
 
 function arrive() {
-  const before = place;
-  moveTo(readPlace(location.hash));
+  const before = route;
+  moveTo(readRoute(location.hash));
   forgetPointer();
   const saved = history.state?.scroll;
   draw();
-  if (pageOf(before) !== pageOf(place)) {
+  if (pageOf(before) !== pageOf(route)) {
     wantedScroll = saved ?? 0;
     fixOrder(false);
     document.getElementById('heading')?.focus({ preventScroll: true });
   } else if (saved !== undefined) {
     wantedScroll = saved;
-  } else if (!stays && longerThan(before) === longerThan(place)) {
+  } else if (!stays && longerThan(before) === longerThan(route)) {
     const part = document.getElementById('devices');
     part?.scrollIntoView({ block: 'start' });
     part?.focus({ preventScroll: true });
@@ -68,7 +68,7 @@ function arrive() {
   refresh().then(restoreScroll);
 }
 
-/* Begins to follow the address, and to remember where each place was scrolled to. */
+/* Begins to follow the address, and to remember where each route was scrolled to. */
 export function startGoing() {
   history.scrollRestoration = 'manual';
   wantedScroll = history.state?.scroll ?? null;

@@ -1,7 +1,7 @@
 /* health: what an operator must know, whatever the view. */
 
 import { FILLING, fillBar } from './parts.js';
-import { to } from './places.js';
+import { to } from './route.js';
 import { latest, link, refresh, samples } from './reading.js';
 import { bytes, counted, cut, foreign, number, visible } from './text.js';
 import { clockTime, moment, serverNow } from './time.js';

@@ -18,7 +18,7 @@ import {
   table,
   totalOf,
 } from './parts.js';
-import { LISTS, address, listOf, longerThan, pageOf, place, to, toOperation } from './places.js';
+import { LISTS, address, listOf, longerThan, pageOf, route, to, toOperation } from './route.js';
 import { documentOf, refusalOf } from './reading.js';
 import { counted, duration, foreign, number, said, share, stepInWords } from './text.js';
 import { clockTime, moment } from './time.js';
@@ -30,7 +30,7 @@ const CODES_FIRST = 10; /* rows of failures shown before all are asked for */
 
 export function operationView() {
   const operation = documentOf('main');
-  const title = heading(h('span', { class: 'kind' }, 'Operation '), foreign(place.operationId, 400));
+  const title = heading(h('span', { class: 'kind' }, 'Operation '), foreign(route.operationId, 400));
   if (operation === undefined || refusalOf('main') !== undefined)
     return [title, instead('main', 'operation')];
   return [
@@ -106,7 +106,7 @@ function figuresOf(operation) {
 
 const listLink = (list, more = {}) =>
   to('operation', {
-    ...place,
+    ...route,
     view: undefined,
     list: list === 'all' ? undefined : list,
     errorCode: undefined,
@@ -117,7 +117,7 @@ const listLink = (list, more = {}) =>
 function failuresOf(operation) {
   if (operation.failures.length === 0) return h('p', { class: 'quiet' }, 'None has failed.');
   const most = operation.failures[0].count;
-  const key = `codes ${pageOf(place)}`;
+  const key = `codes ${pageOf(route)}`;
   const isAll = isOpened(key) || operation.failures.length <= CODES_FIRST + 2;
   const rows = isAll ? operation.failures : operation.failures.slice(0, CODES_FIRST);
   return [
@@ -132,7 +132,7 @@ function failuresOf(operation) {
       ],
       rows.map(failure => ({
         key: failure.errorCode,
-        current: place.errorCode === failure.errorCode,
+        current: route.errorCode === failure.errorCode,
         cells: [
           h(
             'a',
@@ -203,7 +203,7 @@ function versionsOf(operation) {
 export const version = text => (text === '' ? h('em', null, 'none') : foreign(text, 40));
 
 function stuckOf({ stuck }) {
-  const seconds = longerThan(place);
+  const seconds = longerThan(route);
   const choices = [...new Set([...STUCK_CHOICES_S, seconds])].sort((a, b) => a - b);
   return [
     h(
@@ -218,7 +218,7 @@ function stuckOf({ stuck }) {
           onchange: event =>
             go(
               to('operation', {
-                ...place,
+                ...route,
                 view: undefined,
                 after: undefined,
                 longerThan: event.target.value,
@@ -276,7 +276,7 @@ export const moved = ({ sourceVersion, targetVersion, curVersion, contradictory 
 ];
 
 function devicesOf(operation) {
-  const list = listOf(place);
+  const list = listOf(route);
   const upgrades = documentOf('list');
   return [
     h(
@@ -305,26 +305,26 @@ function devicesOf(operation) {
       ),
       operation.fail > 0 ? csvLink(operation) : null,
     ),
-    place.errorCode === undefined
+    route.errorCode === undefined
       ? null
       : h(
           'p',
           { key: 'code', class: 'filter' },
           'Only error code ',
-          place.errorCode === '' ? h('em', null, 'none') : foreign(place.errorCode),
+          route.errorCode === '' ? h('em', null, 'none') : foreign(route.errorCode),
           ' ',
           h('a', { href: listLink('fail'), 'data-stays': true }, 'all codes'),
         ),
     upgrades === undefined || refusalOf('list') !== undefined
       ? instead('list', 'list')
       : devicesTable(upgrades.upgrades),
-    upgrades === undefined ? null : pager(upgrades.next, place, 'Pages of upgrades'),
+    upgrades === undefined ? null : pager(upgrades.next, route, 'Pages of upgrades'),
   ];
 }
 
 /* The receiver streams the whole table; with a byte order mark, by which Excel knows UTF-8. */
 function csvLink({ operationId, appId }) {
-  const { errorCode } = place;
+  const { errorCode } = route;
   return h(
     'a',
     {
@@ -339,7 +339,7 @@ function csvLink({ operationId, appId }) {
 
 function devicesTable(upgrades) {
   if (upgrades.length === 0) return h('p', { key: 'none', class: 'quiet' }, 'No upgrade is in this list.');
-  const seconds = longerThan(place);
+  const seconds = longerThan(route);
   return table(
     'Upgrades',
     [

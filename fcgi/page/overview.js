@@ -2,7 +2,7 @@
 
 import { checks, isStale } from './health.js';
 import { figure, heading, instead, mark, odd, pager, stackedBar, table, unseen } from './parts.js';
-import { pageOf, place, toOperation } from './places.js';
+import { pageOf, route, toOperation } from './route.js';
 import { documentOf } from './reading.js';
 import { counted, foreign, number, share } from './text.js';
 import { moment } from './time.js';
@@ -16,7 +16,7 @@ let isOrderFixed = false; /* once somebody has seen a fresh one */
 function inShownOrder(operations) {
   const keyOf = ({ appId, operationId }) => JSON.stringify([appId, operationId]);
   const byKey = new Map(operations.map(operation => [keyOf(operation), operation]));
-  const page = pageOf(place);
+  const page = pageOf(route);
   if (isOrderFixed && shownOrder.page === page) {
     const known = new Set(shownOrder.keys);
     const fresh = [...byKey.keys()].filter(key => !known.has(key));
@@ -40,7 +40,7 @@ export function overviewView() {
         { class: 'wide' },
         totalsOf(overview),
         operationsOf(overview),
-        pager(overview.next, place, 'Pages of operations'),
+        pager(overview.next, route, 'Pages of operations'),
       ),
       h('aside', { class: 'narrow', 'aria-labelledby': 'health' }, healthOf(overview)),
     ),
@@ -78,10 +78,10 @@ function operationsOf({ operations }) {
         h(
           'strong',
           null,
-          place.after === undefined ? 'No upgrade has been heard of yet.' : 'No more operations.',
+          route.after === undefined ? 'No upgrade has been heard of yet.' : 'No more operations.',
         ),
       ),
-      place.after === undefined
+      route.after === undefined
         ? h(
             'p',
             null,

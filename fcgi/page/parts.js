@@ -1,6 +1,6 @@
 /* parts: what views are made of: marks, bars, tables, headings. */
 
-import { to } from './places.js';
+import { to } from './route.js';
 import { link, refusalOf } from './reading.js';
 import { cut, foreign, number, share, stepInWords, visible } from './text.js';
 import { serverNow } from './time.js';
@@ -159,13 +159,13 @@ export function table(caption, columns, rows, kind = '') {
 export const heading = (...content) => h('h1', { id: 'heading', tabindex: '-1' }, content);
 
 /* Links to the page behind and to the first. */
-export function pager(next, place_, name, stays = false) {
-  if (!next && place_.after === undefined) return null;
-  const { view, ...parameters } = place_;
+export function pager(next, route, name, stays = false) {
+  if (!next && route.after === undefined) return null;
+  const { view, ...parameters } = route;
   return h(
     'nav',
     { class: 'pager', 'aria-label': name },
-    place_.after === undefined
+    route.after === undefined
       ? null
       : h(
           'a',

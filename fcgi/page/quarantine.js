@@ -2,7 +2,7 @@
 
 import { quarantineFill } from './health.js';
 import { figure, fillBar, heading, instead, pager, table } from './parts.js';
-import { place } from './places.js';
+import { route } from './route.js';
 import { documentOf, latest, refusalOf } from './reading.js';
 import { bytes, foreign, number, said } from './text.js';
 import { moment } from './time.js';
@@ -71,6 +71,6 @@ export function quarantineView() {
           })),
           'cards quarantine-table',
         ),
-    pager(quarantine.next, place, 'Pages of bodies'),
+    pager(quarantine.next, route, 'Pages of bodies'),
   ];
 }

@@ -1,6 +1,6 @@
 /* reading: the documents, every two seconds while somebody can see them. */
 
-import { documentsOf, pageOf, place } from './places.js';
+import { documentsOf, pageOf, route } from './route.js';
 import { learnTime, serverNow } from './time.js';
 
 const REFRESH_MS = 2000;
@@ -89,7 +89,7 @@ export function tellReader(reader) {
   tell = reader;
 }
 
-/* Reads what the place needs, has it shown, and sees to the next time. */
+/* Reads what the route needs, has it shown, and sees to the next time. */
 export async function refresh() {
   const round = ++link.round;
   clearTimeout(link.timer);
@@ -97,9 +97,9 @@ export async function refresh() {
   link.abort = new AbortController();
   link.next_try = null;
   const tooLong = setTimeout(() => link.abort.abort(), ANSWER_MS);
-  const urls = Object.values(documentsOf(place));
+  const urls = Object.values(documentsOf(route));
   const outcomes = await Promise.allSettled(urls.map(url => read(url, link.abort.signal)));
-  if (round !== link.round) return; /* a later one has begun: for another place, or after a pause */
+  if (round !== link.round) return; /* a later one has begun: for another route, or after a pause */
   clearTimeout(tooLong);
   let gone = null;
   outcomes.forEach((outcome, i) => {
@@ -139,19 +139,19 @@ function scheduleRefresh() {
 /* What a view shows as NAME: its document, or, while that is being read for the first time, the one
  * before of the same page, so that what is there does not go and come back. */
 export function documentOf(name) {
-  const url = documentsOf(place)[name];
+  const url = documentsOf(route)[name];
   const document_ = kept.get(url)?.document;
   if (document_ !== undefined) {
-    if (shown.page !== pageOf(place)) shown = { page: pageOf(place) };
+    if (shown.page !== pageOf(route)) shown = { page: pageOf(route) };
     shown[name] = document_;
     return document_;
   }
-  return shown.page === pageOf(place) && link.failures === 0 && !refusals.has(url) ? shown[name] : undefined;
+  return shown.page === pageOf(route) && link.failures === 0 && !refusals.has(url) ? shown[name] : undefined;
 }
 
 let shown = { page: null };
 
-export const refusalOf = name => refusals.get(documentsOf(place)[name]);
+export const refusalOf = name => refusals.get(documentsOf(route)[name]);
 
 /* The newest overview that any view has brought: what is above and beside all views. */
 export let latest = null;

@@ -2,7 +2,7 @@
 
 import { go } from './going.js';
 import { inWords } from './parts.js';
-import { address, to, toOperation } from './places.js';
+import { address, to, toOperation } from './route.js';
 import { Refusal, detailOf } from './reading.js';
 import { counted, foreign, visible } from './text.js';
 import { h, updateChildren } from './tree.js';

@@ -118,11 +118,11 @@ function arrange(parent, nodes) {
     node.contains(document.activeElement) || (!selection.isCollapsed && node.contains(selection.anchorNode));
   const held = nodes.findIndex(isHeld);
   for (let i = 0; i < held; i++) {
-    const place = i === 0 ? parent.firstChild : nodes[i - 1].nextSibling;
-    if (place !== nodes[i]) parent.insertBefore(nodes[i], place);
+    const at = i === 0 ? parent.firstChild : nodes[i - 1].nextSibling;
+    if (at !== nodes[i]) parent.insertBefore(nodes[i], at);
   }
   for (let i = Math.max(held, 0); i < nodes.length; i++) {
-    const place = i === 0 ? parent.firstChild : nodes[i - 1].nextSibling;
-    if (i !== held && place !== nodes[i]) parent.insertBefore(nodes[i], place);
+    const at = i === 0 ? parent.firstChild : nodes[i - 1].nextSibling;
+    if (i !== held && at !== nodes[i]) parent.insertBefore(nodes[i], at);
   }
 }

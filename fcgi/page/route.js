@@ -1,4 +1,4 @@
-/* places: the fragment of the address says what is shown, and with it which documents are needed. */
+/* route: the fragment of the address says what is shown, and with it which documents are needed. */
 
 const ROWS = 50;
 const OPERATIONS = 25;
@@ -31,28 +31,28 @@ export const to = (view, parameters = {}) => address(view === 'overview' ? '#/' 
 export const toOperation = ({ operationId, appId }, more = {}) =>
   to('operation', { operationId, appId, ...more });
 
-export function readPlace(fragment) {
+export function readRoute(fragment) {
   const [path, search = ''] = fragment.replace(/^#?\/?/, '').split(/\?(.*)/s);
   const name = path === '' ? 'overview' : path;
   const view = Object.hasOwn(VIEWS, name) ? VIEWS[name] : null;
   const all = new URLSearchParams(search);
-  const place = { view: view === null ? 'nowhere' : name };
-  for (const parameter of view?.parameters ?? []) place[parameter] = all.get(parameter) ?? undefined;
-  if (view?.must !== undefined && !place[view.must]) place.view = 'nowhere';
-  return place;
+  const route = { view: view === null ? 'nowhere' : name };
+  for (const parameter of view?.parameters ?? []) route[parameter] = all.get(parameter) ?? undefined;
+  if (view?.must !== undefined && !route[view.must]) route.view = 'nowhere';
+  return route;
 }
 
-export const pageOf = place =>
-  JSON.stringify([place.view, ...(VIEWS[place.view]?.is ?? []).map(name => place[name] ?? null)]);
+export const pageOf = route =>
+  JSON.stringify([route.view, ...(VIEWS[route.view]?.is ?? []).map(name => route[name] ?? null)]);
 
 /* Lists of one operation's devices: what each asks for, and how many it will be. */
 export const LISTS = {
   all: { title: 'All', ask: () => ({}), count: o => o.inProgress + o.success + o.fail },
-  fail: { title: 'Fail', ask: place => ({ state: 'FAIL', errorCode: place.errorCode }), count: o => o.fail },
+  fail: { title: 'Fail', ask: route => ({ state: 'FAIL', errorCode: route.errorCode }), count: o => o.fail },
   inProgress: { title: 'In progress', ask: () => ({ state: 'IN_PROGRESS' }), count: o => o.inProgress },
   stuck: {
     title: 'Stuck',
-    ask: place => ({ state: 'IN_PROGRESS', longerThan: longerThan(place) }),
+    ask: route => ({ state: 'IN_PROGRESS', longerThan: longerThan(route) }),
     count: o => o.stuck.count,
     more: o => o.stuck.more,
   },
@@ -60,26 +60,26 @@ export const LISTS = {
   contradictory: { title: 'Contradictory', ask: () => ({ contradictory: 1 }), count: o => o.contradictory },
 };
 
-export const listOf = place =>
-  place.errorCode !== undefined ? 'fail' : Object.hasOwn(LISTS, place.list ?? '') ? place.list : 'all';
+export const listOf = route =>
+  route.errorCode !== undefined ? 'fail' : Object.hasOwn(LISTS, route.list ?? '') ? route.list : 'all';
 
-export const longerThan = place =>
-  /^[1-9]\d{0,8}$/.test(place.longerThan ?? '') ? Number(place.longerThan) : STUCK_DEFAULT_S;
+export const longerThan = route =>
+  /^[1-9]\d{0,8}$/.test(route.longerThan ?? '') ? Number(route.longerThan) : STUCK_DEFAULT_S;
 
-/* The documents that a place needs, by what they are to it. */
-export function documentsOf(place) {
-  const { operationId, appId, after } = place;
-  switch (place.view) {
+/* The documents that a route needs, by what they are to it. */
+export function documentsOf(route) {
+  const { operationId, appId, after } = route;
+  switch (route.view) {
     case 'overview':
       return { overview: address('overview.json', { after, limit: OPERATIONS }) };
     case 'operation':
       return {
         overview: 'overview.json?limit=1',
-        main: address('operation.json', { operationId, appId, longerThan: longerThan(place) }),
+        main: address('operation.json', { operationId, appId, longerThan: longerThan(route) }),
         list: address('upgrades.json', {
           operationId,
           appId,
-          ...LISTS[listOf(place)].ask(place),
+          ...LISTS[listOf(route)].ask(route),
           after,
           limit: ROWS,
         }),
@@ -87,7 +87,7 @@ export function documentsOf(place) {
     case 'device':
       return {
         overview: 'overview.json?limit=1',
-        main: address('device.json', { deviceId: place.deviceId, after, limit: DEVICE_ROWS }),
+        main: address('device.json', { deviceId: route.deviceId, after, limit: DEVICE_ROWS }),
       };
     case 'quarantine':
       return { overview: 'overview.json?limit=1', main: address('quarantine.json', { after, limit: ROWS }) };
@@ -97,8 +97,8 @@ export function documentsOf(place) {
 }
 
 /* Where the page is. */
-export let place = readPlace(location.hash);
+export let route = readRoute(location.hash);
 
 export function moveTo(other) {
-  place = other;
+  route = other;
 }
