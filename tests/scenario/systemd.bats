@@ -8,7 +8,9 @@ load lib
 load faults
 load ways
 
-UNIT=$SOURCE/nginx/upgrade-receiver.service
+# As the build has made them.
+UNITS=${RECEIVER_BIN%/*/*}/nginx
+UNIT=$UNITS/upgrade-receiver.service
 
 # supervise [WATCHDOG_SECONDS]: somebody listens to what the receiver tells; lines go to $T/told.
 supervise() {
@@ -35,9 +37,10 @@ require() {
     # systemd finds nothing to complain of in the units, and their exposure is at most 1.5 of 10.
     require systemd-analyze
     mkdir "$T/units"
-    cp "$SOURCE/nginx/upgrade-receiver.socket" "$T/units/"
-    sed "s|/usr/local/bin/upgrade-receiver|$RECEIVER_BIN|" "$UNIT" >"$T/units/upgrade-receiver.service"
-    SYSTEMD_UNIT_PATH=$T/units: systemd-analyze verify "$T"/units/* >"$T/verify" 2>&1 ||
+    cp "$UNITS/upgrade-receiver.socket" "$T/units/"
+    sed "s|^ExecStart=[^ ]*|ExecStart=$RECEIVER_BIN|" "$UNIT" >"$T/units/upgrade-receiver.service"
+    # The man pages that they name need not be installed here.
+    SYSTEMD_UNIT_PATH=$T/units: systemd-analyze verify --man=no "$T"/units/* >"$T/verify" 2>&1 ||
         fail "verify: $(<"$T/verify")"
     # It may complain of the machine's own units.
     equal "complaints" "$(grep -F "$T" "$T/verify")" ''
