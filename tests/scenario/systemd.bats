@@ -37,8 +37,10 @@ require() {
     # systemd finds nothing to complain of in the units, and their exposure is at most 1.5 of 10.
     require systemd-analyze
     mkdir "$T/units"
-    cp "$UNITS/upgrade-receiver.socket" "$T/units/"
+    cp "$UNITS"/upgrade-receiver.socket "$UNITS"/*.timer "$T/units/"
     sed "s|^ExecStart=[^ ]*|ExecStart=$RECEIVER_BIN|" "$UNIT" >"$T/units/upgrade-receiver.service"
+    sed "s|^ExecStart=[^ ]*|ExecStart=$STATUS_BIN|" "$UNITS/upgrade-receiver-prune.service" \
+        >"$T/units/upgrade-receiver-prune.service"
     # The man pages that they name need not be installed here.
     SYSTEMD_UNIT_PATH=$T/units: systemd-analyze verify --man=no "$T"/units/* >"$T/verify" 2>&1 ||
         fail "verify: $(<"$T/verify")"
