@@ -20,9 +20,9 @@ struct drop {
 static int drop_matching(const struct command_call *call, struct store *store, struct drop *drop,
                          int64_t *dropped, struct fault *fault)
 {
-    struct store_page_token place = {""};
+    struct store_page_token token = {""};
     do {
-        struct store_rows rows = store_list_quarantined(call->reader, &place, STORE_PAGE_MAX,
+        struct store_rows rows = store_list_quarantined(call->reader, &token, STORE_PAGE_MAX,
                                                         fault);
         struct store_quarantined_row row;
         drop->ids_length = 0;
@@ -30,10 +30,10 @@ static int drop_matching(const struct command_call *call, struct store *store, s
             if (row.received_ms < drop->before_ms &&
                 strncmp(row.reason, drop->reason, strlen(drop->reason)) == 0)
                 drop->ids[drop->ids_length++] = row.id;
-        if (store_rows_end(&rows, &place) != 0 ||
+        if (store_rows_end(&rows, &token) != 0 ||
             store_drop_quarantined(store, drop->ids, drop->ids_length, dropped, fault) != 0)
             return -1;
-    } while (place.text[0] != '\0');
+    } while (token.text[0] != '\0');
     return 0;
 }
 

@@ -90,18 +90,18 @@ bool whole_find(const char *json, size_t length, const char *name, struct whole_
 /* Reads the page that begins at PLACE, and sets PLACE to the next one. */
 static enum view_result read_page(const struct view *view, struct store_reader *reader,
                                   const struct view_query *query, struct buffer *text,
-                                  struct store_page_token *place, struct fault *fault)
+                                  struct store_page_token *token, struct fault *fault)
 {
     struct view_query page = *query;
     struct store_page_token next;
-    if (place->text[0] != '\0')
-        page.after = place->text;
+    if (token->text[0] != '\0')
+        page.after = token->text;
     if (page.limit == 0)
         page.limit = WHOLE_ROWS;
     buffer_clear(text);
     enum view_result result = view_write(view, reader, &page, 0, text, &next, fault);
     if (result == VIEW_DONE)
-        *place = next;
+        *token = next;
     return result;
 }
 
@@ -147,22 +147,22 @@ enum view_result whole_print(struct term *term, const struct view *view,
                              const char *list, struct fault *fault)
 {
     struct printing printing = {.list = list};
-    struct store_page_token place = {.text = ""};
+    struct store_page_token token = {.text = ""};
     struct buffer page = {0}, out = {0};
     enum view_result result;
     bool first = true;
     do {
-        result = read_page(view, reader, query, &page, &place, fault);
+        result = read_page(view, reader, query, &page, &token, fault);
         if (result != VIEW_DONE)
             break;
         add_page(&printing, &page, first, &out);
         first = false;
-        if (place.text[0] == '\0')
+        if (token.text[0] == '\0')
             buffer_add(&out, printing.rest.bytes, printing.rest.length);
         out.failed = out.failed || printing.rest.failed;
         if (term_print(term, &out, fault) != 0)
             result = VIEW_FAILED;
-    } while (result == VIEW_DONE && place.text[0] != '\0');
+    } while (result == VIEW_DONE && token.text[0] != '\0');
     buffer_release(&printing.rest);
     buffer_release(&page);
     buffer_release(&out);
@@ -173,12 +173,12 @@ enum view_result whole_read(const struct view *view, struct store_reader *reader
                             const struct view_query *query, whole_each *each, void *owner,
                             struct fault *fault)
 {
-    struct store_page_token place = {.text = ""};
+    struct store_page_token token = {.text = ""};
     struct buffer text = {0};
     enum view_result result;
     bool first = true;
     do {
-        result = read_page(view, reader, query, &text, &place, fault);
+        result = read_page(view, reader, query, &text, &token, fault);
         if (result != VIEW_DONE)
             break;
         json_t *page = whole_parse(text.bytes, text.length);
@@ -190,7 +190,7 @@ enum view_result whole_read(const struct view *view, struct store_reader *reader
         }
         json_decref(page);
         first = false;
-    } while (result == VIEW_DONE && place.text[0] != '\0');
+    } while (result == VIEW_DONE && token.text[0] != '\0');
     buffer_release(&text);
     return result;
 }

@@ -114,15 +114,6 @@ static int refuse_start(void)
     return EXIT_USAGE;
 }
 
-static int new_store(const struct options *options, int64_t wait_ms, struct store **store,
-                     struct fault *fault)
-{
-    struct store_config config;
-    store_config_read(options, &config);
-    config.wait_ms = wait_ms;
-    return store_new(store, &config, fault);
-}
-
 static int check(const struct options *options)
 {
     struct fault fault = FAULT_NONE;
@@ -179,8 +170,10 @@ static int serve(const struct receiver *receiver, const sigset_t *signals, struc
  * a broken installation, and works when the store does. OPEN_FAULT is the reason. */
 static int open_store(struct receiver *receiver, struct fault *open_fault, struct fault *fault)
 {
-    if (new_store(receiver->options, receiver->listener < 0 ? CGI_STORE_WAIT_MS : 0,
-                  &receiver->store, fault) != 0)
+    struct store_config config;
+    store_config_read(receiver->options, &config);
+    config.wait_ms = receiver->listener < 0 ? CGI_STORE_WAIT_MS : 0;
+    if (store_new(&receiver->store, &config, fault) != 0)
         return -1;
     if (store_make_folder(receiver->options->state, open_fault) == 0)
         store_open(receiver->store, open_fault);

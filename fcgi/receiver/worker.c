@@ -240,21 +240,18 @@ static void reject(struct worker *worker, struct connection *connection, int sta
     reply(worker, connection, status);
 }
 
-static void answer_kept(struct worker *worker, struct connection *connection)
-{
-    buffer_clear(&worker->answer);
-    int status = answer_add_kept(&worker->answer, &connection->record,
-                                 worker->pool->options->refuse_invalid);
-    FAULT_POINT(before_answer);
-    reply(worker, connection, status);
-    FAULT_POINT(after_answer);
-}
-
 /* Answers the kept requests, up to the notification UP_TO. */
 static void release_answers(struct worker *worker, int64_t up_to)
 {
-    while (worker->kept.first != NULL && worker->kept.first->record.seq <= up_to)
-        answer_kept(worker, connection_line_take(&worker->kept));
+    while (worker->kept.first != NULL && worker->kept.first->record.seq <= up_to) {
+        struct connection *connection = connection_line_take(&worker->kept);
+        buffer_clear(&worker->answer);
+        int status = answer_add_kept(&worker->answer, &connection->record,
+                                     worker->pool->options->refuse_invalid);
+        FAULT_POINT(before_answer);
+        reply(worker, connection, status);
+        FAULT_POINT(after_answer);
+    }
 }
 
 /* Keeps the batch, and answers it. */
@@ -345,20 +342,6 @@ static void take_in(struct worker *worker, struct connection *connection)
         keep_batch(worker);
 }
 
-/* A request to read: a viewer has the connection until the answer is sent. */
-static void show(struct worker *worker, struct connection *connection,
-                 const struct site_endpoint *endpoint)
-{
-    disarm(worker, connection);
-    connection->read_request = (struct read_request){
-        .request = &connection->request,
-        .socket = connection->fd,
-        .endpoint = endpoint,
-        .deadline_ms = &connection->deadline_ms,
-    };
-    viewer_take(worker->pool->viewer, &connection->read_request);
-}
-
 /* Hands a whole request to its destination. */
 static void handle(struct worker *worker, struct connection *connection)
 {
@@ -381,7 +364,15 @@ static void handle(struct worker *worker, struct connection *connection)
         take_in(worker, connection);
         break;
     case ROUTE_VIEW:
-        show(worker, connection, route.endpoint);
+        /* A viewer has the connection until the answer is sent. */
+        disarm(worker, connection);
+        connection->read_request = (struct read_request){
+            .request = &connection->request,
+            .socket = connection->fd,
+            .endpoint = route.endpoint,
+            .deadline_ms = &connection->deadline_ms,
+        };
+        viewer_take(pool->viewer, &connection->read_request);
         break;
     case ROUTE_BACK:
         if (route.logged)

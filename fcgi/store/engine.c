@@ -480,18 +480,11 @@ static int ask_for_room(const struct store *store, struct fault *fault)
     return error == 0 ? 0 : fault_set_errno(fault, error, "no room for more");
 }
 
-/* Opens the store if it is closed or its files were replaced. */
-static int open_again(struct store *store, struct fault *fault)
-{
-    return store->db != NULL && store_files_check(store->files, NULL) == 0
-               ? 0
-               : store_open(store, fault);
-}
-
 int store_probe(struct store *store, struct fault *fault)
 {
     const char *path = store->files[STORE_DB].path;
-    if (open_again(store, fault) != 0)
+    bool open = store->db != NULL && store_files_check(store->files, NULL) == 0;
+    if (!open && store_open(store, fault) != 0)
         return -1;
     if (store_lock_take(store, fault) != 0)
         return fault_add(fault, "%s", path);

@@ -106,11 +106,11 @@ struct store_batch {
     struct store_tally *tallies;
     size_t tallies_length, tallies_capacity;
     struct store_type_count *types;
-    size_t kinds_length, kinds_capacity;
+    size_t types_length, types_capacity;
     bool begins_life;
-    int64_t span; /* seq of the last notification >> STORE_TIME_INDEX_BITS, if SPAN_OPEN */
-    int64_t span_first_ms, span_last_ms;
-    bool span_open;
+    int64_t block; /* seq of the last notification >> STORE_TIME_INDEX_BITS, if BLOCK_OPEN */
+    int64_t block_first_ms, block_last_ms;
+    bool block_open;
 };
 
 /* The key of a notification in `lookup`, without its seq. Device, sub-operation and content are
@@ -175,9 +175,9 @@ int store_reader_finish(struct store_reader *reader, sqlite3_stmt *statement, in
 sqlite3_stmt *store_query_prepare(struct store_reader *reader, const char *sql,
                                   const int64_t numbers[], int count, struct fault *fault);
 
-/* Begins a list. The caller has set READER, FAULT, LEFT and NUMBERS. The last PLACE_LENGTH numbers
- * are the place before all rows. AFTER replaces them unless it is NULL or "". They are bound to the
- * first parameters of SQL. The last columns of each row are the row's own place. Returns the
+/* Begins a list. The caller has set READER, FAULT, LEFT and NUMBERS. The last KEY_LENGTH numbers
+ * are the key before all rows. AFTER replaces them unless it is NULL or "". They are bound to the
+ * first parameters of SQL. The last columns of each row are the row's own key. Returns the
  * statement, so that the caller can bind further parameters; NULL on failure. */
 sqlite3_stmt *store_rows_begin(struct store_rows *rows, const char *sql,
                                const struct store_page_token *after);

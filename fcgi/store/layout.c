@@ -44,24 +44,19 @@ static int read_number(sqlite3 *db, const char *sql, int *number, struct fault *
     return result;
 }
 
-/* Gives a new store its secret, and marks the file as a store of this program. */
-static int mark(sqlite3 *db, struct fault *fault)
-{
-    unsigned char key[CONTENT_KEY_SIZE];
-    char hex[2 * sizeof key + 1], sql[256];
-    randombytes_buf(key, sizeof key);
-    sodium_bin2hex(hex, sizeof hex, key, sizeof key);
-    snprintf(sql, sizeof sql, "INSERT INTO secret VALUES (x'%s'); PRAGMA application_id = %d", hex,
-             STORE_APPLICATION_ID);
-    return run(db, sql, fault);
-}
-
-/* Makes the tables. Call it within a transaction. */
+/* Makes the tables, gives the store its secret, and marks the file as a store of this program and
+ * version. Call it within a transaction. */
 static int make_tables(sqlite3 *db, struct fault *fault)
 {
-    char sql[64];
-    snprintf(sql, sizeof sql, "PRAGMA user_version = %d", STORE_VERSION);
-    return run(db, layout, fault) != 0 || mark(db, fault) != 0 ? -1 : run(db, sql, fault);
+    unsigned char key[CONTENT_KEY_SIZE];
+    char hex[2 * sizeof key + 1], mark[256];
+    randombytes_buf(key, sizeof key);
+    sodium_bin2hex(hex, sizeof hex, key, sizeof key);
+    snprintf(mark, sizeof mark,
+             "INSERT INTO secret VALUES (x'%s'); PRAGMA application_id = %d;"
+             " PRAGMA user_version = %d",
+             hex, STORE_APPLICATION_ID, STORE_VERSION);
+    return run(db, layout, fault) != 0 ? -1 : run(db, mark, fault);
 }
 
 /* The marks in the file. */

@@ -54,7 +54,7 @@ bool store_next_upgrade(struct store_rows *rows, struct store_upgrade_row *row)
     return true;
 }
 
-/* The parameters after those of an operation and a place, ?1 to ?4. */
+/* The parameters after those of an operation and a key, ?1 to ?4. */
 enum parameter {
     PARAMETER_STATE = 5,
     PARAMETER_CONTRADICTORY,
@@ -66,20 +66,20 @@ enum parameter {
 };
 
 /* One way to read the upgrades of one operation or of all: the tables, the condition, and the
- * place. */
+ * key. */
 struct walk {
-    const char *with; /* a recursive query that gives the rows in order; "": sort them by place */
+    const char *with; /* a recursive query that gives the rows in order; "": sort them by key */
     const char *from;
-    const char *where;    /* for one operation, ?1 is the operation and ?2 and on are the place */
-    const char *place;    /* columns of the place */
-    int64_t beginning[3]; /* the place before all rows */
-    int place_length;
+    const char *where;    /* for one operation, ?1 is the operation and ?2 and on are the key */
+    const char *key;      /* the columns of the key, by which rows are in order */
+    int64_t beginning[3]; /* the key before all rows */
+    int key_length;
 };
 
 #define INDEX(name)                                                                  \
     .with = "", .from = " operation o CROSS JOIN upgrade u INDEXED BY upgrade_" name \
                         " ON o.id = ?1 AND u.operation = o.id"
-#define BY_ID .place = "u.id", .place_length = 1
+#define BY_ID .key = "u.id", .key_length = 1
 
 /* Each upgrade leads to the next one in `lookup` in one step, however many entries it has. The rows
  * come one by one, and so in order. The first is where the page before ended. SQLite starts a
@@ -94,14 +94,14 @@ static const struct walk walk_all = {
             "   ORDER BY device, sub_operation, upgrade LIMIT 1)) ",
     .from = " next CROSS JOIN operation o ON o.id = ?1 CROSS JOIN upgrade u ON u.id = next.upgrade",
     .where = " AND (u.device, u.sub_operation, u.id) > (?2, ?3, ?4)",
-    .place = "u.device, u.sub_operation, u.id",
+    .key = "u.device, u.sub_operation, u.id",
     .beginning = {-1, 0, 0},
-    .place_length = 3,
+    .key_length = 3,
 };
 static const struct walk walk_in_progress = {
-    INDEX("in_progress"),        .where = " AND u.state = 0 AND (u.began_at, u.id) > (?2, ?3)",
-    .place = "u.began_at, u.id", .beginning = {INT64_MIN, 0},
-    .place_length = 2,
+    INDEX("in_progress"),      .where = " AND u.state = 0 AND (u.began_at, u.id) > (?2, ?3)",
+    .key = "u.began_at, u.id", .beginning = {INT64_MIN, 0},
+    .key_length = 2,
 };
 static const struct walk walk_success = {INDEX("success"),
                                          .where = " AND u.state = 1 AND u.id > ?2", BY_ID};
@@ -122,7 +122,7 @@ static const struct walk walk_contradictory = {
     .from = " failing CROSS JOIN operation o ON o.id = failing.id"                              \
             " CROSS JOIN upgrade u INDEXED BY " index " ON u.operation = o.id",                 \
     .where = " AND u.state = 2" condition " AND u.id > CASE WHEN o.id = ?1 THEN ?2 ELSE 0 END", \
-    .place = "o.id, u.id", .beginning = {INT64_MAX, 0}, .place_length = 2
+    .key = "o.id, u.id", .beginning = {INT64_MAX, 0}, .key_length = 2
 static const struct walk walk_failures = {FAILURES("upgrade_fail", "")};
 static const struct walk walk_failures_code = {
     FAILURES("upgrade_fail_code", " AND error_code = ?8")};
@@ -150,21 +150,21 @@ struct store_rows store_list_upgrades(struct store_reader *reader,
                                       struct fault *fault)
 {
     const struct walk *walk = choose_walk(filter);
-    int before_place = filter->operation == 0 ? 0 : 1;
+    int before_key = filter->operation == 0 ? 0 : 1;
     struct store_rows rows = {.reader = reader,
                               .fault = fault,
                               .left = most,
                               .numbers = {filter->operation},
-                              .numbers_length = before_place + walk->place_length,
-                              .place_length = walk->place_length};
-    memcpy(rows.numbers + before_place, walk->beginning, sizeof walk->beginning);
+                              .numbers_length = before_key + walk->key_length,
+                              .key_length = walk->key_length};
+    memcpy(rows.numbers + before_key, walk->beginning, sizeof walk->beginning);
     char sql[4096];
     snprintf(sql, sizeof sql,
              "%sSELECT" UPGRADE_COLUMNS ", %s FROM%s" UPGRADE_JOINS
              " WHERE (?5 < 0 OR u.state = ?5) AND (?6 = 0 OR u.contradictory = 1)%s%s%s%s",
-             walk->with, walk->place, walk->from, walk->where,
+             walk->with, walk->key, walk->from, walk->where,
              filter->began_before_ms > 0 ? " AND u.state = 0 AND u.began_at < ?7" : "",
-             walk->with[0] == '\0' ? " ORDER BY " : "", walk->with[0] == '\0' ? walk->place : "");
+             walk->with[0] == '\0' ? " ORDER BY " : "", walk->with[0] == '\0' ? walk->key : "");
     sqlite3_stmt *read = store_rows_begin(&rows, sql, after);
     if (read == NULL)
         return rows;
@@ -207,7 +207,7 @@ struct store_rows store_list_device(struct store_reader *reader, const char *dev
                               .left = most,
                               .numbers = {INT64_MAX, INT64_MAX},
                               .numbers_length = 2,
-                              .place_length = 2};
+                              .key_length = 2};
     begin_device(
         &rows,
         "SELECT" UPGRADE_COLUMNS ", o.id, u.id FROM operation o CROSS JOIN upgrade u"

@@ -7,34 +7,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int no_place(struct fault *fault)
+static int bad_token(struct fault *fault)
 {
     if (fault != NULL && !fault->set)
         fault->misused = true;
     return fault_set(fault, "after: not a token that a page has given");
 }
 
-static int read_place(const struct store_page_token *place, int64_t numbers[], int count,
-                      struct fault *fault)
+static int read_key(const struct store_page_token *token, int64_t numbers[], int count,
+                    struct fault *fault)
 {
-    const char *at = place->text;
+    const char *at = token->text;
     for (int i = 0; i < count; i++) {
         char *end;
         numbers[i] = strtoll(at, &end, 10);
         const char *digit = at[0] == '-' ? at + 1 : at;
         if (*digit < '0' || *digit > '9' || *end != (i < count - 1 ? '.' : '\0'))
-            return no_place(fault);
+            return bad_token(fault);
         at = end + 1;
     }
     return 0;
 }
 
-static void write_place(struct store_page_token *place, const int64_t numbers[], int count)
+static void write_key(struct store_page_token *token, const int64_t numbers[], int count)
 {
     size_t used = 0;
-    place->text[0] = '\0';
+    token->text[0] = '\0';
     for (int i = 0; i < count; i++)
-        used += (size_t)snprintf(place->text + used, sizeof place->text - used, "%s%lld",
+        used += (size_t)snprintf(token->text + used, sizeof token->text - used, "%s%lld",
                                  i == 0 ? "" : ".", (long long)numbers[i]);
 }
 
@@ -52,10 +52,10 @@ sqlite3_stmt *store_query_prepare(struct store_reader *reader, const char *sql,
 sqlite3_stmt *store_rows_begin(struct store_rows *rows, const char *sql,
                                const struct store_page_token *after)
 {
-    int64_t *place = rows->numbers + rows->numbers_length - rows->place_length;
+    int64_t *key = rows->numbers + rows->numbers_length - rows->key_length;
     rows->step = SQLITE_ROW;
     if (after == NULL || after->text[0] == '\0' ||
-        read_place(after, place, rows->place_length, rows->fault) == 0)
+        read_key(after, key, rows->key_length, rows->fault) == 0)
         rows->statement = store_query_prepare(rows->reader, sql, rows->numbers,
                                               rows->numbers_length, rows->fault);
     return rows->statement;
@@ -70,7 +70,7 @@ sqlite3_stmt *store_rows_next(struct store_rows *rows)
     if (rows->step != SQLITE_ROW)
         return NULL;
     int column = sqlite3_column_count(rows->statement), number = rows->numbers_length;
-    for (int i = 0; i < rows->place_length; i++)
+    for (int i = 0; i < rows->key_length; i++)
         rows->numbers[--number] = sqlite3_column_int64(rows->statement, --column);
     return rows->statement;
 }
@@ -86,8 +86,8 @@ int store_rows_end(struct store_rows *rows, struct store_page_token *next)
                             rows->fault) != 0)
         return -1;
     if (next != NULL)
-        write_place(next, rows->numbers + rows->numbers_length - rows->place_length,
-                    rows->more ? rows->place_length : 0);
+        write_key(next, rows->numbers + rows->numbers_length - rows->key_length,
+                  rows->more ? rows->key_length : 0);
     return 0;
 }
 
@@ -122,7 +122,7 @@ struct store_rows store_list_operations(struct store_reader *reader,
                               .left = most,
                               .numbers = {INT64_MAX},
                               .numbers_length = 1,
-                              .place_length = 1};
+                              .key_length = 1};
     store_rows_begin(&rows, store_text(STORE_TEXT_operations), after);
     return rows;
 }
@@ -291,7 +291,7 @@ struct store_rows store_list_quarantined(struct store_reader *reader,
                                          struct fault *fault)
 {
     struct store_rows rows = {
-        .reader = reader, .fault = fault, .left = most, .numbers_length = 1, .place_length = 1};
+        .reader = reader, .fault = fault, .left = most, .numbers_length = 1, .key_length = 1};
     store_rows_begin(&rows, store_text(STORE_TEXT_quarantined), after);
     return rows;
 }

@@ -59,8 +59,8 @@ struct store_rows {
     void *statement;
     int step;           /* result of the last step */
     size_t left;        /* rows that still fit on the page */
-    int64_t numbers[4]; /* parameters of the query; the last ones are the place of the last row */
-    int numbers_length, place_length;
+    int64_t numbers[4]; /* parameters of the query; the last ones are the key of the last row */
+    int numbers_length, key_length;
 };
 
 /* Ends a list after any number of its rows. Returns 0, or -1 with the list's fault if the list

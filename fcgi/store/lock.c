@@ -77,12 +77,6 @@ static int lock(const struct store *store, int place)
                      : set_places(store, F_WRLCK, place, 1);
 }
 
-static void leave_place(const struct store *store, int place)
-{
-    if (place < PLACES)
-        set_places(store, F_UNLCK, place, 1);
-}
-
 /* The queue is nearly always empty. Then two calls take the first place, instead of two calls for
  * each place. Returns the next place to take. */
 static int take_empty_line(const struct store *store)
@@ -118,7 +112,8 @@ int store_lock_take(struct store *store, struct fault *fault)
     int result = 0;
     for (int place = take_empty_line(store); place >= -1 && result == 0; place--) {
         result = lock_until(store, place, until_ms, fault);
-        leave_place(store, place + 1);
+        if (place + 1 < PLACES)
+            set_places(store, F_UNLCK, place + 1, 1);
     }
     return result;
 }

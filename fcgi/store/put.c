@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Where a record belongs. */
-struct place {
+struct destination {
     struct store_tally *tally; /* of its operation; NULL: none */
     struct store_upgrade upgrade;
     struct store_entry entry;
@@ -54,8 +54,8 @@ void store_entry_bind(sqlite3_stmt *statement, const struct store_entry *entry)
 int store_books_begin(struct store *store, struct fault *fault)
 {
     store_tally_forget(&store->batch);
-    store->batch.kinds_length = 0;
-    store->batch.span_open = store->batch.begins_life = false;
+    store->batch.types_length = 0;
+    store->batch.block_open = store->batch.begins_life = false;
     sqlite3_stmt *read = store_statement(store, STORE_read_totals);
     int step = sqlite3_step(read);
     if (step == SQLITE_ROW)
@@ -66,22 +66,22 @@ int store_books_begin(struct store *store, struct fault *fault)
     return step == SQLITE_ROW ? store_life_check(store, fault) : -1;
 }
 
-/* Writes when the notifications of the batch's last span were received. */
-static int write_span(struct store *store, struct fault *fault)
+/* Writes when the notifications of the batch's last block were received. */
+static int write_block(struct store *store, struct fault *fault)
 {
     const struct store_batch *batch = &store->batch;
-    if (!batch->span_open)
+    if (!batch->block_open)
         return 0;
     sqlite3_stmt *widen = store_statement(store, STORE_widen_time_index);
-    sqlite3_bind_int64(widen, 1, batch->span);
-    sqlite3_bind_int64(widen, 2, batch->span_first_ms);
-    sqlite3_bind_int64(widen, 3, batch->span_last_ms);
+    sqlite3_bind_int64(widen, 1, batch->block);
+    sqlite3_bind_int64(widen, 2, batch->block_first_ms);
+    sqlite3_bind_int64(widen, 3, batch->block_last_ms);
     return store_run(store, widen, "cannot note a time", fault);
 }
 
-static int write_kinds(struct store *store, struct fault *fault)
+static int write_types(struct store *store, struct fault *fault)
 {
-    for (size_t i = 0; i < store->batch.kinds_length; i++) {
+    for (size_t i = 0; i < store->batch.types_length; i++) {
         const struct store_type_count *type = &store->batch.types[i];
         sqlite3_stmt *count = store_statement(store, STORE_count_type);
         bind_text(count, 1, type->notify_type);
@@ -95,8 +95,8 @@ static int write_kinds(struct store *store, struct fault *fault)
 
 int store_books_finish(struct store *store, struct fault *fault)
 {
-    if (store_tally_finish(store, fault) != 0 || write_kinds(store, fault) != 0 ||
-        write_span(store, fault) != 0)
+    if (store_tally_finish(store, fault) != 0 || write_types(store, fault) != 0 ||
+        write_block(store, fault) != 0)
         return -1;
     sqlite3_stmt *write = store_statement(store, STORE_write_totals);
     store_ledger_bind(write, &store->ledger);
@@ -177,26 +177,26 @@ static bool is_of_upgrade(const struct record *record)
     return record->meaning == RECORD_PROGRESS || record->meaning == RECORD_RESULT;
 }
 
-static int find_place(struct store *store, const struct record *record, struct place *place,
-                      struct fault *fault)
+static int find_destination(struct store *store, const struct record *record,
+                            struct destination *to, struct fault *fault)
 {
     size_t length;
     const char *body = record_text(record, &length);
-    *place = (struct place){
+    *to = (struct destination){
         .entry.device = store_low32(content_hash_string(record->device_id, store->hash_key)),
         .entry.content = store_low32(content_hash(body, length, store->hash_key)),
     };
     if (!is_of_upgrade(record))
         return 0;
-    place->tally = store_tally_find(store, record, fault);
-    if (place->tally == NULL)
+    to->tally = store_tally_find(store, record, fault);
+    if (to->tally == NULL)
         return -1;
-    place->entry.operation = place->tally->operation;
-    place->entry.sub_operation = store_low32(
+    to->entry.operation = to->tally->operation;
+    to->entry.sub_operation = store_low32(
         content_hash_string(record->sub_operation_id, store->hash_key));
-    if (store_upgrade_find(store, record, &place->entry, &place->upgrade, fault) != 0)
+    if (store_upgrade_find(store, record, &to->entry, &to->upgrade, fault) != 0)
         return -1;
-    place->entry.upgrade = place->upgrade.id;
+    to->entry.upgrade = to->upgrade.id;
     return 0;
 }
 
@@ -208,13 +208,13 @@ static bool is_within(int64_t window_ms, int64_t a_ms, int64_t b_ms)
 
 /* Whether a notification with this content is already kept: 1, with its seq in RECORD; 0; or -1. A
  * record of an unknown upgrade is never a repeat. */
-static int find_same(struct store *store, struct record *record, const struct place *place,
+static int find_same(struct store *store, struct record *record, const struct destination *to,
                      struct fault *fault)
 {
-    if (is_of_upgrade(record) && place->upgrade.id == 0)
+    if (is_of_upgrade(record) && to->upgrade.id == 0)
         return 0;
     sqlite3_stmt *find = store_statement(store, STORE_find_same);
-    store_entry_bind(find, &place->entry);
+    store_entry_bind(find, &to->entry);
     int found = 0, step;
     while (found == 0 && (step = sqlite3_step(find)) == SQLITE_ROW) {
         size_t length;
@@ -253,49 +253,49 @@ static int count_repeat(struct store *store, struct record *record, struct fault
 }
 
 /* Adds the notification to the batch's count for its notifyType and result. */
-static int count_kind(struct store *store, const struct record *record, struct fault *fault)
+static int count_type(struct store *store, const struct record *record, struct fault *fault)
 {
     struct store_batch *batch = &store->batch;
     const char *result = record->meaning == RECORD_RESULT ? record_state_word(record->state) : "";
     size_t i = 0;
-    while (i < batch->kinds_length &&
+    while (i < batch->types_length &&
            (strcmp(batch->types[i].notify_type, record->notify_type) != 0 ||
             strcmp(batch->types[i].result, result) != 0))
         i++;
-    if (i == batch->kinds_length) {
-        struct store_type_count *types = store_grow(batch->types, i, &batch->kinds_capacity,
+    if (i == batch->types_length) {
+        struct store_type_count *types = store_grow(batch->types, i, &batch->types_capacity,
                                                     sizeof *types, fault);
         if (types == NULL)
             return -1;
         batch->types = types;
-        types[batch->kinds_length++] = (struct store_type_count){.notify_type = record->notify_type,
+        types[batch->types_length++] = (struct store_type_count){.notify_type = record->notify_type,
                                                                  .result = result};
     }
     batch->types[i].count++;
     return 0;
 }
 
-/* Adds the time of the notification to the span of its seq. */
+/* Adds the time of the notification to the block of its seq in the time index. */
 static int note_time(struct store *store, const struct record *record, struct fault *fault)
 {
     struct store_batch *batch = &store->batch;
-    int64_t span = record->seq >> STORE_TIME_INDEX_BITS;
-    if (batch->span_open && batch->span != span && write_span(store, fault) != 0)
+    int64_t block = record->seq >> STORE_TIME_INDEX_BITS;
+    if (batch->block_open && batch->block != block && write_block(store, fault) != 0)
         return -1;
-    if (!batch->span_open || batch->span != span) {
-        batch->span_open = true;
-        batch->span = span;
-        batch->span_first_ms = batch->span_last_ms = record->received_ms;
-    } else if (record->received_ms < batch->span_first_ms) {
-        batch->span_first_ms = record->received_ms;
-    } else if (record->received_ms > batch->span_last_ms) {
-        batch->span_last_ms = record->received_ms;
+    if (!batch->block_open || batch->block != block) {
+        batch->block_open = true;
+        batch->block = block;
+        batch->block_first_ms = batch->block_last_ms = record->received_ms;
+    } else if (record->received_ms < batch->block_first_ms) {
+        batch->block_first_ms = record->received_ms;
+    } else if (record->received_ms > batch->block_last_ms) {
+        batch->block_last_ms = record->received_ms;
     }
     return 0;
 }
 
-static int add_notification(struct store *store, struct record *record, const struct place *place,
-                            struct fault *fault)
+static int add_notification(struct store *store, struct record *record,
+                            const struct destination *to, struct fault *fault)
 {
     struct store_totals *totals = &store->ledger.totals;
     size_t length;
@@ -305,9 +305,9 @@ static int add_notification(struct store *store, struct record *record, const st
     sqlite3_stmt *add = store_statement(store, STORE_add_notification);
     sqlite3_bind_int64(add, 1, totals->seq + 1);
     sqlite3_bind_int64(add, 2, record->received_ms);
-    sqlite3_bind_int64(add, 3, place->entry.operation);
-    sqlite3_bind_int64(add, 4, place->entry.device);
-    sqlite3_bind_int64(add, 5, place->entry.content);
+    sqlite3_bind_int64(add, 3, to->entry.operation);
+    sqlite3_bind_int64(add, 4, to->entry.device);
+    sqlite3_bind_int64(add, 5, to->entry.content);
     sqlite3_bind_text(add, 6, body, (int)length, SQLITE_STATIC);
     if (store_run(store, add, "cannot add a notification", fault) != 0)
         return -1;
@@ -316,35 +316,29 @@ static int add_notification(struct store *store, struct record *record, const st
     record->deliveries = 1;
     record->outcome = RECORD_STORED;
     totals->notifications++;
-    return count_kind(store, record, fault) != 0 ? -1 : note_time(store, record, fault);
-}
-
-static int add_entry(struct store *store, const struct record *record,
-                     const struct store_entry *entry, struct fault *fault)
-{
-    sqlite3_stmt *add = store_statement(store, STORE_add_entry);
-    store_entry_bind(add, entry);
-    sqlite3_bind_int64(add, 6, record->seq);
-    return store_run(store, add, "cannot add a notification to the lookup", fault);
+    return count_type(store, record, fault) != 0 ? -1 : note_time(store, record, fault);
 }
 
 static int put_notification(struct store *store, struct record *record, struct fault *fault)
 {
-    struct place place;
-    if (find_place(store, record, &place, fault) != 0)
+    struct destination to;
+    if (find_destination(store, record, &to, fault) != 0)
         return -1;
     if (record->requeue_id == 0)
         store->ledger.totals.last_ms = record->received_ms;
-    int same = find_same(store, record, &place, fault);
+    int same = find_same(store, record, &to, fault);
     if (same != 0)
         return same < 0 ? -1 : count_repeat(store, record, fault);
-    if (add_notification(store, record, &place, fault) != 0)
+    if (add_notification(store, record, &to, fault) != 0)
         return -1;
     if (is_of_upgrade(record) &&
-        store_upgrade_put(store, record, place.tally, &place.entry, &place.upgrade, fault) != 0)
+        store_upgrade_put(store, record, to.tally, &to.entry, &to.upgrade, fault) != 0)
         return -1;
-    place.entry.upgrade = place.upgrade.id;
-    return add_entry(store, record, &place.entry, fault);
+    to.entry.upgrade = to.upgrade.id;
+    sqlite3_stmt *add = store_statement(store, STORE_add_entry);
+    store_entry_bind(add, &to.entry);
+    sqlite3_bind_int64(add, 6, record->seq);
+    return store_run(store, add, "cannot add a notification to the lookup", fault);
 }
 
 int store_books_drop(struct store *store, int64_t id, struct fault *fault)

@@ -16,7 +16,7 @@ static const char *const recounts[] = {
 #undef X
 };
 
-_Static_assert(STORE_TIME_INDEX_BITS == 10, "the last recount knows spans of 1,024");
+_Static_assert(STORE_TIME_INDEX_BITS == 10, "the last recount knows blocks of 1,024");
 
 #define RECOUNTS_LENGTH ((int64_t)(sizeof recounts / sizeof recounts[0]))
 

@@ -21,15 +21,6 @@ static void count(struct rules_change *change, enum record_state state, bool con
         change->contradictory += by;
 }
 
-static void apply_progress(const struct rules_upgrade *before, bool late,
-                           struct rules_change *change)
-{
-    if (!before->known)
-        count(change, RECORD_IN_PROGRESS, false, 1);
-    else
-        change->sets_step = !late;
-}
-
 static void apply_result(const struct rules_upgrade *before, const struct record *record, bool late,
                          struct rules_change *change)
 {
@@ -58,8 +49,10 @@ struct rules_change rules_apply(const struct rules_upgrade *before, const struct
         .adds = !before->known,
         .begins_earlier = before->known && record->received_ms < before->began_ms,
     };
-    if (progress)
-        apply_progress(before, late, &change);
+    if (progress && !before->known)
+        count(&change, RECORD_IN_PROGRESS, false, 1);
+    else if (progress)
+        change.sets_step = !late;
     else
         apply_result(before, record, late, &change);
     return change;

@@ -20,11 +20,11 @@ size_t view_limit(const struct view_query *query, size_t otherwise)
     return query->limit > 0 ? query->limit : otherwise;
 }
 
-struct store_page_token view_place(const struct view_query *query)
+struct store_page_token view_after(const struct view_query *query)
 {
-    struct store_page_token place;
-    snprintf(place.text, sizeof place.text, "%s", query->after != NULL ? query->after : "");
-    return place;
+    struct store_page_token token;
+    snprintf(token.text, sizeof token.text, "%s", query->after != NULL ? query->after : "");
+    return token;
 }
 
 enum view_result view_failed(const struct fault *fault)
@@ -273,7 +273,7 @@ enum view_result view_overview(struct store_reader *reader, const struct view_qu
 {
     const size_t bound = view_bound(out);
     struct store_overview overview;
-    const struct store_page_token after = view_place(query);
+    const struct store_page_token after = view_after(query);
     if (store_read_overview(reader, &overview, fault) != 0)
         return VIEW_FAILED;
     json_open(out, NULL, '{');
@@ -345,7 +345,7 @@ enum view_result view_quarantine(struct store_reader *reader, const struct view_
 {
     const size_t bound = view_bound(out);
     struct store_overview overview;
-    const struct store_page_token after = view_place(query);
+    const struct store_page_token after = view_after(query);
     if (store_read_overview(reader, &overview, fault) != 0)
         return VIEW_FAILED;
     json_open(out, NULL, '{');

@@ -26,7 +26,7 @@ size_t view_bound(const struct buffer *out);
 
 /* The limit in QUERY, or OTHERWISE if there is none; and the token after which its page begins. */
 size_t view_limit(const struct view_query *query, size_t otherwise);
-struct store_page_token view_place(const struct view_query *query);
+struct store_page_token view_after(const struct view_query *query);
 
 /* The result of a view after a list failed with FAULT: an invalid page token is a mistake in the
  * query, any other fault is the store's. */

@@ -39,7 +39,7 @@ static enum view_result list(struct store_reader *reader, const struct view_quer
                              struct buffer *out, struct store_page_token *next, struct fault *fault)
 {
     const size_t bound = view_bound(out);
-    const struct store_page_token after = view_place(query);
+    const struct store_page_token after = view_after(query);
     json_open(out, NULL, '{');
     json_open(out, name, '[');
     struct store_rows rows = store_list_upgrades(reader, filter, &after,
@@ -124,7 +124,7 @@ enum view_result view_failures_table(struct store_reader *reader, const struct v
 {
     struct store_upgrade_filter filter;
     const size_t bound = view_bound(out);
-    const struct store_page_token after = view_place(query);
+    const struct store_page_token after = view_after(query);
     enum view_result result = read_failure_filter(reader, query, &filter, fault);
     if (result != VIEW_DONE)
         return result;
@@ -163,7 +163,7 @@ static int add_history(struct store_reader *reader, const struct view_query *que
                        struct buffer *out, size_t *count, struct store_page_token *next,
                        struct fault *fault)
 {
-    const struct store_page_token after = view_place(query);
+    const struct store_page_token after = view_after(query);
     struct store_rows rows = store_list_device(reader, query->device_id, &after,
                                                view_limit(query, VIEW_LIMIT_DEFAULT), fault);
     struct store_upgrade_row row;

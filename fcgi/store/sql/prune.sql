@@ -36,7 +36,7 @@ FROM lookup l CROSS JOIN notification n ON n.seq = l.seq
 WHERE l.operation = ?1 AND l.seq <= ?2
 ORDER BY l.device, l.sub_operation, l.upgrade, l.content, l.seq;
 
--- prune_next_news: the first from ?1 on without an operation; a span has 1 << ?4 seqs
+-- prune_next_news: the first from ?1 on without an operation; a block has 1 << ?4 seqs
 SELECT n.seq FROM time_index s CROSS JOIN notification n ON n.seq >= s.id << ?4 AND n.seq < (s.id + 1) << ?4
 WHERE s.id >= ?1 >> ?4 AND s.first_at < ?2 AND n.seq >= ?1 AND n.seq <= ?3 AND n.operation = 0 AND n.received_at < ?2
 ORDER BY s.id, n.seq LIMIT 1;

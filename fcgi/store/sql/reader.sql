@@ -55,7 +55,7 @@ SELECT seq, received_at, deliveries, body,
     (SELECT id FROM life WHERE first_seq <= seq ORDER BY first_seq DESC LIMIT 1)
 FROM notification WHERE seq > ?1 ORDER BY seq LIMIT ?2;
 
--- notifications_between: received from ?1 to ?2, with a seq above ?3; a span has 1 << ?5 seqs
+-- notifications_between: received from ?1 to ?2, with a seq above ?3; a block has 1 << ?5 seqs
 SELECT n.seq, n.received_at, n.deliveries, n.body,
     (SELECT id FROM life WHERE first_seq <= n.seq ORDER BY first_seq DESC LIMIT 1)
 FROM time_index s CROSS JOIN notification n ON n.seq >= s.id << ?5 AND n.seq < (s.id + 1) << ?5
