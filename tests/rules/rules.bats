@@ -6,7 +6,8 @@
 setup() {
     RULES=$BATS_TEST_DIRNAME
     tree=$BATS_TEST_TMPDIR/tree
-    mkdir -p "$tree"/fcgi/{base,store,view} "$tree/tests/unit"
+    mkdir -p "$tree"/fcgi/{base,store,view} "$tree/nginx" "$tree/tests/unit"
+    plant nginx/upgrade-receiver.default
     cp "$RULES/../../.clang-format" "$tree/"
     plant fcgi/base/fault.h '/* fault: why. */' '#ifndef FAULT_H' '#define FAULT_H' '#endif'
 }
@@ -196,6 +197,9 @@ equal_calls() {
     keeps readme
     plant README.md '| `--state DIR` | where |' '| `--wish` | what for |'
     breaks readme README.md:2
+    plant README.md '| `--state DIR` | where |'
+    plant nginx/upgrade-receiver.default '#UPGRADE_RECEIVER_STATE=x' '#UPGRADE_RECEIVER_WISH="a b"'
+    breaks readme nginx/upgrade-receiver.default:2
 }
 
 receiver_that_knows() {
