@@ -231,6 +231,65 @@ static int put_kinds(struct buffer *out, struct store_reader *reader)
     return store_rows_end(&rows, NULL);
 }
 
+static const struct family operation_upgrades = {GAUGE, "operation_upgrades",
+                                                 "upgrades of the latest operations, by state"},
+                           operation_change = {
+                               GAUGE, "operation_last_change_timestamp_seconds",
+                               "when the latest operations last changed, since 1970"};
+
+/* Room for a cut id: its beginning, the ellipsis, an operation's number and a NUL. */
+#define ID_ROOM (EXPOSITION_ID_MAX + sizeof "…" + 20)
+
+/* Writes into ROOM the label value for an id of the operation with the number NUMBER. An id that is
+ * cut ends with the number: it is longer than any whole id and differs from all other cut ones. */
+static const char *label_id(const char *id, int64_t number, char room[ID_ROOM])
+{
+    size_t length = utf8_cut(id, EXPOSITION_ID_MAX);
+    if (id[length] == '\0')
+        return id;
+    snprintf(room, ID_ROOM, "%.*s…%lld", (int)length, id, (long long)number);
+    return room;
+}
+
+/* Writes the samples of one operation: its upgrades into OUT, its last change into CHANGES. */
+static void put_operation(struct buffer *out, struct buffer *changes,
+                          const struct store_operation_row *row)
+{
+    char app_room[ID_ROOM], operation_room[ID_ROOM];
+    const char *app = label_id(row->app_id, row->id, app_room),
+               *operation = label_id(row->operation_id, row->id, operation_room);
+    const struct {
+        const char *state;
+        int64_t count;
+    } states[] = {
+        {"IN_PROGRESS", row->in_progress}, {"SUCCESS", row->success}, {"FAIL", row->fail}};
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+        put(out, &operation_upgrades,
+            LABELS("app", app, "operation", operation, "state", states[i].state), states[i].count);
+    put_scaled(changes, &operation_change, LABELS("app", app, "operation", operation), row->last_ms,
+               1000);
+}
+
+static int put_operations(struct buffer *out, struct store_reader *reader)
+{
+    struct store_rows rows = store_list_operations(reader, NULL, EXPOSITION_OPERATIONS, NULL);
+    struct store_operation_row row;
+    struct buffer upgrades = {0}, changes = {0};
+    while (store_next_operation(&rows, &row))
+        put_operation(&upgrades, &changes, &row);
+    if (upgrades.length > 0) {
+        put_family(out, &operation_upgrades);
+        buffer_add(out, upgrades.bytes, upgrades.length);
+        put_family(out, &operation_change);
+        buffer_add(out, changes.bytes, changes.length);
+    }
+    if (upgrades.failed || changes.failed)
+        out->failed = true;
+    buffer_release(&upgrades);
+    buffer_release(&changes);
+    return store_rows_end(&rows, NULL);
+}
+
 static void put_overview(struct buffer *out, const struct store_overview *overview, int64_t now_ms)
 {
     const struct store_totals *totals = &overview->totals;
@@ -277,7 +336,7 @@ static int put_books(struct buffer *out, struct store_reader *reader, int64_t no
     int64_t bytes = 0, log_bytes = 0, holder;
     int result = -1;
     if (store_read_begin(reader, limit_ms, NULL) == 0 && put_kinds(out, reader) == 0 &&
-        store_read_overview(reader, &overview, NULL) == 0 &&
+        put_operations(out, reader) == 0 && store_read_overview(reader, &overview, NULL) == 0 &&
         store_read_size(reader, &bytes, NULL) == 0 &&
         store_read_log(reader, &log_bytes, &holder, NULL) == 0)
         result = 0;
