@@ -394,7 +394,7 @@ MAIN
     sed -E \
         -e "s|^( *listen) +443|\1 127.0.0.1:$1|" \
         -e '/^ *listen +\[::\]/d' \
-        -e "s#\\<server +unix:/run/upgrade-receiver/#server unix:$T/#" \
+        -e "s#\\<(server|fastcgi_pass) +unix:/run/upgrade-receiver/#\\1 unix:$T/#" \
         -e "s|^( *ssl_certificate) .*;|\1 $CERTIFICATE;|" \
         -e "s|^( *ssl_certificate_key) .*;|\1 $CERTIFICATE_KEY;|" \
         -e "s|^( *access_log) +[^ ;]+|\1 $T/nginx/access.log|" \

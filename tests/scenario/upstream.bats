@@ -5,11 +5,13 @@ load lib
 load faults
 load ways
 
-# site SERVERS: the shipped site with so many servers in each upstream: its own choice, and more of that kind.
+# site SERVERS: the shipped site with so many servers in each upstream: its own choice, and more of that kind; and
+# with an address for the metrics of each of the first two.
 site() {
     local n more=
     for ((n = 3; n <= $1; n++)); do more+="\\n    server unix:/run/upgrade-receiver/socket-$n max_fails=0;"; done
-    sed "s|^    #server unix:\(.*\)|    server unix:\1$more|" "$SOURCE/nginx/upgrade-receiver.conf" >"$T/several.conf"
+    sed -e "s|^    #server unix:\(.*\)|    server unix:\1$more|" -e 's|#\(location ~ /[12]\$ {\)|\1|' \
+        "$SOURCE/nginx/upgrade-receiver.conf" >"$T/several.conf"
     equal "servers" "$(grep -c '^ *server unix:' "$T/several.conf")" $((2 * $1))
 }
 
@@ -27,6 +29,14 @@ other_start() {
     background "other-$1" "$PYTHON" "$TESTS/tool/hold.py" "$T/socket-$1" "$T/pid-$1" --restart -- \
         "${RECEIVER_WRAP[@]}" "$RECEIVER_BIN" --state "$T/state"
     wait_for "$PATIENCE" grep -q '"event":"start"' "$T/other-$1.out"
+}
+
+# metrics_of NUMBER STATUS
+metrics_of() {
+    request "/metrics/$1"
+    expect_answer "$2" || return
+    # (Of one that is gone, the web server says so.)
+    if [[ $2 == 200 ]]; then grep -q '^upgrade_receiver_build_info' <<<"$body"; fi
 }
 
 # wakes PID: how often its workers were woken so far. Without requests they never are.
@@ -88,7 +98,7 @@ both_run() {
 }
 
 @test "a receiver that is gone with its socket costs nothing" {
-    # Two answer each kind of request as one does. One and its socket vanish: each request is answered 200 by the other, and by both when it is back.
+    # Two answer each kind of request as one does. One and its socket vanish: each request is answered 200 by the other, and by both when it is back. Each has an address for its metrics, which the other never answers.
     local i holder
     start_all 2
     answers_each_kind_of_request
@@ -100,8 +110,12 @@ both_run() {
         post "$T/body.json"
         expect_answer 200 '.result == "stored"'
     done
+    metrics_of 1 200
+    metrics_of 2 503
     other_start 2
     receiver_stop
+    metrics_of 1 503
+    metrics_of 2 200
     for i in 7 8 9; do
         notification "deviceId=gone-$i" >"$T/body.json"
         post "$T/body.json"
