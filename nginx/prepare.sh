@@ -8,6 +8,47 @@
 . "$NGINX/services.sh"
 
 receiver=
+missing=()
+turn= # the descriptor that holds this clone's lock
+busy_pid= # what run_stoppable runs, and the signal that ends it
+busy_signal=
+
+# run_stoppable SIGNAL COMMAND...: runs COMMAND in a session of its own, which no Ctrl-C reaches. If nginx/start
+# is told to stop meanwhile, it does not wait for COMMAND: stop_busy ends it.
+run_stoppable() {
+    local status=0
+    busy_signal=$1
+    # A shell makes what it starts in the background deaf to SIGINT.
+    setsid env --default-signal=INT "${@:2}" &
+    busy_pid=$!
+    wait "$busy_pid" || status=$?
+    busy_pid=
+    return "$status"
+}
+
+# apt-get alone gets SIGINT: it stops downloading, but lets dpkg end what it has begun. SIGTERM is for a build, and
+# for all of its processes.
+stop_busy() {
+    if [[ -z $busy_pid ]]; then return 0; fi
+    if [[ $busy_signal == INT ]] || ! kill -s "$busy_signal" -- "-$busy_pid" 2>/dev/null; then
+        kill -s "$busy_signal" "$busy_pid" 2>/dev/null || true
+    fi
+    wait "$busy_pid" 2>/dev/null || true
+}
+
+# One at a time installs and builds in a clone.
+wait_for_turn() {
+    if [[ -n $turn ]]; then return 0; fi
+    exec {turn}<"$NGINX"
+    if flock --nonblock "$turn"; then return 0; fi
+    say "another one installs or builds in this clone; waiting for its end"
+    run_stoppable TERM flock "$turn"
+}
+
+end_turn() {
+    if [[ -n $turn ]]; then exec {turn}<&-; fi
+    turn=
+}
 
 # as_service COMMAND...: runs it as the user that the receiver runs as.
 as_service() {
@@ -20,24 +61,32 @@ as_service() {
 
 # --- packages ---------------------------------------------------------------------------------
 
-install_packages() {
-    local lists=("$NGINX/packages.run") missing
+# Sets $missing.
+find_missing_packages() {
+    local lists=("$NGINX/packages.run")
     if must_build; then lists+=("$NGINX/packages.build"); fi
     if [[ -n $demo ]]; then lists+=("$NGINX/packages.demo"); fi
     mapfile -t missing < <(missing_packages "${lists[@]}")
+}
+
+install_packages() {
+    find_missing_packages
     if ((${#missing[@]} == 0)); then return 0; fi
     command -v apt-get >/dev/null || die "missing, by Debian's names: ${missing[*]}"
     if ((EUID != 0)); then
         die "packages are missing; as root, run this first:
     apt-get update && apt-get install --no-install-recommends ${missing[*]}"
     fi
-    say "installing ${missing[*]}"
+    wait_for_turn
+    find_missing_packages # another one may have installed them
+    if ((${#missing[@]} == 0)); then return 0; fi
+    say "installing, which takes a minute or two: ${missing[*]}"
     keep_services_stopped
     {
-        apt-get update -qq &&
-            DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
-                -o DPkg::Lock::Timeout=120 "${missing[@]}"
-    } >"$run/apt" 2>&1 </dev/null || {
+        run_stoppable INT apt-get update -qq &&
+            run_stoppable INT env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+                --no-install-recommends -o DPkg::Lock::Timeout=120 "${missing[@]}"
+    } >"$run/apt" 2>&1 || {
         tail -n 20 "$run/apt" >&2
         die "the packages cannot be installed"
     }
@@ -71,35 +120,45 @@ must_build() {
 find_or_build_receiver() {
     receiver=$(realpath -m -- "${UPGRADE_RECEIVER_BIN:-$SOURCE/build/fcgi/upgrade-receiver}")
     if must_build; then build_receiver; fi
+    end_turn
     [[ -f $receiver && -x $receiver ]] || die "$receiver: no such program"
 }
 
-# as_owner COMMAND...: runs it as whom the clone belongs to, who will want to build again.
-as_owner() {
+# Sets $as_owner to what makes a command the clone owner's, who will want to build again.
+find_owner() {
     local user group
+    as_owner=()
     read -r user group < <(stat -c '%u %g' -- "$SOURCE")
-    if ((EUID != 0 || user == 0)); then
-        "$@"
-    else
-        setpriv --reuid "$user" --regid "$group" --clear-groups -- "$@"
-    fi
+    if ((EUID == 0 && user != 0)); then as_owner=(setpriv --reuid "$user" --regid "$group" --clear-groups --); fi
 }
 
 build_receiver() {
     local log=$SOURCE/build/start.log
     [[ -w $SOURCE ]] ||
         die "$SOURCE is not yours to write to: clone it to a folder of yours, or set UPGRADE_RECEIVER_BIN"
-    as_owner mkdir -p "$SOURCE/build"
-    say "building; what the compiler says is in $log"
-    # One at a time in a clone. An old build is brought up to date; make does nothing where nothing has changed.
-    (
-        flock 9
-        # shellcheck disable=SC2016 # for the shell of the owner
-        as_owner bash -c 'exec >"$2" 2>&1
-            { cd "$1" && if [[ ! -x configure ]]; then autoreconf -i; fi; } &&
-            { cd build && if [[ ! -f Makefile ]]; then ../configure; fi; } &&
-            make -j "$(nproc)"' bash "$SOURCE" "$log" 9<&-
-    ) 9<"$NGINX" </dev/null || {
+    wait_for_turn
+    find_owner
+    "${as_owner[@]}" mkdir -p "$SOURCE/build"
+    if [[ -x $receiver ]]; then
+        say "bringing the build up to date; what the compiler says is in $log"
+    else
+        say "building, which takes a minute on two processors; what the compiler says is in $log"
+    fi
+    # Make does nothing if nothing has changed. "unfinished" is there until there is a whole Makefile, also if this is
+    # stopped.
+    # shellcheck disable=SC2016 # for the shell of the owner
+    run_stoppable TERM "${as_owner[@]}" bash -ec 'exec >"$2" 2>&1
+        cd "$1/build"
+        if [[ -e unfinished || ! -x ../configure ]]; then
+            : >unfinished
+            (cd .. && autoreconf -i)
+        fi
+        if [[ -e unfinished || ! -f Makefile ]]; then
+            : >unfinished
+            ../configure
+            rm unfinished
+        fi
+        make -j "$(nproc)"' bash "$SOURCE" "$log" || {
         tail -n 20 "$log" >&2
         die "the build failed; the lines above are the end of $log"
     }

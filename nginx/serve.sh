@@ -109,8 +109,11 @@ most_files() {
     echo "$most"
 }
 
-# The site for production, changed only in where things are.
+# The site for production, changed only in where things are; and / leads to the page, which only this machine can
+# reach here.
 configure_nginx() {
+    # shellcheck disable=SC2016 # for nginx
+    local to_page='if ($request_method = GET) { rewrite ^/$ /status/ redirect; }'
     local listen6="/^ *listen +\[/d"
     if grep -qs '^0\{31\}1 ' /proc/net/if_inet6; then
         listen6="s|^( *listen) +\[::\]:[0-9]+|\1 [::1]:$port|"
@@ -124,6 +127,7 @@ configure_nginx() {
         -e 's|^( *ssl_certificate_key) .*|\1 tls/key.pem;|' \
         -e 's|^( *access_log) +[^ ;]+|\1 access.log|' \
         -e 's|^( *include) +/etc/nginx/|\1 |' \
+        -e "s|^( *)server_name .*|&\n\1absolute_redirect off;\n\1$to_page|" \
         "$NGINX/upgrade-receiver.conf" >"$run/site.conf"
     {
         if [[ -n $service_user ]]; then echo "user $service_user;"; fi
@@ -188,8 +192,9 @@ wait_for_an_end() {
 # under way, which the receiver is still there to give.
 finish() {
     local status=$?
-    trap - EXIT
     trap '' INT TERM HUP
+    trap - EXIT
+    stop_busy
     let_services_start
     # It keeps nothing that an end of its own making would save.
     if [[ -n $platform_pid ]]; then
@@ -202,22 +207,26 @@ finish() {
     exit "$status"
 }
 
-# stop_program NAME PID SIGNAL SECONDS: fails where a program that still ran does not end well.
+# stop_program NAME PID SIGNAL SECONDS: fails if a program that still ran does not end well.
 stop_program() {
-    local name=$1 pid=$2 status=0
+    local name=$1 pid=$2 signal=$3 status=0
     if [[ -z $pid ]]; then return 0; fi
-    if kill -s "$3" "$pid" 2>/dev/null; then
-        wait_until "$4" session_is_gone "$pid" || say "$name does not end, and is killed"
+    if kill -s "$signal" "$pid" 2>/dev/null; then
+        wait_until "$4" gone_or_told_again "$pid" "$signal" || say "$name does not end, and is killed"
         kill -s KILL "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || status=$?
     fi
     # nginx's workers outlive a master that was killed.
     kill -s KILL -- "-$pid" 2>/dev/null || true
-    if ((status == 0)); then return 0; fi
+    # What had not begun yet is ended by the signal itself.
+    if ((status == 0 || status == 128 + $(kill -l "$signal"))); then return 0; fi
     say "$name ended with status $status"
     return 1
 }
 
-session_is_gone() {
-    ! kill -0 "$1" 2>/dev/null && ! kill -0 -- "-$1" 2>/dev/null
+# gone_or_told_again PID SIGNAL: a program that is just starting may have been deaf to it.
+gone_or_told_again() {
+    if ! kill -0 "$1" 2>/dev/null && ! kill -0 -- "-$1" 2>/dev/null; then return 0; fi
+    kill -s "$2" "$1" 2>/dev/null || true
+    return 1
 }

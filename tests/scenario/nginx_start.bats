@@ -167,6 +167,9 @@ shown_log() {
         expect_answer 405
         equal Allow "$(header allow)" POST
     done
+    # / leads to the page.
+    URL=https://localhost:$port CERTIFICATE=$T/state/tls/certificate.pem request /
+    equal "/" "$status_code $(header location)" '302 /status/'
     kill -s KILL "$(pgrep -P "$start_pid" nginx)"
     start_ends 1
     grep -q 'nginx ended by itself' "$T/start.err"
@@ -228,6 +231,102 @@ only_the_master_is_root() {
     run_folder=$(echo "$T"/tmp/*)
     press_ctrl_c
     start_ends 0
+}
+
+# make_clone: a clone in which a build takes no compiler, but waits while $T/clone/hold is there; each build adds its
+# process id to $T/clone/build/builds.
+make_clone() {
+    mkdir "$T/clone"
+    cp -r "$SOURCE/nginx" "$T/clone/nginx"
+    cat >"$T/clone/configure" <<END
+#!/bin/sh
+cat >Makefile <<'MAKE'
+all:
+	echo \$\$\$\$ >>builds; while [ -e ../hold ]; do sleep 0.05; done; mkdir -p fcgi; cp -f "$RECEIVER_BIN" fcgi/
+MAKE
+END
+    chmod 0755 "$T/clone/configure"
+}
+
+# builds COUNT: so many builds have begun.
+builds() {
+    [[ $(wc -l <"$T/clone/build/builds") -eq $1 ]]
+}
+
+# begin NAME: nginx/start of that clone, which builds.
+begin() {
+    UPGRADE_RECEIVER_BIN='' TMPDIR=$T/tmp background "$1" setsid env --default-signal=INT,HUP \
+        "$T/clone/nginx/start" --port "$(free_port)" --state "$T/state-$1"
+}
+
+# ends_well PID: soon, with status 0.
+ends_well() {
+    local status=0
+    wait_for "$PATIENCE" process_is_gone "$1"
+    wait "$1" || status=$?
+    equal "exit status" "$status" 0
+}
+
+@test "two in one clone build one after the other, and may be told to stop" {
+    # While one nginx/start builds, another one says that it waits. Each signal that tells either to stop ends it at once with 0, its build as well; then the next one builds.
+    local first second third
+    make_clone
+    mkdir -m 1777 "$T/tmp"
+    touch "$T/clone/hold"
+    begin first
+    first=$background_pid
+    wait_for "$PATIENCE" builds 1
+    grep -q 'building, which takes' "$T/first.out"
+    begin second
+    second=$background_pid
+    begin third
+    third=$background_pid
+    wait_for "$PATIENCE" grep -q 'waiting for its end' "$T/second.out"
+    wait_for "$PATIENCE" grep -q 'waiting for its end' "$T/third.out"
+    kill -s HUP "$second"
+    ends_well "$second"
+    builds 1
+    kill -s TERM "$first"
+    ends_well "$first"
+    wait_for "$PATIENCE" builds 2
+    process_is_gone "$(sed -n 1p "$T/clone/build/builds")"
+    kill -s INT "$third"
+    ends_well "$third"
+    process_is_gone "$(sed -n 2p "$T/clone/build/builds")"
+    equal "left behind" "$(ls "$T/tmp")" ''
+}
+
+# bats test_tags=full
+@test "what root builds belongs to the clone's owner" {
+    # Started by root in a clone that is somebody else's, nginx/start serves and leaves no file of root's in it.
+    ((EUID == 0)) || skip "only root builds for others"
+    make_clone
+    chown -R nobody: "$T/clone"
+    UPGRADE_RECEIVER_BIN='' CLONE=$T/clone serve
+    builds 1
+    equal "files of root" "$(find "$T/clone" ! -user nobody)" ''
+    kill -s TERM "$start_pid"
+    start_ends 0
+}
+
+# bats test_tags=full
+@test "a stop while packages are installed lets dpkg end" {
+    # Told to stop while apt-get works, nginx/start lets it end what it has begun, exits 0 and leaves nothing behind.
+    ((EUID == 0)) || skip "only root installs packages"
+    cp -r "$SOURCE/nginx" "$T/nginx"
+    echo 'no-such-package # in no archive' >>"$T/nginx/packages.run"
+    mkdir -m 1777 "$T/tmp"
+    mkdir "$T/bin"
+    printf '#!/bin/sh\ntrap "sleep 0.3; touch %s/ended; exit 100" INT\ntouch %s/asked\nwhile :; do sleep 0.05; done\n' \
+        "$T" "$T" >"$T/bin/apt-get"
+    chmod 0755 "$T/bin/apt-get"
+    PATH=$T/bin:$PATH TMPDIR=$T/tmp background start "$T/nginx/start" --port "$(free_port)" --state "$T/state"
+    wait_for "$PATIENCE" test -e "$T/asked"
+    grep -q 'installing, which takes a minute or two: no-such-package' "$T/start.out"
+    kill -s TERM "$background_pid"
+    ends_well "$background_pid"
+    [[ -e $T/ended ]]
+    equal "left behind" "$(ls "$T/tmp")" ''
 }
 
 # bats test_tags=full
