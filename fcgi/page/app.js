@@ -174,7 +174,7 @@ function renderFreshness() {
       'p',
       { class: `live ${state}` },
       h('span', { class: 'dot', 'aria-hidden': 'true' }),
-      { stale: 'No answer', waiting: 'Reading', live: 'Live' }[state],
+      { stale: link.refused ? 'Refused' : 'No answer', waiting: 'Reading', live: 'Live' }[state],
     ),
     h(
       'p',

@@ -109,7 +109,7 @@ function addGone(add) {
   add(
     'gone',
     'critical',
-    'No answer from the receiver',
+    link.refused ? 'This page may not read how upgrades go' : 'No answer from the receiver',
     ' since ',
     clockTime(link.failing_since),
     ' (',

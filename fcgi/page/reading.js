@@ -17,12 +17,24 @@ export const link = {
   failures: 0 /* in a row */,
   failing_since: null /* server time */,
   reason: '',
+  refused: false /* the last failure: no right to read, not no answer */,
   updated: null /* server time of the last whole refresh */,
   next_try: null,
-  round: 0,
-  abort: null,
+  /** @type {Round | null} */
+  round: null,
   timer: null,
 };
+
+/* One reading of all documents of a route. It has its own time limit and its own requests. */
+class Round {
+  controller = new AbortController();
+  limit = setTimeout(() => this.controller.abort(), ANSWER_MS);
+
+  end() {
+    clearTimeout(this.limit);
+    this.controller.abort();
+  }
+}
 
 export class Refusal extends Error {
   constructor(status, detail) {
@@ -77,8 +89,9 @@ export async function detailOf(answer) {
   }
 }
 
-/* Whether the receiver, or the web server before it, could not answer. */
-const isGone = error => !(error instanceof Refusal) || error.status >= 500;
+/* Whether ERROR says something about this document alone: there is no such operation, say. All else is about the
+ * receiver or the web server before it: no answer, or no right to read (401, 403, 429). */
+const isOfDocument = error => error instanceof Refusal && (error.status === 400 || error.status === 404);
 
 /* Called after each refresh, with whether all answered. Whatever becomes of it, the next refresh is
  * seen to. */
@@ -91,22 +104,21 @@ export function tellReader(reader) {
 
 /* Reads what the route needs, has it shown, and sees to the next time. */
 export async function refresh() {
-  const round = ++link.round;
   clearTimeout(link.timer);
-  link.abort?.abort();
-  link.abort = new AbortController();
+  link.round?.end();
+  const round = new Round();
+  link.round = round;
   link.next_try = null;
-  const tooLong = setTimeout(() => link.abort.abort(), ANSWER_MS);
   const urls = Object.values(documentsOf(route));
-  const outcomes = await Promise.allSettled(urls.map(url => read(url, link.abort.signal)));
+  const outcomes = await Promise.allSettled(urls.map(url => read(url, round.controller.signal)));
   if (round !== link.round) return; /* a later one has begun: for another route, or after a pause */
-  clearTimeout(tooLong);
+  round.end();
   let gone = null;
   outcomes.forEach((outcome, i) => {
     if (outcome.status === 'fulfilled') return;
     const { reason } = outcome;
-    if (isGone(reason)) gone ??= reason;
-    else refusals.set(urls[i], reason);
+    if (isOfDocument(reason)) refusals.set(urls[i], reason);
+    else gone ??= reason;
   });
   noteOutcome(gone);
   scheduleRefresh();
@@ -121,6 +133,7 @@ function noteOutcome(gone) {
   }
   link.failures++;
   link.failing_since ??= serverNow();
+  link.refused = gone instanceof Refusal && gone.status < 500;
   link.reason =
     gone instanceof Refusal
       ? `${gone.status} ${gone.message}`.trim()

@@ -248,6 +248,30 @@ test('the receiver goes and comes back: the last data stay, marked, with since w
   await done(page);
 });
 
+test('while documents are refused the page says so, and nothing is called live or well', async t => {
+  const mock = await withMock(t, workingDay(now));
+  const page = await open(mock.url, { ownClock: true });
+  await page.locator('table.operations').waitFor();
+  await stopClock(page);
+  for (const [status, detail] of [
+    [401, 'a name and a password are asked for here'],
+    [403, 'this address has no access here'],
+    [429, 'Too Many Requests'],
+  ]) {
+    mock.answers = name => (name.endsWith('.json') ? { status, detail } : null);
+    await pass(page, 8000, 1000);
+    assert.ok((await text(banner(page, 'gone'))).includes(`${status} ${detail}`));
+    assert.match(await text(banner(page, 'gone')), /^This page may not read how upgrades go since/);
+    assert.match(await text(page.locator('#fresh')), /^Refused/);
+    assert.doesNotMatch(await text(page.locator('main')), /All is well/);
+    mock.answers = null;
+    await page.getByRole('button', { name: 'Try now' }).click();
+    await until('it is back', async () => (await page.locator('.alarm').count()) === 0);
+    assert.match(await text(page.locator('#fresh')), /^Live/);
+  }
+  await done(page);
+});
+
 test('it is asked less and less often while it is gone, and comes back by itself', async t => {
   const mock = await withMock(t, workingDay(now));
   const page = await open(mock.url, { ownClock: true });

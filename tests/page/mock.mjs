@@ -1,5 +1,5 @@
 /* mock: a web server that serves the page as the receiver does, and documents made of Books. What a
- * test wants to go wrong is set on it: `gone` and `answers`. */
+ * test wants to go wrong is set on it: `gone`, `answers` and `held`. */
 
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -31,6 +31,7 @@ export class Mock {
     this.gone = false; /* connections are cut */
     this.answers = null; /* (path) => {status, detail} in place of the document, or null */
     this.delay_ms = 0;
+    this.held = null; /* while it is a list, documents wait in it for release() */
     this.server = createServer((request, answer) => this.take(request, answer));
   }
 
@@ -51,8 +52,19 @@ export class Mock {
 
   take(request, answer) {
     if (this.gone) return request.socket.destroy();
+    const name = new URL(request.url, this.url).pathname.replace(/^\/status\//, '');
+    if (this.held !== null && name.endsWith('.json')) {
+      this.held.push({ name, go: () => this.answer(request, answer) });
+      return undefined;
+    }
     if (this.delay_ms > 0) return setTimeout(() => this.answer(request, answer), this.delay_ms);
     return this.answer(request, answer);
+  }
+
+  release() {
+    const { held } = this;
+    this.held = null;
+    for (const { go } of held) go();
   }
 
   answer(request, answer) {

@@ -238,6 +238,35 @@ test('a large operation with many codes is drawn quickly', async t => {
   await done(page);
 });
 
+test('the time limit of a reading that was given up does not end the next one', async t => {
+  const mock = await withMock(t, workingDay(now));
+  const [one] = mock.books.operations;
+  const page = await open(mock.url, { ownClock: true });
+  await page.locator('table.operations').waitFor();
+  await stopClock(page);
+  mock.held = [];
+  /* Nothing is answered meanwhile, so only the clock goes on. */
+  await page.clock.runFor(2100);
+  await until('the first reading', () => mock.held.length > 0);
+  await page.clock.runFor(5000);
+  const asked = () => mock.held.filter(({ name }) => name === 'operation.json').length;
+  await page.evaluate(
+    target => {
+      location.hash = target;
+    },
+    place('operation', { operationId: one.operationId, appId: one.appId }),
+  );
+  await until('the next reading', () => asked() === 1);
+  await page.clock.runFor(6000); /* the first one would have had ten seconds */
+  await page.evaluate(() => fetch('style.css').then(answer => answer.text()));
+  await page.clock.runFor(2000);
+  assert.equal(asked(), 1, 'it was not begun again');
+  mock.release();
+  await page.locator('.devices-table').waitFor();
+  assert.match(await text(page.locator('#fresh')), /^Live/);
+  await done(page);
+});
+
 test('a link that is followed while an answer arrives leads to its place', async t => {
   const mock = await withMock(t, workingDay(now));
   const [one] = mock.books.operations;
