@@ -116,6 +116,8 @@ int command_quarantine_retry(struct command_call *call, struct fault *fault);
 int command_quarantine_drop(struct command_call *call, struct fault *fault);
 int command_expect(struct command_call *call, struct fault *fault);
 int command_check(struct command_call *call, struct fault *fault);
+int command_backup(struct command_call *call, struct fault *fault);
+int command_restore(struct command_call *call, struct fault *fault);
 int command_prune(struct command_call *call, struct fault *fault);
 int command_forget(struct command_call *call, struct fault *fault);
 int command_help(struct command_call *call, struct fault *fault);

@@ -17,7 +17,7 @@ static const struct {
     {COMMAND_USAGE, "the command line makes no sense"},
     {COMMAND_ABOVE, "operation --fail-above: a larger share has failed"},
     {COMMAND_MISSING, "expect: some have not reported, or not finished"},
-    {COMMAND_FLAWS, "check: the store is not sound"},
+    {COMMAND_FLAWS, "check, backup, restore: the store is not sound"},
     {COMMAND_NOT_THERE, "there is no such operation, device, application or body in quarantine"},
     {COMMAND_REFUSED, "follow: the store does not have the token, or not all behind it"},
 };

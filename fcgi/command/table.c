@@ -146,6 +146,29 @@ static const struct command_entry commands[] = {
      .more = "Reads the whole store, with or without a running receiver, and prints each\n"
              "fault on a line. Exit code 5 means that there is one.\n",
      .run = command_check},
+    {.words = {"backup", ""},
+     .arguments = "FILE",
+     .help = "copy the store into the new FILE, beside a running receiver",
+     .more = "FILE is the store as it is at one moment, with all that was answered 200 before.\n"
+             "It is checked as check does it, synced, and alone: no -wal or -shm belongs to it.\n"
+             "There must be no FILE yet. While the pages are copied, the receiver's log,\n"
+             "upgrades.db-wal, grows; the command gives up if that has 1 GiB, or if the disk is\n"
+             "nearly full.\n",
+     .least = 1,
+     .most = 1,
+     .completes = {COMMAND_WORD_FILE},
+     .run = command_backup},
+    {.words = {"restore", ""},
+     .arguments = "FILE",
+     .help = "make the state folder's store from a FILE of backup",
+     .more = "No receiver may run on the state folder, and it must have no store: move the old\n"
+             "upgrades.db away with its -wal and -shm. FILE stays as it is; its copy is checked\n"
+             "before it is used. As root, the command works as the owner of the folder. A\n"
+             "reader with a token of what came after the backup is told so by follow.\n",
+     .least = 1,
+     .most = 1,
+     .completes = {COMMAND_WORD_FILE},
+     .run = command_restore},
     {.words = {"prune", ""},
      .arguments = "",
      .help = "take old notifications out of the store, and keep the counters",

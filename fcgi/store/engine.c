@@ -89,24 +89,13 @@ void store_free(struct store *store)
     free(store);
 }
 
-/* Syncs FOLDER, so that the names of new files in it survive a power cut. */
-static int sync_folder(const char *folder, struct fault *fault)
-{
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return fault_set_errno(fault, errno, "cannot open %s", folder);
-    int result = fsync(fd) == 0 ? 0 : fault_set_errno(fault, errno, "cannot sync %s", folder);
-    close(fd);
-    return result;
-}
-
 int store_make_folder(const char *folder, struct fault *fault)
 {
     if (mkdir(folder, 0750) != 0)
         return errno == EEXIST ? 0 : fault_set_errno(fault, errno, "cannot make %s", folder);
     char *copy = strdup(folder);
     int result = copy == NULL ? fault_set(fault, "out of memory")
-                              : sync_folder(dirname(copy), fault);
+                              : store_sync_folder(dirname(copy), fault);
     free(copy);
     return result;
 }
@@ -225,7 +214,7 @@ static int open_files(struct store *store, struct fault *fault)
 {
     if (open_database(store, fault) != 0 || prepare_statements(store, fault) != 0 ||
         store_read_secret(store->db, store->hash_key, fault) != 0 ||
-        sync_folder(store->config.folder, fault) != 0)
+        store_sync_folder(store->config.folder, fault) != 0)
         return -1;
     struct stat wal;
     if (store_files_note(store->files) != 0 || stat(store->files[STORE_WAL].path, &wal) != 0)

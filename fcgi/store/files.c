@@ -151,6 +151,16 @@ void store_give_to_owner(int fd, const char *folder)
         return; /* the owner gets the error when it opens the file */
 }
 
+int store_sync_folder(const char *folder, struct fault *fault)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return fault_set_errno(fault, errno, "cannot open %s", folder);
+    int result = fsync(fd) == 0 ? 0 : fault_set_errno(fault, errno, "cannot sync %s", folder);
+    close(fd);
+    return result;
+}
+
 /* Checks the marks in the main file. Only with "immutable" does SQLite create no file, take no lock
  * and, as root, change no file's owner. It does not read the log, so a store that was just made may
  * seem empty. Such a store is still accepted. */

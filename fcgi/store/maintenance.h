@@ -1,4 +1,4 @@
-/* maintenance: checks a store and makes room in it, for an operator. */
+/* maintenance: checks a store, copies it and makes room in it, for an operator. */
 #ifndef STORE_MAINTENANCE_H
 #define STORE_MAINTENANCE_H
 
@@ -26,6 +26,36 @@ typedef void store_each_flaw(void *owner, const char *flaw);
  * store. */
 int store_check(struct store_reader *reader, const struct store_progress *progress,
                 store_each_flaw *each, void *owner, int64_t *flaws, struct fault *fault);
+
+/* Most bytes of the store's log, while `upgrade-status backup` copies the store. */
+#define STORE_BACKUP_LOG_MOST ((int64_t)1 << 30)
+
+/* How a store is copied: where progress goes, and for how long a log the copy may go on. */
+struct store_copying {
+    struct store_progress copying; /* in pages or bytes */
+    struct store_progress checking;
+    int64_t log_most; /* bytes */
+};
+
+/* What the copy of a store has. */
+struct store_copy {
+    int64_t notifications; /* that are in it; pruned ones are not */
+    int64_t bytes;
+    struct token last; /* of its last notification */
+};
+
+/* Copies the store, as it is at one moment, into the new file FILE, checks the copy and syncs it. A
+ * receiver may run meanwhile; its log cannot start again before the pages are copied. Makes
+ * FILE.partial beside it for that time. Returns 0, 1 if the store is not sound, or -1. Unless it is
+ * 0, there is no FILE. */
+int store_backup(struct store_reader *reader, const char *file, const struct store_copying *how,
+                 struct store_copy *copy, struct fault *fault);
+
+/* Makes the descriptor FROM of FILE, which is a copy of a store, the store of FOLDER. FOLDER must
+ * have no file of a store, and no receiver may run on it. Checks the new store before it gets its
+ * name, and syncs it. Returns as store_backup does. LOG_MOST of HOW is not used. */
+int store_restore(const char *folder, int from, const char *file, const struct store_copying *how,
+                  struct store_copy *copy, struct fault *fault);
 
 /* What pruning removed, and what it kept because an application has not been told yet. */
 struct store_pruned {

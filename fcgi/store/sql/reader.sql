@@ -63,6 +63,14 @@ WHERE s.id >= ?3 >> ?5 AND s.last_at >= ?1 AND s.first_at < ?2
     AND n.seq > ?3 AND n.received_at >= ?1 AND n.received_at < ?2
 ORDER BY s.id, n.seq LIMIT ?4;
 
+-- bytes: of the main file, with all that is in the log
+SELECT page_count * page_size FROM totals, pragma_page_count, pragma_page_size;
+
+-- copied: what a copy has
+SELECT notifications - pruned_notifications, seq,
+    (SELECT id FROM life WHERE first_seq <= seq ORDER BY first_seq DESC LIMIT 1)
+FROM totals;
+
 -- standing: what the store has of seq ?1 and of life ?2, and up to which seq it was pruned
 SELECT t.seq, t.pruned_seq,
     (SELECT id FROM life WHERE first_seq <= ?1 ORDER BY first_seq DESC LIMIT 1),
