@@ -35,6 +35,7 @@ kills_along() {
     apache_start proxy-fcgi
     background slow slow_post "$port" 'Accept: */*'
     answers_each_kind_of_request
+    answers_readers 200 403
     receiver_stop
     post "$T/each.json"
     expect_answer 503 '.status == 503'
@@ -57,7 +58,8 @@ kills_along() {
     # By way of mod_fcgid, which starts the receiver, all is answered as by way of nginx.
     apache_start fcgid
     answers_each_kind_of_request
-    equal "lines about notifications" "$(log_count '.event == "notification"')" 4
+    answers_readers 200 403
+    equal "lines about notifications" "$(log_count '.event == "notification"')" 5
     books_add_up
 }
 
@@ -74,6 +76,7 @@ kills_along() {
     # By way of mod_cgid, with a process for each request, all is answered as by way of nginx, and a query is no command line.
     apache_start cgi
     answers_each_kind_of_request
+    answers_readers 404 404
     request "$CALLBACK?--state+/nowhere" --data-binary "@$T/each.json"
     expect_answer 200 '.result == "repeated"'
     request "$CALLBACK?--version" --data-binary "@$T/each.json"

@@ -10,8 +10,7 @@ load ways
     receiver_start
     lighttpd_start
     answers_each_kind_of_request
-    request /metrics
-    expect_answer 404
+    answers_readers 200 403
     POST_PATH=/metrics post "$T/each.json"
     expect_answer 405
     post "$T/each.json" # for the status file

@@ -61,7 +61,7 @@ give_receiver_to_server() {
 
 # What Debian's own configuration would set up round the site.
 apache_configure() {
-    local module modules=(mpm_event authz_core alias asis env headers reqtimeout setenvif socache_shmcb ssl)
+    local module modules=(mpm_event authz_core authz_host alias asis deflate env filter headers reqtimeout setenvif socache_shmcb ssl)
     case $1 in
     proxy-fcgi) modules+=(proxy proxy_fcgi) ;;
     fcgid) modules+=(fcgid) ;;
@@ -85,6 +85,7 @@ ThreadsPerChild 100
 MaxRequestWorkers 400
 MinSpareThreads 100
 DocumentRoot $T/apache
+AddOutputFilterByType DEFLATE text/html application/json
 MAIN
         if ((EUID == 0)); then printf 'User %s\nGroup %s\n' "$SERVER_USER" "$(id -gn "$SERVER_USER")"; fi
         case $1 in
@@ -166,6 +167,34 @@ answers_each_kind_of_request() {
     equal "quarantine" "$(sql 'SELECT count(*), substr(min(CAST(body AS TEXT)), 1, 100) FROM quarantine')" '1|no JSON' || return
     equal "a large body" "$(sql 'SELECT body FROM notifications WHERE seq = 3' | jq -cS .)" \
         "$(jq -cS . "$T/large.json")"
+}
+
+# statuses_of ADDRESS PATH...: prints what each path is answered, asked from that address of this machine.
+statuses_of() {
+    local path words=()
+    for path in "${@:2}"; do words+=(--output /dev/null "$URL$path"); done
+    curl -q --silent --show-error --noproxy '*' --cacert "$CERTIFICATE" --max-time "$((PATIENCE * SLOWER))" \
+        --path-as-is --interface "$1" --write-out '%{http_code} ' "${words[@]}"
+}
+
+# answers_readers STATUS OTHERS: this machine can read the page and its documents; metrics and health are answered
+# STATUS. Another address is answered 403 (OTHERS for metrics and health), whatever the spelling of the path, and may
+# post.
+answers_readers() {
+    local document='/status/device.json?deviceId=each&limit=1' figures=(/metrics /health/live /health/ready) etag
+    equal "this machine" "$(statuses_of 127.0.0.1 /status/ /status/no.json "${figures[@]}")" "200 404 $1 $1 $1 " || return
+    request "$document" --compressed
+    expect_answer 200 '.deviceId == "each"' || return
+    etag=$(sed -nE 's/^etag: (.*)\r$/\1/Ip' "$answer_headers")
+    request "$document" --compressed -H "If-None-Match: $etag"
+    expect_answer 304 || return
+    request /status/ --request DELETE
+    expect_answer 405 || return
+    equal "others" "$(statuses_of 127.0.0.2 "${figures[@]}" /status /status/ /status/overview.json \
+        //status//overview.json /v1.0.0/../status/overview.json "$CALLBACK/../../status/overview.json" \
+        /%73tatus/overview.json)" "$2 $2 $2 403 403 403 403 403 403 403 " || return
+    post "$T/each.json" --interface 127.0.0.2
+    expect_answer 200 '.result == "repeated"'
 }
 
 # Bodies without a length, one of them larger than what a web server holds in one piece.
