@@ -4,6 +4,9 @@
 # shellcheck disable=SC2016 # what is planted is not to be expanded
 
 setup() {
+    # Functions are not traced: see trace_tests_alone in tests/scenario/lib.bash.
+    set +T
+    declare -ft bats_error_trap bats_check_status_from_trap
     RULES=$BATS_TEST_DIRNAME
     tree=$BATS_TEST_TMPDIR/tree
     mkdir -p "$tree"/fcgi/{base,store,view} "$tree/nginx" "$tree/tests/unit"
