@@ -1,0 +1,312 @@
+#!/usr/bin/env bats
+# On a Debian that a systemd has booted: the blocks of the READMEs work as they are written, and what they install
+# loses nothing by kills, reloads, upgrades and reboots.
+#
+#   $BATS_FILE_TMPDIR/base    Debian, and in apt's cache all packages that the blocks name
+#   $BATS_FILE_TMPDIR/nginx   the same after the Install block of README.md
+#   $BATS_FILE_TMPDIR/built   the same after the Install blocks of nginx/README.md
+#   $M                        the machine of the test, a copy of one of them
+#
+# bats file_tags=full
+
+load lib
+load faults
+# shellcheck source=../source.bash
+. "$TESTS/source.bash"
+
+MACHINE=$TESTS/tool/machine
+# The source tree on the machines, and the files that nginx/README.md speaks of.
+CLONE=/usr/src/upgrade-receiver
+EXAMPLES=/usr/local/share/doc/upgrade-receiver/examples
+MANUAL=$SOURCE/nginx/README.md
+
+setup_file() {
+    local reason
+    reason=$("$MACHINE" can 2>&1) || skip "no machine of its own: $reason"
+    needs_plain_build "what runs there is built there"
+    make_base || return
+    make_nginx || return
+    make_built
+}
+
+# A machine that has packages needs a mirror, which not every machine can reach.
+make_base() {
+    local packages
+    apt-get update -qq >"$BATS_FILE_TMPDIR/update" 2>&1 || skip "no packages: $(tail -n 1 "$BATS_FILE_TMPDIR/update")"
+    mapfile -t packages < <(
+        sed 's/#.*//' "$SOURCE"/nginx/packages.{build,run} | grep -o '[^ ]*'
+        printf '%s\n' apache2 libapache2-mod-fcgid lighttpd lighttpd-mod-openssl
+    )
+    "$MACHINE" make "$BATS_FILE_TMPDIR/base" "${packages[@]}" >"$BATS_FILE_TMPDIR/out" 2>&1 ||
+        fail "$(tail -n 30 "$BATS_FILE_TMPDIR/out")"
+}
+
+# README.md, on a machine that has nothing but a clone.
+make_nginx() {
+    M=$BATS_FILE_TMPDIR/nginx
+    "$MACHINE" copy "$BATS_FILE_TMPDIR/base" "$M"
+    copy_files "$SOURCE" "$M/layer$CLONE"
+    # Of autoreconf.
+    (cd "$M/layer$CLONE" && rm -rf configure aclocal.m4 autom4te.cache build-aux config.h.in Makefile.in)
+    switch_on || return
+    paste_in "$CLONE" "$(block "$SOURCE/README.md" '## Install')" || return
+    switch_off
+}
+
+# nginx/README.md, on a machine where that tree has been built already.
+make_built() {
+    M=$BATS_FILE_TMPDIR/built
+    "$MACHINE" copy "$BATS_FILE_TMPDIR/base" "$M"
+    mkdir -p "$M/layer$CLONE"
+    cp -a "$BATS_FILE_TMPDIR/nginx/layer$CLONE/." "$M/layer$CLONE"
+    switch_on || return
+    paste_in "$CLONE" "$(block "$MANUAL" '## Install')" || return
+    paste_in "$EXAMPLES" "$(block "$MANUAL" '**The certificate**')" || return
+    switch_off
+}
+
+teardown() {
+    if [[ -z ${BATS_TEST_COMPLETED:-} && -f ${M:-}/pid ]]; then
+        "$MACHINE" run "$M" journalctl -b --no-pager -n 40 | cut -c 1-300 || true
+    fi
+    pull_the_plug
+    scenario_teardown
+}
+
+teardown_file() {
+    pull_the_plug
+}
+
+# --- the machine --------------------------------------------------------------------------------
+
+# machine_from NAME: starts this test's machine, which has all that NAME has.
+machine_from() {
+    M=$T/machine
+    "$MACHINE" copy "$BATS_FILE_TMPDIR/$1" "$M"
+    switch_on || return
+    # What lib.bash's and faults.bash's functions look for.
+    URL=https://localhost
+    CERTIFICATE=$T/certificate.pem
+    printf '#!/bin/sh\nexec %q in-network %q %q "$@"\n' "$MACHINE" "$M" "$PUSHER" >"$T/pusher"
+    chmod +x "$T/pusher"
+    PUSHER=$T/pusher
+}
+
+# lib.bash's requests, from the machine itself.
+curl() {
+    "$MACHINE" in-network "$M" curl "$@"
+}
+
+switch_on() {
+    "$MACHINE" boot "$M" >"$M/console" 2>&1 3>&- &
+    echo "$!" >"$M/boot"
+    is_up
+}
+
+is_up() {
+    wait_for 60 "$MACHINE" is-up "$M" ||
+        fail "it does not start: $(cat "$M/console"; "$MACHINE" run "$M" systemctl --failed)"
+}
+
+switch_off() {
+    "$MACHINE" stop "$M"
+    wait_for 60 process_is_gone "$(<"$M/boot")"
+    rm -f "$M/boot"
+}
+
+reboot() {
+    local times
+    times=$(wc -l <"$M/booted")
+    "$MACHINE" reboot "$M" || return
+    wait_for 60 booted_more_than "$times" || return
+    is_up
+}
+
+booted_more_than() {
+    (($(wc -l <"$M/booted") > $1))
+}
+
+pull_the_plug() {
+    if [[ -f ${M:-}/boot ]]; then stop_process "$(<"$M/boot")" TERM; fi
+}
+
+# --- what the READMEs say -----------------------------------------------------------------------
+
+# block FILE BEGINNING [NUMBER]: the fenced block with that number (1) below the line that begins so.
+block() {
+    awk -v beginning="$2" -v number="${3:-1}" '
+        index($0, beginning) == 1 { within = 1; next }
+        within && !fenced && /^(\*\*|##)/ { exit }
+        within && /^```/ { fenced = !fenced; count += fenced; next }
+        fenced && count == number { print; found = 1 }
+        END { if (!found) print "there is no block", number, "below", beginning; exit !found }' "$1"
+}
+
+# paste_in FOLDER BLOCK: as an operator would, who looks at what each line says. What it says is in $pasted.
+paste_in() {
+    pasted=$("$MACHINE" run "$M" bash -ec "cd $1 && $2" 2>&1 </dev/null) || fail "$2"$'\n'"$(tail -n 30 <<<"$pasted")"
+}
+
+# follow_manual BEGINNING [NUMBER]: the block of nginx/README.md.
+follow_manual() {
+    paste_in "$EXAMPLES" "$(block "$MANUAL" "$@")"
+}
+
+# serves DEVICE: a notification is answered 200 and is then in the store, and those who watch are answered.
+serves() {
+    local path
+    # Its own certificate is checked.
+    cp "$("$MACHINE" file "$M" /etc/ssl/upgrade-receiver/fullchain.pem)" "$CERTIFICATE"
+    post - < <(notification "deviceId=$1") || return
+    expect_answer 200 '.result == "stored"' || return
+    "$MACHINE" run "$M" upgrade-status device "$1" --json >"$T/device.json" || return
+    jq -e --arg id "$1" '.deviceId == $id and (.history | length) == 1' "$T/device.json" >/dev/null ||
+        fail "the store: $(<"$T/device.json")"
+}
+
+shows_pages() {
+    local path
+    for path in /status/ /status/overview.json /metrics /health/live /health/ready; do
+        request "$path"
+        expect_answer 200 || fail "$path" || return
+    done
+}
+
+@test "README.md, Install: nginx and systemd" {
+    # After its block, and again after a reboot, a notification is stored, and the pages answer; the log's command tells of it.
+    machine_from nginx
+    serves first
+    shows_pages
+    reboot
+    serves second
+    follow_manual '**systemd.**' 2
+    equal "devices in the journal" "$(jq -r 'select(.event == "notification") | .body.deviceId' <<<"$pasted" | paste -sd ' ')" \
+        'first second'
+    # The socket, too, or the next request would start it again.
+    follow_manual '**systemd.**' 3
+    post - < <(notification deviceId=third)
+    expect_answer 503
+    equal "state" "$("$MACHINE" run "$M" systemctl is-active upgrade-receiver.service || true)" inactive
+}
+
+@test "nginx/README.md: systemd and nginx" {
+    machine_from built
+    follow_manual '**systemd.**'
+    follow_manual '**nginx.**'
+    serves first
+    shows_pages
+}
+
+@test "nginx/README.md: spawn-fcgi and nginx" {
+    # After a reboot the folder of the socket is there, and the second block alone starts it again.
+    machine_from built
+    follow_manual '**spawn-fcgi**' 1
+    follow_manual '**spawn-fcgi**' 2
+    follow_manual '**nginx.**'
+    serves first
+    shows_pages
+    reboot
+    follow_manual '**spawn-fcgi**' 2
+    serves second
+}
+
+@test "nginx/README.md: systemd and Apache, mod_proxy_fcgi" {
+    machine_from built
+    follow_manual '**systemd.**'
+    follow_manual '**Apache, mod_proxy_fcgi.**'
+    serves first
+}
+
+@test "nginx/README.md: Apache, mod_fcgid" {
+    machine_from built
+    follow_manual '**Apache, mod_fcgid.**'
+    serves first
+}
+
+@test "nginx/README.md: Apache, plain CGI" {
+    machine_from built
+    follow_manual '**Apache, plain CGI.**'
+    serves first
+}
+
+@test "nginx/README.md: systemd and lighttpd" {
+    machine_from built
+    follow_manual '**systemd.**'
+    follow_manual '**lighttpd, mod_fastcgi.**'
+    serves first
+}
+
+# --- what happens to a machine --------------------------------------------------------------------
+
+# received COUNT: whether the receiver has so many notifications.
+received() {
+    jq -e ".totals.notifications >= $1" "$("$MACHINE" file "$M" /var/lib/upgrade-receiver/status.json)" >/dev/null
+}
+
+main_pid() {
+    "$MACHINE" run "$M" systemctl show --property MainPID --value upgrade-receiver
+}
+
+runs_anew() {
+    local now
+    now=$(main_pid)
+    ((now > 0 && now != $1))
+}
+
+# bring_books_home: the receiver is stopped, and its store and nginx's log are where lib.bash looks for them.
+bring_books_home() {
+    "$MACHINE" run "$M" systemctl stop upgrade-receiver.socket upgrade-receiver.service
+    cp -a "$("$MACHINE" file "$M" /var/lib/upgrade-receiver)/." "$T/state"
+    mkdir -p "$T/nginx"
+    cp "$("$MACHINE" file "$M" /var/log/nginx/error.log)" "$T/nginx/error.log"
+}
+
+# reboots_without_loss: what was answered 200 is in the store after a reboot, once.
+reboots_without_loss() {
+    reboot || return
+    serves after || return
+    bring_books_home || return
+    books_match_ledger "$T/ledger" || return
+    books_add_up
+}
+
+@test "kills and restarts under load fail no push, and a reboot loses nothing" {
+    # Three of each while 12,000 notifications come on kept connections: systemd holds the socket, and each push is answered 200.
+    local old i
+    machine_from nginx
+    serves before
+    push_behind --count 12000 --repeats 1200 --rate 1000 --deadline 120 --ledger "$T/ledger"
+    for i in 1 2 3; do
+        wait_for 60 received $((i * 3000))
+        old=$(main_pid)
+        "$MACHINE" run "$M" systemctl kill --kill-whom=main --signal=KILL upgrade-receiver
+        wait_for "$PATIENCE" runs_anew "$old"
+        "$MACHINE" run "$M" systemctl restart upgrade-receiver
+    done
+    push_end
+    equal answers "$(pushed '.answers | keys | join(" ")')" 200
+    reboots_without_loss
+}
+
+@test "reloads of nginx under load fail no push on a new connection, and lose nothing on kept ones" {
+    # A connection that nginx closes with a push unread gives no answer (0), never another than 200.
+    local i
+    machine_from nginx
+    serves before
+    push_behind --count 2000 --rate 200 --fresh --deadline 120 --ledger "$T/ledger"
+    for i in 1 2 3; do
+        wait_for 60 received $((i * 500))
+        "$MACHINE" run "$M" systemctl reload nginx
+    done
+    push_end
+    equal "answers on new connections" "$(pushed '.answers | keys | join(" ")')" 200
+    push_behind --count 9000 --seed 2 --rate 1000 --deadline 120 --ledger "$T/kept"
+    for i in 1 2 3; do
+        wait_for 60 received $((2000 + i * 2000))
+        "$MACHINE" run "$M" systemctl reload nginx
+    done
+    push_end
+    [[ $(pushed '.answers | keys | join(" ")') =~ ^(0\ )?200$ ]] || fail "answers on kept connections: $(pushed .answers)"
+    tail -n +2 "$T/kept" >>"$T/ledger"
+    reboots_without_loss
+}
