@@ -119,6 +119,7 @@ int command_check(struct command_call *call, struct fault *fault);
 int command_backup(struct command_call *call, struct fault *fault);
 int command_restore(struct command_call *call, struct fault *fault);
 int command_prune(struct command_call *call, struct fault *fault);
+int command_erase(struct command_call *call, struct fault *fault);
 int command_forget(struct command_call *call, struct fault *fault);
 int command_help(struct command_call *call, struct fault *fault);
 int command_complete(struct command_call *call, struct fault *fault);

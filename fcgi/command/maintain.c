@@ -1,4 +1,4 @@
-/* maintain: upgrade-status's commands on the store itself: check, prune and forget.
+/* maintain: upgrade-status's commands on the store itself: check, prune, forget and erase.
  */
 #include "config.h"
 
@@ -198,4 +198,57 @@ int command_forget(struct command_call *call, struct fault *fault)
     if (result == 0 && !found)
         fault_set(fault, "%s: there is no such application", call->words[0]);
     return result != 0 ? COMMAND_UNUSABLE : found ? COMMAND_DONE : COMMAND_NOT_THERE;
+}
+
+/* --- erase
+ * ------------------------------------------------------------------------------------------ */
+
+static void add_erased(const struct command_call *call, const struct store_erased *erased,
+                       struct buffer *out)
+{
+    const struct store_pruned *rows = &erased->rows;
+    if (call->json) {
+        buffer_addf(out,
+                    "{\"notifications\":%lld,\"upgrades\":%lld,\"operations\":%lld,"
+                    "\"quarantined\":%lld,\"undelivered\":%lld,\"behind\":",
+                    (long long)rows->notifications, (long long)rows->upgrades,
+                    (long long)rows->operations, (long long)erased->quarantined,
+                    (long long)rows->undelivered);
+        if (rows->behind[0] != '\0')
+            buffer_add_json_string(out, rows->behind, strlen(rows->behind));
+        else
+            buffer_add_string(out, "null");
+        buffer_addf(out, ",\"emptied\":%s}\n", erased->emptied ? "true" : "false");
+        return;
+    }
+    buffer_addf(out,
+                "Erased: %lld notifications, %lld upgrades of %lld operations, %lld bodies in "
+                "quarantine.\nTheir counters stay.\n",
+                (long long)rows->notifications, (long long)rows->upgrades,
+                (long long)rows->operations, (long long)erased->quarantined);
+    if (rows->undelivered > 0) {
+        buffer_addf(out, "Left: %lld notifications, which application ",
+                    (long long)rows->undelivered);
+        term_add_safe(call->term, out, rows->behind, 0);
+        buffer_add_string(out, " has not got yet, or others of their operations.\n"
+                               "Erase the device again when it has, or forget the application.\n");
+    }
+    if (!erased->emptied)
+        buffer_add_string(out, "The store's log, upgrades.db-wal, still has what was erased: "
+                               "another process reads it.\nErase the device again later.\n");
+}
+
+int command_erase(struct command_call *call, struct fault *fault)
+{
+    struct store *store = NULL;
+    struct store_erased erased;
+    if (command_open_store(call, &store, fault) != 0)
+        return COMMAND_UNUSABLE;
+    int result = store_erase(store, call->words[0], &erased, fault);
+    store_free(store);
+    if (result != 0)
+        return COMMAND_UNUSABLE;
+    struct buffer out = {0};
+    add_erased(call, &erased, &out);
+    return command_print(call, &out, fault);
 }

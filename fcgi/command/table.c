@@ -180,6 +180,19 @@ static const struct command_entry commands[] = {
              "keeps its size; the store uses the free room again.\n",
      .options = {"before", "force"},
      .run = command_prune},
+    {.words = {"erase", ""},
+     .arguments = "DEVICE",
+     .help = "take all of one device out of the store, and keep the counters",
+     .more = "Removes the device's notifications and upgrades, and the bodies in quarantine\n"
+             "that have its id as a text. Their bytes leave upgrades.db and its log. An upgrade\n"
+             "in progress stays counted so. Notifications that an application has not got yet\n"
+             "stay; the command says so. The log, backups, what was delivered, and what others\n"
+             "say of the device are not touched; status.json follows when a receiver runs.\n"
+             "If the platform pushes one of these notifications again, it counts as new.\n",
+     .least = 1,
+     .most = 1,
+     .completes = {COMMAND_WORD_DEVICE},
+     .run = command_erase},
     {.words = {"forget", ""},
      .arguments = "APPLICATION",
      .help = "forget an application that is gone, which holds up prune",

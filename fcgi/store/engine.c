@@ -188,7 +188,8 @@ static int open_database(struct store *store, struct fault *fault)
     if (sqlite3_exec(store->db,
                      "PRAGMA synchronous = FULL; PRAGMA journal_mode = WAL;"
                      "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -8192;"
-                     "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF",
+                     "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
+                     "PRAGMA secure_delete = ON", /* for store_erase */
                      NULL, NULL, NULL) != SQLITE_OK)
         return store_fault(store->db, fault, "cannot set up the store");
     if (secure_log(store, fault) != 0 || store_layout_make(store->db, fault) != 0)
@@ -374,6 +375,16 @@ static void empty_log(struct store *store)
         SQLITE_OK)
         set_log_pages(store, 0);
     sqlite3_busy_timeout(store->db, STORE_WAIT_MS);
+}
+
+int store_empty_log(struct store *store, bool *emptied, struct fault *fault)
+{
+    if (store_lock_take(store, fault) != 0)
+        return fault_add(fault, "%s", store->files[STORE_DB].path);
+    empty_log(store);
+    *emptied = store_log_pages(store) == 0;
+    store_lock_release(store);
+    return 0;
 }
 
 /* Whether a transaction has room. Empties the log if it must. */

@@ -282,6 +282,10 @@ int store_life_begin(struct store *store, struct fault *fault);
 typedef int store_work(struct store *store, void *argument, struct fault *fault);
 int store_transact(struct store *store, store_work *work, void *argument, struct fault *fault);
 
+/* Copies the log to the main file in a turn of its own, and truncates it. *EMPTIED is false if
+ * another connection reads or writes just then. */
+int store_empty_log(struct store *store, bool *emptied, struct fault *fault);
+
 /* The form of a hash in the tables. */
 static inline int64_t store_low32(uint64_t hash)
 {

@@ -108,7 +108,7 @@ bool store_next_operation(struct store_rows *rows, struct store_operation_row *r
         .contradictory = sqlite3_column_int64(read, 6),
         .first_ms = sqlite3_column_int64(read, 7),
         .last_ms = sqlite3_column_int64(read, 8),
-        .pruned = sqlite3_column_int(read, 9) != 0,
+        .pruned = sqlite3_column_int(read, 9) == 1,
     };
     return true;
 }

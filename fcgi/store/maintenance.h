@@ -71,6 +71,20 @@ struct store_pruned {
 int store_prune(struct store *store, int64_t before_ms, const struct store_progress *progress,
                 struct store_pruned *pruned, struct fault *fault);
 
+/* What erasing a device removed. */
+struct store_erased {
+    struct store_pruned rows; /* UNDELIVERED counts notifications */
+    int64_t quarantined;      /* bodies */
+    bool emptied;             /* the store's log, of what was removed */
+};
+
+/* Removes from an open store the notifications and upgrades of one device, and the bodies in
+ * quarantine that have its id as a text. Counters stay. Like store_prune it leaves what an
+ * application has not been told yet. The bytes leave the files, too, unless another process reads
+ * an old state for two seconds: then EMPTIED is false. */
+int store_erase(struct store *store, const char *device_id, struct store_erased *erased,
+                struct fault *fault);
+
 /* Removes the bodies with IDS from the quarantine of an open store. Adds to *DROPPED how many were
  * there. Runs in small transactions like store_prune. */
 int store_drop_quarantined(struct store *store, const int64_t ids[], size_t count, int64_t *dropped,

@@ -1,4 +1,4 @@
-/* prune: removes old rows from the store and keeps their counters.
+/* prune: removes rows from the store, old ones or those of one device, and keeps their counters.
  *
  * An operation is removed as a whole after it has received nothing for long enough. If more arrives
  * later, it is counted anew: the store no longer knows which upgrades it counted before. What an
@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* Most rows of one transaction, and most bytes of their bodies (one body may exceed it). Such a
  * transaction takes some milliseconds, and a receiver may have to wait for it. */
@@ -27,15 +28,28 @@ struct pruning {
     struct store_pruned *pruned;
 };
 
-/* Runs TEXT with NUMBERS bound. Sets FOUND, unless COLUMNS is 0, to the first row's columns. */
-static int run(struct store *store, enum store_text text, const int64_t *numbers, int count,
-               int64_t *found, int columns, struct fault *fault)
+/* Prepares TEXT with COUNT numbers bound, and WORD behind them unless it is NULL. Returns NULL on
+ * failure. */
+static sqlite3_stmt *prepare(struct store *store, enum store_text text, const int64_t *numbers,
+                             int count, const char *word, struct fault *fault)
 {
     sqlite3_stmt *statement = NULL;
     if (sqlite3_prepare_v2(store->db, store_text(text), -1, &statement, NULL) != SQLITE_OK)
-        return store_fault(store->db, fault, "cannot prune");
+        store_fault(store->db, fault, "cannot prune");
     for (int i = 0; i < count; i++)
         sqlite3_bind_int64(statement, i + 1, numbers[i]);
+    if (word != NULL)
+        sqlite3_bind_text(statement, count + 1, word, -1, SQLITE_STATIC);
+    return statement;
+}
+
+/* Runs TEXT, prepared like that. Sets FOUND, unless COLUMNS is 0, to the first row's columns. */
+static int run(struct store *store, enum store_text text, const int64_t *numbers, int count,
+               const char *word, int64_t *found, int columns, struct fault *fault)
+{
+    sqlite3_stmt *statement = prepare(store, text, numbers, count, word, fault);
+    if (statement == NULL)
+        return -1;
     int step = sqlite3_step(statement);
     if (step == SQLITE_ROW)
         for (int i = 0; i < columns; i++)
@@ -68,16 +82,15 @@ static int64_t read_going(sqlite3_stmt *read, struct going *going)
 
 /* Reads as many of the notifications that TEXT finds as one transaction may remove. */
 static int gather(struct store *store, enum store_text text, const int64_t *numbers, int count,
-                  struct going all[CHUNK_ROWS], size_t *length, struct fault *fault)
+                  const char *word, struct going all[CHUNK_ROWS], size_t *length,
+                  struct fault *fault)
 {
-    sqlite3_stmt *read = NULL;
     int64_t bytes = 0;
     int step = SQLITE_DONE;
     *length = 0;
-    if (sqlite3_prepare_v2(store->db, store_text(text), -1, &read, NULL) != SQLITE_OK)
-        return store_fault(store->db, fault, "cannot prune");
-    for (int i = 0; i < count; i++)
-        sqlite3_bind_int64(read, i + 1, numbers[i]);
+    sqlite3_stmt *read = prepare(store, text, numbers, count, word, fault);
+    if (read == NULL)
+        return -1;
     while (*length < CHUNK_ROWS && bytes < CHUNK_BYTES && (step = sqlite3_step(read)) == SQLITE_ROW)
         bytes += read_going(read, &all[(*length)++]);
     if (step != SQLITE_ROW && step != SQLITE_DONE)
@@ -134,14 +147,14 @@ static int prune_operation(struct store *store, void *argument, struct fault *fa
     struct going all[CHUNK_ROWS];
     size_t length;
     pruning->changed = 0;
-    if (run(store, STORE_TEXT_prune_mark_operation, numbers, 1, NULL, 0, fault) != 0 ||
-        run(store, STORE_TEXT_prune_upgrades, numbers, 3, NULL, 0, fault) != 0)
+    if (run(store, STORE_TEXT_prune_mark_operation, numbers, 1, NULL, NULL, 0, fault) != 0 ||
+        run(store, STORE_TEXT_prune_upgrades, numbers, 3, NULL, NULL, 0, fault) != 0)
         return -1;
     pruning->changed = sqlite3_changes(store->db);
     pruning->pruned->upgrades += pruning->changed;
     if (pruning->changed > 0)
         return 0;
-    return gather(store, STORE_TEXT_prune_of_operation, numbers, 2, all, &length, fault) != 0
+    return gather(store, STORE_TEXT_prune_of_operation, numbers, 2, NULL, all, &length, fault) != 0
                ? -1
                : remove_notifications(store, all, length, pruning, fault);
 }
@@ -156,7 +169,7 @@ static int prune_news(struct store *store, void *argument, struct fault *fault)
     struct going all[CHUNK_ROWS];
     size_t length;
     pruning->changed = 0;
-    if (gather(store, STORE_TEXT_prune_news, numbers, 4, all, &length, fault) != 0)
+    if (gather(store, STORE_TEXT_prune_news, numbers, 4, NULL, all, &length, fault) != 0)
         return -1;
     pruning->from_seq = length > 0 ? all[length - 1].seq + 1 : pruning->from_seq + 1;
     return remove_notifications(store, all, length, pruning, fault);
@@ -167,7 +180,7 @@ static int prune_spans(struct store *store, void *argument, struct fault *fault)
 {
     const struct pruning *pruning = argument;
     const int64_t numbers[] = {pruning->before_ms, STORE_TIME_INDEX_BITS};
-    return run(store, STORE_TEXT_prune_time_index, numbers, 2, NULL, 0, fault);
+    return run(store, STORE_TEXT_prune_time_index, numbers, 2, NULL, NULL, 0, fault);
 }
 
 static void report(const struct store_progress *progress, const struct pruning *pruning, int64_t of)
@@ -195,7 +208,8 @@ static int repeat(struct store *store, store_work *work, struct pruning *pruning
 static int is_prunable(struct store *store, struct pruning *pruning, struct fault *fault)
 {
     int64_t last[2] = {0};
-    if (run(store, STORE_TEXT_prune_operation_end, &pruning->operation, 1, last, 2, fault) != 0)
+    if (run(store, STORE_TEXT_prune_operation_end, &pruning->operation, 1, NULL, last, 2, fault) !=
+        0)
         return -1;
     pruning->last_seq = last[0];
     if (last[1] >= pruning->before_ms)
@@ -213,7 +227,7 @@ static int prune_operations(struct store *store, struct pruning *pruning,
     int64_t numbers[] = {0, pruning->before_ms};
     for (;;) {
         int64_t found = 0;
-        if (run(store, STORE_TEXT_prune_next_operation, numbers, 2, &found, 1, fault) != 0)
+        if (run(store, STORE_TEXT_prune_next_operation, numbers, 2, NULL, &found, 1, fault) != 0)
             return -1;
         if (found == 0)
             return 0;
@@ -235,7 +249,8 @@ static int prune_all_news(struct store *store, struct pruning *pruning,
         const int64_t numbers[] = {pruning->from_seq, pruning->before_ms, pruning->deliverable,
                                    STORE_TIME_INDEX_BITS};
         pruning->from_seq = 0;
-        if (run(store, STORE_TEXT_prune_next_news, numbers, 4, &pruning->from_seq, 1, fault) != 0)
+        if (run(store, STORE_TEXT_prune_next_news, numbers, 4, NULL, &pruning->from_seq, 1,
+                fault) != 0)
             return -1;
         if (pruning->from_seq == 0)
             return 0;
@@ -269,7 +284,7 @@ static int is_news_left(struct store *store, const struct pruning *pruning, bool
 {
     const int64_t numbers[] = {pruning->before_ms, pruning->deliverable, STORE_TIME_INDEX_BITS};
     int64_t found = 0;
-    if (run(store, STORE_TEXT_prune_news_left, numbers, 3, &found, 1, fault) != 0)
+    if (run(store, STORE_TEXT_prune_news_left, numbers, 3, NULL, &found, 1, fault) != 0)
         return -1;
     *left = found != 0;
     return 0;
@@ -284,7 +299,7 @@ int store_prune(struct store *store, int64_t before_ms, const struct store_progr
     int64_t of = 0;
     bool left;
     if (find_slowest(store, &pruning, slowest, fault) != 0 ||
-        run(store, STORE_TEXT_prune_count, &before_ms, 1, &of, 1, fault) != 0)
+        run(store, STORE_TEXT_prune_count, &before_ms, 1, NULL, &of, 1, fault) != 0)
         return -1;
     report(progress, &pruning, of);
     if (prune_operations(store, &pruning, progress, of, fault) != 0)
@@ -333,4 +348,143 @@ int store_drop_quarantined(struct store *store, const int64_t ids[], size_t coun
         *dropped += dropping.dropped;
     }
     return 0;
+}
+
+/* --- one device --- */
+
+/* Tries to empty the log, and the pause between two: somebody may read. */
+#define EMPTY_TRIES 20
+#define EMPTY_PAUSE_MS 100
+
+struct erasing {
+    struct pruning pruning; /* first: repeat passes it */
+    struct store_erased *erased;
+    const char *device_id;
+    int64_t device; /* its hash in this store */
+};
+
+/* Removes a part of what one operation, or none (0), has of the device, in one transaction.
+ * Upgrades go first, as in prune_operation. */
+static int erase_part(struct store *store, void *argument, struct fault *fault)
+{
+    struct erasing *erasing = argument;
+    struct pruning *pruning = &erasing->pruning;
+    const int64_t numbers[] = {pruning->operation, erasing->device, pruning->deliverable,
+                               CHUNK_ROWS};
+    struct going all[CHUNK_ROWS];
+    size_t length;
+    pruning->changed = 0;
+    if (run(store, STORE_TEXT_erase_mark_operation, numbers, 1, NULL, NULL, 0, fault) != 0 ||
+        run(store, STORE_TEXT_erase_upgrades, numbers, 4, erasing->device_id, NULL, 0, fault) != 0)
+        return -1;
+    pruning->changed = sqlite3_changes(store->db);
+    pruning->pruned->upgrades += pruning->changed;
+    if (pruning->changed > 0)
+        return 0;
+    return gather(store, STORE_TEXT_erase_notifications, numbers, 3, erasing->device_id, all,
+                  &length, fault) != 0
+               ? -1
+               : remove_notifications(store, all, length, pruning, fault);
+}
+
+/* Removes all that one operation, or none, has of the device. In an operation, all of it stays if
+ * an application has not been told all of it: an upgrade must not lose its notifications. */
+static int erase_of_operation(struct store *store, struct erasing *erasing, struct fault *fault)
+{
+    struct pruning *pruning = &erasing->pruning;
+    struct store_pruned *pruned = pruning->pruned;
+    int64_t numbers[] = {pruning->operation, erasing->device, pruning->deliverable};
+    int64_t found[2] = {0};
+    if (run(store, STORE_TEXT_erase_count, numbers, 3, erasing->device_id, found, 2, fault) != 0)
+        return -1;
+    if (pruning->operation > 0 && found[1] > 0) {
+        pruned->undelivered += found[0];
+        return 0;
+    }
+    pruned->undelivered += found[1];
+    pruned->operations += pruning->operation > 0 && found[0] > 0 ? 1 : 0;
+    return found[0] == 0 ? 0 : repeat(store, erase_part, pruning, NULL, 0, fault);
+}
+
+static int erase_books(struct store *store, struct erasing *erasing, struct fault *fault)
+{
+    int64_t numbers[] = {0, erasing->device};
+    erasing->pruning.operation = 0;
+    for (;;) {
+        if (erase_of_operation(store, erasing, fault) != 0)
+            return -1;
+        int64_t next = 0;
+        numbers[0] = erasing->pruning.operation;
+        if (run(store, STORE_TEXT_erase_next_operation, numbers, 2, NULL, &next, 1, fault) != 0)
+            return -1;
+        if (next == 0)
+            return 0;
+        erasing->pruning.operation = next;
+    }
+}
+
+/* Removes the descriptions that name the device among the examples for error codes. */
+static int erase_examples(struct store *store, void *argument, struct fault *fault)
+{
+    const struct erasing *erasing = argument;
+    return run(store, STORE_TEXT_erase_examples, NULL, 0, erasing->device_id, NULL, 0, fault);
+}
+
+/* Removes the bodies in quarantine that have the id as a whole text of JSON. The search runs
+ * outside a transaction. */
+static int erase_quarantined(struct store *store, struct erasing *erasing, struct fault *fault)
+{
+    struct buffer text = {0};
+    int64_t id = 0;
+    int result = 0;
+    buffer_add_json_string(&text, erasing->device_id, strlen(erasing->device_id));
+    buffer_add(&text, "", 1);
+    if (text.failed)
+        result = fault_set(fault, "out of memory");
+    while (result == 0) {
+        int64_t found = 0;
+        result = run(store, STORE_TEXT_erase_next_quarantined, &id, 1, text.bytes, &found, 1,
+                     fault);
+        if (result != 0 || found == 0)
+            break;
+        id = found;
+        result = store_drop_quarantined(store, &id, 1, &erasing->erased->quarantined, fault);
+    }
+    buffer_release(&text);
+    return result;
+}
+
+/* Copies the log to the main file and empties it: it has older states of the pages. */
+static int empty_log(struct store *store, bool *emptied, struct fault *fault)
+{
+    *emptied = false;
+    for (int i = 0; i < EMPTY_TRIES && !*emptied; i++) {
+        const struct timespec pause = {.tv_nsec = EMPTY_PAUSE_MS * 1000000L};
+        if (i > 0)
+            nanosleep(&pause, NULL);
+        if (store_empty_log(store, emptied, fault) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int store_erase(struct store *store, const char *device_id, struct store_erased *erased,
+                struct fault *fault)
+{
+    *erased = (struct store_erased){.quarantined = 0};
+    struct erasing erasing = {
+        .pruning = {.pruned = &erased->rows},
+        .erased = erased,
+        .device_id = device_id,
+        .device = store_low32(content_hash_string(device_id, store->hash_key)),
+    };
+    char slowest[STORE_CURSOR_NAME_MAX];
+    if (find_slowest(store, &erasing.pruning, slowest, fault) != 0 ||
+        erase_books(store, &erasing, fault) != 0 ||
+        store_transact(store, erase_examples, &erasing, fault) != 0 ||
+        erase_quarantined(store, &erasing, fault) != 0)
+        return -1;
+    if (erased->rows.undelivered > 0)
+        memcpy(erased->rows.behind, slowest, sizeof slowest);
+    return empty_log(store, &erased->emptied, fault);
 }

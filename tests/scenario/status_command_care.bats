@@ -154,6 +154,32 @@ age() {
     equal "left" "$(sql 'SELECT count(*) FROM notifications')" 5
 }
 
+@test "erase takes a device out of the files beside a receiver, and keeps the counters" {
+    # Its notifications, its upgrade and a body in quarantine: its id is in no file of the state folder any more, those of others are; counters and check are as before; it says what it did.
+    receiver_start
+    campaign
+    notification deviceId=erase-me operationId=one swUpgradeResult=FAIL curVersion=1.0 errorCode=1 >"$T/one"
+    printf '{"notifyType":"deviceDeleted","deviceId":"erase-me","gatewayId":null}\n{"notifyType":"none","deviceId":"erase-me"}\n' >>"$T/one"
+    notification deviceId=last operationId=one >>"$T/one"
+    post_lines "$T/one"
+    operator --json | jq '[.operations[] | del(.lastAt)], .totals' >"$T/before"
+    wait_for_status '.seq == 19'
+    grep -rlq erase-me "$T/state" || fail "it is not there"
+    ends_with 0 erase erase-me
+    equal "said" "$(head -n 1 "$T/out")" "Erased: 2 notifications, 1 upgrades of 1 operations, 1 bodies in quarantine."
+    wait_for "$PATIENCE" is_nowhere erase-me
+    grep -rlq '"d-12"' "$T/state" || fail "others are gone"
+    operator --json | jq '[.operations[] | del(.lastAt)], .totals' | diff "$T/before" -
+    ends_with 0 check
+    ends_with 0 erase erase-me --json
+    equal "again" "$(jq -c . "$T/out")" '{"notifications":0,"upgrades":0,"operations":0,"quarantined":0,"undelivered":0,"behind":null,"emptied":true}'
+}
+
+# is_nowhere TEXT: no file of the state folder has it.
+is_nowhere() {
+    ! grep -rq "$1" "$T/state"
+}
+
 # bats test_tags=full
 @test "prune beside a receiver under load loses nothing and delays nobody" {
     # 3,000 old notifications go while new ones come: all are answered 200, the old ones are gone, the new ones are all there, and the store is sound.

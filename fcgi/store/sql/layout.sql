@@ -43,7 +43,7 @@ CREATE TABLE operation (
     first_at INTEGER NOT NULL,               -- of its first and its last notification
     last_at INTEGER NOT NULL,
     last_seq INTEGER NOT NULL,
-    pruned INTEGER NOT NULL DEFAULT 0,
+    pruned INTEGER NOT NULL DEFAULT 0,       -- 1: its rows are gone; 2: those of some devices
     timeline_width INTEGER NOT NULL DEFAULT 1000,  -- ms
     UNIQUE (app_id, operation_id)
 );

@@ -63,3 +63,36 @@ DELETE FROM notification WHERE seq = ?1;
 DELETE FROM time_index
 WHERE first_at < ?1
     AND NOT EXISTS (SELECT 1 FROM notification n WHERE n.seq >= time_index.id << ?2 AND n.seq < (time_index.id + 1) << ?2);
+
+-- erase_next_operation: with an id above ?1, and entries of the device ?2
+SELECT id FROM operation o
+WHERE id > ?1 AND EXISTS (SELECT 1 FROM lookup l WHERE l.operation = o.id AND l.device = ?2)
+ORDER BY id LIMIT 1;
+
+-- erase_count: the notifications of the device ?4 in an operation, and how many of them are above ?3
+SELECT count(*), coalesce(sum(n.seq > ?3), 0) FROM lookup l CROSS JOIN notification n ON n.seq = l.seq
+WHERE l.operation = ?1 AND l.device = ?2
+    AND coalesce(nullif(json_extract(n.body, '$.deviceId'), ''), json_extract(n.body, '$.header.deviceId')) = ?4;
+
+-- erase_mark_operation: 2 if only the rows of some devices are gone
+UPDATE operation SET pruned = 2 WHERE id = ?1 AND pruned = 0;
+
+-- erase_upgrades: ?4 at most
+DELETE FROM upgrade WHERE id IN (
+    SELECT DISTINCT u.id FROM lookup l CROSS JOIN upgrade u ON u.id = l.upgrade
+    WHERE l.operation = ?1 AND l.device = ?2 AND u.device_id = ?5
+        AND u.seq <= ?3 AND coalesce(u.step_seq, 0) <= ?3
+    LIMIT ?4
+);
+
+-- erase_notifications: up to ?3
+SELECT l.operation, l.device, l.sub_operation, l.upgrade, l.content, l.seq, n.deliveries, n.body
+FROM lookup l CROSS JOIN notification n ON n.seq = l.seq
+WHERE l.operation = ?1 AND l.device = ?2 AND l.seq <= ?3
+    AND coalesce(nullif(json_extract(n.body, '$.deviceId'), ''), json_extract(n.body, '$.header.deviceId')) = ?4;
+
+-- erase_examples: descriptions that have the id ?1 in them
+UPDATE failure SET example = '' WHERE instr(example, ?1) > 0;
+
+-- erase_next_quarantined: a body with an id above ?1 that has the text ?2
+SELECT id FROM quarantined WHERE id > ?1 AND instr(body, CAST(?2 AS BLOB)) > 0 ORDER BY id LIMIT 1;
