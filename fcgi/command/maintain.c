@@ -1,5 +1,4 @@
-/* maintain: upgrade-status's commands on the store itself: check, prune, forget and erase.
- */
+/* maintain: upgrade-status's commands on the store itself: check, prune, forget and erase. */
 #include "config.h"
 
 #include "base/clock.h"
@@ -200,8 +199,7 @@ int command_forget(struct command_call *call, struct fault *fault)
     return result != 0 ? COMMAND_UNUSABLE : found ? COMMAND_DONE : COMMAND_NOT_THERE;
 }
 
-/* --- erase
- * ------------------------------------------------------------------------------------------ */
+/* --- erase ------------------------------------------------------------------------------------ */
 
 static void add_erased(const struct command_call *call, const struct store_erased *erased,
                        struct buffer *out)
