@@ -41,6 +41,8 @@ files_of() {
     # Programs, units, user, options, rotation of the log, examples, man pages and completion; no other file.
     equal upgrade-receiver "$(files_of upgrade-receiver | grep -v /examples/)" "etc/default/upgrade-receiver
 etc/logrotate.d/upgrade-receiver
+lib/systemd/system/upgrade-receiver-prune.service
+lib/systemd/system/upgrade-receiver-prune.timer
 lib/systemd/system/upgrade-receiver.service
 lib/systemd/system/upgrade-receiver.socket
 usr/bin/upgrade-receiver
@@ -74,12 +76,12 @@ stub_systemd() {
     done
 }
 
-# asked SCRIPT ARGUMENT...: what a maintainer script has started and stopped, where systemd runs.
+# asked SCRIPT ARGUMENT...: what a maintainer script has started and stopped, if systemd runs; but for the timer.
 asked() {
     : >"$T/asked"
     sed "s|/run/systemd/system|$T/systemd|" "scripts/$1" >"$T/script"
     DPKG_ROOT='' PATH=$T/stubs:$PATH sh "$T/script" "${@:2}"
-    sed -n 's/^deb-systemd-invoke //p' "$T/asked" | paste -sd ,
+    sed -n '/prune/d; s/^deb-systemd-invoke //p' "$T/asked" | paste -sd ,
     # Nothing is started, stopped or restarted in another way.
     ! grep -E '^systemctl .*(start|stop|kill|reload-or)' "$T/asked" || fail "asked of systemctl"
 }
