@@ -21,10 +21,10 @@ setup() {
 }
 
 @test "two builds in two folders make the same packages" {
-    # Each .deb of one build has the bytes of the other's.
-    equal "packages" "$(cd first && echo *.deb | tr ' ' '\n' | sed 's/_.*//' | paste -sd ' ')" \
+    # Each .deb, and the source package, of one build has the bytes of the other's.
+    equal "packages" "$(cd first && echo *.deb | tr ' ' '\n' | sed 's/_.*//' | sort | paste -sd ' ')" \
         "libpushreceiver-dev libpushreceiver0 libpushreceiver0-dbgsym upgrade-receiver upgrade-receiver-dbgsym upgrade-status upgrade-status-dbgsym"
-    equal "sums" "$(cd second && sha256sum ./*.deb)" "$(cd first && sha256sum ./*.deb)"
+    equal "sums" "$(cd second && sha256sum ./*.deb ./*.dsc ./*.tar.xz)" "$(cd first && sha256sum ./*.deb ./*.dsc ./*.tar.xz)"
 }
 
 @test "lintian finds nothing that is not explained" {
