@@ -18,7 +18,7 @@ prometheus_start() {
     mkdir "$T/prometheus"
     cp "$MONITORING/alerts.yml" "$T/prometheus/"
     sed -E "$@" -e 's/_interval: 15s/_interval: 1s/' -e "s/localhost:443/${URL#https://}/" \
-        -e "s|^( *)server_name: localhost|&\n\1ca_file: $CERTIFICATE|" \
+        -e "s|^( *ca_file:) .*|\1 $CERTIFICATE|" \
         "$MONITORING/prometheus.yml" >"$T/prometheus/prometheus.yml"
     background prometheus prometheus --config.file="$T/prometheus/prometheus.yml" \
         --storage.tsdb.path="$T/prometheus/data" --web.listen-address="127.0.0.1:$port" --log.level=warn
