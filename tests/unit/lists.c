@@ -233,6 +233,11 @@ static struct record *make_record(int64_t received_ms, uint64_t *seed)
     }
 }
 
+size_t lists_next_size(size_t size, size_t rows)
+{
+    return size < 16 || size + 10 > rows ? size + 1 : size + 8;
+}
+
 void lists_fill(struct books *books, size_t count, uint64_t *seed)
 {
     struct record *records[64];

@@ -45,6 +45,11 @@ void lists_free(struct lists *lists);
 /* Fails the test with FAULT's text where RESULT is not 0. */
 void lists_must(int result, const struct fault *fault);
 
+/* The size of a page to try after SIZE, for a list of ROWS: of small pages, and of those about as
+ * long as the list, each size; of those between, one in eight. Beyond ROWS + 1 there is nothing to
+ * try. */
+size_t lists_next_size(size_t size, size_t rows);
+
 /* Keeps COUNT random notifications of the upgrade family in batches: operations of two
  * applications, results and state changes, software and firmware. What they are depends on *SEED
  * alone; times rise. */

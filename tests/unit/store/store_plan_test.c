@@ -334,7 +334,7 @@ static void a_page_costs_the_same_however_long_its_operation_is(void **state)
     void *large;
     books_setup(&large);
     grow(*state, 1, 2000);
-    grow(large, 1, 50000);
+    grow(large, 1, 20000);
     assert_steps(*state, large, false);
     books_teardown(&large);
 }
@@ -344,7 +344,7 @@ static void a_page_costs_the_same_however_many_operations_there_are(void **state
     void *large;
     books_setup(&large);
     grow(*state, 1000, 2);
-    grow(large, 25000, 2);
+    grow(large, 10000, 2);
     assert_steps(*state, large, true);
     books_teardown(&large);
 }
@@ -356,7 +356,7 @@ static void operations_without_failures_are_passed_over_at_no_cost(void **state)
     struct books *books = *state;
     struct store_reader *reader = lists_reader(books);
     size_t rows;
-    grow(books, 3000, 20);
+    grow(books, 1000, 20);
     int64_t before = count_steps(reader, all_failed, &rows);
     int64_t before_with = count_steps(reader, all_failed_with, &rows);
     books_meddle(books, "DELETE FROM upgrade WHERE operation > 100 AND state = 2;"

@@ -17,9 +17,9 @@
 /* A transaction of one process does not fit into SQLite's cache, so part of it is in the log before
  * it ends. The cache is made small, so that this much is enough to spill; and the log starts anew,
  * as it does under a receiver. */
-#define PREPARE "PRAGMA cache_size = -256; PRAGMA wal_checkpoint"
+#define PREPARE "PRAGMA cache_size = -64; PRAGMA wal_checkpoint"
 #define RECORDS 3
-#define DESCRIPTION_BYTES 200000
+#define DESCRIPTION_BYTES 50000
 
 /* --- memory that runs out: of the next allocations, one fails --- */
 

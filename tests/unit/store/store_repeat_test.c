@@ -190,33 +190,26 @@ struct hashed {
     uint32_t hash, index;
 };
 
-static int compare_hashed(const void *a, const void *b)
-{
-    uint32_t first = ((const struct hashed *)a)->hash, second = ((const struct hashed *)b)->hash;
-    return first < second ? -1 : first > second;
-}
-
-/* Finds two indexes with the same hash: among 2^18 hashes of 32 bits there are about eight pairs.
- */
+/* Finds two indexes with the same hash: of 32 bits, among some 80,000. */
 static void find_collision(hash_of_index *hash, const unsigned char key[CONTENT_KEY_SIZE],
                            uint32_t *first, uint32_t *second)
 {
-    const size_t count = (size_t)1 << 18;
-    struct hashed *all = calloc(count, sizeof *all);
-    assert_non_null(all);
-    bool found = false;
-    for (uint32_t from = 0; !found; from += (uint32_t)count) {
-        for (uint32_t i = 0; i < count; i++)
-            all[i] = (struct hashed){.hash = hash(from + i, key), .index = from + i};
-        qsort(all, count, sizeof *all, compare_hashed);
-        for (size_t i = 1; i < count && !found; i++)
-            if (all[i].hash == all[i - 1].hash) {
-                *first = all[i - 1].index;
-                *second = all[i].index;
-                found = true;
-            }
+    const uint32_t slots = 1U << 20; /* of a table of what was seen: far more than are needed */
+    struct hashed *seen = calloc(slots, sizeof *seen);
+    assert_non_null(seen);
+    for (uint32_t index = 1;; index++) {
+        assert_true(index < slots);
+        uint32_t is = hash(index, key), slot = is % slots;
+        while (seen[slot].index != 0 && seen[slot].hash != is)
+            slot = (slot + 1) % slots;
+        if (seen[slot].index != 0) {
+            *first = seen[slot].index;
+            *second = index;
+            break;
+        }
+        seen[slot] = (struct hashed){.hash = is, .index = index};
     }
-    free(all);
+    free(seen);
 }
 
 static void contents_with_one_hash_are_two_notifications(void **state)

@@ -44,8 +44,8 @@ static char *list_in_pages(struct store_reader *reader, const struct store_upgra
     return lists.rows.bytes;
 }
 
-/* Whatever the size of the pages, each row comes exactly once, and in the same order. Gives how
- * many there are. */
+/* Whatever the size of the pages (lists_next_size), each row comes exactly once, and in the same
+ * order. Gives how many there are. */
 static size_t assert_list(struct books *books, struct store_reader *reader,
                           const struct store_upgrade_filter *filter, const char *condition,
                           const char *order)
@@ -56,7 +56,7 @@ static size_t assert_list(struct books *books, struct store_reader *reader,
     size_t rows = expected[0] != '\0' ? 1 : 0;
     for (const char *at = expected; (at = strchr(at, '\n')) != NULL; at++)
         rows++;
-    for (size_t most = 1; most <= rows + 1; most++) {
+    for (size_t most = 1; most <= rows + 1; most = lists_next_size(most, rows)) {
         char *is = list_in_pages(reader, filter, most);
         size_t length = strlen(is);
         if (length > 0)

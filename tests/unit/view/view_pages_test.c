@@ -448,7 +448,7 @@ static void next_leads_through_every_list(void **state)
             rows++;
         if ((int64_t)rows != books_number(shown->books, lists[i].count) || rows < 2)
             fail_msg("%s, %s: %zu rows", lists[i].view, lists[i].count, rows);
-        for (size_t limit = 1; limit <= rows + 1; limit++) {
+        for (size_t limit = 1; limit <= rows + 1; limit = lists_next_size(limit, rows)) {
             char *paged = walk(shown, lists[i].view, lists[i].rows, &lists[i].query, limit, &pages);
             assert_string_equal(paged, all);
             assert_int_equal(pages, (rows + limit - 1) / limit);

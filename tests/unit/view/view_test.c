@@ -415,7 +415,7 @@ static void hostile_ids_are_safe_in_every_document(void **state)
 static void what_is_long_is_cut_and_says_how_long(void **state)
 {
     struct books *books = *state;
-    size_t length = 200 << 10;
+    size_t length = 48 << 10;
     char *id = malloc(length + 1);
     assert_non_null(id);
     memset(id, '"', length);
@@ -469,7 +469,7 @@ static void what_is_long_is_cut_and_says_how_long(void **state)
 }
 
 /* Keeps results and state changes whose every text is long, and six times as long in JSON. */
-#define LONG_ROWS 90
+#define LONG_ROWS 70
 #define LONG_TEXT 4200
 
 static void keep_long(struct books *books, char texts[LONG_ROWS][LONG_TEXT])
