@@ -90,7 +90,7 @@ asked() {
     # What the maintainer scripts ask of systemd: at the first installation, at an upgrade, one that was broken off, and a removal.
     stub_systemd
     equal "first installation" "$(asked postinst configure)" "start upgrade-receiver.service,start upgrade-receiver.socket"
-    equal "enabled" "$(sed -n 's/^deb-systemd-helper enable //p' "$T/asked" | paste -sd ,)" \
+    equal "enabled" "$(sed -n '/prune/d; s/^deb-systemd-helper enable //p' "$T/asked" | paste -sd ,)" \
         upgrade-receiver.service,upgrade-receiver.socket
     [[ ! -e scripts/preinst ]] || equal "before the upgrade" "$(asked preinst upgrade 0.1.0 0.1.1)" ''
     equal "the old version" "$(asked prerm upgrade 0.1.1)" ''
