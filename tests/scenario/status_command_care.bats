@@ -154,6 +154,7 @@ age() {
     equal "left" "$(sql 'SELECT count(*) FROM notifications')" 5
 }
 
+# bats test_tags=full
 @test "erase takes a device out of the files beside a receiver, and keeps the counters" {
     # Its notifications, its upgrade and a body in quarantine: its id is in no file of the state folder any more, those of others are; counters and check are as before; it says what it did.
     receiver_start
