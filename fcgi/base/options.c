@@ -122,6 +122,9 @@ static int take_switch(struct options *options, const struct option_entry *entry
 static const struct option_entry entries[] = {
     {"state", "DIR", "the state folder: store and status file (" STATE_DEFAULT ")", take_text,
      MEMBER(state), 0, 0},
+    {"listen", "ADDRESS",
+     "make the socket at unix:PATH[,MODE,GROUP], do not take descriptor 0; MODE is 0660", take_text,
+     MEMBER(listen), 0, 0},
     {"callback", "PATH",
      "a callback path, may be repeated (/v1.0.0/messageReceiver and the same with /cmd)",
      take_callback, MEMBER(callbacks), 0, 0},
@@ -310,7 +313,7 @@ void options_print_help(const char *program, FILE *out)
 {
     fprintf(
         out,
-        "Usage: %s [OPTION]... with a listening socket on file descriptor 0\n"
+        "Usage: %s [OPTION]... with a listening socket on file descriptor 0, or --listen\n"
         "\n"
         "Receives the notifications of software upgrades that an IoT platform pushes, behind a\n"
         "web server that speaks FastCGI: spawn-fcgi -n -s SOCKET -- %s [OPTION]...\n"

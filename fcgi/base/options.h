@@ -31,6 +31,7 @@ struct options {
     struct options_list app_ids;   /* accepted ones; empty: all */
     const char *token_file;        /* tokens that sign requests; NULL: not checked */
     const char *log;               /* a file; NULL: stdout */
+    const char *listen;            /* where to make the socket; NULL: it is on descriptor 0 */
     bool refuse_invalid;           /* answer quarantined bodies with 400 or 422 instead of 200 */
     bool check;                    /* check whether all is usable, then exit */
     bool version;                  /* print the version, then exit */

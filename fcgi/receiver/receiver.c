@@ -16,6 +16,7 @@
 #include "receiver/delivery.h"
 #include "receiver/housekeeping.h"
 #include "receiver/intake.h"
+#include "receiver/listen.h"
 #include "receiver/push.h"
 #include "receiver/supervisor.h"
 #include "receiver/worker.h"
@@ -44,7 +45,8 @@
 struct receiver {
     const struct push_message_receiver *application;
     const struct options *options;
-    int listener; /* -1: none, under CGI */
+    int listener;             /* -1: none, under CGI */
+    struct listen_socket own; /* if the receiver made the listener */
     struct auth *auth;
     struct metrics *metrics;
     struct log *log;
@@ -108,17 +110,40 @@ static bool is_listening(int fd)
 /* Tells a person at a shell how to start the receiver. */
 static int refuse_start(void)
 {
-    fprintf(stderr, "%s: file descriptor 0 is no listening socket\n\n",
+    fprintf(stderr, "%s: file descriptor 0 is no listening socket, and --listen is not given\n\n",
             program_invocation_short_name);
     options_print_help(program_invocation_short_name, stderr);
     return EXIT_USAGE;
 }
 
-static int check(const struct options *options)
+/* Whether --listen makes sense. Sets *GIVEN to ADDRESS, or to NULL if there is no --listen. */
+static int read_listen(const struct options *options, bool listening,
+                       struct listen_address *address, const struct listen_address **given)
+{
+    struct fault fault = FAULT_NONE;
+    *given = NULL;
+    if (options->listen == NULL)
+        return 0;
+    *given = address;
+    if (listening)
+        fault_set(&fault, "file descriptor 0 is a listening socket already: leave out one of them");
+    else
+        listen_read(options->listen, address, &fault);
+    if (!fault.set)
+        return 0;
+    fault_add(&fault, "--listen");
+    return complain(EXIT_USAGE, &fault);
+}
+
+static int check(const struct options *options, const struct listen_address *address)
 {
     struct fault fault = FAULT_NONE;
     if (check_options(options, &fault) != 0)
         return complain(EXIT_UNUSABLE, &fault);
+    if (address != NULL && listen_check(address, &fault) != 0) {
+        fault_add(&fault, "--listen");
+        return complain(EXIT_UNUSABLE, &fault);
+    }
     printf("%s: %zu schemas, state folder %s: usable\n", program_invocation_short_name,
            schema_count(), options->state);
     return 0;
@@ -239,6 +264,7 @@ static void stop(struct receiver *receiver, const char *reason)
 {
     struct fault store_fault = FAULT_NONE;
     supervisor_end(receiver->supervisor);
+    listen_remove(&receiver->own);
     if (receiver->started)
         worker_drain(receiver->pool);
     viewer_stop(receiver->viewer);
@@ -263,19 +289,28 @@ static void stop(struct receiver *receiver, const char *reason)
     log_stop(receiver->log);
     auth_free(receiver->auth);
     metrics_free(receiver->metrics);
+    if (receiver->own.fd >= 0)
+        close(receiver->own.fd);
 }
 
-static int run(const struct push_message_receiver *application, const struct options *options)
+/* Runs with the socket on descriptor 0, or with one that it makes at ADDRESS. */
+static int run(const struct push_message_receiver *application, const struct options *options,
+               const struct listen_address *address)
 {
     sigset_t signals;
     struct fault fault = FAULT_NONE;
     struct receiver receiver = {.application = application,
                                 .options = options,
                                 .listener = STDIN_FILENO,
+                                .own = {.fd = -1},
                                 .metrics = metrics_new()};
     block_signals(&signals);
     if (receiver.metrics == NULL)
         fault_set(&fault, "out of memory");
+    if (!fault.set && address != NULL && listen_open(address, &receiver.own, &fault) != 0)
+        fault_add(&fault, "--listen");
+    if (address != NULL)
+        receiver.listener = receiver.own.fd;
     const char *reason = NULL;
     if (!fault.set && start(&receiver, &fault) == 0) {
         log_start_line(&receiver);
@@ -304,7 +339,8 @@ static int run_cgi(const struct options *options)
     struct fault fault = FAULT_NONE;
     struct options own = *options;
     own.workers = 1;
-    struct receiver receiver = {.options = &own, .listener = -1, .metrics = metrics_new()};
+    struct receiver receiver = {
+        .options = &own, .listener = -1, .own = {.fd = -1}, .metrics = metrics_new()};
     block_signals(&signals);
     if (receiver.metrics == NULL)
         fault_set(&fault, "out of memory");
@@ -347,6 +383,8 @@ int push_message_receiver_run(const struct push_message_receiver *application, i
         fprintf(stderr, "Try: %s --help\n", program_invocation_short_name);
         return EXIT_USAGE;
     }
+    struct listen_address address;
+    const struct listen_address *given = NULL;
     int code = 0;
     if (sodium_init() < 0) {
         fault_set(&fault, "libsodium cannot start");
@@ -359,13 +397,15 @@ int push_message_receiver_run(const struct push_message_receiver *application, i
         options_print_help(program_invocation_short_name, stdout);
     } else if (options.version) {
         printf("%s %s\n", PACKAGE_NAME, PACKAGE_VERSION);
+    } else if (read_listen(&options, listening, &address, &given) != 0) {
+        code = EXIT_USAGE;
     } else if (options.check) {
-        code = check(&options);
-    } else if (!listening) {
+        code = check(&options, given);
+    } else if (!listening && given == NULL) {
         code = refuse_start();
     } else {
         raise_descriptor_limit();
-        code = run(application, &options);
+        code = run(application, &options, given);
     }
     options_release(&options);
     return code;

@@ -137,12 +137,13 @@ static int read_said(struct options *options, const struct said *said, size_t co
 /* All that an operator can say, in one text. */
 static void describe(const struct options *options, struct buffer *text)
 {
-    buffer_addf(text, "%s\n%zu %zu %zu %llu %llu\n%s\n%s\n%d %d %d %d\n", options->state,
+    buffer_addf(text, "%s\n%zu %zu %zu %llu %llu\n%s\n%s\n%s\n%d %d %d %d\n", options->state,
                 options->workers, options->max_body, options->repeat_window_s,
                 (unsigned long long)options->quarantine_max,
                 (unsigned long long)options->quarantine_bytes,
                 options->token_file == NULL ? "none" : options->token_file,
-                options->log == NULL ? "stdout" : options->log, options->refuse_invalid,
+                options->log == NULL ? "stdout" : options->log,
+                options->listen == NULL ? "stdin" : options->listen, options->refuse_invalid,
                 options->check, options->version, options->help);
     const struct options_list *const lists[] = {&options->callbacks, &options->app_ids};
     for (size_t l = 0; l < LENGTH(lists); l++) {

@@ -82,6 +82,7 @@ static void there_are_defaults(void **state)
     assert_int_equal(options.app_ids.length, 0);
     assert_null(options.token_file);
     assert_null(options.log);
+    assert_null(options.listen);
     assert_false(options.refuse_invalid || options.check || options.version || options.help);
     options_release(&options);
 }
@@ -100,22 +101,24 @@ static void expect_all(const struct options *options)
     assert_string_equal(options->app_ids.items[0], "a");
     assert_string_equal(options->token_file, "/t");
     assert_string_equal(options->log, "/l");
+    assert_string_equal(options->listen, "unix:/n");
     assert_true(options->refuse_invalid);
 }
 
 static void every_option_is_taken_from_the_command_line(void **state)
 {
-    struct options options = read_right(WORDS(
-        "--state", "/s", "--callback", "/c", "--workers", "3", "--max-body", "4",
-        "--quarantine-max", "6", "--quarantine-bytes", "7", "--repeat-window", "8", "--app-id", "a",
-        "--token-file", "/t", "--log", "/l", "--refuse-invalid", "--check", "--version", "--help"));
+    struct options options = read_right(
+        WORDS("--state", "/s", "--callback", "/c", "--workers", "3", "--max-body", "4",
+              "--quarantine-max", "6", "--quarantine-bytes", "7", "--repeat-window", "8",
+              "--app-id", "a", "--token-file", "/t", "--log", "/l", "--listen", "unix:/n",
+              "--refuse-invalid", "--check", "--version", "--help"));
     expect_all(&options);
     assert_true(options.check && options.version && options.help);
     options_release(&options);
     options = read_right(WORDS("--state=/s", "--callback=/c", "--workers=3", "--max-body=4",
                                "--quarantine-max=6", "--quarantine-bytes=7", "--repeat-window=8",
-                               "--app-id=a", "--token-file=/t", "--log=/l", "--refuse-invalid",
-                               "--check", "--version", "--help"));
+                               "--app-id=a", "--token-file=/t", "--log=/l", "--listen=unix:/n",
+                               "--refuse-invalid", "--check", "--version", "--help"));
     expect_all(&options);
     options_release(&options);
 }
@@ -137,6 +140,7 @@ static void set_all(void)
     set("UPGRADE_RECEIVER_APP_ID", "a");
     set("UPGRADE_RECEIVER_TOKEN_FILE", "/t");
     set("UPGRADE_RECEIVER_LOG", "/l");
+    set("UPGRADE_RECEIVER_LISTEN", "unix:/n");
     set("UPGRADE_RECEIVER_REFUSE_INVALID", "1");
 }
 
