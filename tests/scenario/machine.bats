@@ -60,7 +60,7 @@ make_built() {
     mkdir -p "$M/layer$CLONE"
     cp -a "$BATS_FILE_TMPDIR/nginx/layer$CLONE/." "$M/layer$CLONE"
     switch_on || return
-    paste_in "$CLONE" "$(block "$MANUAL" '## Install')" || return
+    paste_in "$CLONE" "$(block "$MANUAL" '**From source.**')" || return
     paste_in "$EXAMPLES" "$(block "$MANUAL" '**The certificate**')" || return
     switch_off
 }
