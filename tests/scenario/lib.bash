@@ -404,8 +404,8 @@ MAIN
         -e "s|^( *listen) +443|\1 127.0.0.1:$1|" \
         -e '/^ *listen +\[::\]/d' \
         -e "s#\\<(server|fastcgi_pass) +unix:/run/upgrade-receiver/#\\1 unix:$T/#" \
-        -e "s|^( *ssl_certificate) .*;|\1 $CERTIFICATE;|" \
-        -e "s|^( *ssl_certificate_key) .*;|\1 $CERTIFICATE_KEY;|" \
+        -e "s|^( *ssl_certificate) /.*;|\1 $CERTIFICATE;|" \
+        -e "s|^( *ssl_certificate_key) /.*;|\1 $CERTIFICATE_KEY;|" \
         -e "s|^( *access_log) +[^ ;]+|\1 $T/nginx/access.log|" \
         -e "s|^( *error_log) +[^ ;]+|\1 $T/nginx/error.log|" \
         -e "s|^( *include) +/etc/nginx/upgrade-receiver|\1 $shipped/upgrade-receiver|" \

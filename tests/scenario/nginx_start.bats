@@ -832,13 +832,48 @@ killed_over() {
     # With every choice in the site made, nginx accepts it.
     make_certificate
     cp "$CERTIFICATE" "$T/platform-ca.pem"
-    # The second ssl_ciphers stands instead of the first.
+    # The second ssl_ciphers stands instead of the first, and the certificate by a variable instead of that by its name.
     choose '[^ ]'
-    sed -i '0,/^ *ssl_ciphers/{/^ *ssl_ciphers/d}' "$T/site"
+    sed -i -e '0,/^ *ssl_ciphers/{/^ *ssl_ciphers/d}' -e '/^ *ssl_certificate\(_key\)* \//d' "$T/site"
     never grep -nE '^ *#[^ ]' "$T/site"
     mkdir -p "$T/nginx"
     nginx_configure "$(free_port)"
     nginx -t -p "$T/nginx" -c "$T/nginx/nginx.conf" -e "$T/nginx/error.log"
+}
+
+# renew SERIAL: another certificate of the same key, as --reuse-key of certbot makes it.
+renew() {
+    openssl req -x509 -new -key "$T/tls/key.pem" -subj /CN=localhost -days 2 -set_serial "$1" \
+        -addext 'subjectAltName=IP:127.0.0.1' -out "$T/tls/new" 2>/dev/null
+    mv "$T/tls/new" "$T/tls/fullchain.pem"
+}
+
+# bats test_tags=full
+@test "a renewed certificate needs no reload, and costs no push" {
+    # With the choice of reading it at each handshake the certificate is renewed twenty times under load, on new and on kept connections: each new handshake shows the new one, and every push is answered 200 at once.
+    local serial how
+    mkdir "$T/tls"
+    make_certificate
+    cp "$CERTIFICATE_KEY" "$T/tls/key.pem"
+    if ((EUID == 0)); then chown www-data "$T/tls/key.pem"; fi
+    renew 1
+    choose 'ssl_certificate .upgrade' 'ssl_certificate_key .upgrade'
+    sed -i -e '/^ *ssl_certificate\(_key\)* \//d' -e "s|default /etc/ssl/upgrade-receiver;|default $T/tls;|" "$T/site"
+    receiver_start
+    nginx_start
+    for how in --fresh ''; do
+        # Its certificates change: none is checked.
+        background "push$how" "$PUSHER" --url "$URL$CALLBACK" --count 100000 --rate 100 --connections 16 --seed "1${#how}" \
+            --deadline 120 $how
+        for ((serial = 2; serial <= 11; serial++)); do
+            renew "$serial"
+            handshake -noservername | openssl x509 -noout -serial >"$T/serial"
+            equal serial "$((16#$(cut -d= -f2 "$T/serial")))" "$serial"
+        done
+        kill -s TERM "$background_pid"
+        wait "$background_pid" || true
+        jq -e '.answers["200"] > 50 and (.answers | keys == ["200"])' "$T/push$how.out" || fail "$(<"$T/push$how.out")"
+    done
 }
 
 # bats test_tags=full
