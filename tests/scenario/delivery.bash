@@ -4,7 +4,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # lib.bash sets T, TESTS, LOG and the like
 
-BUILD=$(dirname "$(dirname "$RECEIVER_BIN")")
+BUILD=${RECEIVER_BIN%/*/*}
 PLAIN_BIN=$RECEIVER_BIN
 RECORDER_BIN=${APP_RECORDER_BIN:-$BUILD/tests/tool/app_recorder}
 CALLBACKS_BIN=${APP_CALLBACKS_BIN:-$BUILD/tests/tool/app_callbacks}

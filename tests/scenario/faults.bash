@@ -331,7 +331,7 @@ cpu_ticks() {
 # variables.
 preload() {
     local library
-    library=$(dirname "$(dirname "$RECEIVER_BIN")")/tests/tool/$1.so
+    library=${RECEIVER_BIN%/*/*}/tests/tool/$1.so
     shift
     [[ -f $library ]] || fail "$library: no such library; make check TESTS= builds it" || return
     if [[ -n $UNDER ]]; then

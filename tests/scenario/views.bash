@@ -5,7 +5,11 @@
 
 # header NAME: its value in the last answer, empty where it has none.
 header() {
-    sed -nE "s/^$1: (.*)\r\$/\1/Ip" "$answer_headers"
+    local line
+    while IFS= read -r line; do
+        line=${line%$'\r'}
+        if [[ ${line,,} == "${1,,}: "* ]]; then echo "${line#*: }"; fi
+    done <"$answer_headers"
 }
 
 # problem STATUS PART: the last answer is a problem that says so.
