@@ -61,7 +61,7 @@ make_built() {
     cp -a "$BATS_FILE_TMPDIR/nginx/layer$CLONE/." "$M/layer$CLONE"
     switch_on || return
     paste_in "$CLONE" "$(block "$MANUAL" '**From source.**')" || return
-    paste_in "$EXAMPLES" "$(block "$MANUAL" '**The certificate**')" || return
+    follow_manual '**The certificate**' || return
     switch_off
 }
 
@@ -182,6 +182,8 @@ shows_pages() {
     follow_manual '**systemd.**' 2
     equal "devices in the journal" "$(jq -r 'select(.event == "notification") | .body.deviceId' <<<"$pasted" | paste -sd ' ')" \
         'first second'
+    # It has nothing to do, and can do it.
+    "$MACHINE" run "$M" systemctl start upgrade-receiver-prune.service
     # The socket, too, or the next request would start it again.
     follow_manual '**systemd.**' 3
     post - < <(notification deviceId=third)
@@ -324,5 +326,55 @@ reboots_without_loss() {
     push_end
     [[ $(pushed '.answers | keys | join(" ")') =~ ^(0\ )?200$ ]] || fail "answers on kept connections: $(pushed .answers)"
     tail -n +2 "$T/kept" >>"$T/ledger"
+    reboots_without_loss
+}
+
+# --- the Debian packages ----------------------------------------------------------------------------
+
+# make_packages: in $T/packages, and in $T/newer the same with a later version.
+make_packages() {
+    local package
+    command -v dh >/dev/null || skip "debhelper is not installed"
+    mkdir "$T/packages" "$T/newer"
+    DEB_BUILD_OPTIONS=nocheck "$SOURCE/nginx/package" "$T/packages" >"$T/package.out" 2>&1 || fail "$(<"$T/package.out")" || return
+    for package in upgrade-receiver upgrade-status; do
+        dpkg-deb --raw-extract "$T/packages/${package}"_*.deb "$T/newer/tree"
+        sed -i 's/^Version: .*/&+later/' "$T/newer/tree/DEBIAN/control"
+        dpkg-deb --root-owner-group --build "$T/newer/tree" "$T/newer/${package}_later.deb" >/dev/null
+        rm -r "$T/newer/tree"
+    done
+    cp -r "$T/packages" "$T/newer" "$("$MACHINE" file "$M" /usr/src)"
+}
+
+# install_packages FOLDER: the packages that are there; the receiver is then another process of that version.
+install_packages() {
+    local old
+    old=$(main_pid)
+    "$MACHINE" run "$M" bash -c "apt-get install --allow-downgrades /usr/src/$1/upgrade-{receiver,status}_*.deb" \
+        >"$T/apt.out" 2>&1 || fail "$(<"$T/apt.out")" || return
+    wait_for "$PATIENCE" runs_anew "$old"
+}
+
+@test "the Debian package: upgrades and downgrades under load fail no push, and a purge keeps the results" {
+    # apt replaces the package four times while notifications come, and the old process each time; all are answered 200, and kept over a reboot and a purge.
+    local i
+    machine_from base
+    make_packages
+    EXAMPLES=/usr/share/doc/upgrade-receiver/examples
+    install_packages packages
+    follow_manual '**The certificate**'
+    follow_manual '**nginx.**'
+    serves before
+    shows_pages
+    push_behind --count 200000 --rate 500 --deadline 400 --ledger "$T/ledger"
+    for i in 1 2; do
+        install_packages newer
+        "$MACHINE" run "$M" dpkg-query --status upgrade-receiver | grep -q '^Version: .*+later$'
+        install_packages packages
+    done
+    push_stop
+    equal answers "$(pushed '.answers | keys | join(" ")')" 200
+    "$MACHINE" run "$M" apt-get purge upgrade-receiver >"$T/apt.out" 2>&1
+    "$MACHINE" run "$M" bash -c 'apt-get install /usr/src/packages/upgrade-receiver_*.deb' >"$T/apt.out" 2>&1
     reboots_without_loss
 }
