@@ -191,7 +191,7 @@ shows_pages() {
     reboot
     serves second
     follow_manual '**systemd.**' 2
-    equal "devices in the journal" "$(jq -r 'select(.event == "notification") | .body.deviceId' <<<"$pasted" | paste -sd ' ')" \
+    equal "devices in the journal" "$(grep '^{' <<<"$pasted" | jq -r 'select(.event == "notification") | .body.deviceId' | paste -sd ' ')" \
         'first second'
     # It has nothing to do, and can do it.
     "$MACHINE" run "$M" systemctl start upgrade-receiver-prune.service
