@@ -200,8 +200,7 @@ int command_follow(struct command_call *call, struct fault *fault)
     return follow.refused ? COMMAND_REFUSED : command_failed(call);
 }
 
-/* --- log
- * ------------------------------------------------------------------------------------------ */
+/* --- log -------------------------------------------------------------------------------------- */
 
 static int print_between(struct command_call *call, int64_t since_ms, int64_t until_ms,
                          struct fault *fault)

@@ -8,8 +8,7 @@
 
 #include <string.h>
 
-/* --- check
- * ------------------------------------------------------------------------------------------ */
+/* --- check ------------------------------------------------------------------------------------ */
 
 /* Progress and output of a check. */
 struct checking {
@@ -105,8 +104,7 @@ int command_check(struct command_call *call, struct fault *fault)
     return code;
 }
 
-/* --- prune
- * ------------------------------------------------------------------------------------------ */
+/* --- prune ------------------------------------------------------------------------------------ */
 
 /* Reads --before, and checks that it is not too young. */
 static int read_before(const struct command_call *call, int64_t *before_ms, struct fault *fault)
@@ -183,8 +181,7 @@ int command_prune(struct command_call *call, struct fault *fault)
     return result == 0 ? COMMAND_DONE : command_failed(call);
 }
 
-/* --- forget
- * ------------------------------------------------------------------------------------------ */
+/* --- forget ----------------------------------------------------------------------------------- */
 
 int command_forget(struct command_call *call, struct fault *fault)
 {

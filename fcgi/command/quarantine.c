@@ -110,8 +110,7 @@ static int walk_one(struct command_call *call, int64_t id, each_body *each, void
     return COMMAND_NOT_THERE;
 }
 
-/* --- show
- * ------------------------------------------------------------------------------------------ */
+/* --- show ------------------------------------------------------------------------------------- */
 
 static int print_body(void *owner, const struct store_quarantined *body, struct fault *fault)
 {
@@ -136,8 +135,7 @@ int command_quarantine_show(struct command_call *call, struct fault *fault)
     return walk_one(call, ids[0], print_body, call, fault);
 }
 
-/* --- retry
- * ----------------------------------------------------------------------------------------- */
+/* --- retry ------------------------------------------------------------------------------------ */
 
 static const char *outcome_word(const struct record *record)
 {

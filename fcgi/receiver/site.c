@@ -54,9 +54,7 @@ static void set_problem(struct reply *reply, int status, const char *detail)
     answer_add_problem_body(&reply->body, status, detail);
 }
 
-/* --- the endpoints
- * ---------------------------------------------------------------------------------
- */
+/* --- the endpoints ---------------------------------------------------------------------------- */
 
 static void lead_to_page(const struct site *site, const struct site_request *request,
                          struct store_reader *reader, struct reply *reply)

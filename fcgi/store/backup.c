@@ -273,8 +273,7 @@ int store_backup(struct store_reader *reader, const char *file, const struct sto
     return result;
 }
 
-/* --- restore
- * ------------------------------------------------------------------------------------------ */
+/* --- restore ---------------------------------------------------------------------------------- */
 
 /* Fails if FOLDER has any file of a store: its log would be taken for that of the new one. */
 static int require_none(const struct store_file files[STORE_FILES], const char *folder,
