@@ -65,7 +65,7 @@ also_serve() {
     nginx_start
     post_text "$(notification)"
     check 0 --ca "$T/root.pem" "$URL$CALLBACK"
-    says "ok +URL" "ok +name" "ok +TCP" "ok +chain: 2 certificates" "ok +names" "ok +dates" "ok +path" "ok +receiver"
+    says "ok +URL" "ok +name" "ok +TCP" "ok +chain: certificates sent: 2" "ok +names" "ok +dates" "ok +path" "ok +receiver"
     equal "notifications" "$(sql 'SELECT count(*) FROM notifications')" 1
     check 1 --ca "$T/root.pem" "https://127.0.0.1:$other$CALLBACK"
     says 'FAILED +chain: the certificate of "CN=Middle,O=Test", which issued "CN=Server,O=Test", is not sent: append it' \
