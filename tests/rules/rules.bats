@@ -9,6 +9,8 @@ setup() {
     declare -ft bats_error_trap bats_check_status_from_trap
     RULES=$BATS_TEST_DIRNAME
     tree=$BATS_TEST_TMPDIR/tree
+    # A build for the tests that make one; the other tests are not to look through that of the run.
+    export UPGRADE_RECEIVER_BIN=$tree/build/upgrade-receiver
     mkdir -p "$tree"/fcgi/{base,store,view} "$tree/nginx" "$tree/tests/unit"
     plant nginx/upgrade-receiver.default
     cp "$RULES/../../.clang-format" "$tree/"
