@@ -145,6 +145,13 @@ equal_calls() {
     plant start '#!/usr/bin/env bash' 'echo "$HOME"'
     plant tests/a.bats '@test "a" {' '    rm $file' '}'
     breaks shell tests/a.bats:2:8
+    rm "$tree/tests/a.bats"
+    mkdir "$tree/tests/bench"
+    plant tests/bench/run '#!/usr/bin/env bash' 'echo $HOME'
+    UPGRADE_RECEIVER_TEST_FULL='' keeps shell
+    UPGRADE_RECEIVER_TEST_FULL=1 breaks shell tests/bench/run:2:6
+    plant tests/bench/run '#!/usr/bin/env bash' 'if true; echo'
+    UPGRADE_RECEIVER_TEST_FULL='' breaks shell tests/bench/run:1
 }
 
 @test "files: what does not belong in a source tree is found" {
