@@ -267,6 +267,7 @@ ends_well() {
     equal "exit status" "$status" 0
 }
 
+# bats test_tags=full
 @test "two in one clone build one after the other, and may be told to stop" {
     # While one nginx/start builds, another one says that it waits. Each signal that tells either to stop ends it at once with 0, its build as well; then the next one builds.
     local first second third
