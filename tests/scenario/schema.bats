@@ -256,7 +256,7 @@ KEYWORDS
     # Duplicate members, broken JSON and bytes that are no UTF-8 make make fail, which names the file.
     local file=$SCHEMAS/unitNotify.schema.json
     schema unitNotify | sed 's/"count":{/"deviceId":{/' >"$file"
-    build_fails unitNotify.schema.json "member 'deviceId' stands twice in one object"
+    build_fails unitNotify.schema.json "member 'deviceId' is in one object twice"
     schema unitNotify | head -c -2 >"$file"
     build_fails unitNotify.schema.json line
     : >"$file"
