@@ -43,7 +43,7 @@ make_base() {
     local packages out=$BATS_FILE_TMPDIR/out
     mapfile -t packages < <(
         sed 's/#.*//' "$SOURCE"/nginx/packages.{build,run} | grep -o '[^ ]*'
-        printf '%s\n' apache2 libapache2-mod-fcgid lighttpd lighttpd-mod-openssl
+        printf '%s\n' apache2 libapache2-mod-fcgid lighttpd lighttpd-mod-openssl prometheus
     )
     if "$MACHINE" make "$BATS_FILE_TMPDIR/base" "${packages[@]}" >"$out" 2>&1; then return; fi
     WHY_NOT=$(grep -m 1 -oE '(Could not (resolve|connect)|Unable to connect|Temporary failure) .*' "$out") ||
@@ -252,6 +252,22 @@ shows_pages() {
     follow_manual '**lighttpd, mod_fastcgi.**'
     serves first
     shows_pages
+}
+
+# prometheus_says QUERY VALUE
+prometheus_says() {
+    equal "$1" "$(curl -q -s --get --data-urlencode "query=$1" localhost:9090/api/v1/query | jq -r '.data.result[0].value[1]')" "$2"
+}
+
+@test "nginx/README.md: Prometheus" {
+    # As it is installed, it reads the receiver and evaluates every alert.
+    machine_from built
+    follow_manual '**systemd.**'
+    follow_manual '**nginx.**'
+    follow_manual '**Prometheus**'
+    serves first
+    wait_for 60 prometheus_says "max(upgrade_receiver_operation_upgrades)" 1
+    curl -q -s localhost:9090/api/v1/rules | jq -e '[.data.groups[].rules[]] | length > 0 and all(.health == "ok")'
 }
 
 # --- what happens to a machine --------------------------------------------------------------------
