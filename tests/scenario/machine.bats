@@ -202,12 +202,20 @@ shows_pages() {
     equal "state" "$("$MACHINE" run "$M" systemctl is-active upgrade-receiver.service || true)" inactive
 }
 
-@test "nginx/README.md: systemd and nginx" {
+@test "nginx/README.md: systemd and nginx, and a backup put back" {
+    # What came before the backup is in the restored store, and what came after it is not.
+    local restore
     machine_from built
     follow_manual '**systemd.**'
     follow_manual '**nginx.**'
     serves first
     shows_pages
+    paste_in / "upgrade-status backup /var/tmp/kept.db"
+    serves second
+    restore=$(block "$MANUAL" '**Backup.**')
+    paste_in / "${restore//FILE//var/tmp/kept.db}"
+    equal "notifications" "$("$MACHINE" run "$M" upgrade-status --json | jq .totals.notifications)" 1
+    serves second
 }
 
 @test "nginx/README.md: spawn-fcgi and nginx" {
@@ -266,7 +274,8 @@ prometheus_says() {
     follow_manual '**nginx.**'
     follow_manual '**Prometheus**'
     serves first
-    wait_for 60 prometheus_says "max(upgrade_receiver_operation_upgrades)" 1
+    wait_for 60 prometheus_says "max(upgrade_receiver_operation_upgrades)" 1 ||
+        fail "$(curl -q -s localhost:9090/api/v1/targets | jq -c '.data.activeTargets[] | {health, lastError, scrapeUrl}')"
     curl -q -s localhost:9090/api/v1/rules | jq -e '[.data.groups[].rules[]] | length > 0 and all(.health == "ok")'
 }
 
