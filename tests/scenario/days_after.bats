@@ -96,3 +96,21 @@ relays() {
     expect_answer 404
     wait_for_log '.event == "misdirected"'
 }
+
+@test "all times are UTC, whatever the time zones of receiver and operator" {
+    # The log, the status file and the command tell the same moment, and with the same words, from Nepal and from Hawaii.
+    local begin=$EPOCHSECONDS moment
+    TZ=Asia/Kathmandu receiver_start
+    send deviceId=there
+    answered 200 stored
+    wait_for_log '.event == "notification"'
+    wait_for_status '.totals.notifications == 1'
+    for moment in "$(log_lines '.event == "notification"' | jq -r .time)" "$(status_json '.operations[0].lastAt')" \
+        "$("$STATUS_BIN" --state "$T/state" device there --json | jq -r '.history[0].lastAt')"; do
+        [[ $moment == *Z ]] || fail "'$moment' does not say UTC"
+        moment=$(date -d "$moment" +%s)
+        ((begin <= moment && moment <= EPOCHSECONDS)) || fail "$moment is not between $begin and $EPOCHSECONDS"
+    done
+    equal "from Hawaii" "$(TZ=Pacific/Honolulu "$STATUS_BIN" --state "$T/state" log --since 1h)" \
+        "$(TZ=Asia/Kathmandu "$STATUS_BIN" --state "$T/state" log --since 1h)"
+}

@@ -190,6 +190,8 @@ shows_pages() {
     shows_pages
     reboot
     serves second
+    # Port 80 is nginx's own site. The receiver has no port.
+    equal "open ports" "$("$MACHINE" in-network "$M" ss -Hltn | awk '{print $4}' | sed 's/.*://' | sort -un | paste -sd ' ')" '80 443'
     follow_manual '**systemd.**' 2
     equal "devices in the journal" "$(grep '^{' <<<"$pasted" | jq -r 'select(.event == "notification") | .body.deviceId' | paste -sd ' ')" \
         'first second'
