@@ -20,7 +20,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,15 +79,6 @@ static void making_end(struct making *making)
     rmdir(making->folder);
 }
 
-static int sync_parent(const char *path, struct fault *fault)
-{
-    char *copy = strdup(path);
-    int result = copy == NULL ? fault_set(fault, "out of memory")
-                              : store_sync_folder(dirname(copy), fault);
-    free(copy);
-    return result;
-}
-
 /* Gives the copy its NAME, unless another file has it. */
 static int give_name(const struct making *making, const char *name, struct fault *fault)
 {
@@ -98,7 +88,7 @@ static int give_name(const struct making *making, const char *name, struct fault
         result = lstat(name, &status) == 0 ? -1 : rename(making->path, name);
         errno = result != 0 && errno == EINVAL ? EEXIST : errno;
     }
-    return result == 0 ? sync_parent(name, fault)
+    return result == 0 ? store_sync_parent(name, fault)
                        : fault_set_errno(fault, errno, "cannot make %s", name);
 }
 

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,11 +92,7 @@ int store_make_folder(const char *folder, struct fault *fault)
 {
     if (mkdir(folder, 0750) != 0)
         return errno == EEXIST ? 0 : fault_set_errno(fault, errno, "cannot make %s", folder);
-    char *copy = strdup(folder);
-    int result = copy == NULL ? fault_set(fault, "out of memory")
-                              : store_sync_folder(dirname(copy), fault);
-    free(copy);
-    return result;
+    return store_sync_parent(folder, fault);
 }
 
 static void rollback(struct store *store)

@@ -311,8 +311,10 @@ bool store_file_changed(const struct store_file *file);
 int store_files_check(const struct store_file files[STORE_FILES], struct fault *fault);
 int store_files_require(const struct store_file files[STORE_FILES], struct fault *fault);
 
-/* Syncs FOLDER, so that the names of new files in it survive a power cut. */
+/* Syncs FOLDER, or the folder that PATH is in, so that the names of new files in it survive a power
+ * cut. */
 int store_sync_folder(const char *folder, struct fault *fault);
+int store_sync_parent(const char *path, struct fault *fault);
 
 /* The bytes of -shm that SQLite locks for each purpose. */
 #define STORE_SHM_WRITER 120

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +159,15 @@ int store_sync_folder(const char *folder, struct fault *fault)
         return fault_set_errno(fault, errno, "cannot open %s", folder);
     int result = fsync(fd) == 0 ? 0 : fault_set_errno(fault, errno, "cannot sync %s", folder);
     close(fd);
+    return result;
+}
+
+int store_sync_parent(const char *path, struct fault *fault)
+{
+    char *copy = strdup(path);
+    int result = copy == NULL ? fault_set(fault, "out of memory")
+                              : store_sync_folder(dirname(copy), fault);
+    free(copy);
     return result;
 }
 

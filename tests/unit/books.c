@@ -18,7 +18,7 @@ static void open_store(struct books *books)
         fail_msg("%s", fault.text);
 }
 
-int books_setup(void **state)
+struct books *books_new(void)
 {
     struct books *books = calloc(1, sizeof *books);
     assert_non_null(books);
@@ -27,6 +27,12 @@ int books_setup(void **state)
                                           .quarantine_max = 1000,
                                           .quarantine_bytes = 1 << 20,
                                           .repeat_window_ms = INT64_MAX};
+    return books;
+}
+
+int books_setup(void **state)
+{
+    struct books *books = books_new();
     *state = books;
     open_store(books);
     return 0;

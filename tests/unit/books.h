@@ -11,6 +11,10 @@ struct books {
     struct store *store;
 };
 
+/* Gives books in an empty folder whose store is not made yet. books_reopen makes it, and
+ * books_teardown frees all. */
+struct books *books_new(void);
+
 /* For cmocka: *STATE is open books with a quarantine that no test fills by accident. */
 int books_setup(void **state);
 int books_teardown(void **state);

@@ -3,6 +3,8 @@
 
 #include "lists.h"
 
+#include "store/maintenance.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,23 @@ void lists_must(int result, const struct fault *fault)
 {
     if (result != 0)
         fail_msg("%d: %s", result, fault->text);
+}
+
+static void tell_flaw(void *owner, const char *flaw)
+{
+    (void)owner;
+    fail_msg("%s", flaw);
+}
+
+void lists_assert_sound(const char *folder)
+{
+    struct store_reader *reader = NULL;
+    struct fault fault = FAULT_NONE;
+    int64_t flaws;
+    lists_must(store_reader_new(&reader, folder, &fault), &fault);
+    lists_must(store_check(reader, NULL, tell_flaw, NULL, &flaws, &fault), &fault);
+    assert_int_equal(flaws, 0);
+    store_reader_free(reader);
 }
 
 static void end_row(struct lists *lists)

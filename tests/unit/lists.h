@@ -9,6 +9,9 @@
 /* Gives a reader of the books; free with store_reader_free. */
 struct store_reader *lists_reader(const struct books *books);
 
+/* Fails the test if store_check finds a flaw in the store of FOLDER. */
+void lists_assert_sound(const char *folder);
+
 /* Rows as lines, columns separated by "|"; clear ROWS with lists_free. With PAGE_ROWS, a page is
  * ended early when so many rows are there. */
 struct lists {

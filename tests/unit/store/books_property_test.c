@@ -5,8 +5,7 @@
 #include "config.h"
 
 #include "campaign.h"
-#include "store/lists.h"
-#include "store/maintenance.h"
+#include "lists.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,24 +176,6 @@ static void assert_kinds(const struct world *world)
     buffer_release(&must_be);
 }
 
-static void tell_flaw(void *owner, const char *flaw)
-{
-    (void)owner;
-    fail_msg("%s", flaw);
-}
-
-/* Every counter, the pace among them, is what its rows add up to. */
-static void assert_sound(const struct world *world)
-{
-    struct store_reader *reader;
-    struct fault fault = FAULT_NONE;
-    int64_t flaws;
-    if (store_reader_new(&reader, world->folder, &fault) != 0 ||
-        store_check(reader, NULL, tell_flaw, NULL, &flaws, &fault) != 0)
-        fail_msg("%s", fault.text);
-    store_reader_free(reader);
-}
-
 /* Sizes of batches: single ones often enough, large ones mostly, so that the disk is synced rarely.
  */
 static size_t pick_batch_size(struct world *world)
@@ -292,7 +273,8 @@ static void random_campaigns_end_as_the_model_says(void **state)
             open_stores(world);
         }
     }
-    assert_sound(world);
+    lists_assert_sound(
+        world->folder); /* every counter, the timeline among them, is what its rows add up to */
 }
 
 /* --- what does not depend on the order --- */

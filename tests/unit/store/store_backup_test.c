@@ -67,15 +67,9 @@ static int restore(const char *folder, const char *file, struct store_copy *copy
 /* The store of another folder, from FILE. */
 static struct books *restored(const char *file)
 {
-    struct books *books = calloc(1, sizeof *books);
+    struct books *books = books_new();
     struct store_copy copy;
     struct fault fault = FAULT_NONE;
-    assert_non_null(books);
-    books->folder = support_folder();
-    books->config = (struct store_config){.folder = books->folder,
-                                          .quarantine_max = 1000,
-                                          .quarantine_bytes = 1 << 20,
-                                          .repeat_window_ms = INT64_MAX};
     lists_must(restore(books->folder, file, &copy, &fault), &fault);
     books_reopen(books);
     return books;

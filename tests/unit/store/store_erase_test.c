@@ -9,27 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void tell_flaw(void *owner, const char *flaw)
-{
-    (void)owner;
-    fail_msg("%s", flaw);
-}
-
-static void assert_sound(const struct books *books)
-{
-    struct store_reader *reader = lists_reader(books);
-    struct fault fault = FAULT_NONE;
-    int64_t flaws;
-    lists_must(store_check(reader, NULL, tell_flaw, NULL, &flaws, &fault), &fault);
-    store_reader_free(reader);
-}
-
 static struct store_erased erase(struct books *books, const char *device)
 {
     struct store_erased erased;
     struct fault fault = FAULT_NONE;
     lists_must(store_erase(books->store, device, &erased, &fault), &fault);
-    assert_sound(books);
+    lists_assert_sound(books->folder);
     return erased;
 }
 
@@ -126,7 +111,7 @@ static void the_device_goes_and_the_counters_stay(void **state)
     /* it comes again, and the operation goes on */
     add(books, "one", "secret-1", "FAIL", "");
     add(books, "one", "other", "FAIL", "");
-    assert_sound(books);
+    lists_assert_sound(books->folder);
     books_assert(books, "SELECT max(seq), max(deviceId) FROM notifications", "10|secret-12");
 }
 

@@ -10,27 +10,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static void tell_flaw(void *owner, const char *flaw)
-{
-    (void)owner;
-    fail_msg("%s", flaw);
-}
-
-static void assert_sound(const struct books *books)
-{
-    struct store_reader *reader = lists_reader(books);
-    struct fault fault = FAULT_NONE;
-    int64_t flaws;
-    lists_must(store_check(reader, NULL, tell_flaw, NULL, &flaws, &fault), &fault);
-    store_reader_free(reader);
-}
-
 static struct store_pruned prune(struct books *books, int64_t before_ms)
 {
     struct store_pruned pruned;
     struct fault fault = FAULT_NONE;
     lists_must(store_prune(books->store, before_ms, NULL, &pruned, &fault), &fault);
-    assert_sound(books);
+    lists_assert_sound(books->folder);
     return pruned;
 }
 
@@ -179,7 +164,7 @@ static void what_comes_late_is_counted_anew(void **state)
     add_both(books);
     prune(books, 3000);
     add(books, "old", "a", "FAIL", 20000); /* the very same: it is not known any more */
-    assert_sound(books);
+    lists_assert_sound(books->folder);
     books_assert(books, "SELECT success, fail FROM operation WHERE id = 1", "1|2");
     books_assert(books, "SELECT notifications, repeats, fail FROM totals", "9|1|2");
     add(books, "old", "a", "FAIL", 21000); /* and now it is */
@@ -189,7 +174,7 @@ static void what_comes_late_is_counted_anew(void **state)
     add_step(books, "old", "b", "y", 23000);
     books_assert(books, "SELECT in_progress, success, fail, pruned FROM operation WHERE id = 1",
                  "1|2|1|1");
-    assert_sound(books);
+    lists_assert_sound(books->folder);
     struct store_pruned pruned = prune(books, 23000); /* it is in use again */
     assert_int_equal(pruned.operations, 1);           /* the new one, which is old by now */
     books_assert(books, "SELECT count(*) FROM notification WHERE operation = 1", "3");
@@ -200,7 +185,7 @@ static void what_comes_late_is_counted_anew(void **state)
     books_assert(books, "SELECT seq FROM totals", "11");
     add_step(books, "old", "c", "z", 30000);
     books_assert(books, "SELECT max(seq) FROM notification", "12"); /* no number comes again */
-    assert_sound(books);
+    lists_assert_sound(books->folder);
 }
 
 /* Repeats of news, beyond their window for one, are rows of their own. */
@@ -233,7 +218,7 @@ static void news_goes_by_its_age_whatever_its_number(void **state)
     books_assert(books, "SELECT count(*) FROM time_index", "0");
     books_assert(books, "SELECT count(*) FROM notification", "0");
     add_news(books, "z", 12000);
-    assert_sound(books);
+    lists_assert_sound(books->folder);
     books_assert(books, "SELECT id, first_at FROM time_index", "2|12000");
 }
 
@@ -395,7 +380,7 @@ static void a_receiver_that_runs_in_between_loses_nothing(void **state)
     assert_true(beside.reports > 6); /* 500 rows at a time, of upgrades and of notifications */
     assert_int_equal(beside.done, beside.of);
     assert_int_equal(pruned.notifications, 1500);
-    assert_sound(books);
+    lists_assert_sound(books->folder);
     /* What came meanwhile is there, each upgrade with what it is of. */
     char sql[256];
     snprintf(sql, sizeof sql,
@@ -458,7 +443,7 @@ static void large_bodies_go_a_few_at_a_time(void **state)
     assert_int_equal(portions.done, 12);
     assert_int_equal(portions.largest, 4);
     books_assert(books, "SELECT count(*) FROM notification", "0");
-    assert_sound(books);
+    lists_assert_sound(books->folder);
     free(megabyte);
 }
 
@@ -493,7 +478,7 @@ static void a_pruning_that_fails_can_be_taken_up_again(void **state)
     assert_int_equal(store_prune(books->store, 50000, NULL, &pruned, &fault), -1);
     support_assert_fault(&fault, "stopped");
     assert_int_equal(pruned.upgrades, 1500);
-    assert_sound(books);
+    lists_assert_sound(books->folder);
     assert_true(books_number(books, "SELECT count(*) FROM notification") > 0);
     books_meddle(books, "DROP TRIGGER stop");
     int64_t before = pruned.notifications;
