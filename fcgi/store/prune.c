@@ -34,8 +34,10 @@ static sqlite3_stmt *prepare(struct store *store, enum store_text text, const in
                              int count, const char *word, struct fault *fault)
 {
     sqlite3_stmt *statement = NULL;
-    if (sqlite3_prepare_v2(store->db, store_text(text), -1, &statement, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(store->db, store_text(text), -1, &statement, NULL) != SQLITE_OK) {
         store_fault(store->db, fault, "cannot prune");
+        return NULL;
+    }
     for (int i = 0; i < count; i++)
         sqlite3_bind_int64(statement, i + 1, numbers[i]);
     if (word != NULL)
