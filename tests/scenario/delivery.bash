@@ -66,7 +66,7 @@ wait_for_backlog() {
 
 # second_start PROGRAM: another process on the same store, on $T/socket2, with its record in $T/record2.
 second_start() {
-    APP_RECORD=$T/record2 background second "$PYTHON" "$TESTS/tool/hold.py" "$T/socket2" "$T/pid2" -- \
+    APP_RECORD=$T/record2 background second "$HOLD" "$T/socket2" "$T/pid2" -- \
         "$1" --state "$T/state" --log "$T/log2"
     wait_for "$PATIENCE" grep -qs '"event":"start"' "$T/log2"
 }

@@ -18,6 +18,7 @@ TESTS=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 SOURCE=${TESTS%/*}
 RECEIVER_BIN=${UPGRADE_RECEIVER_BIN:-$SOURCE/build/fcgi/upgrade-receiver}
 CALLBACK=/v1.0.0/messageReceiver
+HOLD=${HOLD:-${RECEIVER_BIN%/*/*}/tests/tool/hold}
 
 # tests/run --full: the size of what is long, and whether times are compared (in_time).
 export TEST_FULL=${UPGRADE_RECEIVER_TEST_FULL:-${TEST_FULL:-}}
@@ -208,7 +209,7 @@ receiver_start() {
     done
     receiver_command=("${RECEIVER_WRAP[@]}" "$RECEIVER_BIN" --state "$T/state" "$@")
     if [[ -e $T/pid || -e $T/pid.exit ]]; then rm -f "$T/pid" "$T/pid.exit"; fi
-    python3 -S "$TESTS/tool/hold.py" "$T/socket" "$T/pid" "${holder_options[@]}" -- \
+    "$HOLD" "$T/socket" "$T/pid" "${holder_options[@]}" -- \
         "${receiver_command[@]}" >>"$stdout" 2>>"$T/stderr" 3>&- </dev/null &
     echo "$!" >"$T/holder"
     receiver_wait_ready

@@ -61,7 +61,7 @@ one() {
     rm "$T/socket"
     receiver_start
     status=0
-    python3 -S "$TESTS/tool/hold.py" "$T/held" "$T/held.pid" -- "$RECEIVER_BIN" --state "$T/state" \
+    "$HOLD" "$T/held" "$T/held.pid" -- "$RECEIVER_BIN" --state "$T/state" \
         --listen "unix:$T/other" >"$T/out" 2>&1 3>&- &
     echo "$!" >"$T/background/held"
     wait_for "$PATIENCE" test -f "$T/held.pid.exit"

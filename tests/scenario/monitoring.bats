@@ -148,7 +148,7 @@ failing_campaign() {
 @test "two receivers have series of their own, and one alert" {
     # With the choices for two receivers in the site file and in the example, each is a target, and what the store says raises one alert.
     receiver_start
-    background other "$PYTHON" "$TESTS/tool/hold.py" "$T/socket-2" "$T/pid-2" -- "$RECEIVER_BIN" --state "$T/state"
+    background other "$HOLD" "$T/socket-2" "$T/pid-2" -- "$RECEIVER_BIN" --state "$T/state"
     wait_for "$PATIENCE" grep -q '"event":"start"' "$T/other.out"
     sed -e 's|#\(server unix:\)|\1|' -e 's|#\(location ~ /[12]\$ {\)|\1|' "$SOURCE/nginx/upgrade-receiver.conf" >"$T/two.conf"
     NGINX_SITE=$T/two.conf nginx_start

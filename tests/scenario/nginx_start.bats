@@ -770,7 +770,7 @@ handshake() {
     # With a second receiver chosen, notifications are answered 200 though the first one answers 503, or is gone.
     choose 'server unix'
     receiver_start
-    background second python3 "$TESTS/tool/hold.py" "$T/socket-2" "$T/pid-2" -- \
+    background second "$HOLD" "$T/socket-2" "$T/pid-2" -- \
         "$RECEIVER_BIN" --state "$T/state-2"
     nginx_start
     mv "$T/state" "$T/elsewhere"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # Under systemd the receiver tells truly how it is, and needs no more than its unit gives it.
 #
-# No systemd runs here: hold.py holds the socket and starts the receiver again, as the units would, and
+# No systemd runs here: tests/tool/hold holds the socket and starts the receiver again, as the units would, and
 # notified.py listens in systemd's place.
 
 load lib

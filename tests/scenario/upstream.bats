@@ -26,7 +26,7 @@ start_all() {
 
 # other_start N: the N-th receiver, with a socket, holder and log of its own.
 other_start() {
-    background "other-$1" "$PYTHON" "$TESTS/tool/hold.py" "$T/socket-$1" "$T/pid-$1" --restart -- \
+    background "other-$1" "$HOLD" "$T/socket-$1" "$T/pid-$1" --restart -- \
         "${RECEIVER_WRAP[@]}" "$RECEIVER_BIN" --state "$T/state"
     wait_for "$PATIENCE" grep -q '"event":"start"' "$T/other-$1.out"
 }
