@@ -5,6 +5,7 @@
 #include "base/owner.h"
 #include "base/units.h"
 #include "command/command.h"
+#include "store/journal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -66,11 +67,15 @@ int command_open_store(struct command_call *call, struct store **store, struct f
 {
     struct store_config config;
     int64_t version;
+    struct store_journal_state journal;
     store_config_read(call->options, &config);
     /* If there is no store, the folder is a wrong one: do not make one. */
     if (owner_become(call->options->state, fault) != 0 ||
         store_read_version(call->reader, &version, fault) != 0 ||
-        store_new(store, &config, fault) != 0)
+        store_journal_state(call->reader, &journal, fault) != 0)
+        return -1;
+    config.journal = journal.kept; /* what this command changes is for shared books, too */
+    if (store_new(store, &config, fault) != 0)
         return -1;
     if (store_open(*store, fault) == 0)
         return 0;

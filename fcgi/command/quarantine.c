@@ -242,7 +242,7 @@ static int retry_one(void *owner, const struct store_quarantined *body, struct f
     else if (what == DISPATCH_NOTIFICATION && !is_app_accepted(retry->call, body, record.app_id))
         dispatch_quarantine(&record, DISPATCH_APP_NOT_ACCEPTED, "/appId");
     else if (what == DISPATCH_NOTIFICATION && !other)
-        result = store_keep(retry->store, records, 1, NULL, fault);
+        result = store_keep(retry->store, records, 1, NULL, 0, fault);
     if (result == 0 && !other)
         result = report(retry, &record, fault);
     record_release(&record);

@@ -77,6 +77,7 @@ struct record {
     char life[TOKEN_LIFE_SIZE]; /* of that notification, if it is new */
     int64_t deliveries;         /* of that notification so far */
     int64_t id;                 /* in quarantine */
+    int64_t entry;              /* its number in the journal; 0: none */
 };
 
 /* The notification's text to keep and log, and its LENGTH in bytes. */

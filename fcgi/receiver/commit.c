@@ -121,7 +121,7 @@ static int keep(struct commit *commit, struct record **records, size_t count,
                 const struct store_cursor *cursor, struct fault *fault)
 {
     int64_t began_us = clock_monotonic_us();
-    int result = store_keep(commit->store, records, count, cursor, fault);
+    int result = store_keep(commit->store, records, count, cursor, 0, fault);
     note_write(commit, count, fault);
     if (result != 0)
         return -1;

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "store/engine.h"
+#include "store/journal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,27 @@ static ssize_t take_quarantined(sqlite3_stmt *read, void *rows, size_t index)
     return quarantined->reason == NULL || quarantined->pointer == NULL || quarantined->body == NULL
                ? -1
                : (ssize_t)quarantined->body_length;
+}
+
+static ssize_t take_journaled(sqlite3_stmt *read, void *rows, size_t index)
+{
+    struct store_journaled *entry = (struct store_journaled *)rows + index;
+    *entry = (struct store_journaled){
+        .number = sqlite3_column_int64(read, 0),
+        .kind = sqlite3_column_int(read, 1),
+        .received_ms = sqlite3_column_int64(read, 2),
+        .deliveries = sqlite3_column_int64(read, 3),
+        .again = sqlite3_column_int(read, 4) != 0,
+        .reason = copy_bytes(read, 5, NULL),
+        .pointer = copy_bytes(read, 6, NULL),
+        .known = sqlite3_column_int(read, 7) != 0,
+        .any_app = sqlite3_column_int(read, 8) != 0,
+    };
+    entry->body = copy_bytes(read, 9, &entry->body_length);
+    store_life_copy(read, 10, entry->life);
+    return entry->reason == NULL || entry->pointer == NULL || entry->body == NULL
+               ? -1
+               : (ssize_t)entry->body_length;
 }
 
 /* Copies rows of READ until their bodies reach STORE_READ_BYTES, then finalizes READ. *COUNT is how
@@ -138,5 +160,31 @@ void store_quarantined_release(struct store_quarantined *quarantined, size_t cou
         free(quarantined[i].reason);
         free(quarantined[i].pointer);
         free(quarantined[i].body);
+    }
+}
+
+int store_journal_read(struct store_reader *reader, int64_t after, struct store_journaled *entries,
+                       size_t most, size_t *count, struct fault *fault)
+{
+    const int64_t numbers[] = {after, (int64_t)most};
+    size_t taken;
+    sqlite3_stmt *read = store_query_prepare(reader, store_text(STORE_TEXT_journal), numbers, 2,
+                                             fault);
+    if (read == NULL)
+        return -1;
+    if (take_rows(reader, read, take_journaled, entries, &taken, fault) != 0) {
+        store_journal_release(entries, taken);
+        return -1;
+    }
+    *count = taken;
+    return 0;
+}
+
+void store_journal_release(struct store_journaled *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(entries[i].reason);
+        free(entries[i].pointer);
+        free(entries[i].body);
     }
 }

@@ -1,11 +1,14 @@
-/* cursor: how far each application has been told, and the lock of the process that tells it. */
+/* cursor: how far each application has been told, and the lock of the process that tells it; and
+ * what an operator does to the journal. */
 #include "config.h"
 
 #include "store/engine.h"
+#include "store/journal.h"
 #include "store/maintenance.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -59,11 +62,14 @@ struct forgetting {
 static int forget(struct store *store, void *argument, struct fault *fault)
 {
     struct forgetting *forgetting = argument;
+    bool is_journal = strcmp(forgetting->name, STORE_JOURNAL_NAME) == 0;
     sqlite3_stmt *forget = store_statement(store, STORE_forget_cursor);
     sqlite3_bind_text(forget, 1, forgetting->name, -1, SQLITE_STATIC);
-    if (store_run(store, forget, "cannot forget an application", fault) != 0)
+    if ((is_journal ? store_journal_end(store, &forgetting->found, fault)
+                    : store_run(store, forget, "cannot forget an application", fault)) != 0)
         return -1;
-    forgetting->found = sqlite3_changes(store->db) > 0;
+    if (!is_journal)
+        forgetting->found = sqlite3_changes(store->db) > 0;
     if (!forgetting->found)
         return 0;
     int result = store_lock_delivery(store->config.folder, forgetting->name, &forgetting->fd,
@@ -83,4 +89,11 @@ int store_forget(struct store *store, const char *name, bool *found, struct faul
     if (result == 0)
         *found = forgetting.found;
     return result;
+}
+
+int store_journal_again(struct store *store, struct fault *fault)
+{
+    return store_transact(store, store_journal_begin_again, NULL, fault) != 0
+               ? -1
+               : store_journal_fill(store, fault);
 }

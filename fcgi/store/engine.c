@@ -71,7 +71,7 @@ static void close_files(struct store *store)
     }
     sqlite3_close(store->db);
     store->db = NULL;
-    store->alive = store->replaced = false;
+    store->alive = store->replaced = store->journal.alive = false;
     store->seen = (struct token){.seq = 0};
     store_lock_close(store);
 }
@@ -253,10 +253,10 @@ int store_open(struct store *store, struct fault *fault)
         result = open_files(store, fault);
         store_lock_release(store);
     }
-    if (result == 0)
+    if (result == 0 && (!store->config.journal || store_journal_fill(store, fault) == 0))
         return 0;
     close_files(store);
-    return fault_add(fault, "%s", path);
+    return result == 0 ? -1 : fault_add(fault, "%s", path);
 }
 
 void store_copy_log(struct store *store)
@@ -325,6 +325,7 @@ static int run_transaction(struct store *store, store_work *work, void *argument
     FAULT_POINT(after_commit);
     if (result == 0) {
         store->alive = store->alive || store->batch.begins_life;
+        store->journal.alive = store->journal.alive || store->journal.begins;
         store_totals_token(&store->ledger.totals, &store->seen);
         return store_files_check(store->files, fault);
     }
@@ -406,11 +407,34 @@ int store_transact(struct store *store, store_work *work, void *argument, struct
     return result == 0 ? 0 : fault_add(fault, "%s", store->files[STORE_DB].path);
 }
 
+/* For a transaction that only adds entries of what was kept before. */
+static int nothing(struct store *store, void *argument, struct fault *fault)
+{
+    (void)store;
+    (void)argument;
+    (void)fault;
+    return 0;
+}
+
+int store_journal_fill(struct store *store, struct fault *fault)
+{
+    struct store_journal *journal = &store->journal;
+    int result;
+    journal->opening = true;
+    do
+        result = store_transact(store, nothing, NULL, fault);
+    while (result == 0 && (journal->seq < store->ledger.totals.seq ||
+                           journal->quarantine_id < store->ledger.quarantine_id));
+    journal->opening = false;
+    return result;
+}
+
 /* The arguments of store_keep. */
 struct batch {
     struct record **records;
     size_t count;
     const struct store_cursor *cursor;
+    int64_t confirmed;
 };
 
 static int put_batch(struct store *store, void *argument, struct fault *fault)
@@ -419,13 +443,16 @@ static int put_batch(struct store *store, void *argument, struct fault *fault)
     for (size_t i = 0; i < batch->count; i++)
         if (store_books_put(store, batch->records[i], fault) != 0)
             return -1;
+    if (batch->confirmed > 0 && store_journal_confirm(store, batch->confirmed, fault) != 0)
+        return -1;
     return batch->cursor == NULL ? 0 : store_books_move_cursor(store, batch->cursor, fault);
 }
 
 int store_keep(struct store *store, struct record **records, size_t count,
-               const struct store_cursor *cursor, struct fault *fault)
+               const struct store_cursor *cursor, int64_t confirmed, struct fault *fault)
 {
-    struct batch batch = {.records = records, .count = count, .cursor = cursor};
+    struct batch batch = {
+        .records = records, .count = count, .cursor = cursor, .confirmed = confirmed};
     if (store_transact(store, put_batch, &batch, fault) == 0)
         return 0;
     for (size_t i = 0; i < count; i++)

@@ -134,6 +134,17 @@ struct store_file {
     ino_t inode;
 };
 
+/* The journal's state within a transaction (journal.c). */
+struct store_journal {
+    bool alive;   /* this opening has begun its life of the journal */
+    bool begins;  /* the transaction begins it */
+    bool opening; /* no batch waits: a transaction may add many entries */
+    bool changed;
+    int64_t number; /* of the last entry */
+    /* Up to which there are entries; up to which they are made again. */
+    int64_t seq, quarantine_id, again_seq, again_quarantine_id;
+};
+
 struct store {
     struct store_config config;
     struct store_file files[STORE_FILES];
@@ -145,9 +156,10 @@ struct store {
     atomic_int log_pages; /* see store_log_pages */
     struct store_ledger ledger;
     struct store_batch batch;
-    bool alive;        /* this opening has begun its life */
-    bool replaced;     /* the last notification seen is no longer in the store */
-    struct token seen; /* the store's last notification, after the last transaction */
+    struct store_journal journal; /* only used with config.journal */
+    bool alive;                   /* this opening has begun its life */
+    bool replaced;                /* the last notification seen is no longer in the store */
+    struct token seen;            /* the store's last notification, after the last transaction */
 };
 
 struct store_reader {
@@ -210,6 +222,22 @@ int store_books_finish(struct store *store, struct fault *fault);
 
 /* Removes the body ID from quarantine. Returns 1, or 0 if it is not there, or -1. */
 int store_books_drop(struct store *store, int64_t id, struct fault *fault);
+
+/* journal.c, for a store with config.journal and within its transaction: begin reads the journal's
+ * state, and finish adds entries of what has none and writes the state. The others add an entry:
+ * for a notification that was kept or repeated, for a body that was quarantined, and for the body
+ * ID before it leaves quarantine. Confirm removes entries, and end all of them and the journal,
+ * also without config.journal. Fill adds entries, in transactions of its own, until none is
+ * missing. */
+int store_journal_begin(struct store *store, struct fault *fault);
+int store_journal_finish(struct store *store, struct fault *fault);
+int store_journal_notification(struct store *store, struct record *record, struct fault *fault);
+int store_journal_quarantined(struct store *store, struct record *record, struct fault *fault);
+int store_journal_left(struct store *store, int64_t id, struct fault *fault);
+int store_journal_confirm(struct store *store, int64_t confirmed, struct fault *fault);
+int store_journal_end(struct store *store, bool *found, struct fault *fault);
+int store_journal_begin_again(struct store *store, void *argument, struct fault *fault);
+int store_journal_fill(struct store *store, struct fault *fault);
 
 /* Reads the ledger from the row of a read_totals statement, and binds it to a write_totals
  * statement. */

@@ -61,7 +61,8 @@ int store_restore(const char *folder, int from, const char *file, const struct s
 struct store_pruned {
     int64_t notifications, upgrades, operations;
     int64_t undelivered;                /* operations kept */
-    char behind[STORE_CURSOR_NAME_MAX]; /* the application that caused this; "": nothing was kept */
+    char behind[STORE_CURSOR_NAME_MAX]; /* the application that caused this, or
+                                           STORE_JOURNAL_NAME; "": nothing was kept */
 };
 
 /* Removes from an open store the notifications and upgrades of operations that have received

@@ -2,10 +2,11 @@
  *
  * An operation is removed as a whole after it has received nothing for long enough. If more arrives
  * later, it is counted anew: the store no longer knows which upgrades it counted before. What an
- * application has not been told yet stays. */
+ * application has not been told yet stays, and so does what the journal of shared books needs. */
 #include "config.h"
 
 #include "store/engine.h"
+#include "store/journal.h"
 #include "store/maintenance.h"
 
 #include <stdio.h>
@@ -139,6 +140,26 @@ static int remove_notifications(struct store *store, const struct going all[], s
     return 0;
 }
 
+/* Sets SEQ to the first notification that the journal needs. INT64_MAX: none. */
+static int find_journaled(struct store *store, int64_t *seq, struct fault *fault)
+{
+    *seq = INT64_MAX;
+    return run(store, STORE_TEXT_prune_journaled, NULL, 0, NULL, seq, 1, fault);
+}
+
+/* The same for a transaction. A receiver may have added an entry since the search: a repeat of an
+ * old notification. Then *STAYS, and the transaction removes nothing. */
+static int check_journaled(struct store *store, struct pruning *pruning, int64_t last_seq,
+                           bool *stays, struct fault *fault)
+{
+    int64_t seq;
+    pruning->changed = 0;
+    if (find_journaled(store, &seq, fault) != 0)
+        return -1;
+    *stays = seq <= last_seq;
+    return 0;
+}
+
 /* Prunes a part of an operation in one transaction. Upgrades go first, because they refer to
  * notifications. The lookup entries of an upgrade go later, with the notifications. No other
  * upgrade ever gets the id of a removed one. */
@@ -148,7 +169,11 @@ static int prune_operation(struct store *store, void *argument, struct fault *fa
     const int64_t numbers[] = {pruning->operation, pruning->last_seq, CHUNK_ROWS};
     struct going all[CHUNK_ROWS];
     size_t length;
-    pruning->changed = 0;
+    bool stays;
+    if (check_journaled(store, pruning, pruning->last_seq, &stays, fault) != 0)
+        return -1;
+    if (stays)
+        return 0;
     if (run(store, STORE_TEXT_prune_mark_operation, numbers, 1, NULL, NULL, 0, fault) != 0 ||
         run(store, STORE_TEXT_prune_upgrades, numbers, 3, NULL, NULL, 0, fault) != 0)
         return -1;
@@ -170,7 +195,13 @@ static int prune_news(struct store *store, void *argument, struct fault *fault)
                                pruning->before_ms, pruning->deliverable};
     struct going all[CHUNK_ROWS];
     size_t length;
-    pruning->changed = 0;
+    bool stays;
+    if (check_journaled(store, pruning, pruning->deliverable, &stays, fault) != 0)
+        return -1;
+    if (stays) {
+        pruning->from_seq = INT64_MAX; /* ends the search; the next call of prune continues */
+        return 0;
+    }
     if (gather(store, STORE_TEXT_prune_news, numbers, 4, NULL, all, &length, fault) != 0)
         return -1;
     pruning->from_seq = length > 0 ? all[length - 1].seq + 1 : pruning->from_seq + 1;
@@ -262,7 +293,8 @@ static int prune_all_news(struct store *store, struct pruning *pruning,
     }
 }
 
-/* Finds the seq up to which every application has been told, and the slowest application. */
+/* Finds the seq up to which every application has been told, and shared books have everything; and
+ * the slowest of them. */
 static int find_slowest(struct store *store, struct pruning *pruning,
                         char name[STORE_CURSOR_NAME_MAX], struct fault *fault)
 {
@@ -277,7 +309,15 @@ static int find_slowest(struct store *store, struct pruning *pruning,
     if (step != SQLITE_ROW && step != SQLITE_DONE)
         store_fault(store->db, fault, "cannot prune");
     sqlite3_finalize(read);
-    return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : -1;
+    int64_t journaled;
+    if ((step != SQLITE_ROW && step != SQLITE_DONE) ||
+        find_journaled(store, &journaled, fault) != 0)
+        return -1;
+    if (journaled - 1 < pruning->deliverable) {
+        pruning->deliverable = journaled - 1;
+        snprintf(name, STORE_CURSOR_NAME_MAX, "%s", STORE_JOURNAL_NAME);
+    }
+    return 0;
 }
 
 /* Whether notifications without an operation are old enough to prune but were not delivered. */
@@ -375,7 +415,11 @@ static int erase_part(struct store *store, void *argument, struct fault *fault)
                                CHUNK_ROWS};
     struct going all[CHUNK_ROWS];
     size_t length;
-    pruning->changed = 0;
+    bool stays;
+    if (check_journaled(store, pruning, pruning->deliverable, &stays, fault) != 0)
+        return -1;
+    if (stays)
+        return 0;
     if (run(store, STORE_TEXT_erase_mark_operation, numbers, 1, NULL, NULL, 0, fault) != 0 ||
         run(store, STORE_TEXT_erase_upgrades, numbers, 4, erasing->device_id, NULL, 0, fault) != 0)
         return -1;

@@ -63,7 +63,9 @@ int store_books_begin(struct store *store, struct fault *fault)
     else
         store_fault(store->db, fault, "cannot read the totals");
     sqlite3_reset(read);
-    return step == SQLITE_ROW ? store_life_check(store, fault) : -1;
+    if (step != SQLITE_ROW || store_life_check(store, fault) != 0)
+        return -1;
+    return store->config.journal ? store_journal_begin(store, fault) : 0;
 }
 
 /* Writes when the notifications of the batch's last block were received. */
@@ -96,7 +98,8 @@ static int write_types(struct store *store, struct fault *fault)
 int store_books_finish(struct store *store, struct fault *fault)
 {
     if (store_tally_finish(store, fault) != 0 || write_types(store, fault) != 0 ||
-        write_block(store, fault) != 0)
+        write_block(store, fault) != 0 ||
+        (store->config.journal && store_journal_finish(store, fault) != 0))
         return -1;
     sqlite3_stmt *write = store_statement(store, STORE_write_totals);
     store_ledger_bind(write, &store->ledger);
@@ -169,7 +172,7 @@ static int put_quarantined(struct store *store, struct record *record, struct fa
     *(record->known ? &totals->quarantine_full_ms : &totals->quarantine_unknown_full_ms) = 0;
     record->id = ++store->ledger.quarantine_id;
     record->outcome = RECORD_QUARANTINED;
-    return 0;
+    return store->config.journal ? store_journal_quarantined(store, record, fault) : 0;
 }
 
 static bool is_of_upgrade(const struct record *record)
@@ -249,7 +252,7 @@ static int count_repeat(struct store *store, struct record *record, struct fault
         return -1;
     store->ledger.totals.repeats++;
     record->outcome = RECORD_REPEATED;
-    return 0;
+    return store->config.journal ? store_journal_notification(store, record, fault) : 0;
 }
 
 /* Adds the notification to the batch's count for its notifyType and result. */
@@ -316,6 +319,8 @@ static int add_notification(struct store *store, struct record *record,
     record->deliveries = 1;
     record->outcome = RECORD_STORED;
     totals->notifications++;
+    if (store->config.journal && store_journal_notification(store, record, fault) != 0)
+        return -1;
     return count_type(store, record, fault) != 0 ? -1 : note_time(store, record, fault);
 }
 
@@ -353,6 +358,8 @@ int store_books_drop(struct store *store, int64_t id, struct fault *fault)
     sqlite3_reset(size);
     if (step != SQLITE_ROW)
         return step == SQLITE_DONE ? 0 : -1;
+    if (store->config.journal && store_journal_left(store, id, fault) != 0)
+        return -1;
 
     sqlite3_stmt *remove = store_statement(store, STORE_remove_quarantined);
     sqlite3_bind_int64(remove, 1, id);

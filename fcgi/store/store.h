@@ -33,7 +33,7 @@
 #define STORE_READ_MOST_MS 30000
 
 /* Version of the tables, kept in the file. A store of another version is refused. */
-#define STORE_VERSION 5
+#define STORE_VERSION 6
 
 /* Quarantine reserves one part in this many, of bodies and of bytes, for bodies that name a known
  * notifyType. So other bodies cannot fill it. */
@@ -48,6 +48,7 @@ struct store_config {
     uint64_t quarantine_bytes; /* most bytes of bodies held */
     int64_t repeat_window_ms;  /* how long equal news is a repeat; equal upgrades always are */
     int64_t wait_ms;           /* longest wait in the queue of processes; 0: STORE_WAIT_MS */
+    bool journal;              /* keep a journal for shared books (journal.h) */
 };
 
 /* Sets CONFIG from OPTIONS. The folder's name is borrowed from OPTIONS. */
@@ -109,10 +110,10 @@ struct store_cursor {
 
 /* Keeps COUNT records in one transaction and sets each one's outcome. Returns 0 after the
  * transaction is synced to disk. The same transaction moves CURSOR forward, unless CURSOR is NULL
- * or the store does not hold its token. On failure nothing is kept, no outcome is set, and the
- * store stays usable. */
+ * or the store does not hold its token. It also removes the entries of the journal up to CONFIRMED
+ * (0: none). On failure nothing is kept, no outcome is set, and the store stays usable. */
 int store_keep(struct store *store, struct record **records, size_t count,
-               const struct store_cursor *cursor, struct fault *fault);
+               const struct store_cursor *cursor, int64_t confirmed, struct fault *fault);
 
 /* Tests with a small synced write whether the store can keep records now. On failure the store
  * stays usable, as after store_keep. */

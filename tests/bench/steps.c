@@ -178,7 +178,7 @@ __attribute__((noinline)) int steps_dispatch(struct visitor *visitor, struct fau
 
 __attribute__((noinline)) int steps_store(struct bench *bench, struct fault *fault)
 {
-    return store_keep(bench->store, bench->records, BATCH, NULL, fault);
+    return store_keep(bench->store, bench->records, BATCH, NULL, 0, fault);
 }
 
 __attribute__((noinline)) void steps_log(struct bench *bench)

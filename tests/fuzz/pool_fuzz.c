@@ -43,10 +43,10 @@ static int64_t last_seq;          /* for whoever has the turn */
 /* --- the store: the linker puts this in place of store_keep --- */
 
 int __wrap_store_keep(struct store *store, struct record **records, size_t count,
-                      const struct store_cursor *cursor, struct fault *fault);
+                      const struct store_cursor *cursor, int64_t confirmed, struct fault *fault);
 
 int __wrap_store_keep(struct store *store, struct record **records, size_t count,
-                      const struct store_cursor *cursor, struct fault *fault)
+                      const struct store_cursor *cursor, int64_t confirmed, struct fault *fault)
 {
     static atomic_bool taken;
     (void)store;

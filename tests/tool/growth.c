@@ -103,7 +103,7 @@ static int keep_all(struct store *store, struct store_reader *reader, const stru
         memset(batch->records, 0, sizeof batch->records);
         result = fill_batch(batch, shape, i, count, fault);
         if (result == 0)
-            result = store_keep(store, batch->pointers, count, NULL, fault);
+            result = store_keep(store, batch->pointers, count, NULL, 0, fault);
         for (size_t b = 0; b < count; b++)
             record_release(&batch->records[b]);
         if (result == 0 && batches % CHECKPOINT_EVERY == CHECKPOINT_EVERY - 1)

@@ -64,7 +64,7 @@ struct store *books_open_another(const struct books *books)
 void books_keep(struct books *books, struct record **records, size_t count)
 {
     struct fault fault = FAULT_NONE;
-    if (store_keep(books->store, records, count, NULL, &fault) != 0)
+    if (store_keep(books->store, records, count, NULL, 0, &fault) != 0)
         fail_msg("%s", fault.text);
 }
 

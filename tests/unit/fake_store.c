@@ -95,9 +95,9 @@ const struct record *fake_store_record(struct fake_store *fake, size_t index)
 /* --- store/store.h, as far as receiver/commit.h calls it --- */
 
 int __real_store_keep(struct store *store, struct record **records, size_t count,
-                      const struct store_cursor *cursor, struct fault *fault);
+                      const struct store_cursor *cursor, int64_t confirmed, struct fault *fault);
 int __wrap_store_keep(struct store *store, struct record **records, size_t count,
-                      const struct store_cursor *cursor, struct fault *fault);
+                      const struct store_cursor *cursor, int64_t confirmed, struct fault *fault);
 int __real_store_try(struct store *store, struct fault *fault);
 int __wrap_store_try(struct store *store, struct fault *fault);
 int __real_store_probe(struct store *store, struct fault *fault);
@@ -155,10 +155,10 @@ static bool is_fake(const struct store *store)
 }
 
 int __wrap_store_keep(struct store *store, struct record **records, size_t count,
-                      const struct store_cursor *cursor, struct fault *fault)
+                      const struct store_cursor *cursor, int64_t confirmed, struct fault *fault)
 {
     if (!is_fake(store))
-        return __real_store_keep(store, records, count, cursor, fault);
+        return __real_store_keep(store, records, count, cursor, confirmed, fault);
     struct fake_store *fake = the_fake;
     begin(fake);
     fake->tally.attempts++;

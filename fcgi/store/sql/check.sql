@@ -210,6 +210,19 @@ SELECT 'life: ' || id || ' has no notification' FROM life, totals WHERE first_se
 -- life_twice
 SELECT 'life: more than one has the same id' FROM life GROUP BY id HAVING count(*) > 1;
 
+-- journal_notification: an entry has its notification
+SELECT 'journal: the notification of entry ' || j.number || ', ' || j.seq || ', is gone'
+FROM journal j LEFT JOIN notification n ON n.seq = j.seq WHERE j.seq IS NOT NULL AND n.seq IS NULL;
+
+-- journal_gaps
+SELECT 'journal: it has ' || count(*) || ' entries from ' || min(j.number) || ' to ' || s.number
+FROM journal j, journal_state s HAVING count(*) > 0 AND count(*) <> s.number - min(j.number) + 1;
+
+-- journal_life_none
+SELECT 'journal: no life for entry ' || min(number) FROM journal
+WHERE number < (SELECT coalesce(min(first_number), 9223372036854775807) FROM journal_life)
+HAVING min(number) IS NOT NULL;
+
 -- time_index: each row covers 1,024 notifications (STORE_TIME_INDEX_BITS)
 SELECT 'notification ' || n.seq || ' was not received when the time index says'
 FROM notification n LEFT JOIN time_index s ON s.id = n.seq >> 10

@@ -164,6 +164,39 @@ CREATE TABLE cursor (
     seq INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- What the shared books have not confirmed yet (journal.h).
+CREATE TABLE journal (
+    number INTEGER PRIMARY KEY,
+    kind INTEGER NOT NULL,         -- enum store_journal_kind
+    received_at INTEGER NOT NULL,
+    seq INTEGER,                   -- the notification; NULL: the entry has a body of its own
+    deliveries INTEGER NOT NULL DEFAULT 1,
+    again INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT '',
+    pointer TEXT NOT NULL DEFAULT '',
+    known INTEGER NOT NULL DEFAULT 1,
+    any_app INTEGER NOT NULL DEFAULT 0,
+    body BLOB
+);
+CREATE INDEX journal_seq ON journal (seq);
+
+-- The lives of the journal follow each other, as those of notifications do.
+CREATE TABLE journal_life (
+    first_number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL
+);
+
+-- The journal has entries of all notifications up to seq, and of all bodies in quarantine up to quarantine_id.
+CREATE TABLE journal_state (
+    kept INTEGER NOT NULL,                -- whether an opening has kept a journal
+    number INTEGER NOT NULL,              -- of the last entry
+    seq INTEGER NOT NULL,
+    quarantine_id INTEGER NOT NULL,
+    again_seq INTEGER NOT NULL,           -- up to here the entries are made again
+    again_quarantine_id INTEGER NOT NULL
+);
+INSERT INTO journal_state VALUES (0, 0, 0, 0, 0, 0);
+
 CREATE TABLE secret (hash_key BLOB NOT NULL);
 
 CREATE TABLE probe (id INTEGER PRIMARY KEY, pad BLOB NOT NULL);

@@ -3,6 +3,11 @@
 -- prune_slowest: the application that has been told least, and up to which seq
 SELECT name, seq FROM cursor ORDER BY seq LIMIT 1;
 
+-- prune_journaled: the first notification that the journal needs
+SELECT min(coalesce((SELECT min(seq) FROM journal), 9223372036854775807),
+    CASE WHEN s.seq < t.seq THEN s.seq + 1 ELSE 9223372036854775807 END)
+FROM journal_state s, totals t WHERE s.kept;
+
 -- prune_count: most notifications that may be removed
 SELECT (SELECT count(*) FROM operation o CROSS JOIN lookup l ON l.operation = o.id WHERE o.last_at < ?1)
     + (SELECT count(*) FROM lookup l CROSS JOIN notification n ON n.seq = l.seq

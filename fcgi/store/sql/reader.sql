@@ -71,6 +71,17 @@ SELECT notifications - pruned_notifications, seq,
     (SELECT id FROM life WHERE first_seq <= seq ORDER BY first_seq DESC LIMIT 1)
 FROM totals;
 
+-- journal: ?2 entries at most after ?1
+SELECT j.number, j.kind, j.received_at, j.deliveries, j.again, j.reason, j.pointer, j.known, j.any_app,
+    CASE WHEN j.seq IS NULL THEN j.body ELSE n.body END,
+    (SELECT id FROM journal_life WHERE first_number <= j.number ORDER BY first_number DESC LIMIT 1)
+FROM journal j LEFT JOIN notification n ON n.seq = j.seq WHERE j.number > ?1 ORDER BY j.number LIMIT ?2;
+
+-- journal_state
+SELECT s.kept, s.number, coalesce((SELECT min(number) FROM journal), s.number + 1),
+    (SELECT received_at FROM journal ORDER BY number LIMIT 1)
+FROM journal_state s;
+
 -- standing: what the store has of seq ?1 and of life ?2, and up to which seq it was pruned
 SELECT t.seq, t.pruned_seq,
     (SELECT id FROM life WHERE first_seq <= ?1 ORDER BY first_seq DESC LIMIT 1),

@@ -141,5 +141,53 @@ ON CONFLICT DO UPDATE SET life = excluded.life, seq = excluded.seq WHERE exclude
 -- forget_cursor
 DELETE FROM cursor WHERE name = ?1;
 
+-- read_journal_state
+SELECT kept, number, seq, quarantine_id, again_seq, again_quarantine_id FROM journal_state;
+
+-- write_journal_state
+UPDATE journal_state SET kept = 1, number = ?1, seq = ?2, quarantine_id = ?3, again_seq = ?4, again_quarantine_id = ?5;
+
+-- begin_journal_life
+INSERT OR REPLACE INTO journal_life (first_number, id) VALUES (?1, ?2);
+
+-- end_journal_lives: from ?1 on
+DELETE FROM journal_life WHERE first_number >= ?1;
+
+-- journal_notification
+INSERT INTO journal (number, kind, received_at, seq, reason) VALUES (?1, ?2, ?3, ?4, ?5);
+
+-- journal_body: as it is in quarantine
+INSERT INTO journal (number, kind, received_at, reason, pointer, known, any_app, body)
+SELECT ?1, ?2, received_at, reason, pointer, known, any_app, body FROM quarantined WHERE id = ?3;
+
+-- journal_notifications: kept without entries, from ?2 on, ?3 at most; up to ?4 they are made again
+INSERT INTO journal (number, kind, received_at, seq, deliveries, again)
+SELECT ?5 + row_number() OVER (ORDER BY seq), ?1, received_at, seq, deliveries, seq <= ?4
+FROM (SELECT seq, received_at, deliveries FROM notification WHERE seq > ?2 ORDER BY seq LIMIT ?3);
+
+-- journal_bodies: the same of quarantine
+INSERT INTO journal (number, kind, received_at, reason, pointer, known, any_app, body, again)
+SELECT ?5 + row_number() OVER (ORDER BY id), ?1, received_at, reason, pointer, known, any_app, body, id <= ?4
+FROM (SELECT * FROM quarantined WHERE id > ?2 ORDER BY id LIMIT ?3);
+
+-- journaled_seq
+SELECT seq FROM journal WHERE number = ?1;
+
+-- next_quarantined: the last of the ?2 bodies after ?1
+SELECT max(id) FROM (SELECT id FROM quarantined WHERE id > ?1 ORDER BY id LIMIT ?2);
+
+-- journal_first: the first entry that is not confirmed
+SELECT coalesce(min(number), (SELECT number + 1 FROM journal_state)) FROM journal;
+
+-- confirm_journal
+DELETE FROM journal WHERE number <= ?1;
+
+-- forget_journal
+DELETE FROM journal;
+
+-- forget_journal_state: its numbers are not given again, and what it had is
+UPDATE journal_state SET kept = 0, seq = 0, quarantine_id = 0, again_seq = (SELECT seq FROM totals),
+    again_quarantine_id = (SELECT quarantine_id FROM totals);
+
 -- probe
 INSERT OR REPLACE INTO probe (id, pad) VALUES (1, zeroblob(?1));

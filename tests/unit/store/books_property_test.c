@@ -216,7 +216,7 @@ static void keep_batch(struct world *world, struct batch *batch)
 {
     struct fault fault = FAULT_NONE;
     struct store *store = world->stores[support_random_below(&world->seed, LENGTH(world->stores))];
-    if (store_keep(store, batch->records, batch->length, NULL, &fault) != 0)
+    if (store_keep(store, batch->records, batch->length, NULL, 0, &fault) != 0)
         fail_msg("%s", fault.text);
     for (size_t i = 0; i < batch->length; i++) {
         assert_outcome(world, batch->campaigns[i], &batch->expected[i], batch->records[i]);
@@ -491,7 +491,7 @@ static void a_firmware_failure_is_taken_back_whole(void **state)
             records[j]->received_ms = world->clock_ms;
         }
         struct fault fault = FAULT_NONE;
-        assert_int_equal(store_keep(world->stores[0], records, 2, NULL, &fault), 0);
+        assert_int_equal(store_keep(world->stores[0], records, 2, NULL, 0, &fault), 0);
         for (size_t j = 0; j < 2; j++)
             campaign_record_free(records[j]);
         struct buffer is = {0};

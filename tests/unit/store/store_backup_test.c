@@ -212,7 +212,7 @@ static void only_a_sound_copy_enters_a_folder_without_a_store(void **state)
     assert_int_equal(rename(support_path(folder, "upgrades.db"), file), 0);
     assert_not_restored(folder, file, -1, "the store has version 4, made by an older");
     assert_int_equal(rename(file, support_path(folder, "upgrades.db")), 0);
-    books_meddle(&copy, "PRAGMA user_version = 5; DELETE FROM notification");
+    books_meddle(&copy, "PRAGMA user_version = 6; DELETE FROM notification");
     assert_int_equal(rename(support_path(folder, "upgrades.db"), file), 0);
     assert_not_restored(folder, file, 1, "not sound");
     free(beside);

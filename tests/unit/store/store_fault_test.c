@@ -42,7 +42,7 @@ static void expect_failure(struct books *books, struct record **records, size_t 
                            const char *part)
 {
     struct fault fault = FAULT_NONE;
-    assert_int_equal(store_keep(books->store, records, count, NULL, &fault), -1);
+    assert_int_equal(store_keep(books->store, records, count, NULL, 0, &fault), -1);
     support_assert_fault(&fault, part);
     support_assert_fault(&fault, "upgrades.db");
     assert_false(fault.lasting);
@@ -276,7 +276,7 @@ static void *write_turns(void *argument)
         snprintf(device, sizeof device, "%s-%d", neighbour->name, i);
         struct record *record = support_result(&(struct support_result){.device = device});
         struct fault fault = FAULT_NONE;
-        bool kept = store_keep(neighbour->books.store, &record, 1, NULL, &fault) == 0;
+        bool kept = store_keep(neighbour->books.store, &record, 1, NULL, 0, &fault) == 0;
         support_record_free(record);
         if (!kept)
             break;

@@ -20,7 +20,7 @@ static int keep_with(struct store *store, struct token *token, struct fault *fau
     snprintf(body, sizeof body, "{\"notifyType\":\"deviceDeleted\",\"deviceId\":\"%d-%d\"}",
              (int)getpid(), ++device);
     struct record *record = support_record(body);
-    int result = store_keep(store, &record, 1, NULL, fault);
+    int result = store_keep(store, &record, 1, NULL, 0, fault);
     if (token != NULL) {
         *token = (struct token){.seq = record->seq};
         memcpy(token->life, record->life, sizeof token->life);
@@ -313,7 +313,7 @@ static void move_cursor(struct books *books, const struct token *at)
 {
     struct store_cursor cursor = {.name = "failures", .at = *at};
     struct fault fault = FAULT_NONE;
-    if (store_keep(books->store, NULL, 0, &cursor, &fault) != 0)
+    if (store_keep(books->store, NULL, 0, &cursor, 0, &fault) != 0)
         fail_msg("%s", fault.text);
 }
 

@@ -380,7 +380,7 @@ static void fail_now(struct books *books, struct record **records, size_t count)
     assert_int_equal(store_checkpoint(reader, true, NULL, &fault), 0);
     store_reader_free(reader);
     support_limit_file_size(0);
-    int result = store_keep(books->store, records, count, NULL, &fault);
+    int result = store_keep(books->store, records, count, NULL, 0, &fault);
     support_limit_file_size(RLIM_INFINITY);
     assert_int_equal(result, -1);
 }

@@ -68,7 +68,7 @@ static void keep(struct shelf *shelf, const char *body, int64_t after_ms, int64_
     struct fault fault = FAULT_NONE;
     record->received_ms = NOON_MS + after_ms;
     assert_int_not_equal(record->meaning, RECORD_QUARANTINE);
-    if (store_keep(shelf->store, &record, 1, NULL, &fault) != 0)
+    if (store_keep(shelf->store, &record, 1, NULL, 0, &fault) != 0)
         fail_msg("%s", fault.text);
     assert_int_equal(record->seq, seq);
     assert_int_equal(record->deliveries, deliveries);
@@ -167,7 +167,7 @@ static void both_may_come_in_one_batch(void **state)
         records[i]->received_ms = NOON_MS + after_ms[i];
     }
     struct fault fault = FAULT_NONE;
-    assert_int_equal(store_keep(shelf->store, records, LENGTH(records), NULL, &fault), 0);
+    assert_int_equal(store_keep(shelf->store, records, LENGTH(records), NULL, 0, &fault), 0);
     for (size_t i = 0; i < LENGTH(records); i++) {
         assert_int_equal(records[i]->seq, seq[i]);
         assert_int_equal(records[i]->deliveries, i % 2 + 1);

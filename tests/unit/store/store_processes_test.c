@@ -97,7 +97,7 @@ static void close_process(struct process *process)
 static char keep_or_probe(struct process *process, const char *device)
 {
     struct record *record = support_result(&(struct support_result){.device = device});
-    int result = store_keep(process->store, &record, 1, NULL, NULL);
+    int result = store_keep(process->store, &record, 1, NULL, 0, NULL);
     support_record_free(record);
     if (result == 0)
         return KEPT;
@@ -183,7 +183,7 @@ static bool fail_at(struct books *books, const struct other *other, int step, in
     make_records(records, step);
     assert_int_equal(sqlite3_exec(books->store->db, PREPARE, NULL, NULL, NULL), SQLITE_OK);
     fails_in = step;
-    int result = store_keep(books->store, records, RECORDS, NULL, NULL);
+    int result = store_keep(books->store, records, RECORDS, NULL, 0, NULL);
     bool came = fails_in == 0;
     fails_in = 0;
     support_records_free(records, RECORDS);

@@ -316,7 +316,7 @@ struct beside {
 static void keep_beside(struct beside *beside, struct record *record)
 {
     struct fault fault = FAULT_NONE;
-    lists_must(store_keep(beside->receiver, &record, 1, NULL, &fault), &fault);
+    lists_must(store_keep(beside->receiver, &record, 1, NULL, 0, &fault), &fault);
     support_record_free(record);
 }
 

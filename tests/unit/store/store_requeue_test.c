@@ -56,7 +56,7 @@ static int tear_down(void **state)
 static void keep_all(struct shelf *shelf, struct record **records, size_t count)
 {
     struct fault fault = FAULT_NONE;
-    if (store_keep(shelf->store, records, count, NULL, &fault) != 0)
+    if (store_keep(shelf->store, records, count, NULL, 0, &fault) != 0)
         fail_msg("%s", fault.text);
 }
 
@@ -284,7 +284,7 @@ static void move_cursor(struct shelf *shelf, const char *name, int64_t seq)
     struct fault fault = FAULT_NONE;
     snprintf(cursor.name, sizeof cursor.name, "%s", name);
     if (store_read_token(shelf->reader, seq, &cursor.at, &fault) != 0 ||
-        store_keep(shelf->store, NULL, 0, &cursor, &fault) != 0)
+        store_keep(shelf->store, NULL, 0, &cursor, 0, &fault) != 0)
         fail_msg("%s", fault.text);
 }
 
@@ -327,7 +327,7 @@ static void a_cursor_moves_with_the_records_of_its_batch(void **state)
     fill(shelf, 1);
     assert_int_equal(store_read_token(shelf->reader, 1, &cursor.at, &fault), 0);
     struct record *record = support_record(RESULT);
-    assert_int_equal(store_keep(shelf->store, &record, 1, &cursor, &fault), 0);
+    assert_int_equal(store_keep(shelf->store, &record, 1, &cursor, 0, &fault), 0);
     campaign_record_free(record);
     store_free(shelf->store);
     open_store(shelf);

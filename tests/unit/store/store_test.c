@@ -167,7 +167,7 @@ static void a_store_that_is_not_open_keeps_nothing(void **state)
     struct fault fault = FAULT_NONE;
     assert_int_equal(store_new(&store, &config, &fault), 0);
     struct record *record = support_record("{}");
-    assert_int_equal(store_keep(store, &record, 1, NULL, &fault), -1);
+    assert_int_equal(store_keep(store, &record, 1, NULL, 0, &fault), -1);
     support_assert_fault(&fault, "is not open");
     assert_int_equal(record->outcome, RECORD_PENDING);
     assert_int_equal(support_count_files(folder, ""), 0);
@@ -241,7 +241,7 @@ static void a_store_that_another_version_changes_under_us_takes_nothing_more(voi
     for (size_t i = 0; i < LENGTH(others); i++) {
         struct fault faults[3] = {FAULT_NONE};
         books_meddle(books, others[i].sql);
-        assert_int_equal(store_keep(books->store, &record, 1, NULL, &faults[0]), -1);
+        assert_int_equal(store_keep(books->store, &record, 1, NULL, 0, &faults[0]), -1);
         assert_int_equal(record->outcome, RECORD_PENDING);
         assert_int_equal(store_try(books->store, &faults[1]), -1);
         assert_int_equal(store_probe(books->store, &faults[2]), -1);
@@ -354,7 +354,7 @@ static void a_store_that_somebody_holds_is_a_fault_that_may_pass(void **state)
     assert_int_equal(sqlite3_exec(holder, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     struct fault fault = FAULT_NONE;
     struct record *record = support_result(&(struct support_result){.device = "d"});
-    assert_int_equal(store_keep(books->store, &record, 1, NULL, &fault), -1);
+    assert_int_equal(store_keep(books->store, &record, 1, NULL, 0, &fault), -1);
     support_assert_fault(&fault, "locked");
     assert_false(fault.lasting);
     assert_int_equal(record->outcome, RECORD_PENDING);

@@ -84,7 +84,7 @@ static void fill(struct books *books)
     assert_int_equal(store_reader_new(&reader, books->folder, &fault), 0);
     assert_int_equal(store_read_token(reader, 1, &cursor.at, &fault), 0);
     store_reader_free(reader);
-    assert_int_equal(store_keep(books->store, NULL, 0, &cursor, &fault), 0);
+    assert_int_equal(store_keep(books->store, NULL, 0, &cursor, 0, &fault), 0);
 }
 
 static void the_books_and_the_process_are_told(void **state)
