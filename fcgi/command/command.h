@@ -47,7 +47,7 @@ struct command_call {
 
     /* the options' values; NULL: not given */
     bool json, no_pager, help, version;
-    bool csv, bom, raw, force, any_app;
+    bool csv, bom, raw, force, any_app, save, forget;
     const char *state, *colour;
     const char *app_id, *longer_than, *fail_above, *min_finished;
     const char *operation_id, *error_code;
@@ -115,6 +115,7 @@ int command_quarantine_show(struct command_call *call, struct fault *fault);
 int command_quarantine_retry(struct command_call *call, struct fault *fault);
 int command_quarantine_drop(struct command_call *call, struct fault *fault);
 int command_expect(struct command_call *call, struct fault *fault);
+int command_note(struct command_call *call, struct fault *fault);
 int command_check(struct command_call *call, struct fault *fault);
 int command_backup(struct command_call *call, struct fault *fault);
 int command_restore(struct command_call *call, struct fault *fault);

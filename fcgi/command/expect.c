@@ -1,10 +1,12 @@
-/* expect: upgrade-status's command that finds devices of a list that have not reported. */
+/* expect: upgrade-status's command that finds devices of a list that have not reported, and keeps
+ * the list in the store. */
 #include "config.h"
 
-#include "command/columns.h"
+#include "base/utf8.h"
 #include "command/command.h"
 #include "command/roster.h"
 #include "store/lists.h"
+#include "store/plan.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -51,21 +53,50 @@ static void note_upgrade(struct expectation *expectation, const struct store_upg
         roster_note_result(entry, row->state == RECORD_SUCCESS, row->state_ms, row->seq);
 }
 
-/* Finds the operation. Returns an exit code. */
+/* Reads the list that was saved for the operation. Returns an exit code. */
+static int read_saved(struct command_call *call, const struct store_operation_row *row,
+                      struct expectation *expectation, struct fault *fault)
+{
+    if (!row->has_plan) {
+        fault_set(fault, "operation %s has no saved list: name a FILE", call->words[0]);
+        return COMMAND_NOT_THERE;
+    }
+    struct store_rows rows = store_list_expected(call->reader, row->id, false, NULL, SIZE_MAX,
+                                                 fault);
+    const char *id;
+    bool fits = true;
+    while (fits && store_next_expected(&rows, &id)) {
+        struct roster_entry *entry = roster_add(&expectation->roster, id);
+        fits = entry != NULL;
+        if (fits)
+            entry->expected = true;
+    }
+    if (store_rows_end(&rows, NULL) != 0)
+        return COMMAND_UNUSABLE;
+    if (fits)
+        return COMMAND_DONE;
+    fault_set(fault, "the saved list has more ids than can be held");
+    return COMMAND_UNUSABLE;
+}
+
+/* Finds the operation, and the saved list if the call names no file. Returns an exit code. */
 static int find_operation(struct command_call *call, struct expectation *expectation,
                           struct fault *fault)
 {
     struct store_rows rows = store_find_operations(call->reader, call->app_id, call->words[0],
                                                    false, 1, fault);
     struct store_operation_row row;
+    int code = COMMAND_DONE;
     if (store_next_operation(&rows, &row)) {
         expectation->operation = row.id;
         buffer_add(&expectation->app_id, row.app_id, strlen(row.app_id) + 1);
+        if (call->words_length < 2)
+            code = read_saved(call, &row, expectation, fault);
     }
     if (store_rows_end(&rows, NULL) != 0)
         return COMMAND_UNUSABLE;
     if (expectation->operation != 0)
-        return COMMAND_DONE;
+        return code;
     fault_set(fault, "%s: no such operation", call->words[0]);
     return COMMAND_NOT_THERE;
 }
@@ -206,19 +237,112 @@ static int answer(struct command_call *call, const struct expectation *expectati
     return tally.missing + tally.in_progress > 0 ? COMMAND_MISSING : COMMAND_DONE;
 }
 
+/* --- the saved list --------------------------------------------------------------------------- */
+
+/* Gives the ids of a roster. */
+struct giving {
+    const struct roster *roster;
+    size_t given;
+};
+
+static const char *give_id(void *owner)
+{
+    struct giving *giving = owner;
+    const struct roster *roster = giving->roster;
+    return giving->given < roster->length ? roster_id(roster, &roster->entries[giving->given++])
+                                          : NULL;
+}
+
+/* Whether all ids are UTF-8, as those of notifications are. */
+static int check_ids(const struct roster *roster, const char *path, struct fault *fault)
+{
+    for (size_t i = 0; i < roster->length; i++) {
+        const char *id = roster_id(roster, &roster->entries[i]);
+        if (!utf8_is_valid(id, strlen(id)))
+            return fault_set(fault, "%s: device %zu is not UTF-8: convert the file", path, i + 1);
+    }
+    return 0;
+}
+
+/* Saves the roster as the operation's list. Returns an exit code. */
+static int save(struct command_call *call, const struct roster *roster, struct fault *fault)
+{
+    const struct store_named named = {
+        .app_id = call->app_id, .operation_id = call->words[0], .now_ms = call->now_ms};
+    struct giving giving = {.roster = roster};
+    struct store_planned planned;
+    struct store *store = NULL;
+    if (check_ids(roster, call->words[1], fault) != 0)
+        return COMMAND_USAGE;
+    if (command_open_store(call, &store, fault) != 0)
+        return COMMAND_UNUSABLE;
+    int result = store_save_expected(store, &named, give_id, &giving, &planned, fault);
+    store_free(store);
+    if (result != 0)
+        return fault->misused ? COMMAND_USAGE : COMMAND_UNUSABLE;
+    struct buffer out = {0};
+    if (call->json)
+        buffer_addf(&out, "{\"planned\":%lld,\"missing\":%lld}\n", (long long)planned.planned,
+                    (long long)planned.missing);
+    else
+        buffer_addf(&out, "Saved: %lld devices, of which %lld have not reported.\n",
+                    (long long)planned.planned, (long long)planned.missing);
+    return command_print(call, &out, fault);
+}
+
+static int forget(struct command_call *call, struct fault *fault)
+{
+    const struct store_named named = {
+        .app_id = call->app_id, .operation_id = call->words[0], .now_ms = call->now_ms};
+    struct store *store = NULL;
+    if (command_open_store(call, &store, fault) != 0)
+        return COMMAND_UNUSABLE;
+    int result = store_forget_expected(store, &named, fault);
+    store_free(store);
+    if (result > 0)
+        fault_set(fault, "%s: no such operation, or it has no saved list", call->words[0]);
+    return result == 0      ? COMMAND_DONE
+           : result > 0     ? COMMAND_NOT_THERE
+           : fault->misused ? COMMAND_USAGE
+                            : COMMAND_UNUSABLE;
+}
+
+/* Whether the options and the words go together. */
+static int check_call(const struct command_call *call, struct fault *fault)
+{
+    bool has_file = call->words_length > 1;
+    if (call->forget && (call->save || has_file))
+        return fault_set(fault, "--forget takes no FILE and no --save");
+    return call->save && !has_file ? fault_set(fault, "--save takes a FILE") : 0;
+}
+
+static int save_or_compare(struct command_call *call, struct expectation *expectation,
+                           struct fault *fault)
+{
+    struct roster *roster = &expectation->roster;
+    if (call->words_length > 1) {
+        if (read_list(call->words[1], roster, fault) != 0)
+            return COMMAND_USAGE;
+        if (roster->length == 0) {
+            fault_set(fault, "%s: names no device", call->words[1]);
+            return COMMAND_USAGE;
+        }
+    }
+    if (call->save)
+        return save(call, roster, fault);
+    int code = read_upgrades(call, expectation, fault);
+    return code == COMMAND_DONE ? answer(call, expectation, fault) : code;
+}
+
 int command_expect(struct command_call *call, struct fault *fault)
 {
     struct expectation expectation = {.operation = 0};
+    if (check_call(call, fault) != 0)
+        return COMMAND_USAGE;
+    if (call->forget)
+        return forget(call, fault);
     roster_init(&expectation.roster);
-    int code = COMMAND_USAGE;
-    if (read_list(call->words[1], &expectation.roster, fault) == 0) {
-        if (expectation.roster.length == 0)
-            fault_set(fault, "%s: names no device", call->words[1]);
-        else
-            code = read_upgrades(call, &expectation, fault);
-    }
-    if (code == COMMAND_DONE)
-        code = answer(call, &expectation, fault);
+    int code = save_or_compare(call, &expectation, fault);
     buffer_release(&expectation.app_id);
     roster_release(&expectation.roster);
     return code;

@@ -43,6 +43,8 @@ static const struct command_option options[] = {
      MEMBER(reason)},
     {"any-app", NULL, "of any appId, also of one that the receiver does not accept",
      COMMAND_WORD_NONE, false, MEMBER(any_app)},
+    {"save", NULL, "keep FILE as the operation's list", COMMAND_WORD_NONE, false, MEMBER(save)},
+    {"forget", NULL, "remove the list that was saved", COMMAND_WORD_NONE, false, MEMBER(forget)},
     {"force", NULL, "prune younger than two days; follow although some were pruned",
      COMMAND_WORD_NONE, false, MEMBER(force)},
     {.word = NULL},
@@ -129,17 +131,31 @@ static const struct command_entry commands[] = {
      .completes = {COMMAND_WORD_QUARANTINED, COMMAND_WORD_QUARANTINED},
      .run = command_quarantine_drop},
     {.words = {"expect", ""},
-     .arguments = "OPERATION FILE",
+     .arguments = "OPERATION [FILE]",
      .help = "which of the devices in FILE have not reported",
-     .more = "FILE (- is standard input) has a deviceId on each line. Empty lines and lines\n"
+     .more = "Without FILE the list is the one that was saved. --save keeps FILE as the\n"
+             "operation's list, in place of an earlier one, and compares nothing; the page then\n"
+             "shows how many devices are planned, and which are missing. With --app the\n"
+             "operation need not have a notification yet. --forget removes the list.\n"
+             "FILE (- is standard input) has a deviceId on each line. Empty lines and lines\n"
              "that begin with # are skipped. If a device has several upgrades in the\n"
              "operation, the last result received decides, unless one in progress began after\n"
              "it. Exit code 0 means that all of them have finished, 4 that some have not.\n",
-     .options = {"app"},
-     .least = 2,
+     .options = {"app", "save", "forget"},
+     .least = 1,
      .most = 2,
      .completes = {COMMAND_WORD_OPERATION, COMMAND_WORD_FILE},
      .run = command_expect},
+    {.words = {"note", ""},
+     .arguments = "OPERATION TEXT",
+     .help = "keep a note about an operation, for all who look at it",
+     .more = "TEXT has 500 bytes at most, and replaces an earlier note; '' removes it. With\n"
+             "--app the operation need not have a notification yet.\n",
+     .options = {"app"},
+     .least = 2,
+     .most = 2,
+     .completes = {COMMAND_WORD_OPERATION},
+     .run = command_note},
     {.words = {"check", ""},
      .arguments = "",
      .help = "whether the store is sound, and its counters are those of a recount",

@@ -56,9 +56,10 @@ enum store_statement {
     STORE_STATEMENT_COUNT
 };
 
-/* Statements that are prepared on each use: sql/reader.sql and sql/prune.sql. */
+/* Statements that are prepared on each use: sql/reader.sql, sql/prune.sql and sql/plan.sql. */
 enum store_text {
 #define X(name, sql) STORE_TEXT_##name,
+#include "store/sql_plan.inc"
 #include "store/sql_prune.inc"
 #include "store/sql_reader.inc"
 #undef X
@@ -88,6 +89,8 @@ struct store_tally {
     const char *operation_id;
     int64_t operation;
     int64_t in_progress, success, fail, contradictory;
+    bool expects;              /* the operation has a list of devices */
+    int64_t reported;          /* devices of that list that reported for the first time */
     bool changed;              /* by a record other than a repeat */
     int64_t at_ms;             /* when its last record was received */
     int64_t last_ms, last_seq; /* 0: all records came from quarantine */
@@ -282,6 +285,11 @@ struct store_key {
 };
 const char *store_key(const char *text, struct store_key *key);
 void store_bind_key(sqlite3_stmt *statement, int index, const char *text);
+
+/* plan.c: removes the lists of operations that were pruned, or that have no notification and were
+ * named before BEFORE_MS; and a device that has no upgrade any more from all lists. */
+int store_plan_prune(struct store *store, int64_t before_ms, struct fault *fault);
+int store_plan_erase(struct store *store, const char *device_id, struct fault *fault);
 
 /* recount.c: gives DB's SQL the function counted_as(TEXT), a text's key. Returns SQLite's code.
  */

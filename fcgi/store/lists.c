@@ -1,4 +1,4 @@
-/* lists: pages of operations, their counters, and the counters of the whole store. */
+/* lists: pages, the counters of an operation, and those of the whole store. */
 #include "config.h"
 
 #include "store/engine.h"
@@ -91,59 +91,6 @@ int store_rows_end(struct store_rows *rows, struct store_page_token *next)
     return 0;
 }
 
-/* --- operations ------------------------------------------------------------------------------ */
-
-bool store_next_operation(struct store_rows *rows, struct store_operation_row *row)
-{
-    sqlite3_stmt *read = store_rows_next(rows);
-    if (read == NULL)
-        return false;
-    *row = (struct store_operation_row){
-        .id = sqlite3_column_int64(read, 0),
-        .app_id = store_column_text(read, 1),
-        .operation_id = store_column_text(read, 2),
-        .in_progress = sqlite3_column_int64(read, 3),
-        .success = sqlite3_column_int64(read, 4),
-        .fail = sqlite3_column_int64(read, 5),
-        .contradictory = sqlite3_column_int64(read, 6),
-        .first_ms = sqlite3_column_int64(read, 7),
-        .last_ms = sqlite3_column_int64(read, 8),
-        .pruned = sqlite3_column_int(read, 9) == 1,
-    };
-    return true;
-}
-
-struct store_rows store_list_operations(struct store_reader *reader,
-                                        const struct store_page_token *after, size_t most,
-                                        struct fault *fault)
-{
-    struct store_rows rows = {.reader = reader,
-                              .fault = fault,
-                              .left = most,
-                              .numbers = {INT64_MAX},
-                              .numbers_length = 1,
-                              .key_length = 1};
-    store_rows_begin(&rows, store_text(STORE_TEXT_operations), after);
-    return rows;
-}
-
-struct store_rows store_find_operations(struct store_reader *reader, const char *app_id,
-                                        const char *operation_id, bool prefix, size_t most,
-                                        struct fault *fault)
-{
-    struct store_rows rows = {.reader = reader, .fault = fault, .left = most};
-    sqlite3_stmt *read = store_rows_begin(
-        &rows, store_text(prefix ? STORE_TEXT_operations_beginning : STORE_TEXT_operations_named),
-        NULL);
-    if (read == NULL)
-        return rows;
-    sqlite3_bind_text(read, 1, operation_id, -1, SQLITE_STATIC);
-    if (app_id != NULL)
-        sqlite3_bind_text(read, 2, app_id, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(read, 3, STORE_PAGE_MAX);
-    return rows;
-}
-
 /* --- what is counted of one operation --------------------------------------------------------- */
 
 static struct store_rows list_counted(struct store_reader *reader, enum store_text text,
@@ -197,6 +144,54 @@ struct store_rows store_list_transitions(struct store_reader *reader, int64_t op
                                          size_t most, struct fault *fault)
 {
     return list_counted(reader, STORE_TEXT_transitions, operation, most, fault);
+}
+
+bool store_next_target(struct store_rows *rows, struct store_target_row *row)
+{
+    sqlite3_stmt *read = store_rows_next(rows);
+    if (read == NULL)
+        return false;
+    *row = (struct store_target_row){
+        .version = store_column_text(read, 0),
+        .count = sqlite3_column_int64(read, 1),
+    };
+    return true;
+}
+
+struct store_rows store_list_targets(struct store_reader *reader, int64_t operation, size_t most,
+                                     struct fault *fault)
+{
+    struct store_rows rows = {.reader = reader,
+                              .fault = fault,
+                              .left = most,
+                              .numbers = {operation, STORE_TRANSITIONS_MAX},
+                              .numbers_length = 2};
+    store_rows_begin(&rows, store_text(STORE_TEXT_targets), NULL);
+    return rows;
+}
+
+bool store_next_expected(struct store_rows *rows, const char **device_id)
+{
+    sqlite3_stmt *read = store_rows_next(rows);
+    if (read == NULL)
+        return false;
+    *device_id = store_column_text(read, 0);
+    return true;
+}
+
+struct store_rows store_list_expected(struct store_reader *reader, int64_t operation,
+                                      bool only_missing, const struct store_page_token *after,
+                                      size_t most, struct fault *fault)
+{
+    struct store_rows rows = {.reader = reader,
+                              .fault = fault,
+                              .left = most,
+                              .numbers = {operation, 0},
+                              .numbers_length = 2,
+                              .key_length = 1};
+    store_rows_begin(&rows, store_text(only_missing ? STORE_TEXT_missing : STORE_TEXT_expected),
+                     after);
+    return rows;
 }
 
 bool store_next_timeline(struct store_rows *rows, struct store_timeline_row *row)

@@ -77,14 +77,22 @@ struct store_overview {
 int store_read_overview(struct store_reader *reader, struct store_overview *overview,
                         struct fault *fault);
 
+/* What an operation upgrades, by its first notification, with the numbers in the store's tables. */
+enum store_kind { STORE_KIND_UNKNOWN = 0, STORE_SOFTWARE = 1, STORE_FIRMWARE = 2 };
+
 /* One operation's counters. A row's texts are not cut. They are valid until the next row or the end
  * of the list. */
 struct store_operation_row {
     int64_t id; /* internal to the store */
     const char *app_id, *operation_id;
     int64_t in_progress, success, fail, contradictory;
-    int64_t first_ms, last_ms;
-    bool pruned; /* its notifications and upgrades are gone; the counters stay */
+    bool heard;                /* a notification has named it */
+    int64_t first_ms, last_ms; /* not HEARD: 0, and when an operator named it */
+    bool pruned;               /* its notifications and upgrades are gone; the counters stay */
+    enum store_kind kind;
+    bool has_plan;            /* an operator saved a list of devices (plan.h) */
+    int64_t planned, missing; /* devices in it, and those without an upgrade */
+    const char *note;         /* of an operator; "": none */
 };
 
 /* Reads the next row of a list. Returns false after the last row, or if the read failed. Each kind
@@ -95,6 +103,33 @@ bool store_next_operation(struct store_rows *rows, struct store_operation_row *r
 struct store_rows store_list_operations(struct store_reader *reader,
                                         const struct store_page_token *after, size_t most,
                                         struct fault *fault);
+
+/* How an operation goes. It is finished if no upgrade is in progress, and if all devices of its
+ * list have reported; without a list, if nothing has come for a while. Another operation is stalled
+ * if nothing has come for a while. QUIET_BEFORE_MS is the beginning of that while. */
+enum store_operation_state { STORE_RUNNING, STORE_STALLED, STORE_FINISHED };
+enum store_operation_state store_operation_state(const struct store_operation_row *row,
+                                                 int64_t quiet_before_ms);
+
+/* Selects operations, and their order: the latest changed first, those with the most failed
+ * upgrades first, or by their id. */
+struct store_operation_filter {
+    enum { STORE_LATEST, STORE_MOST_FAILED, STORE_BY_NAME } order;
+    const char *app_id, *search; /* NULL: any; SEARCH is a part of the id, in any ASCII case */
+    int64_t fail_above; /* only those with a larger share of failed among finished; -1: any */
+    int64_t since_ms;   /* only those of which something came then or later; 0: any */
+    int64_t until_ms;   /* only those of which something came earlier; 0: any */
+    bool of_state;      /* only those in STATE, with QUIET_BEFORE_MS */
+    enum store_operation_state state;
+    int64_t quiet_before_ms;
+};
+
+/* The operations that FILTER selects. A filter, or another order than STORE_LATEST, reads all
+ * operations. */
+struct store_rows store_filter_operations(struct store_reader *reader,
+                                          const struct store_operation_filter *filter,
+                                          const struct store_page_token *after, size_t most,
+                                          struct fault *fault);
 
 /* Operations with the id OPERATION_ID, the latest changed first. If APP_ID is not NULL, only those
  * of APP_ID. With PREFIX, OPERATION_ID is the beginning of the id, and only the first
@@ -123,6 +158,23 @@ struct store_transition_row {
 bool store_next_transition(struct store_rows *rows, struct store_transition_row *row);
 struct store_rows store_list_transitions(struct store_reader *reader, int64_t operation,
                                          size_t most, struct fault *fault);
+
+/* The target versions in the results of an operation, with the number of results, the most frequent
+ * first. Counts the STORE_TRANSITIONS_MAX most frequent pairs of versions. No next page. */
+struct store_target_row {
+    const char *version;
+    int64_t count;
+};
+bool store_next_target(struct store_rows *rows, struct store_target_row *row);
+struct store_rows store_list_targets(struct store_reader *reader, int64_t operation, size_t most,
+                                     struct fault *fault);
+
+/* The devices of the operation's saved list, or only those without an upgrade, in the list's order.
+ */
+bool store_next_expected(struct store_rows *rows, const char **device_id);
+struct store_rows store_list_expected(struct store_reader *reader, int64_t operation,
+                                      bool only_missing, const struct store_page_token *after,
+                                      size_t most, struct fault *fault);
 
 /* The operation's counters over time, in order. There is one row for each interval of WIDTH_MS in
  * which they changed, with their values at its end. There are at most STORE_TIMELINE_MAX rows. The

@@ -344,7 +344,8 @@ int store_prune(struct store *store, int64_t before_ms, const struct store_progr
         run(store, STORE_TEXT_prune_count, &before_ms, 1, NULL, &of, 1, fault) != 0)
         return -1;
     report(progress, &pruning, of);
-    if (prune_operations(store, &pruning, progress, of, fault) != 0)
+    if (prune_operations(store, &pruning, progress, of, fault) != 0 ||
+        store_plan_prune(store, before_ms, fault) != 0)
         return -1;
     if (prune_all_news(store, &pruning, progress, of, fault) != 0 ||
         store_transact(store, prune_spans, &pruning, fault) != 0 ||
@@ -527,6 +528,7 @@ int store_erase(struct store *store, const char *device_id, struct store_erased 
     char slowest[STORE_CURSOR_NAME_MAX];
     if (find_slowest(store, &erasing.pruning, slowest, fault) != 0 ||
         erase_books(store, &erasing, fault) != 0 ||
+        store_plan_erase(store, device_id, fault) != 0 ||
         store_transact(store, erase_examples, &erasing, fault) != 0 ||
         erase_quarantined(store, &erasing, fault) != 0)
         return -1;

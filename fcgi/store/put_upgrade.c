@@ -134,6 +134,21 @@ static int add_upgrade(struct store *store, const struct record *record,
     return store_run(store, add, "cannot add an upgrade", fault);
 }
 
+/* Notes that a device of the operation's list has its first upgrade there. */
+static int report_expected(struct store *store, const struct record *record,
+                           const struct store_entry *entry, struct store_tally *tally,
+                           struct fault *fault)
+{
+    sqlite3_stmt *report = store_statement(store, STORE_report_expected);
+    sqlite3_bind_int64(report, 1, entry->operation);
+    sqlite3_bind_int64(report, 2, entry->device);
+    bind_text(report, 3, record->device_id);
+    if (store_run(store, report, "cannot note that a device has reported", fault) != 0)
+        return -1;
+    tally->reported += sqlite3_changes(store->db);
+    return 0;
+}
+
 /* Reads when the upgrade's result and last step were received. Only a record from quarantine can be
  * older than they are. */
 static int read_times(struct store *store, const struct record *record,
@@ -231,5 +246,7 @@ int store_upgrade_put(struct store *store, const struct record *record, struct s
     if (!change.adds)
         return change_upgrade(store, record, upgrade, &change, fault);
     upgrade->id = record->seq;
+    if (tally->expects && report_expected(store, record, entry, tally, fault) != 0)
+        return -1;
     return add_upgrade(store, record, entry, fault);
 }

@@ -40,19 +40,45 @@ void *store_grow(void *array, size_t length, size_t *capacity, size_t size, stru
     return grown;
 }
 
-/* Finds the operation's row, or adds it for the next notification. */
-static int identify_operation(struct store *store, const struct record *record, int64_t *operation,
-                              struct fault *fault)
+/* What an operation upgrades, by the notifyType. */
+static enum store_kind kind_of(const struct record *record)
 {
+    return strncmp(record->notify_type, "sw", 2) == 0   ? STORE_SOFTWARE
+           : strncmp(record->notify_type, "fw", 2) == 0 ? STORE_FIRMWARE
+                                                        : STORE_KIND_UNKNOWN;
+}
+
+/* Begins an operation that an operator named before its first notification, which RECORD is. */
+static int begin_operation(struct store *store, const struct record *record, int64_t operation,
+                           struct fault *fault)
+{
+    sqlite3_stmt *begin = store_statement(store, STORE_begin_operation);
+    sqlite3_bind_int64(begin, 1, operation);
+    sqlite3_bind_int64(begin, 2, record->received_ms);
+    sqlite3_bind_int64(begin, 3, store->ledger.totals.seq + 1);
+    sqlite3_bind_int(begin, 4, (int)kind_of(record));
+    return store_run(store, begin, "cannot begin an operation", fault);
+}
+
+/* Finds the operation's row, or adds it for the next notification. Sets TALLY's operation. */
+static int identify_operation(struct store *store, const struct record *record,
+                              struct store_tally *tally, struct fault *fault)
+{
+    bool heard = true;
     sqlite3_stmt *find = store_statement(store, STORE_find_operation);
     sqlite3_bind_text(find, 1, record->app_id, -1, SQLITE_STATIC);
     sqlite3_bind_text(find, 2, record->operation_id, -1, SQLITE_STATIC);
     int step = sqlite3_step(find);
-    if (step == SQLITE_ROW)
-        *operation = sqlite3_column_int64(find, 0);
-    else if (step != SQLITE_DONE)
+    if (step == SQLITE_ROW) {
+        tally->operation = sqlite3_column_int64(find, 0);
+        heard = sqlite3_column_int(find, 1) != 0;
+        tally->expects = sqlite3_column_int(find, 2) != 0;
+    } else if (step != SQLITE_DONE) {
         store_fault(store->db, fault, "cannot look up an operation");
+    }
     sqlite3_reset(find);
+    if (step == SQLITE_ROW && !heard)
+        return begin_operation(store, record, tally->operation, fault);
     if (step != SQLITE_DONE)
         return step == SQLITE_ROW ? 0 : -1;
 
@@ -61,9 +87,10 @@ static int identify_operation(struct store *store, const struct record *record, 
     sqlite3_bind_text(add, 2, record->operation_id, -1, SQLITE_STATIC);
     sqlite3_bind_int64(add, 3, record->received_ms);
     sqlite3_bind_int64(add, 4, store->ledger.totals.seq + 1);
+    sqlite3_bind_int(add, 5, (int)kind_of(record));
     if (store_run(store, add, "cannot add an operation", fault) != 0)
         return -1;
-    *operation = sqlite3_last_insert_rowid(store->db);
+    tally->operation = sqlite3_last_insert_rowid(store->db);
     return 0;
 }
 
@@ -84,12 +111,11 @@ struct store_tally *store_tally_find(struct store *store, const struct record *r
     if (tallies == NULL)
         return NULL;
     batch->tallies = tallies;
-    int64_t operation;
-    if (identify_operation(store, record, &operation, fault) != 0)
+    struct store_tally *tally = &batch->tallies[batch->tallies_length];
+    *tally = (struct store_tally){.app_id = record->app_id, .operation_id = record->operation_id};
+    if (identify_operation(store, record, tally, fault) != 0)
         return NULL;
-    struct store_tally *tally = &batch->tallies[batch->tallies_length++];
-    *tally = (struct store_tally){
-        .app_id = record->app_id, .operation_id = record->operation_id, .operation = operation};
+    batch->tallies_length++;
     return tally;
 }
 
@@ -271,8 +297,9 @@ static int write_timeline(struct store *store, const struct store_tally *tally, 
 static int write_counters(struct store *store, const struct store_tally *tally, struct fault *fault)
 {
     sqlite3_stmt *change = store_statement(store, STORE_change_operation);
-    const int64_t values[] = {tally->operation,     tally->in_progress, tally->success, tally->fail,
-                              tally->contradictory, tally->last_ms,     tally->last_seq};
+    const int64_t values[] = {tally->operation, tally->in_progress,   tally->success,
+                              tally->fail,      tally->contradictory, tally->last_ms,
+                              tally->last_seq,  tally->reported};
     for (int v = 0; v < (int)(sizeof values / sizeof values[0]); v++)
         sqlite3_bind_int64(change, v + 1, values[v]);
     if (tally->last_seq == 0) {

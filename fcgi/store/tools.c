@@ -11,6 +11,7 @@ static const char *const statement_texts[] = {
 
 static const char *const texts[] = {
 #define X(name, sql) sql,
+#include "store/sql_plan.inc"
 #include "store/sql_prune.inc"
 #include "store/sql_reader.inc"
 #undef X

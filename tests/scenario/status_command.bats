@@ -93,6 +93,9 @@ same_numbers() {
         # shellcheck disable=SC2086
         UPGRADE_RECEIVER_STATE=$T/nowhere no_state_ends_with 1 $words
     done
+    local long
+    printf -v long '%501s' ''
+    printf 'd-\xe4\n' >"$T/latin"
     while IFS= read -r words; do
         eval "ends_with 2 $words"
         [[ -s $T/err && ! -s $T/out ]] || fail "'$words' does not say why"
@@ -112,8 +115,20 @@ follow --since 11
 forget
 log --since 1
 log --until 2026-02-30
-expect one
+expect
 expect one "$T/no such file"
+expect one --save
+expect one --forget --save
+expect one "$T/out" --forget
+expect one "$T/campaign" --save
+expect nowhere "$T/campaign" --save
+expect one "$T/latin" --save --app app-1
+note one
+note one text
+note nowhere text
+note '' text --app app-1
+note one "$long" --app app-1
+note one $'\xff' --app app-1
 expect one /dev/null
 prune
 prune --before tomorrow
@@ -140,6 +155,9 @@ USAGE
     ends_with 6 failures --operation three
     ends_with 6 quarantine show 99
     printf 'd-2\n' | ends_with 6 expect three -
+    ends_with 6 expect one --app app-1
+    ends_with 6 expect one --app app-1 --forget
+    ends_with 6 note three ''
     receiver_stop
     sqlite3 "$T/state/upgrades.db" 'UPDATE operation SET fail = fail + 1 WHERE id = 1'
     ends_with 5 check
@@ -232,6 +250,32 @@ TEXT
     head -c 100000 /dev/zero | tr '\0' x >"$T/long"
     ends_with 2 expect one "$T/long"
     ends_with 2 expect one /
+}
+
+@test "a saved list and a note stay with the operation, and say who is missing" {
+    # --save keeps a list beside a running receiver, also of an operation that is to come; who reports is not missing any more; without FILE the saved list is compared; --forget, erase and '' take out again.
+    receiver_start
+    campaign
+    printf 'd-1\nd-2\nd-98\nd-99\n' >"$T/list"
+    equal "saved" "$(operator expect one "$T/list" --save --app app-1)" "Saved: 4 devices, of which 2 have not reported."
+    equal "to come" "$(operator expect next "$T/list" --save --app app-1 --json)" '{"planned":4,"missing":4}'
+    send deviceId=d-98 operationId=one curVersion=1.5
+    send deviceId=d-98 operationId=next curVersion=1.5
+    ends_with 4 expect one --app app-1
+    equal "compared" "$(head -n 1 "$T/out"; grep ^missing "$T/out")" "Of 4 devices 2 have finished (2 SUCCESS, 0 FAIL), 1 are in progress, 1 have not reported.
+missing     d-99"
+    equal "kept" "$(sql 'SELECT operation_id, planned, missing FROM operation WHERE planned > 0 ORDER BY 1')" 'next|4|3
+one|4|1'
+    ends_with 0 note one $'\u6697\u591c' --app app-1
+    equal "note" "$(sql "SELECT note FROM operation WHERE operation_id = 'one' AND app_id = 'app-1'")" $'\u6697\u591c'
+    operator check
+    ends_with 0 erase d-99
+    ends_with 4 expect one --app app-1
+    equal "after it" "$(head -n 1 "$T/out")" "Of 3 devices 2 have finished (2 SUCCESS, 0 FAIL), 1 are in progress, 0 have not reported."
+    ends_with 0 expect one --app app-1 --forget
+    ends_with 0 note one '' --app app-1
+    equal "left" "$(sql 'SELECT operation_id, planned FROM operation WHERE planned NOTNULL OR note NOTNULL')" 'next|3'
+    operator check
 }
 
 # --- whatever strangers say -------------------------------------------------------------------------------

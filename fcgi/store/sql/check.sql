@@ -174,10 +174,36 @@ WHERE NOT EXISTS (SELECT 1 FROM lookup l WHERE l.operation = u.operation AND l.d
 SELECT 'operation ' || o.operation_id || ' of ' || o.app_id
     || ': its first and last notification were not received when it says'
 FROM operation o
-WHERE o.pruned = 0 AND (
+WHERE o.pruned = 0 AND o.first_at IS NOT NULL AND (
     o.last_at IS NOT (SELECT n.received_at FROM notification n WHERE n.seq = o.last_seq AND n.operation = o.id)
     OR o.first_at IS NOT (SELECT n.received_at FROM notification n
         WHERE n.seq = (SELECT min(seq) FROM lookup WHERE operation = o.id)));
+
+-- operation_none: an operation that no notification has named
+SELECT 'operation ' || o.operation_id || ' of ' || o.app_id || ': it has notifications, and does not say since when'
+FROM operation o
+WHERE o.first_at IS NULL AND EXISTS (SELECT 1 FROM lookup l WHERE l.operation = o.id);
+
+-- expected_counts
+SELECT 'operation ' || o.operation_id || ' of ' || o.app_id || ': ' || o.planned || ' devices expected, ' || o.missing
+    || ' missing; counted ' || c.planned || ', ' || c.missing
+FROM (
+    SELECT id, (SELECT count(*) FROM expected WHERE operation = o.id) AS planned,
+        (SELECT count(*) FROM expected WHERE operation = o.id AND reported = 0) AS missing
+    FROM operation o WHERE o.planned >= 0 AND o.pruned <> 1
+) c JOIN operation o ON o.id = c.id
+WHERE (o.planned, o.missing) <> (c.planned, c.missing);
+
+-- expected_reported
+SELECT 'operation ' || o.operation_id || ' of ' || o.app_id || ': device ' || e.device_id || ' has '
+    || CASE e.reported WHEN 0 THEN 'reported, and is missing' ELSE 'not reported, and is not missing' END
+FROM expected e JOIN operation o ON o.id = e.operation AND o.planned >= 0 AND o.pruned <> 1
+WHERE e.reported <> EXISTS (SELECT 1 FROM lookup l CROSS JOIN upgrade u ON u.id = l.upgrade
+    WHERE l.operation = e.operation AND l.device = e.device AND u.device_id = e.device_id);
+
+-- expected_operation
+SELECT 'device ' || device_id || ' is expected in no operation' FROM expected e
+WHERE NOT EXISTS (SELECT 1 FROM operation o WHERE o.id = e.operation AND o.planned IS NOT NULL);
 
 -- cursor_end
 SELECT 'application ' || name || ' was told ' || cursor.seq || ' of ' || totals.seq || ' notifications'

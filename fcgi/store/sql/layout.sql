@@ -32,6 +32,7 @@ CREATE TABLE lookup (
     PRIMARY KEY (operation, device, sub_operation, upgrade, content, seq)
 ) WITHOUT ROWID;
 
+-- An operation is here if a notification names it, or if an operator gave it a list or a note before that.
 CREATE TABLE operation (
     id INTEGER PRIMARY KEY,
     app_id TEXT NOT NULL,
@@ -40,9 +41,13 @@ CREATE TABLE operation (
     success INTEGER NOT NULL DEFAULT 0,
     fail INTEGER NOT NULL DEFAULT 0,
     contradictory INTEGER NOT NULL DEFAULT 0,
-    first_at INTEGER NOT NULL,               -- of its first and its last notification
-    last_at INTEGER NOT NULL,
+    first_at INTEGER,                        -- of its first and its last notification; NULL: none yet
+    last_at INTEGER NOT NULL,                -- without one: when the operator named it, and the seq then
     last_seq INTEGER NOT NULL,
+    kind INTEGER NOT NULL DEFAULT 0,         -- 1: software, 2: firmware, by its first notification
+    planned INTEGER,                         -- rows of `expected`; NULL: no list; below 0: one is being saved
+    missing INTEGER NOT NULL DEFAULT 0,      -- those of them without an upgrade
+    note TEXT,                               -- of an operator; NULL: none
     pruned INTEGER NOT NULL DEFAULT 0,       -- 1: its rows are gone; 2: those of some devices
     timeline_width INTEGER NOT NULL DEFAULT 1000,  -- ms
     UNIQUE (app_id, operation_id)
@@ -92,6 +97,17 @@ CREATE TABLE transition (
     PRIMARY KEY (operation, source, target)
 ) WITHOUT ROWID;
 CREATE INDEX transition_count ON transition (operation, success + fail);
+
+-- The devices that an operation should reach, by a list that an operator saved, in the order of that list.
+CREATE TABLE expected (
+    id INTEGER PRIMARY KEY,
+    operation INTEGER NOT NULL,
+    device INTEGER NOT NULL,  -- hash of device_id
+    device_id TEXT NOT NULL,
+    reported INTEGER NOT NULL  -- whether it has an upgrade in the operation
+);
+CREATE INDEX expected_device ON expected (operation, device);
+CREATE INDEX expected_missing ON expected (operation) WHERE reported = 0;
 
 -- How much an operation's counters changed in each interval.
 CREATE TABLE timeline (

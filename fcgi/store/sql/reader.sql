@@ -1,5 +1,5 @@
 -- The statements of readers (lists.c and the files beside it). A line `-- name` begins each. C calls it
--- STORE_TEXT_name. list_upgrades.c builds the lists of upgrades from parts.
+-- STORE_TEXT_name. list_operations.c and list_upgrades.c build theirs from parts.
 
 -- notifications_latest
 SELECT seq, received_at, deliveries, body FROM notification ORDER BY seq DESC;
@@ -12,21 +12,6 @@ FROM cursor ORDER BY name;
 -- cursor
 SELECT seq, life FROM cursor WHERE name = ?1;
 
--- operations: a page, the latest first
-SELECT id, app_id, operation_id, in_progress, success, fail, contradictory, first_at, last_at, pruned, last_seq
-FROM operation WHERE last_seq < ?1 ORDER BY last_seq DESC;
-
--- operations_named
-SELECT id, app_id, operation_id, in_progress, success, fail, contradictory, first_at, last_at, pruned, last_seq
-FROM operation WHERE operation_id = ?1 AND (?2 IS NULL OR app_id = ?2) ORDER BY last_seq DESC;
-
--- operations_beginning: ?1 and a byte that no text contains sort after every name that begins with ?1
-SELECT id, app_id, operation_id, in_progress, success, fail, contradictory, first_at, last_at, pruned, last_seq
-FROM (SELECT * FROM operation INDEXED BY operation_name
-    WHERE operation_id >= ?1 AND operation_id < ?1 || CAST(x'FF' AS TEXT) AND (?2 IS NULL OR app_id = ?2)
-    ORDER BY operation_id LIMIT ?3)
-ORDER BY last_seq DESC;
-
 -- failures
 SELECT error_code, example, count, first_at, last_at FROM failure
 WHERE operation = ?1 AND count > 0 ORDER BY count DESC;
@@ -34,6 +19,19 @@ WHERE operation = ?1 AND count > 0 ORDER BY count DESC;
 -- transitions
 SELECT source, target, success, fail FROM transition
 WHERE operation = ?1 AND success + fail > 0 ORDER BY success + fail DESC;
+
+-- targets: of the ?2 most frequent transitions
+SELECT target, sum(count) FROM (
+    SELECT target, success + fail AS count FROM transition
+    WHERE operation = ?1 AND success + fail > 0 ORDER BY success + fail DESC LIMIT ?2
+) GROUP BY target ORDER BY 2 DESC, 1;
+
+-- expected: a page, in the order of the list
+SELECT device_id, id FROM expected WHERE operation = ?1 AND id > ?2 ORDER BY id;
+
+-- missing: a page, in the order of the list
+SELECT device_id, id FROM expected INDEXED BY expected_missing
+WHERE operation = ?1 AND reported = 0 AND id > ?2 ORDER BY id;
 
 -- timeline: nothing is known after the last change; if the clock stepped back, an interval may begin after it
 SELECT o.timeline_width,

@@ -49,15 +49,22 @@ INSERT INTO notification (seq, received_at, operation, device, content, body) VA
 -- add_entry
 INSERT INTO lookup (operation, device, sub_operation, upgrade, content, seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6);
 
--- find_operation
-SELECT id FROM operation WHERE app_id = ?1 AND operation_id = ?2;
+-- find_operation: and whether it has a notification, and a list of devices
+SELECT id, first_at IS NOT NULL, planned IS NOT NULL FROM operation WHERE app_id = ?1 AND operation_id = ?2;
 
 -- add_operation
-INSERT INTO operation (app_id, operation_id, first_at, last_at, last_seq) VALUES (?1, ?2, ?3, ?3, ?4);
+INSERT INTO operation (app_id, operation_id, first_at, last_at, last_seq, kind) VALUES (?1, ?2, ?3, ?3, ?4, ?5);
+
+-- begin_operation: with its first notification
+UPDATE operation SET first_at = ?2, last_at = ?2, last_seq = ?3, kind = ?4 WHERE id = ?1;
+
+-- report_expected: a device has reported
+UPDATE expected SET reported = 1 WHERE operation = ?1 AND device = ?2 AND device_id = ?3 AND reported = 0;
 
 -- change_operation
 UPDATE operation SET in_progress = in_progress + ?2, success = success + ?3, fail = fail + ?4,
-    contradictory = contradictory + ?5, last_at = coalesce(?6, last_at), last_seq = coalesce(?7, last_seq)
+    contradictory = contradictory + ?5, missing = missing - ?8, last_at = coalesce(?6, last_at),
+    last_seq = coalesce(?7, last_seq)
 WHERE id = ?1;
 
 -- read_timeline_width: and the first and the last interval

@@ -108,7 +108,7 @@ static void operations(struct store_reader *reader, struct lists *lists)
 {
     struct store_page_token token;
     MUST(lists_read_operations(
-        lists, store_list_operations(reader, &(struct store_page_token){"999999999"}, 10, &fault),
+        lists, store_list_operations(reader, &(struct store_page_token){"999999999.0"}, 10, &fault),
         &token));
 }
 

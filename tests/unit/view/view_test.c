@@ -168,7 +168,7 @@ static void what_cannot_be_shown_says_why_and_leaves_the_text(void **state)
         {"failures.csv", {.operation_id = "x"}, VIEW_NOT_FOUND, "no operation x"},
         {"device.json", {.device_id = "x"}, VIEW_NOT_FOUND, "no device x has been heard of"},
         {"overview.json", {.after = "x"}, VIEW_MISUSED, "after: not a token"},
-        {"overview.json", {.after = "1.2"}, VIEW_MISUSED, "after: not a token"},
+        {"overview.json", {.after = "1.2.3"}, VIEW_MISUSED, "after: not a token"},
         {"overview.json", {.after = long_place}, VIEW_MISUSED, "after: not a token"},
         {"upgrades.json", {.operation_id = "o", .after = "1"}, VIEW_MISUSED, "after: not a token"},
         {"failures.json", {.after = "1"}, VIEW_MISUSED, "after: not a token"},

@@ -1,0 +1,60 @@
+-- The statements of plan.c. A line `-- name` begins each. C calls it STORE_TEXT_name.
+
+-- plan_find: the operation ?1; two rows at most
+SELECT id, pruned = 1, planned IS NOT NULL FROM operation
+WHERE operation_id = ?1 AND (?2 IS NULL OR app_id = ?2) LIMIT 2;
+
+-- plan_add: an operation without a notification, behind the last notification
+INSERT INTO operation (app_id, operation_id, last_at, last_seq) VALUES (?2, ?1, ?3, ?4);
+
+-- plan_begin: ?2, below 0, is the mark of this saving
+UPDATE operation SET planned = ?2 WHERE id = ?1;
+
+-- plan_is_mine
+SELECT planned = ?2 FROM operation WHERE id = ?1;
+
+-- plan_clear: ?2 rows of the list at most
+DELETE FROM expected WHERE id IN (SELECT id FROM expected WHERE operation = ?1 LIMIT ?2);
+
+-- plan_expect
+INSERT INTO expected (operation, device, device_id, reported)
+VALUES (?1, ?2, ?3, EXISTS (SELECT 1 FROM lookup l CROSS JOIN upgrade u ON u.id = l.upgrade
+    WHERE l.operation = ?1 AND l.device = ?2 AND u.device_id = ?3));
+
+-- plan_finish
+UPDATE operation SET planned = (SELECT count(*) FROM expected WHERE operation = ?1),
+    missing = (SELECT count(*) FROM expected WHERE operation = ?1 AND reported = 0)
+WHERE id = ?1;
+
+-- plan_counts
+SELECT planned, missing FROM operation WHERE id = ?1;
+
+-- plan_end: without a list
+UPDATE operation SET planned = NULL, missing = 0 WHERE id = ?1;
+
+-- plan_note
+UPDATE operation SET note = nullif(?2, '') WHERE id = ?1;
+
+-- plan_drop: an operation that nothing has named
+DELETE FROM operation WHERE id = ?1 AND first_at IS NULL AND planned IS NULL AND note IS NULL;
+
+-- plan_next_pruned: an operation above ?1 with a list, whose rows are gone or that has had no notification since ?2
+SELECT id FROM operation o
+WHERE id > ?1 AND last_at < ?2 AND (pruned = 1 OR first_at IS NULL)
+    AND EXISTS (SELECT 1 FROM expected e WHERE e.operation = o.id)
+ORDER BY id LIMIT 1;
+
+-- plan_prune: an operation without a notification has no counts to keep
+UPDATE operation SET planned = NULL, missing = 0 WHERE id = ?1 AND first_at IS NULL;
+
+-- plan_next_erased: an operation above ?1 that expects the device ?2 and has no upgrade of it
+SELECT e.operation, e.id, e.reported = 0 FROM operation o CROSS JOIN expected e ON e.operation = o.id AND e.device = ?2
+WHERE o.id > ?1 AND e.device_id = ?3 AND NOT EXISTS (SELECT 1 FROM lookup l CROSS JOIN upgrade u ON u.id = l.upgrade
+    WHERE l.operation = o.id AND l.device = ?2 AND u.device_id = ?3)
+ORDER BY o.id LIMIT 1;
+
+-- plan_count_erased: ?2 is whether the device was missing
+UPDATE operation SET planned = planned - 1, missing = missing - ?2 WHERE id = ?1 AND planned > 0;
+
+-- plan_erase: the row ?1
+DELETE FROM expected WHERE id = ?1;
