@@ -22,6 +22,7 @@ static const struct unit {
     {"s", SECOND_MS}, {"m", MINUTE_MS}, {"min", MINUTE_MS},
     {"h", HOUR_MS},   {"d", DAY_MS},    {"w", 7 * DAY_MS},
 };
+#define UNITS_LENGTH (sizeof units / sizeof units[0])
 
 /* Reads exactly COUNT digits at *WORD and moves it on. */
 static bool take_digits(const char **word, int count, int *number)
@@ -121,28 +122,47 @@ static bool read_calendar(const char *word, int64_t *ms)
     return *ms >= 0;
 }
 
+/* Reads today or yesterday: its beginning. */
+static bool read_day(const char *word, int64_t now_ms, int64_t *ms)
+{
+    bool is_yesterday = strcmp(word, "yesterday") == 0;
+    if (!is_yesterday && strcmp(word, "today") != 0)
+        return false;
+    *ms = now_ms - now_ms % DAY_MS - (is_yesterday ? DAY_MS : 0);
+    return *ms >= 0;
+}
+
+/* Reads one or more numbers with their units, the largest first, and " ago" behind them or not. */
 static bool read_before(const char *word, int64_t now_ms, int64_t *ms)
 {
-    char *end;
-    errno = 0;
-    if (!isdigit((unsigned char)word[0]))
-        return false;
-    long long count = strtoll(word, &end, 10);
-    for (size_t i = 0; errno == 0 && i < sizeof units / sizeof units[0]; i++)
-        if (strcmp(end, units[i].word) == 0 && count <= now_ms / units[i].ms) {
-            *ms = now_ms - count * units[i].ms;
-            return true;
-        }
-    return false;
+    int64_t left = now_ms, unit_ms = INT64_MAX;
+    while (isdigit((unsigned char)*word)) {
+        char *end;
+        errno = 0;
+        long long count = strtoll(word, &end, 10);
+        word = end + strspn(end, " ");
+        size_t length = strspn(word, "abcdefghijklmnopqrstuvwxyz"), i = 0;
+        while (i < UNITS_LENGTH &&
+               (strncmp(word, units[i].word, length) != 0 || units[i].word[length] != '\0'))
+            i++;
+        if (errno != 0 || i == UNITS_LENGTH || units[i].ms >= unit_ms || count > left / units[i].ms)
+            return false;
+        unit_ms = units[i].ms;
+        left -= count * unit_ms;
+        word += length;
+    }
+    *ms = left;
+    return unit_ms < INT64_MAX && (*word == '\0' || strcmp(word, " ago") == 0);
 }
 
 int units_time(const char *word, int64_t now_ms, int64_t *ms, struct fault *fault)
 {
     int64_t found;
-    if (!read_calendar(word, &found) && !read_before(word, now_ms, &found))
+    if (!read_calendar(word, &found) && !read_day(word, now_ms, &found) &&
+        !read_before(word, now_ms, &found))
         return fault_set(fault,
-                         "%s: not a time; takes 2026-01-02, 2026-01-02T03:04:05Z, or how long ago: "
-                         "45s, 30m, 2h, 7d",
+                         "%s: not a time; takes 2026-01-02, 2026-01-02T03:04:05Z, today, "
+                         "yesterday, or how long ago: 45s, 30m, 1h30m, 7d",
                          word);
     *ms = found;
     return 0;

@@ -15,9 +15,10 @@
 #define UNITS_WHOLE 1000000
 
 /* Reads a moment, in milliseconds since 1970. WORD is RFC 3339 ("2026-01-02T03:04:05Z", with an
- * optional fraction or offset), a date ("2026-01-02", its beginning in UTC), or a time before
- * NOW_MS: a whole number and s, min or m, h, d or w ("30m", "7d"). The moment must be in the years
- * 1970 to 9999. */
+ * optional fraction or offset), a date ("2026-01-02", its beginning in UTC), "today" or "yesterday"
+ * (the same), or a time before NOW_MS: whole numbers, each with s, min or m, h, d or w, the largest
+ * unit first ("30m", "7d", "1h30m", also as units_age writes them: "3 min ago"). The moment must be
+ * in the years 1970 to 9999. */
 int units_time(const char *word, int64_t now_ms, int64_t *ms, struct fault *fault);
 
 /* Reads a threshold for a share into millionths. WORD is a percentage with its sign and up to four

@@ -98,9 +98,9 @@ static void add_help(const struct command_call *call, struct buffer *out)
     buffer_add_string(out, "\nOptions of a command, behind it (" COMMAND_PROGRAM
                            " help COMMAND tells which it takes):\n");
     add_options(call, NULL, false, out);
-    buffer_add_string(out,
-                      "\nA TIME is 2026-01-02T03:04:05Z, a date, or how long ago: 45s, 30m, 2h, "
-                      "7d, 1w.\nTimes and dates are in UTC.\n\nExit codes:\n");
+    buffer_add_string(
+        out, "\nA TIME is 2026-01-02T03:04:05Z, a date, today, yesterday, or how long ago:\n"
+             "45s, 30m, 1h30m, 7d, 1w. Times and dates are in UTC.\n\nExit codes:\n");
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
         buffer_addf(out, "  %d  %s\n", codes[i].code, codes[i].meaning);
     buffer_release(&usage);

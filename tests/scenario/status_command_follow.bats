@@ -113,7 +113,9 @@ without_time() {
     equal "all" "$(logged)" "1 2 3 4 5 6 7 8 9 "
     equal "an hour" "$(logged --since 1h)" "1 2 3 4 5 6 7 8 9 "
     equal "the future" "$(logged --since 2999-01-01)" ""
-    equal "today" "$(logged --since "$(date -u +%F)" --until 2999-01-01)" "1 2 3 4 5 6 7 8 9 "
+    equal "today" "$(logged --since today --until 2999-01-01)" "$(logged --since "$(date -u +%F)")"
+    equal "since yesterday, by an hour, a minute and a second" "$(logged --since yesterday --until 1h1m1s)" ""
+    equal "as it is printed" "$(logged --since "${from/T/ }" --until "0 s ago")" "4 5 6 7 8 9 "
 }
 
 # --- tokens -----------------------------------------------------------------------------------------------

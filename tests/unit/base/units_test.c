@@ -38,6 +38,12 @@ static void times_are_read_in_every_form(void **state)
     expect_time("7d", NOW - 7 * DAY);
     expect_time("2w", NOW - 14 * DAY);
     expect_time("0s", NOW);
+    expect_time("1h30m", NOW - 5400000);
+    expect_time("1d2h3min4s", NOW - DAY - 7384000);
+    expect_time("3 min", NOW - 180000);
+    expect_time("3 min ago", NOW - 180000);
+    expect_time("today", NOW - 3 * 3600000 - 4 * 60000 - 5000);
+    expect_time("yesterday", NOW - 3 * 3600000 - 4 * 60000 - 5000 - DAY);
 }
 
 static void what_is_no_time_is_refused(void **state)
@@ -48,7 +54,16 @@ static void what_is_no_time_is_refused(void **state)
         "5",
         "-5m",
         "+5m",
-        "5 m",
+        "ago",
+        "5m ",
+        "5m  ago",
+        "30m1h",
+        "1h1h",
+        "1m30min",
+        "1h30",
+        "Today",
+        "today ago",
+        "20000d9223372036854775807s",
         "5y",
         "5mm",
         "h",
