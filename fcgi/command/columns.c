@@ -62,23 +62,6 @@ void columns_add_bar(struct columns *table, const struct term_bar *bar, size_t w
     add_cell(table, &cell);
 }
 
-/* Sets the widths that the cells need. */
-static void measure(struct columns *table)
-{
-    for (size_t c = 0; c < table->length; c++) {
-        size_t widest = 0;
-        for (size_t i = c; i < table->cells_length; i += table->length)
-            if (table->cells[i].width > widest)
-                widest = table->cells[i].width;
-        if (!table->begun)
-            table->left_out[c] = table->columns[c].optional && widest == 0;
-        size_t title = strlen(table->columns[c].title);
-        widest = widest < title ? title : widest;
-        table->widths[c] = widest > table->widths[c] ? widest : table->widths[c];
-    }
-}
-
-/* The least width of column C. */
 static size_t least_width(const struct columns *table, size_t c)
 {
     size_t title = strlen(table->columns[c].title);
@@ -96,6 +79,70 @@ static size_t total_width(const struct columns *table, bool least)
     return total;
 }
 
+/* Whether all cells of column C have one text. */
+static bool is_uniform(const struct columns *table, size_t c)
+{
+    const char *text = table->text.bytes;
+    for (size_t i = c; i < table->cells_length; i += table->length)
+        if (strcmp(text + table->cells[i].at, text + table->cells[c].at) != 0)
+            return false;
+    return true;
+}
+
+/* The columns that ROW takes for its keys, with the gaps behind them. */
+static size_t keys_width(const struct columns *table, const struct columns_cell *row)
+{
+    size_t width = 0;
+    for (size_t c = 0; c < table->length; c++)
+        if (table->columns[c].key && !table->left_out[c])
+            width += row[c].width + GAP;
+    return width;
+}
+
+/* Widens column C for its cells, except for keys that take more than ROOM together with the others
+ * of their row. */
+static void widen(struct columns *table, size_t c, size_t room)
+{
+    for (size_t i = 0; i < table->cells_length; i += table->length) {
+        const struct columns_cell *row = &table->cells[i];
+        if (row[c].width > table->widths[c] &&
+            (!table->columns[c].key || keys_width(table, row) <= room))
+            table->widths[c] = row[c].width;
+    }
+}
+
+/* Whether column C is left out for what its cells say. */
+static bool is_needless(const struct columns *table, size_t c)
+{
+    const struct column *column = &table->columns[c];
+    return ((column->optional && table->cells[c].width == 0) ||
+            (column->varied && table->term->width > 0)) &&
+           is_uniform(table, c);
+}
+
+/* Sets the widths that the cells need. */
+static void measure(struct columns *table)
+{
+    size_t others = 0; /* the columns that stay beside the keys */
+    for (size_t c = 0; c < table->length; c++) {
+        size_t title = strlen(table->columns[c].title);
+        if (!table->begun)
+            table->left_out[c] = is_needless(table, c);
+        if (table->widths[c] < title)
+            table->widths[c] = title;
+        if (table->columns[c].key)
+            continue;
+        widen(table, c, 0);
+        if (table->columns[c].spare == 0 && !table->left_out[c])
+            others += least_width(table, c) + GAP;
+    }
+    size_t room = table->term->width + GAP;
+    room = table->term->width == 0 ? SIZE_MAX : room > others ? room - others : 0;
+    for (size_t c = 0; c < table->length; c++)
+        if (table->columns[c].key)
+            widen(table, c, room);
+}
+
 /* Leaves out columns that can be spared until the rest can be made to fit. */
 static void spare(struct columns *table)
 {
@@ -111,23 +158,32 @@ static void spare(struct columns *table)
     }
 }
 
-/* Shrinks the widest elastic column until the table fits, or none can shrink any more. */
+/* Takes a column from the widest one that may shrink: an elastic one, or, with KEYS, a key, whose
+ * longer cells then have a line of their own. Returns false if there is none. */
+static bool shrink(struct columns *table, bool keys)
+{
+    size_t widest = table->length;
+    for (size_t c = 0; c < table->length; c++) {
+        size_t least = keys && table->columns[c].key ? strlen(table->columns[c].title)
+                                                     : least_width(table, c);
+        if (!table->left_out[c] && table->widths[c] > least &&
+            (widest == table->length || table->widths[c] > table->widths[widest]))
+            widest = c;
+    }
+    if (widest < table->length)
+        table->widths[widest]--;
+    return widest < table->length;
+}
+
 static void fit(struct columns *table)
 {
     if (table->term->width == 0)
         return;
     if (!table->begun)
         spare(table);
-    for (size_t total = total_width(table, false); total > table->term->width; total--) {
-        size_t widest = table->length;
-        for (size_t c = 0; c < table->length; c++)
-            if (!table->left_out[c] && table->widths[c] > least_width(table, c) &&
-                (widest == table->length || table->widths[c] > table->widths[widest]))
-                widest = c;
-        if (widest == table->length)
-            return;
-        table->widths[widest]--;
-    }
+    while (total_width(table, false) > table->term->width &&
+           (shrink(table, false) || shrink(table, true)))
+        continue;
 }
 
 static void pad(struct buffer *out, size_t count)
@@ -169,18 +225,37 @@ static void write_titles(struct columns *table, struct buffer *out)
     buffer_add(out, "\n", 1);
 }
 
-/* Spaces after the last column are left out. */
+/* The number of columns up to the last key, if ROW has one that is longer than its column. */
+static size_t find_overlong(const struct columns *table, const struct columns_cell *row)
+{
+    size_t count = 0;
+    bool is_overlong = false;
+    for (size_t c = 0; c < table->length; c++)
+        if (table->columns[c].key && !table->left_out[c]) {
+            count = c + 1;
+            is_overlong = is_overlong || row[c].width > table->widths[c];
+        }
+    return is_overlong ? count : 0;
+}
+
+/* Spaces after the last column are left out. Columns up to the last key are on a line of their own
+ * if a key is longer than its column. */
 static void write_row(const struct columns *table, const struct columns_cell *cells,
                       struct buffer *out)
 {
-    size_t blanks = 0;
-    bool first = true;
+    size_t blanks = 0, place = 0, overlong = find_overlong(table, cells);
     for (size_t c = 0; c < table->length; c++) {
-        size_t width = table->widths[c];
+        size_t width = c < overlong ? cells[c].width : table->widths[c];
         if (table->left_out[c])
             continue;
-        blanks += first ? 0 : GAP;
-        first = false;
+        if (overlong > 0 && c >= overlong && cells[c].width > 0) {
+            buffer_add(out, "\n", 1);
+            blanks = place;
+            overlong = 0;
+        } else {
+            blanks += place > 0 ? GAP : 0;
+        }
+        place += table->widths[c] + GAP;
         if (cells[c].width == 0) {
             blanks += width;
             continue;
@@ -199,6 +274,8 @@ void columns_write(struct columns *table, struct buffer *out)
         out->failed = true;
         return;
     }
+    if (table->cells_length == 0)
+        return;
     measure(table);
     fit(table);
     if (!table->begun)

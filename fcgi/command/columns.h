@@ -14,9 +14,11 @@
 /* Title and behaviour of a column. */
 struct column {
     const char *title;
-    bool right;    /* aligned to the right: a number */
+    bool right; /* aligned to the right: a number */
+    bool key;   /* an id, never cut: a row whose ids are too long has them on a line of their own */
     bool elastic;  /* may be cut, on a terminal, to fit its width */
     bool optional; /* left out if all its cells are empty */
+    bool varied;   /* left out, on a terminal, if all its cells are the same */
     int spare; /* left out if the table is too wide for the terminal, the highest first; 0: never */
 };
 

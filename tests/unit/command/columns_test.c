@@ -84,6 +84,72 @@ static void a_table_fits_the_terminal(void **state)
     columns_release(&table);
 }
 
+static const struct column keyed[] = {
+    {.title = "ID", .key = true},
+    {.title = "APP", .key = true, .varied = true},
+    {.title = "COUNT", .right = true},
+    {.title = "WHEN", .spare = 1},
+};
+
+static void add_keyed(struct columns *table, const char *id, const char *app, int64_t count)
+{
+    columns_add(table, TERM_PLAIN, id);
+    columns_add(table, TERM_PLAIN, app);
+    columns_add_number(table, TERM_PLAIN, count);
+    columns_add(table, TERM_PLAIN, "today");
+}
+
+static void a_key_is_never_cut(void **state)
+{
+    struct columns table;
+    /* first the column that can be spared goes */
+    columns_init(&table, &narrow, keyed, LENGTH(keyed));
+    add_keyed(&table, "01234567890123456789", "a", 7);
+    expect(&table, "ID                    COUNT\n01234567890123456789      7\n");
+    columns_release(&table);
+    /* a row that cannot fit has its keys on a line of their own, and costs the others nothing */
+    columns_init(&table, &narrow, keyed, LENGTH(keyed));
+    add_keyed(&table, "short", "a", 7);
+    add_keyed(&table, "0123456789012345678901234567890123456789", "b", 8);
+    add_keyed(&table, "other", "b", 9);
+    expect(&table, "ID     APP  COUNT  WHEN\n"
+                   "short  a        7  today\n"
+                   "0123456789012345678901234567890123456789  b\n"
+                   "                8  today\n"
+                   "other  b        9  today\n");
+    /* also on a later page */
+    add_keyed(&table, "0123456789012345678901234", "a", 1);
+    add_keyed(&table, "again", "a", 2);
+    expect(&table, "0123456789012345678901234  a\n"
+                   "                1  today\n"
+                   "again  a        2  today\n");
+    columns_release(&table);
+    /* each row alone would fit, but not all in the same columns */
+    columns_init(&table, &narrow, keyed, LENGTH(keyed));
+    add_keyed(&table, "0123456789012345678", "a", 7);
+    add_keyed(&table, "b", "0123456789012345678", 8);
+    expect(&table, "ID          APP          COUNT\n"
+                   "0123456789012345678  a\n"
+                   "                             7\n"
+                   "b  0123456789012345678\n"
+                   "                             8\n");
+    columns_release(&table);
+}
+
+static void a_column_of_one_text_is_left_out_on_a_terminal(void **state)
+{
+    struct columns table;
+    columns_init(&table, &narrow, keyed, LENGTH(keyed));
+    add_keyed(&table, "a", "app", 7);
+    add_keyed(&table, "b", "app", 8);
+    expect(&table, "ID  COUNT  WHEN\na       7  today\nb       8  today\n");
+    columns_release(&table);
+    columns_init(&table, &pipe_end, keyed, LENGTH(keyed));
+    add_keyed(&table, "a", "app", 7);
+    expect(&table, "ID  APP  COUNT  WHEN\na   app      7  today\n");
+    columns_release(&table);
+}
+
 static void a_strangers_text_forges_no_row(void **state)
 {
     struct columns table;
@@ -96,7 +162,7 @@ static void a_strangers_text_forges_no_row(void **state)
     columns_release(&table);
 }
 
-/* Ids of every length and of wide characters: no line is wider than the terminal. */
+/* Texts of every length and of wide characters: no line is wider than the terminal. */
 static void no_line_is_wider_than_the_terminal(void **state)
 {
     const struct term term = {.utf8 = true, .width = 40};
@@ -133,6 +199,8 @@ int columns_tests(void)
         cmocka_unit_test(numbers_stand_right_and_texts_left),
         cmocka_unit_test(an_optional_column_without_anything_is_left_out),
         cmocka_unit_test(a_table_fits_the_terminal),
+        cmocka_unit_test(a_key_is_never_cut),
+        cmocka_unit_test(a_column_of_one_text_is_left_out_on_a_terminal),
         cmocka_unit_test(a_strangers_text_forges_no_row),
         cmocka_unit_test(no_line_is_wider_than_the_terminal),
     };
