@@ -31,10 +31,11 @@ struct push_notification {
     int64_t seq;         /* its number, in commit order; see token */
     const char *token;   /* LIFE:SEQ, 36 characters at most: no other notification ever has it */
     int64_t received_ms; /* when it was received, in milliseconds since 1970 */
-    const char *notify_type; /* notifyType; "" if the body has none */
-    const char *body;        /* the JSON text, terminated by a NUL */
-    size_t body_length;      /* its bytes, without the NUL */
-    const json_t *json;      /* the same, parsed: read it, do not change it, do not keep it */
+    const char
+        *notify_type;   /* notifyType; RESOURCE.EVENT of an envelope; "" if the body has none */
+    const char *body;   /* the JSON text, terminated by a NUL */
+    size_t body_length; /* its bytes, without the NUL */
+    const json_t *json; /* the same, parsed: read it, do not change it, do not keep it */
 };
 
 /* Bodies of the upgrade family. The members have the names of the platform's document. A missing

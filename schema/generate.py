@@ -4,9 +4,10 @@
 Usage: generate.py FOLDER > schema_table.inc
 
 Each FOLDER/NAME.schema.json (JSON Schema 2020-12) describes the notification whose notifyType is
-NAME. One, UNTYPED, is of the body that the platform pushes without a notifyType. The keywords below are supported, each with the checks that a schema using it must pass; any
-other keyword, or a use that the C side cannot check, ends the build with the file and the place
-named, because a rule that is silently not checked is worse than a build that fails.
+NAME. Those in UNTYPED are of bodies that the platform pushes without a notifyType. The keywords
+below are supported, each with the checks that a schema using it must pass. Any other keyword, or a
+use that the C side cannot check, ends the build with the file and the place named, because a rule
+that is silently not checked is worse than a build that fails.
 """
 
 import json
@@ -29,8 +30,8 @@ TYPES = {
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SUFFIX = ".schema.json"
 
-# The body without a notifyType, and the member by which fcgi/notification/dispatch.c knows it.
-UNTYPED, UNTYPED_MEMBER = "commandStatus", "commandId"
+# The bodies without a notifyType, and the member by which each is known. The first that is there counts.
+UNTYPED = {"commandStatus": "commandId", "envelope": "notify_data"}
 
 # Longer strings than any body that the receiver takes.
 MIN_LENGTH_MAX = 1 << 26
@@ -198,9 +199,9 @@ def read_schema(path, name):
     if schema.get("type") != "object":
         raise Unsupported('a notification is an object: "type": "object" is missing')
     properties, required = Table.object_keywords(schema, "#")
-    if name == UNTYPED:
-        if UNTYPED_MEMBER not in required:
-            raise Unsupported(f"{UNTYPED_MEMBER} must be required: the body is known by it")
+    if name in UNTYPED:
+        if UNTYPED[name] not in required:
+            raise Unsupported(f"{UNTYPED[name]} must be required: the body is known by it")
         return schema
     constant = properties.get("notifyType")
     constant = constant.get("const") if isinstance(constant, dict) else None
@@ -213,7 +214,7 @@ def read_schema(path, name):
 
 def generate(folder):
     table = Table()
-    rows, untyped = [], "{NULL, NULL}"
+    rows, untyped = [], {}
     files = sorted(f for f in os.listdir(folder) if f.endswith(SUFFIX))
     for file in files:
         name = file[: -len(SUFFIX)]
@@ -222,8 +223,8 @@ def generate(folder):
         except (Unsupported, ValueError, RecursionError) as problem:
             raise Unsupported(f"{os.path.join(folder, file)}: {problem}") from problem
         row = f"{{{c_string(name)}, &{root}}}"
-        if name == UNTYPED:
-            untyped = row
+        if name in UNTYPED:
+            untyped[name] = row
         else:
             rows.append((name.encode("utf-8"), f"    {row},"))
     if not rows:
@@ -234,8 +235,12 @@ def generate(folder):
     print("static const struct schema table[] = {")
     print("\n".join(row for _, row in sorted(rows)))
     print("};")
-    print("/* the body without a notifyType; a NULL root where there is none */")
-    print(f"static const struct schema untyped = {untyped};")
+    print("/* the bodies without a notifyType, by the member that each is known by */")
+    print("static const struct schema_untyped untyped[] = {")
+    for name, member in UNTYPED.items():
+        if name in untyped:
+            print(f"    {{{c_string(member)}, {untyped[name]}}},")
+    print("    {NULL, {NULL, NULL}},\n};")
 
 
 def main():

@@ -23,10 +23,6 @@ static const struct dispatch_entry {
     {"swUpgradeStateChangeNotify", RECORD_PROGRESS, {{NULL}, NULL, NULL}},
 };
 
-/* A body without a notifyType but with this member is a command's status (PLATFORM.md: it is pushed
- * to the callbackUrl of a command). */
-#define UNTYPED_MEMBER "commandId"
-
 static int compare_type(const void *key, const void *entry)
 {
     return strcmp(key, ((const struct dispatch_entry *)entry)->notify_type);
@@ -71,8 +67,16 @@ static const char *find_nul(const struct record *record)
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
         if (holds_nul(json_object_get(body, ids[i] + 1)))
             return ids[i];
-    return holds_nul(json_object_get(json_object_get(body, "header"), "deviceId"))
-               ? "/header/deviceId"
+    const json_t *data = json_object_get(body, "notify_data"),
+                 *header = json_object_get(data, "header");
+    if (holds_nul(json_object_get(json_object_get(body, "header"), "deviceId")))
+        return "/header/deviceId";
+    if (holds_nul(json_object_get(header, "device_id")))
+        return "/notify_data/header/device_id";
+    if (holds_nul(json_object_get(header, "app_id")))
+        return "/notify_data/header/app_id";
+    return holds_nul(json_object_get(json_object_get(data, "body"), "app_id"))
+               ? "/notify_data/body/app_id"
                : NULL;
 }
 
@@ -83,8 +87,7 @@ static const struct schema *find_schema(const json_t *body, const char **reason)
     const struct schema *schema = NULL;
     if (type == NULL) {
         *reason = "notifyType missing";
-        if (json_object_get(body, UNTYPED_MEMBER) != NULL)
-            schema = schema_untyped();
+        schema = schema_find_untyped(body);
     } else if (!json_is_string(type)) {
         *reason = "notifyType is not a string";
     } else {

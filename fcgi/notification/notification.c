@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/utf8.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,15 +25,36 @@ static const char *member(const json_t *json, const char *name)
     return value == NULL ? "" : value;
 }
 
+const char *notification_type(const json_t *json, char text[RECORD_ENVELOPE_TYPE_SIZE])
+{
+    const char *type = json_string_value(json_object_get(json, "notifyType"));
+    if (type != NULL || json_object_get(json, "commandId") != NULL)
+        return type == NULL ? "" : type;
+    snprintf(text, RECORD_ENVELOPE_TYPE_SIZE, "%s.%s", member(json, "resource"),
+             member(json, "event"));
+    return text;
+}
+
+/* The first of both texts that is not empty. */
+static const char *either(const char *one, const char *other)
+{
+    return one[0] != '\0' ? one : other;
+}
+
 void notification_read_ids(struct record *record)
 {
-    record->notify_type = member(record->json, "notifyType");
-    record->app_id = member(record->json, "appId");
-    record->device_id = member(record->json, "deviceId");
-    if (record->device_id[0] == '\0') /* commandRsp and deviceEvent have it in a header */
-        record->device_id = member(json_object_get(record->json, "header"), "deviceId");
-    record->operation_id = member(record->json, "operationId");
-    record->sub_operation_id = member(record->json, "subOperationId");
+    const json_t *json = record->json, *data = json_object_get(json, "notify_data");
+    const json_t *header = json_object_get(data, "header");
+    record->notify_type = notification_type(json, record->envelope_type);
+    record->app_id = either(
+        member(json, "appId"),
+        either(member(header, "app_id"), member(json_object_get(data, "body"), "app_id")));
+    /* commandRsp and deviceEvent have it in a header */
+    record->device_id = either(
+        member(json, "deviceId"),
+        either(member(json_object_get(json, "header"), "deviceId"), member(header, "device_id")));
+    record->operation_id = member(json, "operationId");
+    record->sub_operation_id = member(json, "subOperationId");
 }
 
 void notification_read_result(struct record *record,

@@ -13,8 +13,12 @@ struct notification_result_members {
     const char *error_code;  /* NULL: this type has none */
 };
 
-/* Fills RECORD's ids from RECORD->json, which owns the strings. A member that is missing or no
- * string becomes "". Thread-safe. */
+/* The type of the notification JSON, which matches its schema: its notifyType (JSON owns it), or
+ * RESOURCE.EVENT of the successor's envelope (in TEXT), or "". Thread-safe. */
+const char *notification_type(const json_t *json, char text[RECORD_ENVELOPE_TYPE_SIZE]);
+
+/* Fills in RECORD's type and ids from RECORD->json, which owns the strings. A member that is
+ * missing or no string becomes "". Thread-safe. */
 void notification_read_ids(struct record *record);
 
 /* Fills in RECORD's result. The body must match its schema. Thread-safe. */

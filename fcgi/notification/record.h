@@ -40,6 +40,10 @@ enum record_outcome {
     RECORD_GONE,        /* it should leave quarantine, but is no longer there */
 };
 
+/* Bytes of the type of an envelope, with the NUL: its schema lists the types, and all are shorter.
+ */
+#define RECORD_ENVELOPE_TYPE_SIZE 64
+
 struct record {
     enum record_meaning meaning;
     const char *body; /* as received */
@@ -57,6 +61,7 @@ struct record {
     const char *device_id;
     const char *operation_id;
     const char *sub_operation_id;
+    char envelope_type[RECORD_ENVELOPE_TYPE_SIZE];
 
     /* of a result */
     enum record_state state;

@@ -22,9 +22,12 @@ const struct schema *schema_find(const char *notify_type)
     return bsearch(notify_type, table, TABLE_LENGTH, sizeof table[0], compare_type);
 }
 
-const struct schema *schema_untyped(void)
+const struct schema *schema_find_untyped(const json_t *body)
 {
-    return untyped.root == NULL ? NULL : &untyped;
+    const struct schema_untyped *found = untyped;
+    while (found->member != NULL && json_object_get(body, found->member) == NULL)
+        found++;
+    return found->member == NULL ? NULL : &found->schema;
 }
 
 size_t schema_count(void)

@@ -48,6 +48,12 @@ struct schema {
     const struct schema_node *root;
 };
 
+/* The schema of a body without a notifyType that has MEMBER. */
+struct schema_untyped {
+    const char *member;
+    struct schema schema;
+};
+
 /* Why a body is not a valid notification: a reason in stable words, and the place as a JSON pointer
  * (RFC 6901). The pointer is empty if the whole body is wrong. */
 struct schema_verdict {
@@ -58,8 +64,8 @@ struct schema_verdict {
 /* The schema for a notifyType, or NULL if it is unknown. */
 const struct schema *schema_find(const char *notify_type);
 
-/* The schema for a body without a notifyType, or NULL if there is none. */
-const struct schema *schema_untyped(void);
+/* The schema for BODY, which has no notifyType, by its members; or NULL if there is none. */
+const struct schema *schema_find_untyped(const json_t *body);
 
 /* The number of schemas of notifyTypes, and the one at INDEX, sorted by notifyType. */
 size_t schema_count(void);

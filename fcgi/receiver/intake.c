@@ -62,7 +62,8 @@ static int read_body(struct intake *intake, struct record *record)
         return 0;
     if (record->app_id[0] == '\0' || auth_accepts_app(intake->auth, record->app_id))
         return notification_settle(record);
-    dispatch_quarantine(record, DISPATCH_APP_NOT_ACCEPTED, "/appId");
+    dispatch_quarantine(record, DISPATCH_APP_NOT_ACCEPTED,
+                        record->notify_type == record->envelope_type ? "/notify_data" : "/appId");
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include "receiver/push.h"
 
 #include "notification/content.h"
+#include "notification/notification.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -186,15 +187,14 @@ int push_deliver(const void *argument, const struct store_kept *kept)
     const json_t *json = NULL;
     if (content_read(kept->body, kept->body_length, &memory, &json, &verdict) != CONTENT_OBJECT)
         return -1; /* it was a notification when it was kept, so memory is short */
-    const char *notify_type = json_string_value(json_object_get(json, "notifyType"));
-    char text[TOKEN_TEXT_SIZE];
+    char text[TOKEN_TEXT_SIZE], type[RECORD_ENVELOPE_TYPE_SIZE];
     struct token token;
     store_kept_token(kept, &token);
     const struct push_notification notification = {
         .seq = kept->seq,
         .token = token_write(&token, text),
         .received_ms = kept->received_ms,
-        .notify_type = notify_type == NULL ? "" : notify_type,
+        .notify_type = notification_type(json, type),
         .body = kept->body,
         .body_length = kept->body_length,
         .json = json,

@@ -256,7 +256,8 @@ struct store_rows store_list_notifications(struct store_reader *reader, const ch
         "SELECT n.seq, n.received_at, n.deliveries, n.body FROM notification n WHERE n.seq IN"
         " (SELECT seq FROM lookup WHERE operation = ?1 AND device = ?9)"
         " AND coalesce(nullif(json_extract(n.body, '$.deviceId'), ''),"
-        "  json_extract(n.body, '$.header.deviceId')) = ?10"
+        "  nullif(json_extract(n.body, '$.header.deviceId'), ''),"
+        "  json_extract(n.body, '$.notify_data.header.device_id')) = ?10"
         " AND (?11 IS NULL OR json_extract(n.body, '$.subOperationId') = ?11)"
         " ORDER BY n.seq DESC",
         NULL, device_id);

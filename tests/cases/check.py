@@ -373,6 +373,10 @@ class Run:
         for name in ("notifyType", "appId", "deviceId", "operationId", "subOperationId"):
             if name in said:
                 same(f"{name} in the store", text(row[name]), said[name])
+        if "resource" in said:
+            same("type in the store", text(row["notifyType"]), f"{said['resource']}.{said['event']}")
+            header = said["notify_data"].get("header") or {}
+            same("device in the store", text(row["deviceId"]), header.get("device_id"))
         if case.kind == "accepted":
             self.check_upgrade(case, said, seq)
 

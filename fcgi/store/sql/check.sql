@@ -62,7 +62,9 @@ SELECT 'totals: ' || notify_type || ' ' || result || ' is counted ' || sum(said)
 FROM (
     SELECT notify_type, result, count AS said, 0 AS counted FROM type_count
     UNION ALL
-    SELECT coalesce(json_extract(body, '$.notifyType'), ''),
+    SELECT coalesce(CASE WHEN json_extract(body, '$.notifyType') IS NULL AND json_extract(body, '$.commandId') IS NULL
+            THEN json_extract(body, '$.resource') || '.' || json_extract(body, '$.event')
+            ELSE json_extract(body, '$.notifyType') END, ''),
         coalesce(CASE json_extract(body, '$.notifyType')
             WHEN 'swUpgradeResultNotify' THEN json_extract(body, '$.swUpgradeResult')
             WHEN 'fwUpgradeResultNotify'

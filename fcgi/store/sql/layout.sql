@@ -220,9 +220,13 @@ CREATE TABLE probe (id INTEGER PRIMARY KEY, pad BLOB NOT NULL);
 CREATE VIEW notifications AS
 SELECT n.seq,
     strftime('%Y-%m-%dT%H:%M:%fZ', n.received_at / 1000.0, 'unixepoch') AS receivedAt,
-    json_extract(n.body, '$.notifyType') AS notifyType,
-    json_extract(n.body, '$.appId') AS appId,
-    coalesce(json_extract(n.body, '$.deviceId'), json_extract(n.body, '$.header.deviceId')) AS deviceId,
+    CASE WHEN json_extract(n.body, '$.notifyType') IS NULL AND json_extract(n.body, '$.commandId') IS NULL
+        THEN json_extract(n.body, '$.resource') || '.' || json_extract(n.body, '$.event')
+        ELSE json_extract(n.body, '$.notifyType') END AS notifyType,
+    coalesce(json_extract(n.body, '$.appId'), json_extract(n.body, '$.notify_data.header.app_id'),
+        json_extract(n.body, '$.notify_data.body.app_id')) AS appId,
+    coalesce(json_extract(n.body, '$.deviceId'), json_extract(n.body, '$.header.deviceId'),
+        json_extract(n.body, '$.notify_data.header.device_id')) AS deviceId,
     json_extract(n.body, '$.operationId') AS operationId,
     json_extract(n.body, '$.subOperationId') AS subOperationId,
     n.body,

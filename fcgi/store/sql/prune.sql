@@ -77,7 +77,8 @@ ORDER BY id LIMIT 1;
 -- erase_count: the notifications of the device ?4 in an operation, and how many of them are above ?3
 SELECT count(*), coalesce(sum(n.seq > ?3), 0) FROM lookup l CROSS JOIN notification n ON n.seq = l.seq
 WHERE l.operation = ?1 AND l.device = ?2
-    AND coalesce(nullif(json_extract(n.body, '$.deviceId'), ''), json_extract(n.body, '$.header.deviceId')) = ?4;
+    AND coalesce(nullif(json_extract(n.body, '$.deviceId'), ''), nullif(json_extract(n.body, '$.header.deviceId'), ''),
+        json_extract(n.body, '$.notify_data.header.device_id')) = ?4;
 
 -- erase_mark_operation: 2 if only the rows of some devices are gone
 UPDATE operation SET pruned = 2 WHERE id = ?1 AND pruned = 0;
@@ -94,7 +95,8 @@ DELETE FROM upgrade WHERE id IN (
 SELECT l.operation, l.device, l.sub_operation, l.upgrade, l.content, l.seq, n.deliveries, n.body
 FROM lookup l CROSS JOIN notification n ON n.seq = l.seq
 WHERE l.operation = ?1 AND l.device = ?2 AND l.seq <= ?3
-    AND coalesce(nullif(json_extract(n.body, '$.deviceId'), ''), json_extract(n.body, '$.header.deviceId')) = ?4;
+    AND coalesce(nullif(json_extract(n.body, '$.deviceId'), ''), nullif(json_extract(n.body, '$.header.deviceId'), ''),
+        json_extract(n.body, '$.notify_data.header.device_id')) = ?4;
 
 -- erase_examples: descriptions that have the id ?1 in them
 UPDATE failure SET example = '' WHERE instr(example, ?1) > 0;

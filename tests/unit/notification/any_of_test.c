@@ -219,8 +219,8 @@ static void status_counts_before_Status(void **state)
 
 static void a_body_without_a_type_is_known_by_its_command(void **state)
 {
-    assert_non_null(schema_untyped());
-    assert_null(schema_find(schema_untyped()->notify_type)); /* its name is no type */
+    assert_null(schema_find("commandStatus")); /* its name is no type */
+    assert_null(schema_find("envelope"));
     assert_null(schema_find(""));
     assert_read(COMMAND(",\"result\":{\"resultCode\":\"SENT\",\"resultDetail\":null}"), "", NULL,
                 NULL);
@@ -231,6 +231,22 @@ static void a_body_without_a_type_is_known_by_its_command(void **state)
     assert_read("{\"deviceId\":\"d\",\"result\":{\"resultCode\":\"SENT\"}}", NULL,
                 "notifyType missing", "/notifyType");
     assert_read("{}", NULL, "notifyType missing", "/notifyType");
+}
+
+#define ENVELOPE(rest) "{\"resource\":\"batchtask\",\"notify_data\":{}" rest "}"
+
+static void an_envelope_has_the_type_of_its_resource_and_event(void **state)
+{
+    assert_read(ENVELOPE(",\"event\":\"update\""), "batchtask.update", NULL, NULL);
+    assert_read(ENVELOPE(""), NULL, "missing", "/event");
+    assert_read(ENVELOPE(",\"event\":\"other\""), NULL, "value not allowed", "/event");
+    /* what is known by something else is no envelope */
+    assert_read(COMMAND(",\"notify_data\":{},\"resource\":\"device\",\"event\":\"update\","
+                        "\"result\":{\"resultCode\":\"SENT\"}"),
+                "", NULL, NULL);
+    assert_read("{\"notifyType\":\"deviceAdded\",\"deviceId\":\"d\",\"notify_data\":{},"
+                "\"resource\":\"device\",\"event\":\"update\"}",
+                "deviceAdded", NULL, NULL);
 }
 
 static void a_body_with_a_wrong_type_is_no_command(void **state)
@@ -336,7 +352,7 @@ static void alternatives_become_a_list_in_the_table(void **state)
     support_assert_has(table, ".any_of = any_of_");
     support_assert_has(table, "{\"a\", true, &node_");
     support_assert_has(table, "{\"b\", true, &node_");
-    support_assert_has(table, "static const struct schema untyped = {NULL, NULL};");
+    support_assert_has(table, "untyped[] = {\n    {NULL, {NULL, NULL}},");
     free(table);
 }
 
@@ -350,7 +366,7 @@ static void command_status_alone_is_without_a_type(void **state)
     support_write_file(support_path(folder, "commandStatus.schema.json"),
                        COMMAND_SCHEMA("[\"commandId\"]"));
     char *table = assert_taken(folder);
-    support_assert_has(table, "static const struct schema untyped = {\"commandStatus\", &node_");
+    support_assert_has(table, "{\"commandId\", {\"commandStatus\", &node_");
     const char *rows = strstr(table, "static const struct schema table[]");
     assert_non_null(rows);
     support_assert_has(rows, "{\"one\", &node_");
@@ -399,6 +415,7 @@ int any_of_tests(void)
         cmocka_unit_test(a_firmware_result_has_status_or_Status),
         cmocka_unit_test(status_counts_before_Status),
         cmocka_unit_test(a_body_without_a_type_is_known_by_its_command),
+        cmocka_unit_test(an_envelope_has_the_type_of_its_resource_and_event),
         cmocka_unit_test(a_body_with_a_wrong_type_is_no_command),
         FOLDER(alternatives_that_cannot_be_checked_end_the_build),
         FOLDER(alternatives_become_a_list_in_the_table),
