@@ -184,7 +184,7 @@ static int run(struct command_call *call, struct fault *fault)
     if (store_reader_new(&call->reader, call->options->state, fault) != 0)
         return COMMAND_UNUSABLE;
     int code = call->command->run(call, fault);
-    if (code == COMMAND_UNUSABLE)
+    if (code == COMMAND_UNUSABLE && strcmp(call->command->words[0], "books") != 0)
         explain(call, fault);
     store_reader_free(call->reader);
     return code;

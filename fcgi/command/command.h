@@ -48,7 +48,7 @@ struct command_call {
     /* the options' values; NULL: not given */
     bool json, no_pager, help, version;
     bool csv, bom, raw, force, any_app, save, forget;
-    const char *state, *colour;
+    const char *state, *colour, *books;
     const char *app_id, *longer_than, *fail_above, *min_finished;
     const char *operation_id, *error_code;
     const char *since, *until, *before, *reason;
@@ -122,6 +122,10 @@ int command_restore(struct command_call *call, struct fault *fault);
 int command_prune(struct command_call *call, struct fault *fault);
 int command_erase(struct command_call *call, struct fault *fault);
 int command_forget(struct command_call *call, struct fault *fault);
+int command_books_init(struct command_call *call, struct fault *fault);
+int command_books_upgrade(struct command_call *call, struct fault *fault);
+int command_books_check(struct command_call *call, struct fault *fault);
+int command_books_prune(struct command_call *call, struct fault *fault);
 int command_help(struct command_call *call, struct fault *fault);
 int command_complete(struct command_call *call, struct fault *fault);
 
@@ -146,6 +150,9 @@ const char *command_time(const struct command_call *call, const char *time,
                          char text[COMMAND_TIME_SIZE]);
 const char *command_ago(const struct command_call *call, const char *time,
                         char text[COMMAND_TIME_SIZE]);
+
+/* maintain.c: reads --before of a prune, and checks that it is not too young. */
+int command_read_before(const struct command_call *call, int64_t *before_ms, struct fault *fault);
 
 /* health.c: reads status.json; free it with json_decref. NULL if there is none. */
 json_t *command_read_file(const struct command_call *call);

@@ -13,11 +13,11 @@ static const struct {
     const char *meaning;
 } codes[] = {
     {COMMAND_DONE, "done, and nothing to complain of"},
-    {COMMAND_UNUSABLE, "the store cannot be used, or the output cannot be written"},
+    {COMMAND_UNUSABLE, "the store or the books cannot be used, or the output cannot be written"},
     {COMMAND_USAGE, "the command line makes no sense"},
     {COMMAND_ABOVE, "operation --fail-above: a larger share has failed"},
     {COMMAND_MISSING, "expect: some have not reported, or not finished"},
-    {COMMAND_FLAWS, "check, backup, restore: the store is not sound"},
+    {COMMAND_FLAWS, "check, backup, restore, books check: something is not sound"},
     {COMMAND_NOT_THERE, "there is no such operation, device, application or body in quarantine"},
     {COMMAND_REFUSED, "follow: the store does not have the token, or not all behind it"},
 };

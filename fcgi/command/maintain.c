@@ -106,8 +106,7 @@ int command_check(struct command_call *call, struct fault *fault)
 
 /* --- prune ------------------------------------------------------------------------------------ */
 
-/* Reads --before, and checks that it is not too young. */
-static int read_before(const struct command_call *call, int64_t *before_ms, struct fault *fault)
+int command_read_before(const struct command_call *call, int64_t *before_ms, struct fault *fault)
 {
     if (call->before == NULL)
         return fault_set(fault, "prune: takes --before TIME");
@@ -165,7 +164,7 @@ int command_prune(struct command_call *call, struct fault *fault)
     struct store *store = NULL;
     struct store_pruned pruned;
     int64_t before_ms = 0;
-    if (read_before(call, &before_ms, fault) != 0)
+    if (command_read_before(call, &before_ms, fault) != 0)
         return COMMAND_USAGE;
     if (command_open_store(call, &store, fault) != 0)
         return COMMAND_UNUSABLE;

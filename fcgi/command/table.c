@@ -45,6 +45,8 @@ static const struct command_option options[] = {
      COMMAND_WORD_NONE, false, MEMBER(any_app)},
     {"save", NULL, "keep FILE as the operation's list", COMMAND_WORD_NONE, false, MEMBER(save)},
     {"forget", NULL, "remove the list that was saved", COMMAND_WORD_NONE, false, MEMBER(forget)},
+    {"books", "CONNINFO", "these shared books in PostgreSQL (UPGRADE_RECEIVER_BOOKS)",
+     COMMAND_WORD_NONE, false, MEMBER(books)},
     {"force", NULL, "prune younger than two days; follow although some were pruned",
      COMMAND_WORD_NONE, false, MEMBER(force)},
     {.word = NULL},
@@ -219,6 +221,40 @@ static const struct command_entry commands[] = {
      .most = 1,
      .completes = {COMMAND_WORD_APPLICATION},
      .run = command_forget},
+    {.words = {"books", "init"},
+     .arguments = "",
+     .help = "make shared books in an empty database, with their roles",
+     .more = "CONNINFO is what libpq takes, such as 'service=upgrades' or\n"
+             "'host=db1,db2 dbname=upgrades user=owner sslmode=verify-full'. No password may be\n"
+             "in it. The login must be allowed to make roles and a schema. Then make logins,\n"
+             "and grant them upgrade_books_receiver, _operator or _reader.\n",
+     .options = {"books"},
+     .run = command_books_init},
+    {.words = {"books", "upgrade"},
+     .arguments = "",
+     .help = "bring shared books to the version of this program",
+     .more = "Receivers of earlier versions go on working: upgrade the books first, then the\n"
+             "machines, one by one.\n",
+     .options = {"books"},
+     .run = command_books_upgrade},
+    {.words = {"books", "check"},
+     .arguments = "",
+     .help = "whether shared books can be used, and are sound",
+     .more = "Tells what the login may do, and whether commits wait for a standby. A login with\n"
+             "upgrade_books_operator also reads the whole log and prints each flaw on a line.\n"
+             "Exit code 5 means that there is one.\n",
+     .options = {"books"},
+     .run = command_books_check},
+    {.words = {"books", "prune"},
+     .arguments = "",
+     .help = "take old operations out of shared books",
+     .more = "Operations are kept by the period in which they began: 30 days, or 50 million\n"
+             "entries. A period goes, with all its operations, if nothing of them has come\n"
+             "since --before (which must be given), and another has begun.\n"
+             "What is counted of them goes, too. Receivers and readers make their copies anew\n"
+             "then. Nothing younger than two days goes without --force.\n",
+     .options = {"books", "before", "force"},
+     .run = command_books_prune},
     {.words = {"complete", ""},
      .arguments = "-- WORD...",
      .help = "what the last WORD may become, for a shell's completion",

@@ -1,4 +1,4 @@
--- The shared books, version 1. Run once by init, in one transaction, as the role upgrade_books_owner.
+-- The shared books, version 1. init runs it once, behind roles.sql, in one transaction.
 --
 -- The books are a log: rows are added, in one order, and never changed. Everything else is computed from it by its
 -- readers: upgrade-status and receivers keep a copy, people have the views at the end.
@@ -11,6 +11,7 @@ CREATE TABLE about (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     version integer NOT NULL,
     generation uuid NOT NULL DEFAULT gen_random_uuid(),
+    pruned boolean NOT NULL DEFAULT false,
     made_at timestamptz NOT NULL DEFAULT now());
 INSERT INTO about (version) VALUES (1);
 
@@ -190,6 +191,86 @@ END $$;
 
 SELECT begin_period(1);
 
+-- Removes the periods whose last entry came before P_BEFORE, never the current one, and with them the operations that
+-- began in them. Copies are made anew then.
+CREATE FUNCTION prune_1(p_before timestamptz) RETURNS TABLE (periods integer, entries bigint)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, upgrade_books, pg_temp AS $$
+DECLARE
+    v_period integer;
+    v_count bigint;
+BEGIN
+    periods := 0;
+    entries := 0;
+    -- A report or a dump may hold the log for long. Receivers must not wait behind us for that.
+    PERFORM set_config('lock_timeout', '1s', true);
+    PERFORM pg_advisory_xact_lock(1970431602, 1);
+    FOR v_period IN
+        SELECT p.period FROM period p
+         WHERE p.period < (SELECT max(q.period) FROM period q)
+           AND coalesce((SELECT b.kept_at FROM batch b
+                          WHERE b.last >= (SELECT max(l.number) FROM log l WHERE l.period = p.period)
+                          ORDER BY b.last LIMIT 1), p.began_at) < p_before
+    LOOP
+        EXECUTE format('SELECT count(*) FROM upgrade_books.log_%s', v_period) INTO v_count;
+        LOCK TABLE log IN ACCESS EXCLUSIVE MODE;
+        EXECUTE format('DROP TABLE upgrade_books.log_%s', v_period);
+        DELETE FROM operation o WHERE o.period = v_period;
+        DELETE FROM period p WHERE p.period = v_period;
+        periods := periods + 1;
+        entries := entries + v_count;
+    END LOOP;
+    IF periods > 0 THEN
+        UPDATE about SET generation = gen_random_uuid(), pruned = true;
+    END IF;
+    RETURN NEXT;
+END $$;
+
+-- Removes P_MOST batches at most of entries that were pruned, and returns their number. The last of each life stays.
+CREATE FUNCTION sweep_1(p_most integer) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, upgrade_books, pg_temp AS $$
+DECLARE
+    v_first bigint;
+    v_count bigint;
+BEGIN
+    SELECT min(l.number) INTO v_first FROM log l;
+    DELETE FROM batch b WHERE b.last IN (
+        SELECT x.last FROM batch x
+         WHERE x.last < v_first AND EXISTS (SELECT FROM batch y WHERE y.life = x.life AND y.life_last > x.life_last)
+         ORDER BY x.last LIMIT p_most);
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    RETURN v_count;
+END $$;
+
+-- What is wrong with the log, a line each. Reads all of it.
+CREATE FUNCTION check_1() RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, upgrade_books, pg_temp AS $$
+SELECT format('entry %s of life %s is here %s times', x.life_number, (SELECT f.life FROM life f WHERE f.id = x.life), x.count)
+  FROM (SELECT l.life, l.life_number, count(*) FROM log l GROUP BY 1, 2 HAVING count(*) > 1) x
+UNION ALL
+SELECT format('number %s of the log is here %s times', x.number, x.count)
+  FROM (SELECT l.number, count(*) FROM log l GROUP BY 1 HAVING count(*) > 1) x
+UNION ALL
+SELECT format('life %s has entry %s, but its batches end with %s', f.life, x.last, b.last)
+  FROM (SELECT l.life, max(l.life_number) AS last FROM log l GROUP BY 1) x
+  JOIN life f ON f.id = x.life
+  LEFT JOIN (SELECT c.life, max(c.life_last) AS last FROM batch c GROUP BY 1) b ON b.life = x.life
+ WHERE b.last IS DISTINCT FROM x.last
+UNION ALL
+SELECT format('the log ends with %s, and its batches with %s', l.last, b.last)
+  FROM (SELECT max(number) AS last FROM log) l, (SELECT max(c.last) AS last FROM batch c) b
+ WHERE l.last > b.last OR b.last IS NULL AND l.last IS NOT NULL
+UNION ALL
+SELECT format('%s entries are in another period than their operation', count(*))
+  FROM log l JOIN operation o ON o.key = substring(sha256(convert_to(length(l.app) || ':' || l.app || l.operation, 'UTF8')) FROM 1 FOR 16)
+ WHERE l.period <> o.period
+HAVING count(*) > 0
+UNION ALL
+SELECT format('the log has %s entries, and its last number is %s', l.entries, l.last)
+  FROM (SELECT count(*) AS entries, max(number) AS last FROM log) l
+ WHERE NOT (SELECT a.pruned FROM about a) AND l.entries <> l.last
+$$;
+
 -- People. Bodies are what was received, and a view must not fail because of one.
 CREATE FUNCTION text_of(body bytea) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT
 SET search_path = pg_catalog, pg_temp AS $$
@@ -244,5 +325,6 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA upgrade_books FROM PUBLIC;
 GRANT USAGE ON SCHEMA upgrade_books TO upgrade_books_receiver, upgrade_books_operator, upgrade_books_reader;
 GRANT EXECUTE ON FUNCTION keep_1 TO upgrade_books_receiver;
 GRANT EXECUTE ON FUNCTION read_1, about_1 TO upgrade_books_receiver, upgrade_books_operator, upgrade_books_reader;
+GRANT EXECUTE ON FUNCTION prune_1, sweep_1, check_1 TO upgrade_books_operator;
 GRANT EXECUTE ON FUNCTION text_of, time_of TO upgrade_books_operator, upgrade_books_reader;
 GRANT SELECT ON notifications, quarantine, receivers, upgrades, operations TO upgrade_books_operator, upgrade_books_reader;
