@@ -197,6 +197,7 @@ CREATE FUNCTION prune_1(p_before timestamptz) RETURNS TABLE (periods integer, en
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, upgrade_books, pg_temp AS $$
 DECLARE
+    v_old integer[];
     v_period integer;
     v_count bigint;
 BEGIN
@@ -205,13 +206,15 @@ BEGIN
     -- A report or a dump may hold the log for long. Receivers must not wait behind us for that.
     PERFORM set_config('lock_timeout', '1s', true);
     PERFORM pg_advisory_xact_lock(1970431602, 1);
-    FOR v_period IN
+    -- All of them first: a table that a query still reads is not dropped.
+    v_old := ARRAY(
         SELECT p.period FROM period p
          WHERE p.period < (SELECT max(q.period) FROM period q)
            AND coalesce((SELECT b.kept_at FROM batch b
                           WHERE b.last >= (SELECT max(l.number) FROM log l WHERE l.period = p.period)
                           ORDER BY b.last LIMIT 1), p.began_at) < p_before
-    LOOP
+         ORDER BY p.period);
+    FOREACH v_period IN ARRAY v_old LOOP
         EXECUTE format('SELECT count(*) FROM upgrade_books.log_%s', v_period) INTO v_count;
         LOCK TABLE log IN ACCESS EXCLUSIVE MODE;
         EXECUTE format('DROP TABLE upgrade_books.log_%s', v_period);
