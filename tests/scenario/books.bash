@@ -8,6 +8,7 @@
 # shellcheck shell=bash disable=SC2154 # T and TESTS are lib.bash's
 
 STATUS_BIN=${UPGRADE_RECEIVER_BIN%/*}/upgrade-status
+# shellcheck disable=SC2034 # scenarios use it
 WRITER=${UPGRADE_RECEIVER_BIN%/fcgi/*}/tests/tool/books_writer
 
 books_setup_file() {
@@ -29,7 +30,7 @@ books_make() {
 
 # books_sql DATABASE [ARGUMENT]...: psql on the file's server.
 books_sql() {
-    "$TESTS/tool/postgres" psql "$BOOKS_PG" one --dbname="$@"
+    "$TESTS/tool/postgres" psql "$BOOKS_PG" one --dbname="$1" "${@:2}"
 }
 
 server() {

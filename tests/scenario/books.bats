@@ -2,7 +2,7 @@
 # Shared books in PostgreSQL: the log keeps each entry once, in order and without gaps, whoever asks and whatever
 # fails; an operator makes, checks and prunes it; each role may do what it is for, and no more.
 #
-# shellcheck disable=SC2154 # variables of lib.bash and books.bash
+# shellcheck disable=SC2153,SC2154 # variables of lib.bash and books.bash
 
 load lib
 load books
@@ -30,6 +30,11 @@ SELECT 'kept', upgrade_books.keep_1('$1', $2, 'receiver-$1', array_fill(1::small
     (SELECT array_agg(convert_to('$1 ' || n, 'UTF8')) FROM generate_series($2, $2 + $3 - 1) n))
   FROM (SELECT ARRAY[$3] AS a) x;
 SQL
+}
+
+# reading FILE COMMAND...: in the background, COMMAND has nothing on its standard input otherwise.
+reading() {
+    exec "${@:2}" <"$1"
 }
 
 # books_fail TEXT ARGUMENT...: the command fails, and says so.
@@ -196,4 +201,255 @@ TEXT
     # check finds what does not belong there.
     books_sql pruning --command="DELETE FROM upgrade_books.batch WHERE last = 9"
     books_fail 'has entry 9, but its batches end with 8' check --books "$BOOKS"
+}
+
+# bats test_tags=full
+@test "servers that may lose what they have confirmed are refused, and so are other encodings" {
+    local setting
+    books_make refused
+    # Both take effect with a reload.
+    for setting in fsync full_page_writes; do
+        books_sql postgres --command="ALTER SYSTEM SET $setting = off" --command='SELECT pg_reload_conf()' >/dev/null
+        wait_for "$PATIENCE" setting_is "$setting" off
+        books_fail "$setting is off: it may lose what it has confirmed" check --books "$BOOKS"
+        books_fail "$setting is off" init --books "$BOOKS"
+        books_sql postgres --command="ALTER SYSTEM RESET $setting" --command='SELECT pg_reload_conf()' >/dev/null
+        wait_for "$PATIENCE" setting_is "$setting" on
+    done
+    "$STATUS_BIN" books check --books "$BOOKS" >"$T/check"
+    books_sql postgres --command="CREATE DATABASE latin ENCODING 'SQL_ASCII' TEMPLATE template0"
+    books_fail "the database's encoding is not UTF8" init --books "host=$BOOKS_PG/one user=postgres dbname=latin"
+}
+
+setting_is() {
+    equal "$1" "$(books_sql postgres --command="SHOW $1")" "$2"
+}
+
+# bats test_tags=full
+@test "books of a later version serve programs of this one; those of none say what to do" {
+    books_make skewed
+    # What a later version may do: its own functions beside those of version 1.
+    books_sql skewed --command="UPDATE upgrade_books.about SET version = 2" \
+        --command="ALTER TABLE upgrade_books.log ADD COLUMN later text" \
+        --command="CREATE FUNCTION upgrade_books.keep_2() RETURNS bigint LANGUAGE sql AS 'SELECT 1'"
+    equal "kept in version 2" "$(keep a 1 2 | books_sql skewed)" 'kept|2'
+    "$WRITER" "$BOOKS" life 8 2 >"$T/written"
+    "$STATUS_BIN" books check --books "$BOOKS" | grep -qF 'version 2, 18 entries'
+    "$STATUS_BIN" books upgrade --books "$BOOKS" | grep -qF 'are of version 2 already'
+    books_sql skewed --command="UPDATE upgrade_books.about SET version = 0"
+    books_fail 'are of version 0, and this program is of version 1: upgrade-status books upgrade' check --books "$BOOKS"
+    books_fail 'has no shared books' upgrade --books "host=$BOOKS_PG/one user=postgres dbname=postgres"
+}
+
+# plans FIRST: the plans of all statements within the functions that receivers and readers call; the entries of a life
+# are kept from FIRST on.
+plans() {
+    {
+        echo "LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_nested_statements = on;"
+        echo "SET client_min_messages = log;"
+        keep plans "$1" 4 fresh
+        keep plans "$1" 2 fresh # nothing new
+        echo "SELECT count(*) FROM upgrade_books.read_1(0, 10, 100000);"
+        echo "SELECT head FROM upgrade_books.about_1();"
+    } | books_sql planned 2>&1
+}
+
+# bats test_tags=full
+@test "every statement of receivers and readers finds its rows by the intended index, on an empty and a full log" {
+    local size
+    books_make planned
+    # Several periods, and another number of entries than the planner thinks.
+    for size in empty full; do
+        if [[ $size == full ]]; then
+            "$WRITER" "$BOOKS" one 500 20 >"$T/written"
+            books_sql planned --command="UPDATE upgrade_books.period SET began_at = now() - interval '40 days'"
+            "$WRITER" "$BOOKS" two 500 20 >"$T/written"
+            books_sql planned --command='ANALYZE'
+        fi
+        plans "$([[ $size == empty ]] && echo 1 || echo 5)" >"$T/plans.$size"
+        # Nothing is read as a whole but rows that a statement has made itself, and about's only row.
+        grep -E 'Seq Scan on|Bitmap Heap Scan' "$T/plans.$size" | grep -vE 'on (upgrade_books\.)?(about|life f)' >"$T/scans" || true
+        [[ ! -s $T/scans ]] || fail "$size: $(<"$T/scans")"
+        for index in operation_pkey batch_pkey batch_life life_life_key period_pkey log_1_pkey; do
+            grep -q "using $index" "$T/plans.$size" || fail "$size: nothing uses $index"
+        done
+        # The newest first, without a sort of all.
+        if grep -qE -- '-> +Sort ' "$T/plans.$size"; then fail "$size: something is sorted: $(grep -A3 -E -- '-> +Sort ' "$T/plans.$size")"; fi
+    done
+}
+
+# bats test_tags=full
+@test "a snapshot that somebody holds makes no batch dearer" {
+    local rates first last
+    books_make held
+    mkfifo "$T/reader"
+    background reader reading "$T/reader" "$TESTS/tool/postgres" psql "$BOOKS_PG" one --dbname=held
+    exec 7>"$T/reader"
+    echo 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM upgrade_books.log;' >&7
+    "$WRITER" "$BOOKS" life 8 20000 1000 >"$T/written"
+    exec 7>&-
+    equal "kept" "$(tail -n 1 "$T/written" | cut -d ' ' -f 1,2)" 'acknowledged 160000'
+    # The medians of the first and the last five thousands: a machine is never quiet.
+    rates=$(grep -oE '\([0-9]+' "$T/written" | tr -d '(')
+    first=$(sed -n 2,6p <<<"$rates" | sort -n | sed -n 3p)
+    last=$(sed -n 16,20p <<<"$rates" | sort -n | sed -n 3p)
+    ((last * 12 > first * 10)) || fail "$first a second in the beginning, $last in the end"
+}
+
+# --- the connection ---------------------------------------------------------------------------
+
+# certificate NAME SUBJECT [ISSUER]: NAME.crt and NAME.key in $T/tls, made by ISSUER (itself).
+certificate() {
+    local issuer=(-CA "$T/tls/${3:-}.crt" -CAkey "$T/tls/${3:-}.key" -addext "subjectAltName=DNS:$2")
+    if [[ -z ${3:-} ]]; then issuer=(); fi
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "/CN=$2" \
+        -keyout "$T/tls/$1.key" -out "$T/tls/$1.crt" "${issuer[@]}" 2>>"$T/openssl"
+}
+
+# bats test_tags=full
+@test "a wrong password or certificate is named; the right one of each kind serves" {
+    local words file
+    mkdir "$T/tls"
+    certificate root 'authority of a test'
+    certificate other 'another authority'
+    certificate server localhost root
+    certificate receiver receiver root
+    if ((EUID == 0)); then chown postgres "$T"/tls/server.key; fi
+    chmod 0600 "$T"/tls/*.key
+    PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    export PORT TLS=$T/tls
+    server make one
+    printf '%s\n' 'local all all trust' 'hostssl all keyed 127.0.0.1/32 cert map=keys' 'hostssl all all 127.0.0.1/32 scram-sha-256' >"$T/pg/one/data/pg_hba.conf"
+    echo 'keys receiver keyed' >"$T/pg/one/data/pg_ident.conf"
+    server psql one --command="SELECT pg_reload_conf()" --command='CREATE DATABASE upgrades' >/dev/null
+    "$STATUS_BIN" books init --books "host=$T/pg/one port=$PORT user=postgres dbname=upgrades" >/dev/null
+    server psql one --command="CREATE ROLE kept LOGIN PASSWORD 'right' IN ROLE upgrade_books_receiver" \
+        --command="CREATE ROLE keyed LOGIN IN ROLE upgrade_books_receiver"
+
+    words="host=localhost hostaddr=127.0.0.1 port=$PORT dbname=upgrades user=kept sslmode=verify-full sslrootcert=$T/tls/root.crt"
+    for file in right wrong; do
+        echo "localhost:$PORT:upgrades:kept:$file" >"$T/$file.pass"
+        chmod 0600 "$T/$file.pass"
+    done
+    "$STATUS_BIN" books check --books "$words passfile=$T/right.pass" | grep -qF 'This login may read, keep.'
+    books_fail '28P01: password authentication failed' check --books "$words passfile=$T/wrong.pass"
+    books_fail 'no password supplied' check --books "$words passfile=$T/none.pass"
+    books_fail 'certificate verify failed' check --books "${words/root.crt/other.crt} passfile=$T/right.pass"
+    books_fail 'root certificate file' check --books "${words/root.crt/none.crt} passfile=$T/right.pass"
+    books_fail 'does not match host name' check --books "${words/host=localhost/host=elsewhere.example} passfile=$T/right.pass"
+    books_fail 'no pg_hba.conf entry' check --books "${words/verify-full/disable} passfile=$T/right.pass"
+    # By a certificate, and no password at all.
+    "$STATUS_BIN" books check --books "${words/user=kept/user=keyed} sslcert=$T/tls/receiver.crt sslkey=$T/tls/receiver.key" | grep -qF 'read, keep'
+    books_fail 'valid client certificate' check --books "${words/user=kept/user=keyed} sslcert=none sslkey=none"
+}
+
+# bats test_tags=full
+@test "a host that hangs is left after two seconds, and the next one serves" {
+    local hung port words began
+    books_make hanging
+    # One accepts and says nothing; another does not even that: its line of those who wait is full.
+    cat >"$T/hang.py" <<'TEXT'
+import os, socket, sys, time
+silent = socket.create_server(("127.0.0.1", 0), backlog=8)
+full = socket.create_server(("127.0.0.1", 0), backlog=0)
+waiting = []
+for _ in range(4):
+    one = socket.socket()
+    one.setblocking(False)
+    one.connect_ex(full.getsockname())
+    waiting.append(one)
+with open(sys.argv[1] + ".new", "w") as file:
+    print(silent.getsockname()[1], full.getsockname()[1], file=file)
+os.rename(sys.argv[1] + ".new", sys.argv[1])
+while True:
+    time.sleep(60)
+TEXT
+    background hung python3 "$T/hang.py" "$T/ports"
+    wait_for "$PATIENCE" test -s "$T/ports"
+    for port in $(<"$T/ports"); do
+        words="host=127.0.0.1,$BOOKS_PG/one port=$port,5432 user=postgres dbname=hanging"
+        began=${EPOCHREALTIME//./}
+        "$STATUS_BIN" books check --books "$words" | grep -qF 'The log is sound.'
+        hung=$(((${EPOCHREALTIME//./} - began) / 1000))
+        ((hung >= 1900)) || fail "port $port did not hang: $hung ms"
+        in_time "a check behind a host that hangs" "$hung" 4000
+        books_fail "127.0.0.1:$port/hanging: no answer in time" check --books "host=127.0.0.1 port=$port user=postgres dbname=hanging"
+        # The operator may want it otherwise.
+        began=${EPOCHREALTIME//./}
+        "$STATUS_BIN" books check --books "$words connect_timeout=1" >/dev/null
+        in_time "a check with connect_timeout=1" "$(((${EPOCHREALTIME//./} - began) / 1000))" 2900
+    done
+}
+
+# bats test_tags=full
+@test "while the standby is gone a batch waits on one connection; one that was let go with a warning is sent again, and is there once" {
+    server make one
+    server psql one --command='CREATE DATABASE upgrades'
+    BOOKS="host=$T/pg/one user=postgres dbname=upgrades"
+    "$STATUS_BIN" books init --books "$BOOKS" >/dev/null
+    server copy one two
+    server kill two
+    background writer "$WRITER" "$BOOKS" life 3 1
+    wait_for "$PATIENCE" writers_wait 1
+    # Four of its time-outs, 500 ms each, and it has one connection. (Nothing tells us that it has not made another.)
+    pause 2
+    writers_wait 1
+    # An administrator ends the wait: the server says so by a warning alone.
+    server psql one --command="SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'" >/dev/null
+    wait_for "$PATIENCE" grep -q 'a warning (01000): it may not be on the standby' "$T/writer.out"
+    # It has sent the batch again, which waits, too, though it adds nothing.
+    wait_for "$PATIENCE" writers_wait 1
+    equal "acknowledged" "$(grep -c acknowledged "$T/writer.out" || true)" 0
+    server start two
+    wait_for "$PATIENCE" grep -q 'acknowledged 3' "$T/writer.out"
+    equal "entries" "$(server psql one --dbname=upgrades --command='SELECT count(*), max(number) FROM upgrade_books.log')" '3|3'
+}
+
+# writers_wait COUNT: so many writers wait for the standby, and no other connection of theirs is there.
+writers_wait() {
+    equal "writers" "$(server psql one --command="SELECT count(*), count(*) FILTER (WHERE wait_event = 'SyncRep') FROM pg_stat_activity WHERE application_name = 'upgrade-receiver'")" "$1|$1"
+}
+
+# bats test_tags=full
+@test "five failovers by SIGKILL under two writers: what was acknowledged is there, once" {
+    local primary=one standby=two swap writer missing acknowledged
+    server make one
+    server psql one --command='CREATE DATABASE upgrades'
+    BOOKS="host=$T/pg/one,$T/pg/two user=postgres dbname=upgrades"
+    "$STATUS_BIN" books init --books "host=$T/pg/one user=postgres dbname=upgrades" >/dev/null
+    server copy one two
+    for writer in a b; do
+        mkfifo "$T/$writer.end"
+        background "$writer" reading "$T/$writer.end" "$WRITER" "$BOOKS" "$writer" 7 0 1
+    done
+    exec 5>"$T/a.end" 6>"$T/b.end"
+    for _ in 1 2 3 4 5; do
+        # Both have got on since the last failover.
+        for writer in a b; do
+            wait_for 60 is_longer "$T/$writer.out" $(($(wc -l <"$T/$writer.out") + 50))
+        done
+        server kill "$primary"
+        server promote "$standby"
+        swap=$primary
+        primary=$standby
+        standby=$swap
+        server remove "$standby"
+        server copy "$primary" "$standby"
+    done
+    exec 5>&- 6>&-
+    for writer in a b; do wait_for 60 process_is_gone "$(<"$T/background/$writer")"; done
+    for writer in a b; do
+        acknowledged=$(grep -oE '^acknowledged [0-9]+' "$T/$writer.out" | sort -k 2n | tail -n 1 | cut -d ' ' -f 2)
+        missing=$(server psql "$primary" --dbname=upgrades --command="
+            SELECT $acknowledged - count(DISTINCT l.life_number) FILTER (WHERE l.life_number <= $acknowledged), count(*) - count(DISTINCT l.life_number)
+              FROM upgrade_books.log l JOIN upgrade_books.life f ON f.id = l.life
+             WHERE f.life = '$writer' AND convert_from(substring(l.body FROM 1 FOR length('$writer ' || l.life_number || ' ')), 'UTF8') = '$writer ' || l.life_number || ' '")
+        echo "# writer $writer: acknowledged $acknowledged, missing|twice $missing" >&3
+        equal "missing|twice of $writer" "$missing" '0|0'
+    done
+    "$STATUS_BIN" books check --books "$BOOKS" | grep -qF 'The log is sound.'
+}
+
+is_longer() {
+    (($(wc -l <"$1") >= $2))
 }
