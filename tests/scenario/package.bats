@@ -53,7 +53,7 @@ usr/share/doc/upgrade-receiver/copyright
 usr/share/lintian/overrides/upgrade-receiver
 usr/share/man/man8/upgrade-receiver.8.gz"
     equal examples "$(files_of upgrade-receiver | sed -n 's|.*/examples/||p' | paste -sd ' ')" \
-        "README.md apache-cgi.conf apache-fcgid.conf apache-proxy-fcgi.conf apache-unavailable.asis apache.conf check-callback keep-running lighttpd.conf monitoring/alerts.yml monitoring/dashboard.json monitoring/prometheus.yml upgrade-receiver-status.params upgrade-receiver.conf upgrade-receiver.default upgrade-receiver.params"
+        "README.md apache-cgi.conf apache-fcgid.conf apache-proxy-fcgi.conf apache-unavailable.asis apache.conf check-callback keep-running lighttpd.conf monitoring/alerts.yml monitoring/dashboard.json monitoring/prometheus.yml upgrade-receiver-books.conf upgrade-receiver-status.params upgrade-receiver.conf upgrade-receiver.default upgrade-receiver.params"
     equal upgrade-status "$(files_of upgrade-status)" "usr/bin/upgrade-status
 usr/share/bash-completion/completions/upgrade-status
 usr/share/doc/upgrade-status/changelog.gz
