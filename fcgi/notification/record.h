@@ -21,6 +21,7 @@ enum record_meaning {
     RECORD_PROGRESS,   /* an upgrade continues: its step */
     RECORD_RESULT,     /* an upgrade ended: SUCCESS or FAIL */
     RECORD_QUARANTINE, /* not a known notification */
+    RECORD_LEFT,       /* a body left quarantine; only in the log of shared books */
 };
 
 /* State of an upgrade, with the numbers in the store's tables. */
@@ -50,7 +51,13 @@ struct record {
     size_t body_length;
     char *rendered;      /* the same content respelled, if necessary; NULL: as received */
     int64_t received_ms; /* since 1970 */
-    int64_t requeue_id;  /* its id in quarantine, which it leaves; 0: not from there */
+    int64_t requeue_id;  /* its id in quarantine, which it leaves; 0: not from there; if FOLLOWED,
+                            -1: it left quarantine before */
+
+    /* of an entry of shared books (store/follow.h) */
+    bool followed; /* it is one: it may come after what was received later */
+    bool again;    /* shipped a second time: equal content is not one more delivery */
+    int64_t times; /* deliveries that it stands for; 0: one */
 
     /* of a notification: its parsed body and pointers into it, "" for missing texts */
     struct arena memory;
@@ -90,6 +97,12 @@ static inline const char *record_text(const struct record *record, size_t *lengt
 {
     *length = record->rendered != NULL ? strlen(record->rendered) : record->body_length;
     return record->rendered != NULL ? record->rendered : record->body;
+}
+
+/* Whether it may come after what was received later: its time decides, and not its order. */
+static inline bool record_counts_by_time(const struct record *record)
+{
+    return record->requeue_id != 0 || record->followed;
 }
 
 /* Frees the memory of a read body: the parsed body and the respelled one. */

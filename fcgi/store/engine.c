@@ -189,6 +189,12 @@ static int open_database(struct store *store, struct fault *fault)
         return store_fault(store->db, fault, "cannot set up the store");
     if (secure_log(store, fault) != 0 || store_layout_make(store->db, fault) != 0)
         return -1;
+    if (store->config.copy) {
+        /* A copy that loses its last transactions follows again from its position. */
+        sqlite3_exec(store->db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
+        if (store_layout_make_copy(store->db, fault) != 0)
+            return -1;
+    }
     sqlite3_wal_hook(store->db, note_log, store);
     char sql[64];
     snprintf(sql, sizeof sql, "PRAGMA journal_size_limit = %lld", (long long)STORE_LOG_KEPT);

@@ -207,9 +207,10 @@ int store_lock_take(struct store *store, struct fault *fault);
 void store_lock_release(struct store *store);
 
 /* layout.c: check refuses a file of another program or version before it writes anything. Make
- * creates the tables in a new file. */
+ * creates the tables in a new file, and make_copy those that only a copy has. */
 int store_layout_check(sqlite3 *db, struct fault *fault);
 int store_layout_make(sqlite3 *db, struct fault *fault);
+int store_layout_make_copy(sqlite3 *db, struct fault *fault);
 
 /* Refuses any file that is not a store of this version, even a new one. Readers call it, and so do
  * writers after another process changed the file. */
@@ -222,6 +223,10 @@ int store_books_put(struct store *store, struct record *record, struct fault *fa
 int store_books_move_cursor(struct store *store, const struct store_cursor *cursor,
                             struct fault *fault);
 int store_books_finish(struct store *store, struct fault *fault);
+
+/* Sets *ID to the body in quarantine that has the record's bytes and time; 0: none. */
+int store_books_find_body(struct store *store, const struct record *record, int64_t *id,
+                          struct fault *fault);
 
 /* Removes the body ID from quarantine. Returns 1, or 0 if it is not there, or -1. */
 int store_books_drop(struct store *store, int64_t id, struct fault *fault);
@@ -269,11 +274,14 @@ int store_upgrade_put(struct store *store, const struct record *record, struct s
                       struct fault *fault);
 
 /* tally.c: the batch's tally for the operation of RECORD, NULL on failure; the counts in it; and
- * the write of all tallies. */
+ * the write of all tallies. Part writes a tally's counts before one of another time comes to them,
+ * so that the timeline has both. */
 struct store_tally *store_tally_find(struct store *store, const struct record *record,
                                      struct fault *fault);
 int store_tally_transition(struct store_tally *tally, const char *source, const char *target,
                            enum record_state state, int64_t by, struct fault *fault);
+int store_tally_part(struct store *store, struct store_tally *tally, int64_t at_ms,
+                     struct fault *fault);
 int store_tally_finish(struct store *store, struct fault *fault);
 void store_tally_forget(struct store_batch *batch);
 

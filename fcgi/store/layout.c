@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* sql/layout.sql. */
+/* sql/layout.sql, and sql/copy.sql. */
+#include "store/sql_copy.inc"
 #include "store/sql_layout.inc"
 
 static int run(sqlite3 *db, const char *sql, struct fault *fault)
@@ -117,6 +118,11 @@ int store_layout_make(sqlite3 *db, struct fault *fault)
     if (result != 0)
         sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     return result;
+}
+
+int store_layout_make_copy(sqlite3 *db, struct fault *fault)
+{
+    return run(db, copy, fault);
 }
 
 int store_layout_require(sqlite3 *db, struct fault *fault)

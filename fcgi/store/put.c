@@ -203,6 +203,9 @@ static int find_destination(struct store *store, const struct record *record,
     return 0;
 }
 
+/* Most equal notifications that are looked at for one of a repeat's time. */
+#define OTHERS_MOST 16
+
 /* Whether two times differ by WINDOW_MS at most. The clock may have stepped either way. */
 static bool is_within(int64_t window_ms, int64_t a_ms, int64_t b_ms)
 {
@@ -218,7 +221,7 @@ static int find_same(struct store *store, struct record *record, const struct de
         return 0;
     sqlite3_stmt *find = store_statement(store, STORE_find_same);
     store_entry_bind(find, &to->entry);
-    int found = 0, step;
+    int found = 0, others = 0, step;
     while (found == 0 && (step = sqlite3_step(find)) == SQLITE_ROW) {
         size_t length;
         const char *text = record_text(record, &length);
@@ -231,7 +234,10 @@ static int find_same(struct store *store, struct record *record, const struct de
         if (!is_of_upgrade(record) &&
             !is_within(store->config.repeat_window_ms, record->received_ms,
                        sqlite3_column_int64(find, 3))) {
-            step = SQLITE_DONE; /* only the latest equal one counts: there may be many */
+            /* Only the latest equal one counts: there may be many. In a copy it may be another. */
+            if (record->followed && ++others < OTHERS_MOST)
+                continue;
+            step = SQLITE_DONE;
             break;
         }
         record->seq = sqlite3_column_int64(find, 0);
@@ -244,13 +250,27 @@ static int find_same(struct store *store, struct record *record, const struct de
     return found;
 }
 
-static int count_repeat(struct store *store, struct record *record, struct fault *fault)
+/* Adds BY deliveries to the record's notification. */
+static int count_deliveries(struct store *store, const struct record *record, int64_t by,
+                            struct fault *fault)
 {
     sqlite3_stmt *count = store_statement(store, STORE_count_delivery);
     sqlite3_bind_int64(count, 1, record->seq);
-    if (store_run(store, count, "cannot count a repeat", fault) != 0)
+    sqlite3_bind_int64(count, 2, by);
+    store->ledger.totals.repeats += by;
+    return store_run(store, count, "cannot count a repeat", fault);
+}
+
+/* Counts a repeat, of a notification that has been delivered once less than the record says. One
+ * that is shipped again was counted before, but maybe not all of its deliveries. */
+static int count_repeat(struct store *store, struct record *record, struct fault *fault)
+{
+    int64_t by = record->times > 0 ? record->times : 1;
+    if (record->again)
+        by = by >= record->deliveries ? by - record->deliveries + 1 : 0;
+    record->deliveries += by - 1;
+    if (by > 0 && count_deliveries(store, record, by, fault) != 0)
         return -1;
-    store->ledger.totals.repeats++;
     record->outcome = RECORD_REPEATED;
     return store->config.journal ? store_journal_notification(store, record, fault) : 0;
 }
@@ -319,6 +339,8 @@ static int add_notification(struct store *store, struct record *record,
     record->deliveries = 1;
     record->outcome = RECORD_STORED;
     totals->notifications++;
+    if (record->times > 1 && count_deliveries(store, record, record->times - 1, fault) != 0)
+        return -1;
     if (store->config.journal && store_journal_notification(store, record, fault) != 0)
         return -1;
     return count_type(store, record, fault) != 0 ? -1 : note_time(store, record, fault);
@@ -329,7 +351,8 @@ static int put_notification(struct store *store, struct record *record, struct f
     struct destination to;
     if (find_destination(store, record, &to, fault) != 0)
         return -1;
-    if (record->requeue_id == 0)
+    if (record->requeue_id == 0 &&
+        (!record->followed || record->received_ms > store->ledger.totals.last_ms))
         store->ledger.totals.last_ms = record->received_ms;
     int same = find_same(store, record, &to, fault);
     if (same != 0)
@@ -371,9 +394,24 @@ int store_books_drop(struct store *store, int64_t id, struct fault *fault)
     return 1;
 }
 
+int store_books_find_body(struct store *store, const struct record *record, int64_t *id,
+                          struct fault *fault)
+{
+    sqlite3_stmt *find = store_statement(store, STORE_find_quarantined);
+    sqlite3_bind_int64(find, 1, record->received_ms);
+    sqlite3_bind_blob(find, 2, record->body_length > 0 ? record->body : "",
+                      (int)record->body_length, SQLITE_STATIC);
+    int step = sqlite3_step(find);
+    *id = step == SQLITE_ROW ? sqlite3_column_int64(find, 0) : 0;
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        store_fault(store->db, fault, "cannot look up a quarantined body");
+    sqlite3_reset(find);
+    return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : -1;
+}
+
 int store_books_put(struct store *store, struct record *record, struct fault *fault)
 {
-    if (record->requeue_id != 0) {
+    if (record->requeue_id > 0) {
         int left = store_books_drop(store, record->requeue_id, fault);
         if (left <= 0) {
             record->outcome = RECORD_GONE;

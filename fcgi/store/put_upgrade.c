@@ -71,7 +71,7 @@ static int count_failure(struct store *store, const struct record *record, int64
     store_bind_key(count, 2, record->error_code);
     sqlite3_bind_int(count, 3, by);
     sqlite3_bind_int64(count, 4, record->received_ms);
-    sqlite3_bind_int(count, 5, record->requeue_id != 0);
+    sqlite3_bind_int(count, 5, record->requeue_id != 0 ? 1 : record->followed ? 2 : 0);
     sqlite3_bind_text(count, 6, record->description,
                       (int)utf8_cut(record->description, STORE_EXAMPLE_MAX), SQLITE_STATIC);
     return store_run(store, count, "cannot count a failure", fault);
@@ -149,13 +149,12 @@ static int report_expected(struct store *store, const struct record *record,
     return 0;
 }
 
-/* Reads when the upgrade's result and last step were received. Only a record from quarantine can be
- * older than they are. */
+/* Reads when the upgrade's result and last step were received, if the record can be older. */
 static int read_times(struct store *store, const struct record *record,
                       struct store_upgrade *upgrade, struct fault *fault)
 {
     upgrade->is.result_ms = upgrade->is.step_ms = RULES_NEVER;
-    if (record->requeue_id == 0 || !upgrade->is.known)
+    if (!record_counts_by_time(record) || !upgrade->is.known)
         return 0;
     sqlite3_stmt *read = store_statement(store, STORE_read_times);
     sqlite3_bind_int64(read, 1, upgrade->id);
@@ -234,9 +233,12 @@ int store_upgrade_put(struct store *store, const struct record *record, struct s
 {
     if (read_times(store, record, upgrade, fault) != 0)
         return -1;
+    if (record->followed && store_tally_part(store, tally, record->received_ms, fault) != 0)
+        return -1;
     tally->changed = true;
     tally->at_ms = record->received_ms;
-    if (record->requeue_id == 0) {
+    if (record->requeue_id == 0 &&
+        (!record->followed || tally->last_seq == 0 || record->received_ms >= tally->last_ms)) {
         tally->last_ms = record->received_ms;
         tally->last_seq = record->seq;
     }

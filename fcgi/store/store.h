@@ -49,6 +49,7 @@ struct store_config {
     int64_t repeat_window_ms;  /* how long equal news is a repeat; equal upgrades always are */
     int64_t wait_ms;           /* longest wait in the queue of processes; 0: STORE_WAIT_MS */
     bool journal;              /* keep a journal for shared books (journal.h) */
+    bool copy;                 /* it is a copy of shared books (follow.h) */
 };
 
 /* Sets CONFIG from OPTIONS. The folder's name is borrowed from OPTIONS. */

@@ -175,6 +175,9 @@ static int write_transitions(struct store *store, const struct store_tally *tall
     return 0;
 }
 
+/* The shortest interval of a timeline (layout.sql). */
+#define TIMELINE_LEAST_MS 1000
+
 /* The intervals of an operation's timeline: their width, and the start of the first and the
  * last. */
 struct timeline {
@@ -296,7 +299,8 @@ static int write_timeline(struct store *store, const struct store_tally *tally, 
 
 static int write_counters(struct store *store, const struct store_tally *tally, struct fault *fault)
 {
-    sqlite3_stmt *change = store_statement(store, STORE_change_operation);
+    sqlite3_stmt *change = store_statement(store, store->config.copy ? STORE_change_copied_operation
+                                                                     : STORE_change_operation);
     const int64_t values[] = {tally->operation, tally->in_progress,   tally->success,
                               tally->fail,      tally->contradictory, tally->last_ms,
                               tally->last_seq,  tally->reported};
@@ -307,6 +311,18 @@ static int write_counters(struct store *store, const struct store_tally *tally, 
         sqlite3_bind_null(change, 7);
     }
     return store_run(store, change, "cannot change an operation", fault);
+}
+
+int store_tally_part(struct store *store, struct store_tally *tally, int64_t at_ms,
+                     struct fault *fault)
+{
+    if (interval_of(tally->at_ms, TIMELINE_LEAST_MS) == interval_of(at_ms, TIMELINE_LEAST_MS) ||
+        (tally->in_progress == 0 && tally->success == 0 && tally->fail == 0))
+        return 0;
+    if (write_counters(store, tally, fault) != 0 || write_timeline(store, tally, fault) != 0)
+        return -1;
+    tally->in_progress = tally->success = tally->fail = tally->contradictory = tally->reported = 0;
+    return 0;
 }
 
 int store_tally_finish(struct store *store, struct fault *fault)

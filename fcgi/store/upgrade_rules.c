@@ -44,7 +44,8 @@ struct rules_change rules_apply(const struct rules_upgrade *before, const struct
 {
     bool progress = record->meaning == RECORD_PROGRESS;
     int64_t overtaken_ms = progress ? before->step_ms : before->result_ms;
-    bool late = before->known && record->requeue_id != 0 && record->received_ms < overtaken_ms;
+    bool late = before->known && record_counts_by_time(record) &&
+                record->received_ms < overtaken_ms;
     struct rules_change change = {
         .adds = !before->known,
         .begins_earlier = before->known && record->received_ms < before->began_ms,

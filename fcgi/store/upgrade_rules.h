@@ -16,8 +16,8 @@ struct rules_upgrade {
     enum record_state state;
     bool contradictory;
     int64_t began_ms; /* when its earliest notification was received */
-    /* when its result and its last step were received; used only if the notification comes from
-     * quarantine. RULES_NEVER: none */
+    /* when its result and its last step were received; used only if record_counts_by_time.
+     * RULES_NEVER: none */
     int64_t result_ms, step_ms;
 };
 #define RULES_NEVER INT64_MIN
@@ -47,8 +47,8 @@ struct rules_change {
  *
  * - The result received last counts. SUCCESS and FAIL replace each other.
  * - A state change is the upgrade's last step. It never undoes a result.
- * - A record from quarantine counts by the time it was received. If the upgrade has a later result
- *   or step, the record is only history. */
+ * - A record from quarantine, or of shared books, counts by the time it was received. If the
+ * upgrade has a later result or step, the record is only history. */
 struct rules_change rules_apply(const struct rules_upgrade *before, const struct record *record);
 
 #endif

@@ -33,11 +33,13 @@ SELECT device_id, id FROM expected WHERE operation = ?1 AND id > ?2 ORDER BY id;
 SELECT device_id, id FROM expected INDEXED BY expected_missing
 WHERE operation = ?1 AND reported = 0 AND id > ?2 ORDER BY id;
 
--- timeline: nothing is known after the last change; if the clock stepped back, an interval may begin after it
+-- timeline: an interval whose changes cancel each other is no point. Nothing is known after the last change; if the
+-- clock stepped back, an interval may begin after it.
 SELECT o.timeline_width,
     CASE WHEN o.last_at BETWEEN p.at AND p.at + o.timeline_width THEN o.last_at ELSE p.at + o.timeline_width END,
     sum(p.in_progress) OVER sofar, sum(p.success) OVER sofar, sum(p.fail) OVER sofar
-FROM operation o JOIN timeline p ON p.operation = o.id WHERE o.id = ?1 WINDOW sofar AS (ORDER BY p.at) ORDER BY p.at;
+FROM operation o JOIN timeline p ON p.operation = o.id
+WHERE o.id = ?1 AND (p.in_progress <> 0 OR p.success <> 0 OR p.fail <> 0) WINDOW sofar AS (ORDER BY p.at) ORDER BY p.at;
 
 -- type_counts
 SELECT notify_type, result, count FROM type_count ORDER BY 1, 2;
@@ -79,6 +81,12 @@ FROM journal j LEFT JOIN notification n ON n.seq = j.seq WHERE j.number > ?1 ORD
 SELECT s.kept, s.number, coalesce((SELECT min(number) FROM journal), s.number + 1),
     (SELECT received_at FROM journal ORDER BY number LIMIT 1)
 FROM journal_state s;
+
+-- position
+SELECT generation, life, program, number, life_number FROM position;
+
+-- write_position
+INSERT OR REPLACE INTO position (one, generation, life, program, number, life_number) VALUES (1, ?1, ?2, ?3, ?4, ?5);
 
 -- standing: what the store has of seq ?1 and of life ?2, and up to which seq it was pruned
 SELECT t.seq, t.pruned_seq,

@@ -41,7 +41,7 @@ WHERE l.operation = ?1 AND l.device = ?2 AND l.sub_operation = ?3 AND l.upgrade 
 ORDER BY l.seq DESC;
 
 -- count_delivery
-UPDATE notification SET deliveries = deliveries + 1 WHERE seq = ?1;
+UPDATE notification SET deliveries = deliveries + ?2 WHERE seq = ?1;
 
 -- add_notification
 INSERT INTO notification (seq, received_at, operation, device, content, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6);
@@ -65,6 +65,12 @@ UPDATE expected SET reported = 1 WHERE operation = ?1 AND device = ?2 AND device
 UPDATE operation SET in_progress = in_progress + ?2, success = success + ?3, fail = fail + ?4,
     contradictory = contradictory + ?5, missing = missing - ?8, last_at = coalesce(?6, last_at),
     last_seq = coalesce(?7, last_seq)
+WHERE id = ?1;
+
+-- change_copied_operation: the latest received counts, and not the last
+UPDATE operation SET in_progress = in_progress + ?2, success = success + ?3, fail = fail + ?4,
+    contradictory = contradictory + ?5, missing = missing - ?8, last_seq = CASE WHEN ?6 >= last_at THEN ?7 ELSE last_seq END,
+    last_at = max(last_at, coalesce(?6, last_at))
 WHERE id = ?1;
 
 -- read_timeline_width: and the first and the last interval
@@ -116,11 +122,11 @@ FROM upgrade u JOIN notification n ON n.seq = u.seq LEFT JOIN notification s ON 
 -- set_step
 UPDATE upgrade SET step_seq = ?2, seq = CASE state WHEN 0 THEN ?2 ELSE seq END WHERE id = ?1;
 
--- count_failure: ?5 is whether the result was in quarantine, and so may be older than others
+-- count_failure: ?5 is 1 if the result was in quarantine, and so may be older than others; 2 in a copy
 INSERT INTO failure (operation, error_code, count, first_at, last_at, example) VALUES (?1, ?2, ?3, ?4, ?4, ?6)
 ON CONFLICT DO UPDATE SET count = count + excluded.count,
     example = CASE example WHEN '' THEN excluded.example ELSE example END,
-    last_at = CASE WHEN ?5 THEN last_at ELSE excluded.last_at END;
+    last_at = CASE ?5 WHEN 0 THEN excluded.last_at WHEN 1 THEN last_at ELSE max(last_at, excluded.last_at) END;
 
 -- uncount_failure
 UPDATE failure SET count = count - 1
@@ -131,6 +137,9 @@ INSERT INTO quarantined (id, received_at, reason, pointer, body, known, any_app)
 
 -- size_quarantined
 SELECT length(body), known FROM quarantined WHERE id = ?1;
+
+-- find_quarantined
+SELECT id FROM quarantined WHERE received_at = ?1 AND body = ?2 ORDER BY id LIMIT 1;
 
 -- remove_quarantined
 DELETE FROM quarantined WHERE id = ?1;
