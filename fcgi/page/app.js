@@ -7,27 +7,30 @@ import { fitChart } from './chart.js';
 import { deviceView } from './device.js';
 import { announce, drawWith } from './draw.js';
 import { restoreScroll, settlePlace, startGoing } from './going.js';
-import { isStale, troubles } from './health.js';
+import { errorsView } from './errors.js';
+import { isRefused, isStale, troubles } from './health.js';
 import { operationView } from './operation.js';
-import { fixOrder, overviewView } from './overview.js';
+import { overviewView } from './overview.js';
 import { heading, mark, totalOf, unseen } from './parts.js';
 import { documentsOf, pageOf, route, to } from './route.js';
 import { quarantineView } from './quarantine.js';
-import { documentOf, latest, link, pauseRefresh, refresh, tellReader } from './reading.js';
-import { startSearch } from './search.js';
-import { cut, foreign, number, share, visible } from './text.js';
+import { documentOf, latest, link, pauseRefresh, readSeldom, refresh, tellReader } from './reading.js';
+import { hasSlash, startSearch, switchSlash } from './search.js';
+import { cut, foreign, number, visible } from './text.js';
 import { moment, timeWords, zone } from './time.js';
-import { h, updateChildren, updateText } from './tree.js';
+import { h, thatAre, updateChildren, updateText } from './tree.js';
+import { LANGUAGES, language, say, speak, words } from './words.js';
 
 const nowhereView = () => [
-  heading('There is no such page'),
-  h('p', { class: 'empty' }, h('a', { href: to('overview') }, 'To the operations')),
+  heading(words('nowhere.title')),
+  h('p', { class: 'empty' }, h('a', { href: to('overview') }, words('nowhere.back'))),
 ];
 
 const views = {
   overview: overviewView,
   operation: operationView,
   device: deviceView,
+  errors: errorsView,
   quarantine: quarantineView,
   nowhere: nowhereView,
 };
@@ -48,12 +51,21 @@ function drawPart(name, drawIt) {
   }
 }
 
+const PARTS = {
+  head: () => words('broken.head'),
+  view: () => words('broken.view'),
+  foot: () => words('broken.foot'),
+  warnings: () => words('broken.warnings'),
+  chart: () => words('broken.chart'),
+  place: () => words('broken.place'),
+};
+
 const partsBroken = () =>
   [...broken].map(([name, error]) => ({
     kind: `broken ${name}`,
     level: 'critical',
-    title: `This page cannot show ${name}.`,
-    text: ` ${visible(cut(String(error), 200))}: a fault of the page. The receiver is not touched by it.`,
+    title: PARTS[name](),
+    text: say('broken.text', { error: visible(cut(String(error), 200)) }),
   }));
 
 function renderMain() {
@@ -61,41 +73,72 @@ function renderMain() {
     updateChildren(main, [h('div', { key: pageOf(route), class: `view ${route.view}` }, views[route.view]())]);
   } catch (error) {
     main.replaceChildren(); /* it may be half made */
-    updateChildren(main, [heading('This cannot be shown')]);
+    updateChildren(main, [heading(words('broken.heading'))]);
     throw error;
   }
 }
 
 function render() {
-  drawPart('its head', renderHead);
-  drawPart('this view', renderMain);
-  drawPart('its foot', renderFoot);
+  drawPart('head', renderHead);
+  drawPart('view', renderMain);
+  drawPart('foot', renderFoot);
   let found = [];
-  drawPart('the warnings', () => {
+  drawPart('warnings', () => {
     found = troubles();
   });
   found = [...partsBroken(), ...found];
   renderTroubles(found);
   document.title = titleOf(found);
-  drawPart('the chart', measureChart);
+  drawPart('chart', measureChart);
 }
 
-const around = (id, ...children) => updateChildren(document.getElementById(id), children.flat());
+const around = (id, ...children) =>
+  updateChildren(document.getElementById(id), thatAre(children));
+
+const viewLink = (view, ...content) =>
+  h('a', { href: to(view), 'aria-current': route.view === view ? 'page' : null }, content);
 
 function renderHead() {
   renderFreshness();
   const held = latest?.quarantine.held ?? 0;
   around(
     'views',
-    h('a', { href: to('overview'), 'aria-current': route.view === 'overview' ? 'page' : null }, 'Operations'),
-    h(
-      'a',
-      { href: to('quarantine'), 'aria-current': route.view === 'quarantine' ? 'page' : null },
-      'Quarantine',
-      held > 0 ? h('span', { class: 'badge' }, number(held), unseen(' held')) : null,
+    viewLink('overview', words('nav.operations')),
+    knowsErrors() ? h('span', { key: 'errors' }, viewLink('errors', words('nav.failures'))) : null,
+    viewLink(
+      'quarantine',
+      words('nav.quarantine'),
+      held > 0
+        ? h(
+            'span',
+            { class: 'badge' },
+            h('span', { 'aria-hidden': 'true' }, number(held)),
+            unseen(words('nav.held', { count: held })),
+          )
+        : null,
+    ),
+  );
+  around(
+    'languages',
+    Object.entries(LANGUAGES).map(([name, { name: own, locale }]) =>
+      h(
+        'button',
+        {
+          key: name,
+          type: 'button',
+          lang: locale,
+          translate: 'no',
+          'aria-pressed': String(name === language),
+          onclick: () => speak(name),
+        },
+        own,
+      ),
     ),
   );
 }
+
+/* Whether the receiver has the document of failures over all operations: it came with their states. */
+const knowsErrors = () => route.view === 'errors' || latest?.operations[0]?.state !== undefined;
 
 function renderFoot() {
   const json = documentsOf(route).main ?? documentsOf(route).overview;
@@ -104,11 +147,21 @@ function renderFoot() {
     h(
       'p',
       null,
-      `Times are those of ${zone}. `,
-      h('kbd', null, '/'),
-      ' searches. ',
-      h('a', { href: json }, 'This page as JSON'),
-      latest?.receiver ? [' · upgrade-receiver ', foreign(latest.receiver.version)] : null,
+      h('span', null, say('foot.zone', { zone })),
+      h(
+        'label',
+        null,
+        h('input', {
+          type: 'checkbox',
+          checked: hasSlash(),
+          onchange: event => switchSlash(event.target.checked),
+        }),
+        h('span', null, say('foot.slash')),
+      ),
+      h('a', { href: json }, words('foot.json')),
+      latest?.receiver
+        ? h('span', { key: 'version', translate: 'no' }, `upgrade-receiver ${visible(cut(latest.receiver.version, 60))}`)
+        : null,
     ),
   );
 }
@@ -118,14 +171,33 @@ function measureChart() {
   if (fitChart()) render();
 }
 
+function viewTitle() {
+  switch (route.view) {
+    case 'operation': {
+      const id = visible(cut(route.operationId ?? '', 60));
+      const operation = documentOf('main');
+      if (operation === undefined) return id;
+      return words('title.operation', {
+        id,
+        ended: operation.success + operation.fail,
+        all: typeof operation.planned === 'number' ? operation.planned : totalOf(operation),
+      });
+    }
+    case 'device':
+      return visible(cut(route.deviceId ?? '', 60));
+    case 'quarantine':
+      return words('quarantine.title');
+    case 'errors':
+      return words('errors.title');
+    default:
+      return '';
+  }
+}
+
 function titleOf(found) {
-  const operation = route.view === 'operation' ? documentOf('main') : undefined;
-  const words = {
-    operation: `${operation === undefined ? '' : `${share(operation.success + operation.fail, totalOf(operation))} `}${visible(cut(route.operationId ?? '', 60))}`,
-    device: visible(cut(route.deviceId ?? '', 60)),
-    quarantine: 'Quarantine',
-  };
-  return `${found.length > 0 ? '(!) ' : ''}${words[route.view] ? `${words[route.view]} · ` : ''}Upgrades`;
+  const view = viewTitle();
+  if (found.length > 0) return view === '' ? words('title.warns.overview') : words('title.warns', { view });
+  return view === '' ? words('page.title') : words('title.well', { view });
 }
 
 let told = [];
@@ -137,7 +209,7 @@ function renderTroubles(found) {
   const over = told.filter(kind => !kinds.includes(kind));
   if (fresh.length > 0) announce(fresh.map(({ title }) => textOf(title)).join(' '));
   else if (over.length > 0)
-    announce(over.includes('gone') ? 'The receiver answers again.' : 'A warning is over.');
+    announce(over.includes('gone') ? words('said.back') : words('said.over'));
   told = kinds;
   updateChildren(
     document.getElementById('warnings'),
@@ -146,13 +218,13 @@ function renderTroubles(found) {
       : [
           h(
             'section',
-            { 'aria-label': 'Warnings' },
+            { 'aria-label': words('warnings.label') },
             found.map(({ kind, level, title, text }) =>
               h(
                 'div',
                 { key: kind, class: `alarm ${level}`, 'data-kind': kind },
                 mark('warning'),
-                h('p', null, h('strong', null, title), text),
+                h('p', null, h('strong', null, title), ' ', text),
               ),
             ),
           ),
@@ -168,26 +240,46 @@ const textOf = tree =>
     .join('');
 
 function renderFreshness() {
-  const state = isStale() ? 'stale' : link.updated === null ? 'waiting' : 'live';
-  updateChildren(document.getElementById('fresh'), [
+  const state = isStale() ? 'stale' : link.updated === null ? 'waiting' : link.isPaused ? 'paused' : 'live';
+  const word = {
+    stale: () => (isRefused() ? words('fresh.refused') : words('fresh.gone')),
+    waiting: () => words('fresh.waiting'),
+    paused: () => words('fresh.paused'),
+    live: () => words('fresh.live'),
+  }[state]();
+  around(
+    'fresh',
+    h('p', { class: `live ${state}` }, h('span', { class: 'dot', 'aria-hidden': 'true' }), word),
+    latest === null
+      ? null
+      : h(
+          'p',
+          { key: 'last' },
+          latest.lastAt === null
+            ? words('fresh.last.never')
+            : say('fresh.last', { when: moment(latest.lastAt) }),
+        ),
     h(
       'p',
-      { class: `live ${state}` },
-      h('span', { class: 'dot', 'aria-hidden': 'true' }),
-      { stale: link.refused ? 'Refused' : 'No answer', waiting: 'Reading', live: 'Live' }[state],
+      { key: 'updated' },
+      link.updated === null ? words('fresh.updated.never') : say('fresh.updated', { when: moment(link.updated) }),
     ),
     h(
-      'p',
-      null,
-      'Last notification ',
-      latest === null ? '–' : latest.lastAt === null ? 'never' : moment(latest.lastAt),
+      'button',
+      { key: 'pause', type: 'button', class: 'small', onclick: switchPause },
+      link.isPaused ? words('fresh.goOn') : words('fresh.pause'),
     ),
-    h('p', null, 'Updated ', link.updated === null ? 'never' : moment(link.updated)),
-  ]);
+  );
+}
+
+function switchPause() {
+  pauseRefresh(!link.isPaused);
+  render();
 }
 
 /* Words that tell how long ago something was go on by themselves. */
 function tick() {
+  if (link.isPaused) return;
   const elements = /** @type {NodeListOf<HTMLTimeElement>} */ (
     document.querySelectorAll('time[data-words]')
   );
@@ -197,28 +289,42 @@ function tick() {
   }
 }
 
+/* What index.html says by the name of a message. */
+function fillFrame() {
+  document.documentElement.lang = LANGUAGES[language].locale;
+  for (const element of document.querySelectorAll('[data-say]')) {
+    for (const one of element.getAttribute('data-say').split(' ')) {
+      const [key, attribute] = /** @type {[import('./words.js').Key, string?]} */ (one.split('@'));
+      if (attribute === undefined) element.textContent = words(key);
+      else element.setAttribute(attribute, words(key));
+    }
+  }
+}
+
 function start() {
+  fillFrame();
   drawWith(render);
-  tellReader(isWell => {
-    drawPart('where it is', settlePlace);
+  tellReader(() => {
+    drawPart('place', settlePlace);
     render();
-    if (isWell) fixOrder(true);
   });
   window.addEventListener('resize', measureChart);
-  window.addEventListener('online', refresh);
+  window.addEventListener('online', () => {
+    if (!link.isPaused) refresh();
+  });
   document.getElementById('skip').onclick = event => {
     event.preventDefault();
     main.focus();
   };
   document.addEventListener('visibilitychange', () => {
-    if (document.hidden) pauseRefresh();
-    else refresh();
+    if (document.hidden) readSeldom();
+    else if (!link.isPaused) refresh();
   });
   setInterval(tick, 1000);
   startGoing();
   startSearch();
   render();
-  if (!document.hidden) refresh().then(restoreScroll);
+  refresh().then(restoreScroll);
 }
 
 start();

@@ -1,15 +1,20 @@
 /* chart: an operation's progress over time, as stacked areas.
  *
- * SVG made here. A library would be many times that, would want inline styles, which the
- * Content-Security-Policy refuses, and would know neither the patterns that tell states apart without colour
- * nor how to be changed in place. */
+ * SVG made here, in about two hundred lines. A library is many times that, draws on a canvas, which no screen reader and
+ * no forced colours reach, and knows neither the patterns that tell states apart without colour nor how to be changed
+ * in place. */
 
 import { later } from './opened.js';
-import { PATTERNS, STATES, inWords, swatch, table, totalOf } from './parts.js';
+import { PATTERNS, hasPlan, hasResultsAlone, inWords, stateWord, swatch, table, totalOf } from './parts.js';
 import { pageOf, route } from './route.js';
-import { number } from './text.js';
-import { clockTime, formats } from './time.js';
+import { duration, number } from './text.js';
+import { clockTime, formats, moment, serverNow } from './time.js';
 import { h, treeOf, updateChildren } from './tree.js';
+import { locale, say, words } from './words.js';
+
+const RATE_MS = 300000; /* what "the last minutes" are at least */
+const STEADY = 2; /* how many times the slowest part of them the fastest may be */
+const END_MOST_MS = 30 * 86400000; /* an end that is further off is not told */
 
 /* Width of the chart, as the last layout left it. */
 let chartWidth = 640;
@@ -25,9 +30,16 @@ export function fitChart() {
 /* What the pointer is at: the index of a point. */
 let pointed = null;
 
+/* Whether more may come: then the curve goes on to now. */
+const isOpen = ({ state, inProgress, missing, lastAt }) =>
+  state === undefined
+    ? inProgress > 0 || serverNow() - Date.parse(lastAt) < RATE_MS
+    : state !== 'finished' || missing > 0;
+
 /* The points with what happened between them: a point is at the end of an interval in which
  * something changed, and before that interval nothing had. */
-function curve({ progress, firstAt }) {
+function curve(operation) {
+  const { progress, firstAt } = operation;
   const points = [];
   for (const { at, inProgress, success, fail } of progress.points) {
     const at_ms = Date.parse(at);
@@ -42,7 +54,61 @@ function curve({ progress, firstAt }) {
     if (began_ms > before.at_ms) points.push({ ...before, at_ms: began_ms, isAdded: true });
     points.push({ at_ms, inProgress, success, fail });
   }
+  const last = points.at(-1);
+  if (last !== undefined && isOpen(operation) && serverNow() > last.at_ms)
+    points.push({ ...last, at_ms: serverNow(), isAdded: true });
   return points;
+}
+
+/* How many had ended at AT: a point is at the end of its interval, and what is under way is not told. */
+function endedAt({ points }, at_ms) {
+  const point = points.findLast(({ at }) => Date.parse(at) <= at_ms);
+  return point === undefined ? 0 : point.success + point.fail;
+}
+
+/* How fast upgrades end, over time that has whole intervals, in three parts. */
+function rateOf({ progress, firstAt }) {
+  const to_ms = serverNow();
+  const window_ms = Math.max(RATE_MS, 3 * progress.intervalMs);
+  const ended = [3, 2, 1, 0].map(part => endedAt(progress, to_ms - (part * window_ms) / 3));
+  const parts = [0, 1, 2].map(i => ended[i + 1] - ended[i]);
+  const count = ended[3] - ended[0];
+  const isWhole = Date.parse(firstAt) <= to_ms - window_ms;
+  const isSteady = isWhole && Math.min(...parts) > 0 && Math.max(...parts) <= STEADY * Math.min(...parts);
+  return { window_ms, count, isWhole, isSteady, aMinute: (60000 * count) / window_ms };
+}
+
+const rates = new Intl.NumberFormat(locale, { maximumSignificantDigits: 2 });
+
+/* How fast it goes now, and when it ends if that can be said: there is a plan, and the pace is steady. */
+function rateWords(operation) {
+  const { success, fail, lastAt } = operation;
+  if (!isOpen(operation)) return null;
+  const { window_ms, count, isWhole, isSteady, aMinute } = rateOf(operation);
+  if (!isWhole) return null;
+  const window = duration(window_ms / 1000);
+  if (count === 0)
+    return h('p', { key: 'rate', class: 'rate' }, say('pace.none', { window, last: moment(lastAt) }));
+  const left = hasPlan(operation) ? operation.planned - success - fail : 0;
+  const more_ms = (60000 * left) / aMinute;
+  return h(
+    'p',
+    { key: 'rate', class: 'rate' },
+    h('span', null, say('pace.rate', { count, window, rate: rates.format(aMinute) })),
+    isSteady && left > 0 && more_ms < END_MOST_MS
+      ? [
+          ' ',
+          h(
+            'span',
+            { key: 'end' },
+            say('pace.end', {
+              planned: operation.planned,
+              at: formats.dayMinute.format(serverNow() + more_ms),
+            }),
+          ),
+        ]
+      : null,
+  );
 }
 
 function niceStep(most, steps) {
@@ -77,10 +143,11 @@ export function paceOf(operation) {
   const points = curve(operation);
   const to_ms = points.at(-1)?.at_ms;
   if (points.length < 2 || to_ms - points[0].at_ms < 1)
-    return h('p', { class: 'quiet' }, 'Too early for a curve.');
+    return h('p', { class: 'quiet' }, words('chart.early'));
   return [
+    rateWords(operation),
     h('div', { key: 'chart', class: 'chart' }, chartOf(operation, points)),
-    later(`figures ${pageOf(route)}`, 'The curve as a table', () =>
+    later(`figures ${pageOf(route)}`, words('chart.table'), () =>
       treeOf(operation.progress, () => paceTable(operation)),
     ),
   ];
@@ -89,14 +156,14 @@ export function paceOf(operation) {
 const paceTable = ({ progress, firstAt }) =>
   h(
     'div',
-    { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Progress as a table' },
+    { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': words('chart.tableLabel') },
     table(
-      `Progress since ${formats.dayMinute.format(Date.parse(firstAt))}`,
+      words('chart.caption', { since: formats.dayMinute.format(Date.parse(firstAt)) }),
       [
-        ['At', 'name'],
-        ['Success', 'n'],
-        ['Fail', 'n'],
-        ['In progress', 'n'],
+        [words('column.at'), 'name'],
+        [words('state.SUCCESS'), 'n'],
+        [words('state.FAIL'), 'n'],
+        [words('state.IN_PROGRESS'), 'n'],
       ],
       progress.points.map(({ at, success, fail, inProgress }) => ({
         key: at,
@@ -132,11 +199,16 @@ function chartOf(operation, points) {
         'span',
         { key: 'when', class: 'when' },
         pointed === null
-          ? 'Latest'
+          ? words('chart.latest')
           : (last.at_ms - points[0].at_ms > 86400000 ? formats.dayMinute : formats.second).format(at.at_ms),
       ),
-      ['IN_PROGRESS', 'FAIL', 'SUCCESS'].map(name =>
-        h('span', { key: name }, swatch(name), `${STATES[name]} `, h('b', null, number(at[COUNTS[name]]))),
+      (hasResultsAlone(operation) ? ['FAIL', 'SUCCESS'] : ['IN_PROGRESS', 'FAIL', 'SUCCESS']).map(name =>
+        h(
+          'span',
+          { key: name },
+          swatch(name),
+          say('chart.legend', { state: stateWord(name), count: h('b', null, number(at[COUNTS[name]])) }),
+        ),
       ),
     ),
     h(
@@ -147,7 +219,11 @@ function chartOf(operation, points) {
         height: box.bottom + 26,
         viewBox: `0 0 ${width} ${box.bottom + 26}`,
         role: 'img',
-        'aria-label': `Stacked areas from ${formats.full.format(points[0].at_ms)} to ${formats.full.format(last.at_ms)}. At the end ${inWords(last)}. The figures are in the table below.`,
+        'aria-label': words('chart.label', {
+          from: formats.full.format(points[0].at_ms),
+          to: formats.full.format(last.at_ms),
+          counts: inWords(last),
+        }),
         onpointermove: event => pointAt(event, operation, points, x),
         onpointerleave: event => pointAt(event, operation, points, null),
       },
@@ -167,11 +243,7 @@ function chartOf(operation, points) {
           h('line', { x1: x(tick), x2: x(tick), y1: box.bottom, y2: box.bottom + 4 }),
           h(
             'text',
-            {
-              x: Math.min(Math.max(x(tick), box.left + 10), box.right - 16),
-              y: box.bottom + 18,
-              'text-anchor': 'middle',
-            },
+            { ...labelAt(x(tick), box), y: box.bottom + 18 },
             text,
           ),
         ),
@@ -189,6 +261,15 @@ function chartOf(operation, points) {
     ),
   ];
 }
+
+/* Where a label of the time axis begins or ends: in the middle of its tick, unless the edge would cut it. */
+const LABEL_HALF = 30; /* pixels; "30 November" is no longer than twice that */
+const labelAt = (x, { left, right }) =>
+  x - LABEL_HALF < 0
+    ? { x: Math.max(0, x - left / 2), 'text-anchor': 'start' }
+    : x + LABEL_HALF > right + 8
+      ? { x: Math.min(right + 8, x + LABEL_HALF), 'text-anchor': 'end' }
+      : { x, 'text-anchor': 'middle' };
 
 const COUNTS = { SUCCESS: 'success', FAIL: 'fail', IN_PROGRESS: 'inProgress' };
 

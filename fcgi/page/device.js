@@ -1,37 +1,48 @@
 /* device: one device's upgrades, and what was received of it. */
 
 import { later } from './opened.js';
-import { moved, upgradeKey, version } from './operation.js';
-import { heading, instead, isStuck, mark, odd, pager, panel, stateOf } from './parts.js';
+import { moved, noCode, upgradeKey, version } from './operation.js';
+import { idHeading, instead, odd, pager, panel, stateOf, stuckFor } from './parts.js';
 import { STUCK_DEFAULT_S, route, toOperation } from './route.js';
 import { documentOf, refusalOf } from './reading.js';
-import { bytes, counted, foreign, number, stepInWords, textOf, visibleJson } from './text.js';
+import { bytes, foreign, stepInWords, textOf, visibleJson } from './text.js';
 import { clockTime, moment } from './time.js';
 import { h } from './tree.js';
+import { say, words } from './words.js';
 
 const CUT_BODY = 20000;
 
 export function deviceView() {
   const device = documentOf('main');
-  const title = heading(h('span', { class: 'kind' }, 'Device '), foreign(route.deviceId, 400));
-  if (device === undefined || refusalOf('main') !== undefined) return [title, instead('main', 'device')];
+  const title = idHeading(
+    say('device.kind', {
+      kind: inner => h('span', { class: 'kind' }, inner),
+      id: foreign(route.deviceId, 400),
+    }),
+    route.deviceId,
+  );
+  if (device === undefined || refusalOf('main') !== undefined)
+    return [title, instead('main', words('instead.device'))];
   const { history, news } = device;
+  const count = history.length;
   return [
     title,
     h(
       'p',
       { class: 'about' },
-      history.length === 0 && route.after === undefined
-        ? 'No upgrade of it is known.'
-        : `${counted(history.length, 'upgrade')}${device.next || route.after !== undefined ? ' on this page' : ''}, the latest operation first`,
+      count === 0 && route.after === undefined
+        ? words('device.none')
+        : device.next || route.after !== undefined
+          ? say('device.countPage', { count })
+          : say('device.count', { count }),
     ),
     h(
       'section',
-      { key: 'history', 'aria-label': 'Upgrades' },
+      { key: 'history', 'aria-label': words('device.upgrades') },
       h('ol', { class: 'upgrades' }, history.map(upgradeCard)),
     ),
-    pager(device.next, route, 'Pages of upgrades'),
-    news && news.length > 0 ? panel('news', 'Other news of this device', notesOf(news, 'news')) : null,
+    pager(device.next, route, words('pager.upgrades'), count),
+    news && news.length > 0 ? panel('news', words('device.news'), notesOf(news, 'news')) : null,
   ];
 }
 
@@ -48,33 +59,37 @@ function upgradeCard(upgrade) {
       h(
         'span',
         { class: 'in' },
-        ' in ',
-        h('a', { href: toOperation(upgrade) }, foreign(upgrade.operationId)),
+        say('device.in', {
+          operation: h('a', { href: toOperation(upgrade) }, foreign(upgrade.operationId)),
+        }),
       ),
-      upgrade.contradictory ? odd('contradictory') : null,
-      isStuck(upgrade, STUCK_DEFAULT_S)
-        ? h('span', { class: 'badge stuck' }, mark('stuck'), 'for ', moment(upgrade.beganAt, 'since'))
-        : null,
+      upgrade.contradictory ? odd(words('odd.badge')) : null,
+      stuckFor(upgrade, STUCK_DEFAULT_S),
     ),
     h(
       'dl',
       { class: 'facts' },
-      fact('Versions', moved({ ...upgrade, contradictory: false })),
-      upgrade.curVersion === '' ? null : fact('Reports', version(upgrade.curVersion)),
+      fact(words('fact.versions'), moved({ ...upgrade, contradictory: false })),
+      upgrade.curVersion === '' ? null : fact(words('fact.reports'), version(upgrade.curVersion)),
       upgrade.state === 'IN_PROGRESS'
         ? null
-        : fact('Error code', upgrade.errorCode === '' ? h('em', null, 'none') : foreign(upgrade.errorCode)),
+        : fact(words('fact.code'), upgrade.errorCode === '' ? noCode() : foreign(upgrade.errorCode)),
       text.length === 0
         ? null
         : fact(
-            'It says',
+            words('fact.says'),
             text.map((one, i) => [i > 0 ? ' · ' : '', foreign(one, 1000, 'said')]),
           ),
-      upgrade.upgradeTime === '' ? null : fact('Upgrade time', foreign(String(upgrade.upgradeTime), 40)),
-      fact('Began', clockTime(upgrade.beganAt)),
-      fact('Last change', [clockTime(upgrade.lastAt), ', ', moment(upgrade.lastAt)]),
-      fact('Sub-operation', foreign(upgrade.subOperationId)),
-      fact('Application', foreign(upgrade.appId)),
+      upgrade.upgradeTime === ''
+        ? null
+        : fact(words('fact.upgradeTime'), foreign(String(upgrade.upgradeTime), 40)),
+      fact(words('fact.began'), clockTime(upgrade.beganAt)),
+      fact(
+        words('fact.last'),
+        say('fact.last.value', { clock: clockTime(upgrade.lastAt), ago: moment(upgrade.lastAt) }),
+      ),
+      fact(words('fact.sub'), foreign(upgrade.subOperationId)),
+      fact(words('fact.app'), foreign(upgrade.appId)),
     ),
     notesOf(upgrade.notifications, key),
   );
@@ -98,14 +113,19 @@ function notesOf(notes, owner) {
             ' ',
             h('span', { class: 'note-kind' }, noteKind(note)),
             note.deliveries > 1
-              ? h('span', { class: 'badge' }, `received ${number(note.deliveries)} times`)
+              ? h('span', { class: 'badge' }, words('note.deliveries', { count: note.deliveries }))
               : null,
-            h('span', { class: 'seq' }, `no. ${note.seq}`),
+            h('span', { class: 'seq' }, words('note.seq', { seq: String(note.seq) })),
           ],
           () =>
             h(
               'pre',
-              { tabindex: '0', role: 'region', 'aria-label': `Notification ${note.seq} as received` },
+              {
+                tabindex: '0',
+                role: 'region',
+                translate: 'no',
+                'aria-label': words('note.body', { seq: String(note.seq) }),
+              },
               bodyText(note.body),
             ),
         ),
@@ -116,7 +136,7 @@ function notesOf(notes, owner) {
 
 /* Any member of BODY may be of any type, unless a schema says which. */
 function noteKind({ body, bodyBytes }) {
-  if (body === null) return `a body of ${bytes(bodyBytes)}`;
+  if (body === null) return words('note.long', { size: bytes(bodyBytes) });
   const value = [
     textOf(body.swUpgradeResult),
     textOf(body.swUpgradeState),
@@ -132,9 +152,9 @@ function noteKind({ body, bodyBytes }) {
 }
 
 function bodyText(body) {
-  if (body === null) return 'It is too long to be shown here. upgrade-status log prints it.';
+  if (body === null) return words('note.tooLong');
   const text = visibleJson(JSON.stringify(body, null, 2));
   return text.length <= CUT_BODY
     ? text
-    : `${text.slice(0, CUT_BODY)}\n… ${number(text.length - CUT_BODY)} characters more`;
+    : `${text.slice(0, CUT_BODY)}\n${words('note.cut', { count: text.length - CUT_BODY })}`;
 }

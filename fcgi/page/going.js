@@ -2,7 +2,6 @@
 
 import { forgetPointer } from './chart.js';
 import { draw } from './draw.js';
-import { fixOrder } from './overview.js';
 import { documentsOf, longerThan, moveTo, pageOf, route, readRoute, to } from './route.js';
 import { documentOf, refresh, refusalOf, takeAs } from './reading.js';
 
@@ -54,11 +53,10 @@ function arrive() {
   draw();
   if (pageOf(before) !== pageOf(route)) {
     wantedScroll = saved ?? 0;
-    fixOrder(false);
     document.getElementById('heading')?.focus({ preventScroll: true });
   } else if (saved !== undefined) {
     wantedScroll = saved;
-  } else if (!stays && longerThan(before) === longerThan(route)) {
+  } else if (!stays && route.view === 'operation' && longerThan(before) === longerThan(route)) {
     const part = document.getElementById('devices');
     part?.scrollIntoView({ block: 'start' });
     part?.focus({ preventScroll: true });

@@ -3,13 +3,16 @@
 import { FILLING, fillBar } from './parts.js';
 import { to } from './route.js';
 import { latest, link, refresh, samples } from './reading.js';
-import { bytes, counted, cut, foreign, number, visible } from './text.js';
+import { bytes, foreign, number, refusalInWords } from './text.js';
 import { clockTime, moment, serverNow } from './time.js';
 import { h } from './tree.js';
+import { say, words } from './words.js';
 
 const STALE_MS = 6000;
 const PLATFORM_ACTS_AT = 10; /* answers in a row that are not 200 */
 const GROWS_FROM = 3; /* bodies; one or two may be somebody who tries the address */
+const MOST_OF_ALL = 0.5; /* of what arrives: something is wrong with all of it */
+const CRITICAL_FROM = 10; /* bodies of which most are no notification */
 
 /* One failed try may be nothing: what is there is not called stale before the second, or before it is
  * old. */
@@ -43,133 +46,147 @@ export function troubles() {
   if (latest === null) return found;
   const { receiver, applications } = latest;
   if (receiver?.storeFault) {
-    add(
-      'store',
-      'critical',
-      'The store takes nothing.',
-      ' ',
-      foreign(receiver.storeFault, 400, 'said'),
-      '. The platform is answered 503 until a write works again, and comes back.',
-    );
+    const fault = foreign(receiver.storeFault, 400, 'said');
+    add('store', 'critical', words('warn.store'), say('warn.store.text', { fault }));
   }
   if (receiver?.refusedInARow > 0) {
     add(
       'refused',
       receiver.refusedInARow >= PLATFORM_ACTS_AT / 2 ? 'critical' : 'warning',
-      `${counted(receiver.refusedInARow, 'answer')} in a row ${receiver.refusedInARow === 1 ? 'was' : 'were'} not 200.`,
-      ` The platform acts at ${PLATFORM_ACTS_AT}: it may stop sending to this host.`,
+      words('warn.refused', { count: receiver.refusedInARow }),
+      say('warn.refused.text', { most: PLATFORM_ACTS_AT }),
     );
   }
   if (receiver?.nearMisses > 0) {
     add(
       'near miss',
       'warning',
-      `${counted(receiver.nearMisses, 'POST')} came to a path that is nearly a callback path`,
-      ' since the receiver started, and got 404: the platform may have a wrong address. The line ',
-      h('code', null, 'misdirected'),
-      ' in the log names it.',
+      words('warn.nearMiss', { count: receiver.nearMisses }),
+      say('warn.nearMiss.text'),
     );
   }
   addQuarantine(add);
   if (receiver?.logLinesDropped > 0) {
-    add(
-      'log',
-      'warning',
-      `${counted(receiver.logLinesDropped, 'log line')} dropped`,
-      ' since the receiver started: whatever reads its log stalled. The notifications are kept; ',
-      h('code', null, 'upgrade-status log'),
-      ' prints their lines again.',
-    );
+    add('log', 'warning', words('warn.log', { count: receiver.logLinesDropped }), say('warn.log.text'));
   }
   for (const application of applications) {
+    const kind = `backlog ${application.name}`;
+    const name = foreign(application.name);
     if (application.lost) {
-      add(
-        `backlog ${application.name}`,
-        'critical',
-        ['Application ', foreign(application.name), ' gets nothing:'],
-        ' the store does not have what it was told last. ',
-        h('code', null, 'upgrade-status forget'),
-        ' makes delivery begin with the first notification.',
-      );
+      add(kind, 'critical', say('warn.lost', { name }), say('warn.lost.text'));
       continue;
     }
     const state = backlogOf(application);
     if (state === 'fine') continue;
     add(
-      `backlog ${application.name}`,
+      kind,
       'warning',
-      ['Application ', foreign(application.name), state === 'grows' ? ' falls behind:' : ' takes nothing:'],
-      ` ${counted(application.backlog, 'notification')} wait for it.`,
+      state === 'grows' ? say('warn.behind', { name }) : say('warn.takesNothing', { name }),
+      say('warn.backlog.text', { count: application.backlog }),
     );
   }
   return found;
 }
 
 function addGone(add) {
+  const when = { since: clockTime(link.failing_since), duration: moment(link.failing_since, 'since') };
+  const reason = link.refusal === null ? words('reason.unreachable') : refusalInWords(link.refusal);
+  const button = inner => h('button', { type: 'button', class: 'small', onclick: refresh }, inner);
   add(
     'gone',
     'critical',
-    link.refused ? 'This page may not read how upgrades go' : 'No answer from the receiver',
-    ' since ',
-    clockTime(link.failing_since),
-    ' (',
-    moment(link.failing_since, 'since'),
-    '): ',
-    visible(cut(link.reason, 300)),
-    '. ',
+    isRefused() ? say('warn.refusedToRead', when) : say('warn.gone', when),
     link.updated === null
-      ? 'Nothing was read yet. '
-      : ['What is shown is as of ', clockTime(link.updated), '. '],
-    h('button', { type: 'button', class: 'small', onclick: refresh }, 'Try now'),
+      ? say('warn.gone.never', { reason, button })
+      : say('warn.gone.text', { reason, button, updated: clockTime(link.updated) }),
   );
 }
+
+/* Whether the last failure was no right to read, not no answer. */
+export const isRefused = () => link.refusal !== null && link.refusal.status < 500;
+
+const toQuarantine = inner => h('a', { href: to('quarantine') }, inner);
 
 function addQuarantine(add) {
   const { receiver, totals, quarantine } = latest;
   const fill = quarantineFill(latest);
-  const link_ = h('a', { href: to('quarantine') }, 'See what is in it');
-  const earlier = samples[0]?.overview.totals ?? totals;
-  const logOnly = totals.quarantineLogOnly - earlier.quarantineLogOnly;
+  const see = [' ', say('warn.see', { link: toQuarantine })];
+  const logOnly = totals.quarantineLogOnly - (samples[0]?.overview.totals ?? totals).quarantineLogOnly;
   const held =
     receiver === null
-      ? ''
-      : ` ${number(quarantine.held)} of ${number(receiver.quarantineMax)} bodies, ${bytes(quarantine.bytes)} of ${bytes(receiver.quarantineBytesMax)}. `;
+      ? null
+      : [
+          ' ',
+          say('warn.held', {
+            held: quarantine.held,
+            most: receiver.quarantineMax,
+            size: bytes(quarantine.bytes),
+            sizeMost: bytes(receiver.quarantineBytesMax),
+          }),
+        ];
   const since = quarantine.fullSince ?? quarantine.unknownFullSince;
-  const what =
-    quarantine.fullSince === null && since !== null ? 'what names no known notifyType goes' : 'what comes now goes';
+  const { quarantined, all, first, last } = arrivals();
   if (since !== null || fill >= 1 || logOnly > 0) {
+    const count = totals.quarantineLogOnly;
     add(
       'quarantine',
       'critical',
-      since === null ? 'Quarantine is full:' : ['Quarantine is full since ', clockTime(since), ':'],
-      ` ${what} to the log alone, ${number(totals.quarantineLogOnly)} so far.`,
+      since === null ? words('warn.full') : say('warn.fullSince', { since: clockTime(since) }),
+      quarantine.fullSince === null && since !== null
+        ? say('warn.full.unknown', { count })
+        : say('warn.full.all', { count }),
       held,
-      link_,
+      see,
+    );
+  } else if (isMostQuarantined()) {
+    add(
+      'quarantine',
+      quarantined >= CRITICAL_FROM ? 'critical' : 'warning',
+      words('warn.share'),
+      first === null
+        ? say('warn.share.ever', { count: quarantined, all })
+        : say('warn.share.recent', { count: quarantined, all, since: clockTime(first) }),
+      see,
     );
   } else if (fill >= FILLING) {
-    add('quarantine', 'warning', 'Quarantine is filling:', held, link_);
-  } else {
-    addGrowth(add, totals.quarantined, earlier.quarantined, link_);
+    add('quarantine', 'warning', words('warn.filling'), held, see);
+  } else if (first !== null && quarantined >= GROWS_FROM) {
+    add(
+      'quarantine',
+      'warning',
+      words('warn.grows'),
+      say('warn.grows.text', { count: quarantined, all, since: clockTime(first), last: moment(last) }),
+      see,
+    );
   }
 }
 
-/* From FROM to NOW within what the samples span. */
-function addGrowth(add, now, from, link_) {
-  if (now - from < GROWS_FROM) return;
+const received = ({ notifications, repeats, quarantined }) => notifications + repeats + quarantined;
+
+/* What arrived within what the samples span, and how much of it is in quarantine: FIRST and LAST are when; FIRST is
+ * null if nothing arrived meanwhile, and then it is all that ever arrived. */
+function arrivals() {
+  const { totals } = latest;
   const momentOf = sample => serverNow() - (performance.now() - sample.at);
-  const before = samples.findLast(({ overview }) => overview.totals.quarantined === from);
-  const last = samples.find(({ overview }) => overview.totals.quarantined === now);
-  add(
-    'quarantine',
-    'warning',
-    'Quarantine grows:',
-    ` ${counted(now - from, 'body', 'bodies')} since `,
-    clockTime(momentOf(before)),
-    ', the last ',
-    moment(momentOf(last)),
-    ', that are no known notification. ',
-    link_,
+  const earlier = samples[0]?.overview.totals ?? totals;
+  const all = received(totals) - received(earlier);
+  if (all <= 0) return { quarantined: totals.quarantined, all: received(totals), first: null, last: null };
+  const before = samples.findLast(
+    ({ overview }) => overview.totals.quarantined === earlier.quarantined,
   );
+  const last = samples.find(({ overview }) => overview.totals.quarantined === totals.quarantined);
+  return {
+    quarantined: totals.quarantined - earlier.quarantined,
+    all,
+    first: momentOf(before),
+    last: momentOf(last),
+  };
+}
+
+function isMostQuarantined() {
+  const { quarantined, all, first } = arrivals();
+  const hasNothingElse = first === null && quarantined === all;
+  return quarantined >= (hasNothingElse ? 1 : GROWS_FROM) && quarantined >= MOST_OF_ALL * all;
 }
 
 /* The same, and more, as a list of what is well and what is not. */
@@ -179,32 +196,49 @@ export function checks({ receiver, totals, quarantine, applications }) {
   const add = (isWell, name, ...value) => all.push({ isWell, name, value });
   add(
     !isStale(),
-    'Receiver',
+    words('check.receiver'),
     isStale()
-      ? 'does not answer'
+      ? words('check.receiver.gone')
       : receiver === null
-        ? 'answers'
-        : ['answers, version ', foreign(receiver.version), `, process ${receiver.pid}`],
+        ? words('check.receiver.answers')
+        : say('check.receiver.version', { version: foreign(receiver.version), pid: String(receiver.pid) }),
   );
   if (receiver !== null) {
-    add(!receiver.storeFault, 'Store', receiver.storeFault ? 'takes nothing' : 'takes notifications');
-    add(receiver.refusedInARow === 0, 'Not 200 in a row', number(receiver.refusedInARow));
-    add(receiver.logLinesDropped === 0, 'Log lines dropped', number(receiver.logLinesDropped));
+    add(
+      !receiver.storeFault,
+      words('check.store'),
+      receiver.storeFault ? words('check.store.fault') : words('check.store.well'),
+    );
+    add(receiver.refusedInARow === 0, words('check.refused'), number(receiver.refusedInARow));
+    add(receiver.logLinesDropped === 0, words('check.log'), number(receiver.logLinesDropped));
   }
+  const held = { count: quarantine.held, size: bytes(quarantine.bytes), link: toQuarantine };
   add(
     isQuiet('quarantine'),
-    'Quarantine',
-    h('a', { href: to('quarantine') }, counted(quarantine.held, 'body', 'bodies')),
-    receiver === null ? null : ` of ${number(receiver.quarantineMax)}`,
-    `, ${bytes(quarantine.bytes)}`,
-    receiver === null ? null : fillBar(quarantineFill({ quarantine, receiver })),
+    words('check.quarantine'),
+    receiver === null
+      ? say('check.quarantine.held', held)
+      : [
+          say('check.quarantine.of', { ...held, most: receiver.quarantineMax }),
+          fillBar(quarantineFill({ quarantine, receiver })),
+        ],
   );
-  add(totals.quarantineLogOnly === 0, 'Quarantined in the log alone', number(totals.quarantineLogOnly));
+  if (latest !== null && arrivals().first !== null) {
+    const { quarantined, all: arrived } = arrivals();
+    add(
+      quarantined < GROWS_FROM,
+      words('check.arrivals'),
+      say('check.arrivals.share', { count: quarantined, all: arrived }),
+    );
+  }
+  add(totals.quarantineLogOnly === 0, words('check.logOnly'), number(totals.quarantineLogOnly));
   for (const application of applications) {
     add(
       isQuiet(`backlog ${application.name}`),
-      ['Application ', foreign(application.name, 40)],
-      application.backlog === 0 ? 'has everything' : `${counted(application.backlog, 'notification')} behind`,
+      say('check.application', { name: foreign(application.name, 40) }),
+      application.backlog === 0
+        ? words('check.application.well')
+        : say('check.application.behind', { count: application.backlog }),
     );
   }
   return all;

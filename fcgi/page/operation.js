@@ -2,27 +2,33 @@
 
 import { paceOf } from './chart.js';
 import { go } from './going.js';
-import { isOpened, later, setOpened } from './opened.js';
+import { isOpened, setOpened } from './opened.js';
 import {
+  campaignBadge,
+  exports,
   figure,
-  heading,
+  hasPlan,
+  hasResultsAlone,
+  idHeading,
   instead,
-  isStuck,
   mark,
   odd,
   pager,
   panel,
   plainBar,
+  plannedReported,
   stackedBar,
   stateOf,
+  stuckFor,
   table,
   totalOf,
 } from './parts.js';
 import { LISTS, address, listOf, longerThan, pageOf, route, to, toOperation } from './route.js';
 import { documentOf, refusalOf } from './reading.js';
-import { counted, duration, foreign, number, said, share, stepInWords } from './text.js';
+import { duration, foreign, none, number, said, share, stepInWords } from './text.js';
 import { clockTime, moment } from './time.js';
 import { h } from './tree.js';
+import { say, words } from './words.js';
 
 const STUCK_CHOICES_S = [300, 900, 3600, 21600, 86400];
 const STUCK_ROWS = 5; /* the longest ones, beside the chart */
@@ -30,77 +36,145 @@ const CODES_FIRST = 10; /* rows of failures shown before all are asked for */
 
 export function operationView() {
   const operation = documentOf('main');
-  const title = heading(h('span', { class: 'kind' }, 'Operation '), foreign(route.operationId, 400));
+  const title = idHeading(
+    say('operation.kind', {
+      kind: inner => h('span', { class: 'kind' }, inner),
+      id: foreign(route.operationId, 400),
+    }),
+    route.operationId,
+  );
   if (operation === undefined || refusalOf('main') !== undefined)
-    return [title, instead('main', 'operation')];
+    return [title, instead('main', words('instead.operation'))];
   return [
     title,
-    h(
-      'p',
-      { class: 'about' },
-      'application ',
-      foreign(operation.appId),
-      ' · first heard of ',
-      clockTime(operation.firstAt),
-      ' · last change ',
-      moment(operation.lastAt),
-      operation.alsoIn.length > 0
-        ? [
-            ' · also in ',
-            operation.alsoIn.map((appId, i) => [
-              i > 0 ? ', ' : '',
-              h('a', { href: toOperation({ ...operation, appId }) }, foreign(appId)),
-            ]),
-          ]
-        : null,
-    ),
-    operation.pruned
-      ? h(
-          'p',
-          { class: 'notice' },
-          'Pruned: its notifications and upgrades are gone from the store, the counters stay.',
-        )
-      : null,
+    aboutOf(operation),
+    verdictOf(operation),
+    operation.pruned ? h('p', { key: 'pruned', class: 'notice' }, words('operation.pruned')) : null,
     stackedBar(operation, 'large'),
     figuresOf(operation),
     h(
       'div',
       { class: 'pair' },
-      panel('pace', 'Progress over time', paceOf(operation)),
-      panel('stuck', 'Stuck', stuckOf(operation)),
+      panel('pace', words('panel.pace'), paceOf(operation)),
+      panel('stuck', words('panel.stuck'), stuckOf(operation)),
     ),
     h(
       'div',
       { class: 'pair' },
-      panel('failures', 'Failures by error code', failuresOf(operation)),
-      panel('versions', 'Versions', versionsOf(operation)),
+      panel('failures', words('panel.failures'), failuresOf(operation)),
+      panel('versions', words('panel.versions'), versionsOf(operation)),
     ),
-    panel('devices', 'Upgrades', devicesOf(operation)),
+    panel('devices', words('panel.upgrades'), devicesOf(operation)),
   ];
+}
+
+const KINDS = { software: () => words('kind.software'), firmware: () => words('kind.firmware') };
+
+function aboutOf(operation) {
+  const { appId, firstAt, lastAt, alsoIn, software, targetVersions, note } = operation;
+  const parameters = { app: foreign(appId), first: clockTime(firstAt), last: moment(lastAt) };
+  const kind = KINDS[software]?.();
+  const line = (key, content) => h('span', { key, class: 'line' }, content);
+  const between = (list, one) => list.map((each, i) => [i > 0 ? ', ' : '', one(each)]);
+  return h(
+    'p',
+    { class: 'about' },
+    line(
+      'about',
+      kind === undefined
+        ? say('operation.about', parameters)
+        : say('operation.aboutKind', { ...parameters, kind }),
+    ),
+    targetVersions?.length > 0
+      ? line(
+          'targets',
+          say('operation.targets', {
+            versions: between(targetVersions, ({ version: name, count }) =>
+              say('operation.target', { version: version(name), count }),
+            ),
+          }),
+        )
+      : null,
+    note ? line('note', say('operation.note', { note: foreign(note, 1000, 'said') })) : null,
+    alsoIn.length > 0
+      ? line(
+          'also',
+          say('operation.alsoIn', {
+            links: between(alsoIn, other =>
+              h('a', { href: toOperation({ ...operation, appId: other }) }, foreign(other)),
+            ),
+          }),
+        )
+      : null,
+  );
+}
+
+/* How the operation goes, apart from how the receiver is. */
+function verdictOf(operation) {
+  const { state, success, fail, inProgress } = operation;
+  if (state === undefined) return null;
+  const ended = success + fail;
+  const counts = { ended, all: totalOf(operation), open: inProgress, share: share(fail, ended) };
+  const stands = { ...counts, duration: moment(operation.lastAt, 'since') };
+  const missing = hasPlan(operation) ? operation.missing : 0;
+  const sentence = {
+    running: () => (fail > 0 ? say('verdict.runningFails', counts) : say('verdict.running', counts)),
+    stalled: () =>
+      missing > 0 ? say('verdict.stalledMissing', { ...stands, missing }) : say('verdict.stalled', stands),
+    finished: () => (fail > 0 ? say('verdict.finishedFails', counts) : say('verdict.finished', counts)),
+  }[state];
+  return h(
+    'p',
+    { key: 'verdict', class: `verdict campaign ${state}` },
+    campaignBadge(state),
+    sentence === undefined ? null : h('span', null, sentence()),
+  );
 }
 
 function figuresOf(operation) {
   const { inProgress, success, fail, contradictory } = operation;
   const all = totalOf(operation);
+  const ofReported = count => say('figure.ofReported', { share: share(count, all) });
   return h(
     'dl',
     { class: 'figures' },
-    figure('Finished', share(success + fail, all), `${number(success + fail)} of ${counted(all, 'upgrade')}`),
-    figure('Success', [mark('SUCCESS'), number(success)], share(success, all)),
-    figure('Fail', [mark('FAIL'), number(fail)], share(fail, all)),
-    figure('In progress', [mark('IN_PROGRESS'), number(inProgress)], share(inProgress, all)),
+    hasPlan(operation) ? plannedFigure(operation) : null,
     figure(
-      'Failure share',
+      words('figure.reported'),
+      number(all),
+      say('figure.reported.ended', { ended: success + fail, count: all }),
+    ),
+    figure(words('figure.success'), [mark('SUCCESS'), number(success)], ofReported(success)),
+    figure(words('figure.fail'), [mark('FAIL'), number(fail)], ofReported(fail)),
+    hasResultsAlone(operation)
+      ? null
+      : figure(words('figure.inProgress'), [mark('IN_PROGRESS'), number(inProgress)], ofReported(inProgress)),
+    figure(
+      words('figure.failureShare'),
       operation.failureShare === null ? '–' : share(fail, success + fail),
-      'of finished',
+      words('figure.failureShare.more'),
     ),
     figure(
-      'Contradictory',
+      words('figure.contradictory'),
       contradictory > 0
         ? [mark('odd'), h('a', { href: listLink('contradictory') }, number(contradictory))]
-        : '0',
-      contradictory > 0 ? 'result and version disagree' : null,
+        : number(0),
+      contradictory > 0 ? words('figure.contradictory.more') : null,
     ),
+  );
+}
+
+function plannedFigure(operation) {
+  const { planned, missing } = operation;
+  return figure(
+    words('figure.planned'),
+    [number(plannedReported(operation)), h('span', { class: 'of' }, '/', number(planned))],
+    missing > 0
+      ? say('figure.planned.missing', {
+          missing,
+          link: inner => h('a', { href: listLink('missing') }, inner),
+        })
+      : words('figure.planned.all'),
   );
 }
 
@@ -111,24 +185,25 @@ const listLink = (list, more = {}) =>
     list: list === 'all' ? undefined : list,
     errorCode: undefined,
     after: undefined,
+    from: undefined,
     ...more,
   });
 
 function failuresOf(operation) {
-  if (operation.failures.length === 0) return h('p', { class: 'quiet' }, 'None has failed.');
+  if (operation.failures.length === 0) return h('p', { class: 'quiet' }, words('failures.none'));
   const most = operation.failures[0].count;
   const key = `codes ${pageOf(route)}`;
   const isAll = isOpened(key) || operation.failures.length <= CODES_FIRST + 2;
   const rows = isAll ? operation.failures : operation.failures.slice(0, CODES_FIRST);
   return [
     table(
-      'Failures by error code, the most frequent first; a code opens the list of its upgrades',
+      words('failures.caption'),
       [
-        ['Code', 'name'],
-        ['Upgrades', 'progress'],
-        ['Of failures', 'n'],
-        ['Last', 'n'],
-        ['For example', 'text'],
+        [words('column.code'), 'name'],
+        [words('column.upgrades'), 'progress'],
+        [words('column.ofFailures'), 'n'],
+        [words('column.last'), 'n'],
+        [words('column.example'), 'text'],
       ],
       rows.map(failure => ({
         key: failure.errorCode,
@@ -137,7 +212,7 @@ function failuresOf(operation) {
           h(
             'a',
             { href: listLink('fail', { errorCode: failure.errorCode }) },
-            failure.errorCode === '' ? h('em', null, 'no code') : foreign(failure.errorCode),
+            failure.errorCode === '' ? noCode() : foreign(failure.errorCode),
           ),
           h(
             'span',
@@ -157,13 +232,13 @@ function failuresOf(operation) {
       : h(
           'button',
           { key: 'all', type: 'button', class: 'small', onclick: () => showAllCodes(key) },
-          `Show all ${operation.failures.length} codes`,
+          words('failures.showAll', { count: operation.failures.length }),
         ),
     operation.failuresMore
       ? h(
           'p',
           { key: 'more', class: 'quiet' },
-          'There are more codes than these; the CSV file has all of them.',
+          words('failures.more'),
         )
       : null,
   ];
@@ -175,19 +250,22 @@ function showAllCodes(key) {
 }
 
 function versionsOf(operation) {
-  if (operation.versions.length === 0) return h('p', { class: 'quiet' }, 'No result has told any yet.');
+  if (operation.versions.length === 0) return h('p', { class: 'quiet' }, words('versions.none'));
   return [
     table(
-      'Versions from and to',
+      words('versions.caption'),
       [
-        ['From, to', 'name'],
-        ['Success', 'n'],
-        ['Fail', 'n'],
+        [words('column.move'), 'name'],
+        [words('state.SUCCESS'), 'n'],
+        [words('state.FAIL'), 'n'],
       ],
       operation.versions.map(({ from, to: target, success, fail }) => ({
         key: JSON.stringify([from, target]),
         cells: [
-          [version(from), ' → ', version(target), stackedBar({ success, fail, inProgress: 0 }, 'thin')],
+          [
+            h('span', null, say('versions.move', { from: version(from), to: version(target) })),
+            stackedBar({ success, fail, inProgress: 0 }, 'thin'),
+          ],
           number(success),
           number(fail),
         ],
@@ -195,70 +273,74 @@ function versionsOf(operation) {
       'versions-table',
     ),
     operation.versionsMore
-      ? h('p', { key: 'more', class: 'quiet' }, 'There are more; these are the most frequent.')
+      ? h('p', { key: 'more', class: 'quiet' }, words('versions.more'))
       : null,
   ];
 }
 
-export const version = text => (text === '' ? h('em', null, 'none') : foreign(text, 40));
+export const version = text => (text === '' ? h('em', null, words('version.none')) : foreign(text, 40));
 
-function stuckOf({ stuck }) {
+function stuckOf(operation) {
+  if (hasResultsAlone(operation)) {
+    return [
+      h('p', { key: 'alone', class: 'quiet' }, words('stuck.resultsAlone')),
+      operation.planned === null ? h('p', { key: 'plan', class: 'quiet' }, say('stuck.plan')) : null,
+    ];
+  }
+  const { stuck } = operation;
   const seconds = longerThan(route);
   const choices = [...new Set([...STUCK_CHOICES_S, seconds])].sort((a, b) => a - b);
+  const choose = event =>
+    go(
+      to('operation', {
+        ...route,
+        view: undefined,
+        after: undefined,
+        from: undefined,
+        longerThan: event.target.value,
+      }),
+    );
   return [
     h(
       'p',
       { class: 'choice' },
-      h('label', { for: 'longer' }, 'In progress for longer than '),
+      h('label', { for: 'longer' }, words('stuck.choose')),
       h(
         'select',
-        {
-          id: 'longer',
-          value: String(seconds),
-          onchange: event =>
-            go(
-              to('operation', {
-                ...route,
-                view: undefined,
-                after: undefined,
-                longerThan: event.target.value,
-              }),
-            ),
-        },
+        { id: 'longer', value: String(seconds), onchange: choose },
         choices.map(choice => h('option', { key: String(choice), value: String(choice) }, duration(choice))),
       ),
     ),
     stuck.longerThan !== seconds
-      ? h('p', { key: 'reading', class: 'waiting' }, 'Reading…')
+      ? h('p', { key: 'reading', class: 'waiting' }, words('instead.waiting'))
       : stuck.count === 0
-        ? h('p', { key: 'none', class: 'quiet' }, 'No upgrade is.')
-        : [
-            h(
-              'p',
-              { key: 'count', class: 'verdict bad' },
-              mark('stuck'),
-              h(
-                'span',
-                null,
-                stuck.more ? `more than ${number(stuck.count)} upgrades` : counted(stuck.count, 'upgrade'),
-                ' ',
-                h('a', { href: listLink('stuck') }, 'List all'),
-              ),
-            ),
-            table(
-              'The longest of them',
-              [
-                ['Device', 'name'],
-                ['Step', 'word'],
-                ['For', 'n'],
-              ],
-              stuck.upgrades.slice(0, STUCK_ROWS).map(upgrade => ({
-                key: upgradeKey(upgrade),
-                cells: [deviceLink(upgrade), said(stepInWords(upgrade.step)), moment(upgrade.beganAt, 'since')],
-              })),
-              'stuck-table',
-            ),
-          ],
+        ? h('p', { key: 'none', class: 'quiet' }, words('stuck.none'))
+        : stuckTable(stuck),
+  ];
+}
+
+function stuckTable({ count, more, upgrades }) {
+  const parameters = { count, link: inner => h('a', { href: listLink('stuck') }, inner) };
+  return [
+    h(
+      'p',
+      { key: 'count', class: 'verdict bad' },
+      mark('stuck'),
+      h('span', null, more ? say('stuck.countMore', parameters) : say('stuck.count', parameters)),
+    ),
+    table(
+      words('stuck.caption'),
+      [
+        [words('column.device'), 'name'],
+        [words('column.step'), 'word'],
+        [words('column.for'), 'n'],
+      ],
+      upgrades.slice(0, STUCK_ROWS).map(upgrade => ({
+        key: upgradeKey(upgrade),
+        cells: [deviceLink(upgrade), said(stepInWords(upgrade.step)), moment(upgrade.beganAt, 'since')],
+      })),
+      'stuck-table',
+    ),
   ];
 }
 
@@ -267,60 +349,109 @@ export const upgradeKey = ({ appId, operationId, subOperationId, deviceId }) =>
 
 const deviceLink = ({ deviceId }) => h('a', { href: to('device', { deviceId }) }, foreign(deviceId));
 
+export const noCode = () => h('em', null, words('code.none'));
+
 /* From where to where, and where it ended if that is elsewhere. */
-export const moved = ({ sourceVersion, targetVersion, curVersion, contradictory }) => [
-  sourceVersion === '' && targetVersion === ''
-    ? h('span', { class: 'none' }, '–')
-    : [version(sourceVersion), ' → ', version(targetVersion)],
-  contradictory ? [' ', h('span', { class: 'sub' }, 'reports ', version(curVersion))] : null,
-];
+export function moved({ sourceVersion, targetVersion, curVersion, contradictory }) {
+  const move = { from: version(sourceVersion), to: version(targetVersion) };
+  if (contradictory) {
+    const sub = inner => h('span', { class: 'sub' }, inner);
+    return say('versions.moveReports', { ...move, current: version(curVersion), sub });
+  }
+  return sourceVersion === '' && targetVersion === '' ? none() : say('versions.move', move);
+}
+
+/** @type {Record<string, import('./words.js').Key>} */
+const TITLES = {
+  all: 'list.all',
+  fail: 'list.fail',
+  inProgress: 'list.inProgress',
+  stuck: 'list.stuck',
+  success: 'list.success',
+  contradictory: 'list.contradictory',
+  missing: 'list.missing',
+};
 
 function devicesOf(operation) {
   const list = listOf(route);
-  const upgrades = documentOf('list');
+  const found = documentOf('list');
+  const isMissing = list === 'missing';
+  const rows = found === undefined ? undefined : isMissing ? found.devices : found.upgrades;
+  const { count, more } = LISTS[list];
   return [
-    h(
-      'div',
-      { class: 'bar-of-lists' },
-      h(
-        'nav',
-        { 'aria-label': 'Lists of upgrades' },
-        h(
-          'ul',
-          { class: 'tabs' },
-          Object.entries(LISTS).map(([name, { title, count, more }]) =>
-            h(
-              'li',
-              { key: name },
-              h(
-                'a',
-                { href: listLink(name), 'aria-current': name === list ? 'true' : null, 'data-stays': true },
-                title,
-                ' ',
-                h('span', { class: 'count' }, `${more?.(operation) ? '>' : ''}${number(count(operation))}`),
-              ),
-            ),
-          ),
-        ),
-      ),
-      operation.fail > 0 ? csvLink(operation) : null,
-    ),
+    h('div', { class: 'bar-of-lists' }, tabsOf(operation, list), operation.fail > 0 ? csvLink(operation) : null),
     route.errorCode === undefined
       ? null
       : h(
           'p',
           { key: 'code', class: 'filter' },
-          'Only error code ',
-          route.errorCode === '' ? h('em', null, 'none') : foreign(route.errorCode),
-          ' ',
-          h('a', { href: listLink('fail'), 'data-stays': true }, 'all codes'),
+          say('list.code', {
+            code: route.errorCode === '' ? noCode() : foreign(route.errorCode),
+            link: inner => h('a', { href: listLink('fail'), 'data-stays': true }, inner),
+          }),
         ),
-    upgrades === undefined || refusalOf('list') !== undefined
-      ? instead('list', 'list')
-      : devicesTable(upgrades.upgrades),
-    upgrades === undefined ? null : pager(upgrades.next, route, 'Pages of upgrades'),
+    rows === undefined || refusalOf('list') !== undefined
+      ? instead('list', words('instead.list'))
+      : isMissing
+        ? missingTable(rows)
+        : devicesTable(rows),
+    rows === undefined
+      ? null
+      : h(
+          'div',
+          { key: 'below', class: 'below' },
+          operation.state === undefined || isMissing || rows.length === 0
+            ? null
+            : exports('upgrades', {
+                operationId: operation.operationId,
+                appId: operation.appId,
+                ...LISTS[list].ask(route),
+              }),
+          pager(
+            found.next,
+            route,
+            words('pager.upgrades'),
+            rows.length,
+            route.errorCode !== undefined || more?.(operation) ? undefined : count(operation),
+          ),
+        ),
   ];
 }
+
+/* Lists that an operation cannot have. */
+const isNeedless = (name, operation) =>
+  name === 'missing'
+    ? !hasPlan(operation)
+    : (name === 'inProgress' || name === 'stuck') && hasResultsAlone(operation);
+
+const tabsOf = (operation, list) =>
+  h(
+    'nav',
+    { 'aria-label': words('lists.label') },
+    h(
+      'ul',
+      { class: 'tabs' },
+      Object.entries(LISTS)
+        .filter(([name]) => name === list || !isNeedless(name, operation))
+        .map(([name, { count, more }]) =>
+          h(
+            'li',
+            { key: name },
+            h(
+              'a',
+              { href: listLink(name), 'aria-current': name === list ? 'true' : null, 'data-stays': true },
+              say(TITLES[name], {
+                count: h(
+                  'span',
+                  { class: 'count' },
+                  `${more?.(operation) ? '>' : ''}${number(count(operation))}`,
+                ),
+              }),
+            ),
+          ),
+        ),
+    ),
+  );
 
 /* The receiver streams the whole table; with a byte order mark, by which Excel knows UTF-8. */
 function csvLink({ operationId, appId }) {
@@ -333,22 +464,35 @@ function csvLink({ operationId, appId }) {
       href: address('failures.csv', { operationId, appId, errorCode, bom: 1 }),
       download: `failures-${operationId.replace(/[^\w.-]+/g, '_').slice(0, 60)}.csv`,
     },
-    errorCode === undefined ? 'Failures as CSV' : 'These failures as CSV',
+    errorCode === undefined ? words('export.failures') : words('export.code'),
+  );
+}
+
+/* Devices of the plan: ids, or objects with one. */
+function missingTable(devices) {
+  if (devices.length === 0) return h('p', { key: 'none', class: 'quiet' }, words('list.none.missing'));
+  return table(
+    words('list.caption.missing'),
+    [[words('column.device'), 'name']],
+    devices
+      .map(device => (typeof device === 'string' ? { deviceId: device } : device))
+      .map(device => ({ key: device.deviceId, cells: [deviceLink(device)] })),
+    'missing-table',
   );
 }
 
 function devicesTable(upgrades) {
-  if (upgrades.length === 0) return h('p', { key: 'none', class: 'quiet' }, 'No upgrade is in this list.');
+  if (upgrades.length === 0) return h('p', { key: 'none', class: 'quiet' }, words('list.none'));
   const seconds = longerThan(route);
   return table(
-    'Upgrades',
+    words('panel.upgrades'),
     [
-      ['Device', 'name'],
-      ['State', 'state-column'],
-      ['Versions', ''],
-      ['Code', ''],
-      ['What it says', 'text'],
-      ['Last change', 'n'],
+      [words('column.device'), 'name'],
+      [words('column.state'), 'state-column'],
+      [words('column.versions'), ''],
+      [words('column.code'), ''],
+      [words('column.says'), 'text'],
+      [words('column.lastChange'), 'n'],
     ],
     upgrades.map(upgrade => ({
       key: upgradeKey(upgrade),
@@ -356,16 +500,14 @@ function devicesTable(upgrades) {
         deviceLink(upgrade),
         [
           stateOf(upgrade),
-          upgrade.contradictory ? odd('contradictory') : null,
-          isStuck(upgrade, seconds)
-            ? h('span', { class: 'badge stuck' }, mark('stuck'), 'for ', moment(upgrade.beganAt, 'since'))
-            : null,
+          upgrade.contradictory ? odd(words('odd.badge')) : null,
+          stuckFor(upgrade, seconds),
         ],
         moved(upgrade),
         upgrade.state !== 'FAIL' && upgrade.errorCode === '0'
-          ? said('')
+          ? none()
           : upgrade.state === 'FAIL' && upgrade.errorCode === ''
-            ? h('em', null, 'no code')
+            ? noCode()
             : said(upgrade.errorCode),
         said(upgrade.description || upgrade.resultDesc),
         moment(upgrade.lastAt),

@@ -1,4 +1,4 @@
-/* reading: the documents, every two seconds while somebody can see them. */
+/* reading: the documents, every two seconds while somebody can see them, and every half minute while not. */
 
 import { documentsOf, pageOf, route } from './route.js';
 import { learnTime, serverNow } from './time.js';
@@ -6,6 +6,7 @@ import { learnTime, serverNow } from './time.js';
 const REFRESH_MS = 2000;
 const RETRY_MS = 1000; /* after the first failure; then longer each time */
 const RETRY_MOST_MS = 30000;
+const HIDDEN_MS = 30000; /* while nobody can see the page but its title */
 const ANSWER_MS = 10000; /* how long an answer may take */
 const GROWTH_MS = 300000; /* how far back growth is looked at */
 const DOCUMENTS_KEPT = 24;
@@ -16,8 +17,9 @@ const refusals = new Map(); /* by address: what was said in place of the documen
 export const link = {
   failures: 0 /* in a row */,
   failing_since: null /* server time */,
-  reason: '',
-  refused: false /* the last failure: no right to read, not no answer */,
+  /** @type {Refusal | null} */
+  refusal: null /* the last failure, if anything was said at all */,
+  isPaused: false /* by whom looks at it */,
   updated: null /* server time of the last whole refresh */,
   next_try: null,
   /** @type {Round | null} */
@@ -127,24 +129,21 @@ export async function refresh() {
 
 function noteOutcome(gone) {
   if (gone === null) {
-    Object.assign(link, { failures: 0, failing_since: null, reason: '', updated: serverNow() });
+    Object.assign(link, { failures: 0, failing_since: null, refusal: null, updated: serverNow() });
     noteGrowth();
     return;
   }
   link.failures++;
   link.failing_since ??= serverNow();
-  link.refused = gone instanceof Refusal && gone.status < 500;
-  link.reason =
-    gone instanceof Refusal
-      ? `${gone.status} ${gone.message}`.trim()
-      : 'the web server cannot be reached, or does not answer in time';
+  link.refusal = gone instanceof Refusal ? gone : null;
 }
 
 function scheduleRefresh() {
   clearTimeout(link.timer);
-  if (document.hidden) return;
-  const wait =
+  if (link.isPaused) return;
+  const soon =
     link.failures === 0 ? REFRESH_MS : Math.min(RETRY_MS * 1.7 ** (link.failures - 1), RETRY_MOST_MS);
+  const wait = document.hidden ? HIDDEN_MS : soon;
   link.next_try = performance.now() + wait;
   link.timer = setTimeout(refresh, wait);
 }
@@ -180,9 +179,16 @@ function noteGrowth() {
   while (samples.length > 2 && samples[0].at < at - GROWTH_MS) samples.shift();
 }
 
-/* A hidden page is not read. */
-export function pauseRefresh() {
-  clearTimeout(link.timer);
+/* A page that nobody sees is read more seldom: its title warns. */
+export function readSeldom() {
+  scheduleRefresh();
+}
+
+/* Nothing changes by itself until it is to go on. */
+export function pauseRefresh(isPaused) {
+  link.isPaused = isPaused;
+  if (isPaused) clearTimeout(link.timer);
+  else refresh();
 }
 
 /* The document of another address is the one of URL as well. */

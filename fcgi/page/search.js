@@ -4,8 +4,9 @@ import { go } from './going.js';
 import { inWords } from './parts.js';
 import { address, to, toOperation } from './route.js';
 import { Refusal, detailOf } from './reading.js';
-import { counted, foreign, visible } from './text.js';
+import { foreign, refusalInWords } from './text.js';
 import { h, updateChildren } from './tree.js';
+import { say, setting, words } from './words.js';
 
 const field = /** @type {HTMLInputElement} */ (document.getElementById('query'));
 /* The selection is the address that it leads to, never a position: while letters are typed and answers
@@ -30,11 +31,13 @@ async function find() {
         : [{ href: to('device', { deviceId: found.device.deviceId }), device: found.device }]),
       ...found.operations.map(operation => ({ href: toOperation(operation), operation })),
     ];
-    search.none = 'No operation begins so, and no device has this id.';
+    search.none = words('search.none');
   } catch (error) {
     if (round !== search.round) return undefined;
     search.found = [];
-    search.none = `The search got no answer: ${error.message}`;
+    search.none = words('search.noAnswer', {
+      reason: error instanceof Refusal ? refusalInWords(error) : words('reason.unreachable'),
+    });
   }
   /* Something that was chosen meanwhile and is not found any more leaves nothing selected: Enter must not
    * open what came in its place. */
@@ -68,6 +71,8 @@ function select(index) {
   search.selected = search.found[index].href;
 }
 
+const kind = inner => h('span', { class: 'kind' }, inner);
+
 function renderSearch() {
   const { found, isOpen } = search;
   const active = selectedAt();
@@ -89,19 +94,15 @@ function renderSearch() {
         },
         device !== undefined
           ? [
-              h('span', { class: 'kind' }, 'Device '),
-              foreign(device.deviceId),
-              h('span', { class: 'sub' }, counted(device.upgrades, 'upgrade')),
+              h('span', { class: 'found-id' }, say('device.kind', { kind, id: foreign(device.deviceId) })),
+              h('span', { class: 'sub' }, say('search.device', { count: device.upgrades })),
             ]
           : [
-              h('span', { class: 'kind' }, 'Operation '),
-              foreign(operation.operationId),
+              h('span', { class: 'found-id' }, say('operation.kind', { kind, id: foreign(operation.operationId) })),
               h(
                 'span',
                 { class: 'sub' },
-                'application ',
-                foreign(operation.appId, 40),
-                ` · ${inWords(operation)}`,
+                say('search.operation', { app: foreign(operation.appId, 40), counts: inWords(operation) }),
               ),
             ],
       ),
@@ -109,7 +110,7 @@ function renderSearch() {
   );
   updateChildren(
     document.getElementById('found-none'),
-    isOpen && found.length === 0 ? [visible(search.none)] : [],
+    isOpen && found.length === 0 ? [search.none] : [],
   );
   field.setAttribute('aria-expanded', String(isOpen && found.length > 0));
   if (active >= 0) field.setAttribute('aria-activedescendant', `found-${active}`);
@@ -139,7 +140,24 @@ function searchKey(event) {
   }
 }
 
+/* A key alone may be what somebody's speech input or habit presses: it can be switched off. */
+const SLASH = 'upgrade-receiver slash';
+export const hasSlash = () => setting(SLASH) !== 'off';
+
+export function switchSlash(isOn) {
+  setting(SLASH, isOn ? 'on' : 'off');
+  tellKeys();
+}
+
+function tellKeys() {
+  document.getElementById('query-keys').textContent = hasSlash()
+    ? words('search.keys.slash')
+    : words('search.keys');
+  document.querySelector('.search').classList.toggle('no-slash', !hasSlash());
+}
+
 export function startSearch() {
+  tellKeys();
   field.oninput = () => {
     /* Another question: an answer to the one before comes too late, and none is selected yet. */
     Object.assign(search, { goes: false, selected: null, asked: '' });
@@ -156,6 +174,7 @@ export function startSearch() {
   document.addEventListener('keydown', event => {
     if (
       event.key !== '/' ||
+      !hasSlash() ||
       event.ctrlKey ||
       event.metaKey ||
       event.altKey ||

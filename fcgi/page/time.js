@@ -1,7 +1,8 @@
 /* time: the server's, as the Date of its answers tells it, and words for it that go on by themselves. */
 
-import { duration } from './text.js';
+import { duration, none } from './text.js';
 import { h } from './tree.js';
+import { locale, words } from './words.js';
 
 /* What must be added to this page's own steady clock. Date has whole seconds: each answer says
  * between which bounds it lies, and all together soon say it well. */
@@ -22,7 +23,7 @@ export function serverNow() {
   return performance.now() + offset;
 }
 
-const form = options => new Intl.DateTimeFormat('en-GB', { hourCycle: 'h23', ...options });
+const form = options => new Intl.DateTimeFormat(locale, { hourCycle: 'h23', ...options });
 const DAY = { day: 'numeric', month: 'short' };
 const MINUTE = { hour: '2-digit', minute: '2-digit' };
 const SECOND = { ...MINUTE, second: '2-digit' };
@@ -36,13 +37,18 @@ export const formats = {
 };
 export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
+const relative = new Intl.RelativeTimeFormat(locale, { style: 'short' });
+const MINUTE_S = 60;
+const HOUR_S = 3600;
+const DAY_S = 86400;
+
 function ago(at_ms) {
   const seconds = Math.floor((serverNow() - at_ms) / 1000);
-  if (seconds < 1) return 'just now';
-  if (seconds < 100) return `${seconds} s ago`;
-  if (seconds < 6000) return `${Math.floor(seconds / 60)} min ago`;
-  if (seconds < 172800) return `${Math.floor(seconds / 3600)} h ago`;
-  if (seconds < 60 * 86400) return `${Math.floor(seconds / 86400)} days ago`;
+  if (seconds < 1) return words('time.now');
+  if (seconds < MINUTE_S) return relative.format(-seconds, 'second');
+  if (seconds < HOUR_S) return relative.format(-Math.floor(seconds / MINUTE_S), 'minute');
+  if (seconds < 2 * DAY_S) return relative.format(-Math.floor(seconds / HOUR_S), 'hour');
+  if (seconds < 60 * DAY_S) return relative.format(-Math.floor(seconds / DAY_S), 'day');
   return formats.year.format(at_ms);
 }
 
@@ -52,18 +58,18 @@ function since(at_ms) {
 
 export const timeWords = { ago, since };
 
-/* A moment in words that go on by themselves: "12 s ago" or, with 'since', "12 s". */
-export function moment(at, words = 'ago') {
-  if (at === null || at === undefined || at === '') return h('span', { class: 'none' }, '–');
+/* A moment in words that go on by themselves: "12 sec ago" or, with 'since', "12 secs". */
+export function moment(at, kind = 'ago') {
+  if (at === null || at === undefined || at === '') return none();
   const at_ms = typeof at === 'number' ? at : Date.parse(at);
   return h(
     'time',
     {
       datetime: new Date(at_ms).toISOString(),
       title: formats.full.format(at_ms),
-      'data-words': words,
+      'data-words': kind,
     },
-    timeWords[words](at_ms),
+    timeWords[kind](at_ms),
   );
 }
 

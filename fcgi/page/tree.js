@@ -13,11 +13,15 @@ export function h(tag, attributes, ...children) {
     tag,
     key,
     attributes: rest,
-    children: children
-      .flat(Infinity)
-      .filter(child => child !== null && child !== undefined && child !== false),
+    children: thatAre(children),
   };
 }
+
+/* Of CHILDREN, and of lists among them, those that are there. */
+export const thatAre = children =>
+  children.flat(Infinity).filter(child => child !== null && child !== undefined && child !== false);
+
+const FIELDS = ['select', 'input'];
 
 /* What was last made of an element. */
 const made = new WeakMap();
@@ -46,15 +50,17 @@ function update(element, tree) {
   for (const name of new Set([...Object.keys(before), ...Object.keys(tree.attributes)])) {
     const value = tree.attributes[name] ?? null;
     if (name.startsWith('on')) element[name] = value;
-    else if (name === 'value' && tree.tag === 'select') continue; /* see below */
+    else if (name === 'value' && FIELDS.includes(tree.tag)) continue; /* see below */
     else if ((before[name] ?? null) === value) continue;
     else if (value === null || value === false) element.removeAttribute(name);
     else element.setAttribute(name, value === true ? '' : value);
   }
   made.set(element, tree);
   updateChildren(element, tree.children);
-  /* Which of its options a select shows is no attribute. */
-  if (tree.tag === 'select' && element.value !== tree.attributes.value) element.value = tree.attributes.value;
+  /* What a field shows is no attribute; what somebody is typing stays. */
+  const { value } = tree.attributes;
+  const isTyped = tree.tag === 'input' && element === document.activeElement;
+  if (FIELDS.includes(tree.tag) && value !== undefined && !isTyped && element.value !== value) element.value = value;
 }
 
 /* Only what differs in the middle of a text is changed: a selection that ends in it stays. */

@@ -40,7 +40,7 @@ const shownOperations = async page =>
       const [, success, fail, inProgress, , contradictory] =
         /^([\d,]+) success ([\d,]+) fail ([\d,]+) in progress( ([\d,]+) contradictory)?/.exec(devices);
       return [
-        name.split(' app ')[0],
+        name.split(' ')[0],
         [success, fail, inProgress, contradictory ?? '0'].map(text_ => Number(text_.replace(/,/g, ''))),
       ];
     }),

@@ -80,7 +80,7 @@ export class Mock {
     const other = this.answers?.(name);
     if (other) return this.problem(answer, other.status, other.detail);
     const file = name === '' ? 'index.html' : name;
-    const type = TYPES[/^[\w-]+\.(\w+)$/.exec(file)?.[1]];
+    const type = TYPES[/^[\w-][\w.-]*\.(\w+)$/.exec(file)?.[1]];
     if (type !== undefined && existsSync(new URL(file, PAGE))) return this.file(request, answer, file, type);
     const query = Object.fromEntries(url.searchParams);
     try {

@@ -136,7 +136,7 @@ test('a view that fails stops neither the refresh nor the warnings, and is drawn
     route.fulfill({ contentType: 'application/json', body: '{"deviceId":"fragile","history":null}' }),
   );
   await page.goto(served.url + place('device', { deviceId: 'fragile' }));
-  const alarm = page.locator('.alarm[data-kind="broken this view"]');
+  const alarm = page.locator('.alarm[data-kind="broken view"]');
   await alarm.waitFor();
   assert.match(await text(alarm), /This page cannot show this view\. TypeError.* a fault of the page/);
   assert.equal(await text(page.locator('h1')), 'This cannot be shown');

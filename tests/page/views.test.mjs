@@ -36,8 +36,8 @@ test('the overview shows all operations with their counts, the latest changed fi
       `${number(success)} success ${number(fail)} fail ${number(inProgress)} in progress${contradictory > 0 ? ` ${number(contradictory)} contradictory` : ''}`,
     );
     const expected = (100 * fail) / (success + fail);
-    assert.equal(failureShare, `${expected < 10 ? +expected.toFixed(1) : Math.round(expected)} %`);
-    assert.match(last, /^(\d+ (s|min|h|days) ago|just now) began \d+ (s|min|h|days) ago$/);
+    assert.equal(failureShare, `${expected < 10 ? +expected.toFixed(1) : Math.round(expected)}%`);
+    assert.match(last, /^(\d+ (sec|min|hrs?|days) ago|just now) began \d+ (sec|min|hrs?|days) ago$/);
   }
   const all = counts(operations.flatMap(one => one.upgrades));
   const figures = await figuresOf(page);
@@ -54,7 +54,7 @@ test('the overview shows all operations with their counts, the latest changed fi
   );
   assert.match(
     await text(page.locator('#fresh')),
-    /^Live Last notification \d+ s ago Updated (just now|\d+ s ago)$/,
+    /^Live Last notification \d+ sec ago Updated (just now|\d+ sec ago) Pause$/,
   );
   assert.match(await text(page.locator('.narrow')), /All is well, nothing was lost\./);
   await done(page);
@@ -140,7 +140,7 @@ test('an operation shows its counts, codes, versions and stuck devices as a plai
   assert.equal(figures.Fail, number(fail));
   assert.equal(figures['In progress'], number(inProgress));
   assert.equal(figures.Contradictory, number(contradictory));
-  assert.equal(figures['Failure share'], `${+((100 * fail) / (success + fail)).toFixed(1)} %`);
+  assert.equal(figures['Failure share'], `${+((100 * fail) / (success + fail)).toFixed(1)}%`);
   assert.ok(
     (await text(page.locator('main'))).includes(
       `${number(success + fail)} of ${number(one.upgrades.length)} upgrades`,
@@ -249,7 +249,7 @@ test('lists of devices: by state, stuck and contradictory, in pages', async t =>
   await tab('Stuck').click();
   await listed('Stuck');
   await until('stuck ones', async () =>
-    /for \d+ h/.test((await rowsOf(page.locator('.devices-table')))[0]?.[1] ?? ''),
+    /for \d+ hrs?/.test((await rowsOf(page.locator('.devices-table')))[0]?.[1] ?? ''),
   );
   const stuck = await rowsOf(page.locator('.devices-table'));
   assert.equal(
@@ -257,7 +257,7 @@ test('lists of devices: by state, stuck and contradictory, in pages', async t =>
     count(one.upgrades, upgrade => upgrade.state === 'IN_PROGRESS' && upgrade.began_ms < now() - 3600000),
   );
   assert.ok(
-    stuck.every(([, state]) => /^In progress · \w+ for 1 h/.test(state)),
+    stuck.every(([, state]) => /^In progress · \w+ for 1 hr/.test(state)),
     JSON.stringify(stuck[0]),
   );
 
@@ -562,10 +562,10 @@ test('quarantine shows what is held, and how much of its bounds', async t => {
       size,
     ]),
     [
-      ['1', 'notifyType unknown', '/notifyType', '65 bytes'],
-      ['2', 'notifyType unknown', '/notifyType', '65 bytes'],
-      ['3', 'notifyType unknown', '/notifyType', '65 bytes'],
-      ['4', 'missing', '/deviceId', '2 KiB'],
+      ['1', 'The receiver knows no notification of this name. notifyType unknown', '/notifyType', '65 bytes'],
+      ['2', 'The receiver knows no notification of this name. notifyType unknown', '/notifyType', '65 bytes'],
+      ['3', 'The receiver knows no notification of this name. notifyType unknown', '/notifyType', '65 bytes'],
+      ['4', 'A mandatory member is missing. missing', '/deviceId', '2 KiB'],
     ],
   );
   assert.equal((await figuresOf(page)).Held, '4');
@@ -576,7 +576,7 @@ test('an empty store, an unknown operation, device and page say so', async t => 
   const mock = await withMock(t, new Books({ now }));
   const page = await open(mock.url);
   await page.getByText('No upgrade has been heard of yet.').waitFor();
-  assert.match(await text(page.locator('#fresh')), /Last notification never/);
+  assert.match(await text(page.locator('#fresh')), /Last notification: none yet/);
   for (const [fragment, expected] of [
     [place('operation', { operationId: 'nix' }), /There is no such operation\..*no operation 'nix'/],
     [place('device', { deviceId: 'nix' }), /There is no such device\./],
@@ -586,6 +586,19 @@ test('an empty store, an unknown operation, device and page say so', async t => 
   ]) {
     await page.goto(mock.url + fragment);
     await until(fragment, async () => expected.test(await text(page.locator('main'))));
+  }
+  /* All that arrives is in quarantine: that is not well, and named. */
+  mock.books.quarantineBodies(120, 65, 'missing', '/deviceId');
+  for (const [language, wrong, named] of [
+    ['en', /Most of what arrives is no known notification: 120 of the 120 bodies/, /120 bodies have arrived that are no known/],
+    ['zh', /收到的内容大部分无法识别：.*120 条中有 120 条/, /已收到 120 条无法识别的内容/],
+  ]) {
+    await page.goto(`${mock.url}?lang=${language}`);
+    await page.locator('.alarm.critical').waitFor();
+    assert.match(await text(page.locator('.alarm.critical')), wrong);
+    assert.match(await text(page.locator('main .empty')), named);
+    assert.doesNotMatch(await text(page.locator('.narrow .verdict')), /All is well|一切正常/);
+    assert.match(await page.title(), /^\(!\) /);
   }
   await done(page);
 });
