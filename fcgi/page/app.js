@@ -96,7 +96,7 @@ const around = (id, ...children) =>
   updateChildren(document.getElementById(id), thatAre(children));
 
 const viewLink = (view, ...content) =>
-  h('a', { href: to(view), 'aria-current': route.view === view ? 'page' : null }, content);
+  h('a', { key: view, href: to(view), 'aria-current': route.view === view ? 'page' : null }, content);
 
 function renderHead() {
   renderFreshness();
@@ -104,7 +104,7 @@ function renderHead() {
   around(
     'views',
     viewLink('overview', words('nav.operations')),
-    knowsErrors() ? h('span', { key: 'errors' }, viewLink('errors', words('nav.failures'))) : null,
+    knowsErrors() ? viewLink('errors', words('nav.failures')) : null,
     viewLink(
       'quarantine',
       words('nav.quarantine'),

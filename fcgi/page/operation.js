@@ -4,7 +4,8 @@ import { paceOf } from './chart.js';
 import { go } from './going.js';
 import { isOpened, setOpened } from './opened.js';
 import {
-  campaignBadge,
+  campaignMark,
+  campaignWord,
   exports,
   figure,
   hasPlan,
@@ -126,8 +127,8 @@ function verdictOf(operation) {
   return h(
     'p',
     { key: 'verdict', class: `verdict campaign ${state}` },
-    campaignBadge(state),
-    sentence === undefined ? null : h('span', null, sentence()),
+    campaignMark(state),
+    h('span', null, sentence === undefined ? campaignWord(state) : sentence()),
   );
 }
 

@@ -2,6 +2,7 @@
 
 import { go } from './going.js';
 import { checks, isStale } from './health.js';
+import { isOpened, setOpened } from './opened.js';
 import {
   campaignBadge,
   campaignWord,
@@ -26,6 +27,7 @@ import { h } from './tree.js';
 import { say, words } from './words.js';
 
 const ORDER_KEPT_MS = 10000; /* after somebody has moved in the list */
+const FILTER = 'filter';
 const SHARES = ['0.01', '0.05', '0.1', '0.25'];
 
 /* Operations stay where they are while somebody moves among them, whichever changed last; a new one comes on top. Soon
@@ -127,9 +129,10 @@ function filterOf({ operations }) {
   const applications = new Set(operations.map(({ appId }) => appId));
   if (route.appId !== undefined) applications.add(route.appId);
   for (const { appId } of documentOf('main')?.operations ?? []) applications.add(appId);
-  return h(
+  const isOpen = isOpened(FILTER) || isFiltered(route);
+  const form = h(
     'form',
-    { key: 'filter', class: 'filters', 'aria-label': words('filter.label'), onsubmit: event => event.preventDefault() },
+    { class: 'filters', 'aria-label': words('filter.label'), onsubmit: event => event.preventDefault() },
     entry('q', words('filter.q'), 'text'),
     choice('state', words('filter.state'), [
       ['', words('filter.state.all')],
@@ -153,6 +156,12 @@ function filterOf({ operations }) {
     isFiltered(route)
       ? h('a', { key: 'clear', class: 'clear', href: to('overview') }, words('filter.clear'))
       : null,
+  );
+  return h(
+    'details',
+    { key: FILTER, class: 'filter-box', open: isOpen, ontoggle: event => setOpened(FILTER, event.target.open) },
+    h('summary', null, words('filter.title')),
+    form,
   );
 }
 

@@ -45,12 +45,14 @@ const CAMPAIGNS = {
 
 export const campaignWord = state => (Object.hasOwn(CAMPAIGNS, state) ? CAMPAIGNS[state]() : state);
 
+export const campaignMark = state => mark({ running: 'IN_PROGRESS', stalled: 'stuck' }[state] ?? 'ok');
+
 /* How an operation goes, as a sign of its own. */
 export const campaignBadge = state =>
   h(
     'span',
     { key: 'campaign', class: `badge campaign ${Object.hasOwn(CAMPAIGNS, state) ? state : ''}` },
-    mark({ running: 'IN_PROGRESS', stalled: 'stuck' }[state] ?? 'ok'),
+    campaignMark(state),
     campaignWord(state),
   );
 

@@ -84,7 +84,9 @@ const reasonsOf = reasons =>
         key: reason,
         current: route.reason === reason,
         cells: [
-          h('a', { href: to('quarantine', { reason }), 'data-stays': true }, coded('reasons', reason)),
+          coded('reasons', reason, inner =>
+            h('a', { href: to('quarantine', { reason }), 'data-stays': true }, inner),
+          ),
           number(count),
         ],
       })),

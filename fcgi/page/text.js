@@ -131,8 +131,8 @@ export function refusalInWords({ status, message }) {
   ).trim();
 }
 
-/* A code that was received, with what it means if that is known. */
-export function coded(group, code) {
+/* A code that was received, with what it means if that is known. AROUND makes a link of what comes first. */
+export function coded(group, code, around = inner => inner) {
   const known = meaning(group, code);
-  return known === undefined ? said(code) : [known, h('span', { class: 'sub' }, said(code))];
+  return known === undefined ? around(said(code)) : [around(known), h('span', { class: 'sub' }, said(code))];
 }

@@ -141,6 +141,7 @@ export const en = {
     'overview.noMore': 'No more operations.',
     'overview.noMatch': 'No operation is like that. <link>Show all</link>',
     'filter.label': 'Which operations are listed',
+    'filter.title': 'Filter and order',
     'filter.state': 'State',
     'filter.state.all': 'any',
     'filter.app': 'Application',

@@ -136,6 +136,7 @@ export const zh = {
     'overview.noMore': '没有更多升级任务。',
     'overview.noMatch': '没有符合条件的升级任务。<link>显示全部</link>',
     'filter.label': '筛选升级任务',
+    'filter.title': '筛选和排序',
     'filter.state': '状态',
     'filter.state.all': '不限',
     'filter.app': '应用',

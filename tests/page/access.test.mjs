@@ -46,7 +46,9 @@ for (const [name, options] of looks) {
   test(name, async t => {
     const isWide = options.viewport === undefined;
     const examineWide = isWide ? examine : () => {};
-    const books = workingDay(() => Date.now());
+    const books = workingDay(() => Date.now()).campaign();
+    books.operations[0].plan = ['not yet', ...books.operations[0].upgrades.map(({ deviceId }) => deviceId)];
+    books.operations[0].note = 'the second wave';
     books.receiver.refusedInARow = 7;
     books.receiver.logLinesDropped = 12;
     const mock = await withMock(t, books);
@@ -55,6 +57,7 @@ for (const [name, options] of looks) {
     const page = await open(mock.url, options);
     await page.locator('.alarm').first().waitFor();
     await page.locator('table.operations').waitFor();
+    await page.locator('.filter-box summary').click();
     await examine(page, 'overview');
     assert.ok(await fits(page), 'the overview is no wider than the window');
     await page.locator('#query').fill('fw');

@@ -106,7 +106,7 @@ const tally = upgrades => {
   return { inProgress, success, fail, contradictory: upgrades.filter(one => one.contradictory).length };
 };
 
-const operationDocument = one => {
+const operationDocument = (one, more = null) => {
   const counts = tally(one.upgrades);
   const finished = counts.success + counts.fail;
   return {
@@ -117,6 +117,29 @@ const operationDocument = one => {
     firstAt: iso(one.first_ms),
     lastAt: iso(one.last_ms),
     pruned: one.pruned,
+    ...more?.(one, counts),
+  };
+};
+
+const STALLED_MS = 1800000; /* without a change */
+
+/* What a receiver tells that knows plans, notes and how operations go. */
+const campaignMembers = now => (one, counts) => {
+  const devices = new Set(one.upgrades.map(({ deviceId }) => deviceId));
+  const missing = one.plan?.filter(deviceId => !devices.has(deviceId)).length ?? null;
+  const isOver = counts.inProgress === 0 && (missing ?? 0) === 0;
+  return {
+    planned: one.plan?.length ?? null,
+    missing,
+    state: isOver ? 'finished' : now() - one.last_ms > STALLED_MS ? 'stalled' : 'running',
+    software: 'software',
+    targetVersions: grouped(
+      one.upgrades.filter(({ targetVersion }) => targetVersion !== ''),
+      ({ targetVersion }) => targetVersion,
+    )
+      .slice(0, 3)
+      .map(group => ({ version: group[0].targetVersion, count: group.length })),
+    note: one.note ?? null,
   };
 };
 
@@ -198,6 +221,7 @@ export class Misused extends Error {}
 export class Books {
   constructor({ now = () => Date.now() } = {}) {
     this.now = now;
+    this.more = null; /* campaign() */
     this.operations = [];
     this.news = new Map();
     this.quarantine = [];
@@ -214,6 +238,12 @@ export class Books {
       quarantineMax: 10000,
       quarantineBytesMax: 67108864,
     };
+  }
+
+  /* From now on as a receiver that knows plans, notes and how operations go. */
+  campaign() {
+    this.more = campaignMembers(this.now);
+    return this;
   }
 
   add(...operations) {
@@ -261,9 +291,53 @@ export class Books {
       quarantine: { held: this.quarantine.length, bytes: this.bytesHeld(), ...this.full },
       applications: this.applications,
       receiver: this.receiver,
-      operations: page.map(operationDocument),
+      operations: page.map(one => operationDocument(one, this.more)),
       next,
     };
+  }
+
+  /* operations.json: those that are like that, in an order. */
+  found({ state, appId, failAbove, since, until, sort, q, ...query }) {
+    const share = ({ failureShare }) => failureShare ?? -1;
+    const all = this.latest()
+      .map(one => operationDocument(one, this.more))
+      .filter(
+        one =>
+          (state === undefined || one.state === state) &&
+          (appId === undefined || one.appId === appId) &&
+          (failAbove === undefined || share(one) > Number(failAbove)) &&
+          (since === undefined || one.lastAt >= since) &&
+          (until === undefined || one.lastAt < until) &&
+          (q === undefined || one.operationId.startsWith(q)),
+      );
+    if (sort === 'failures') all.sort((a, b) => share(b) - share(a));
+    if (sort === 'name') all.sort((a, b) => (a.operationId < b.operationId ? -1 : 1));
+    const [operations, next] = paged(all, query);
+    return { operations, next };
+  }
+
+  errors(query) {
+    const failed = this.operations.flatMap(one => one.upgrades.filter(({ state }) => state === 'FAIL'));
+    const [errors, next] = paged(
+      grouped(failed, one => one.errorCode).map(group => ({
+        errorCode: group[0].errorCode,
+        count: group.length,
+        operations: new Set(group.map(({ operationId }) => operationId)).size,
+        example: group[0].description,
+      })),
+      query,
+    );
+    return { errors, next };
+  }
+
+  missing({ operationId, appId, ...query }) {
+    const [{ plan, upgrades }] = this.named(operationId, appId);
+    const reported = new Set(upgrades.map(({ deviceId }) => deviceId));
+    const [devices, next] = paged(
+      (plan ?? []).filter(deviceId => !reported.has(deviceId)).map(deviceId => ({ deviceId })),
+      query,
+    );
+    return { devices, next };
   }
 
   stuck(upgrades, seconds) {
@@ -278,7 +352,7 @@ export class Books {
     const versions = versionsOf(one.upgrades);
     const stuck = this.stuck(one.upgrades, longerThan);
     return {
-      ...operationDocument(one),
+      ...operationDocument(one, this.more),
       alsoIn,
       failures: failures.slice(0, 50),
       failuresMore: failures.length > 50,
@@ -335,14 +409,26 @@ export class Books {
       operations: this.latest()
         .filter(one => one.operationId.startsWith(q))
         .slice(0, Number(limit ?? 50))
-        .map(operationDocument),
+        .map(one => operationDocument(one, this.more)),
       device: upgrades > 0 || this.news.has(q) ? { deviceId: q, upgrades } : null,
     };
   }
 
-  quarantined(query) {
-    const [bodies, next] = paged(this.quarantine, query);
-    return { held: this.quarantine.length, bytes: this.bytesHeld(), ...this.full, bodies, next };
+  quarantined({ reason, ...query }) {
+    const all = this.quarantine.filter(body => reason === undefined || body.reason === reason);
+    const [bodies, next] = paged(all, query);
+    const reasons = grouped(this.quarantine, body => body.reason).map(group => ({
+      reason: group[0].reason,
+      count: group.length,
+    }));
+    return {
+      held: this.quarantine.length,
+      bytes: this.bytesHeld(),
+      ...this.full,
+      ...(this.more && { reasons }),
+      bodies,
+      next,
+    };
   }
 }
 

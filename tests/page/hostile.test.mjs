@@ -14,9 +14,9 @@ const TEXTS = [
   '../../etc/passwd',
   '__proto__',
   'constructor',
-  '\u{1F600}\u0301\u0301\u0301\u0301 ماذا 日本語',
+  `\u{1F600}${'\u0301'.repeat(300)} ماذا 日本語`,
   ' ',
-  'null',
+  'null\u00a0\u3164  1 ',
 ];
 
 function books() {
@@ -170,6 +170,11 @@ test('what cannot be seen is shown by its number', async t => {
   assert.equal(await text(page.locator('h1')), 'Operation ‹U+202E›gnp.elif‹U+2066›‹U+200F› abc');
   await page.goto(mock.url + place('operation', { operationId: TEXTS[3] }));
   await until('the other', async () => (await text(page.locator('h1'))) === 'Operation line␊break␍␉tab␇');
+  await page.goto(mock.url + place('operation', { operationId: TEXTS[11] }));
+  await until(
+    'blanks',
+    async () => (await text(page.locator('h1'))) === 'Operation null‹U+00A0›‹U+3164›␠␠1␠',
+  );
   await page.goto(mock.url + place('device', { deviceId: TEXTS[2] }));
   await page.locator('.notes summary').first().click();
   const body = await page.locator('.notes pre').first().innerText();

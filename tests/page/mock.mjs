@@ -22,6 +22,9 @@ const DOCUMENTS = {
   'failures.json': 'failures',
   'device.json': 'device',
   'search.json': 'search',
+  'operations.json': 'found',
+  'errors.json': 'errors',
+  'missing.json': 'missing',
   'quarantine.json': 'quarantined',
 };
 export class Mock {

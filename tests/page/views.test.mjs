@@ -572,6 +572,105 @@ test('quarantine shows what is held, and how much of its bounds', async t => {
   await done(page);
 });
 
+test('a campaign: its state, plan, note and pace, apart from how the receiver is; and operations by what they are', async t => {
+  const books = workingDay(now).campaign();
+  const [one, gateways, , , stalled] = books.operations;
+  one.plan = [...one.upgrades.map(({ deviceId }) => deviceId), 'late-1', 'late-2'];
+  one.note = 'the second wave';
+  books.receiver.logLinesDropped = 3;
+  books.quarantineBodies(2, 20, 'something new', '');
+  const mock = await withMock(t, books);
+  const page = await open(mock.url);
+  const table = page.locator('table.operations');
+  await table.waitFor();
+  const names = async () => (await rowsOf(table)).map(([name]) => name);
+  const [first] = await names();
+  assert.equal(first, `${one.operationId} running app ${one.appId} → 1.5.0 the second wave`);
+  const all = one.upgrades.length;
+  assert.ok(
+    (await rowsOf(table))[0][1].endsWith(`${number(all)} of ${number(all + 2)} planned devices reported`),
+  );
+
+  /* By share of failures, and only what runs. */
+  await page.getByText('Filter and order').click();
+  await page.getByLabel('Order').selectOption('failures');
+  await page.getByLabel('State').selectOption('running');
+  await until('those that run', async () => (await names()).length === 2);
+  assert.ok((await names())[0].startsWith(gateways.operationId));
+  assert.equal(await page.getByRole('link', { name: 'JSON lines' }).getAttribute('href'), 'operations.jsonl?state=running&sort=failures');
+  await page.getByLabel('Id begins with').fill('nothing');
+  await page.getByLabel('Id begins with').press('Enter');
+  await page.getByText('No operation is like that.').waitFor();
+  await page.getByRole('link', { name: 'Show all' }).first().click();
+  await until('all', async () => (await table.count()) > 0 && (await names()).length === books.operations.length);
+
+  await page.getByRole('link', { name: 'Failures', exact: true }).click();
+  await page.locator('table.errors-table').waitFor();
+  const failed = books.operations.flatMap(({ upgrades }) => upgrades.filter(({ state }) => state === 'FAIL'));
+  const [[code, times, operations]] = await rowsOf(page.locator('table.errors-table'));
+  const same = failed.filter(({ errorCode }) => errorCode === code);
+  assert.deepEqual(
+    [times, operations],
+    [number(same.length), String(new Set(same.map(({ operationId }) => operationId)).size)],
+  );
+
+  await page.goto(mock.url + place('operation', { operationId: one.operationId, appId: one.appId }));
+  await page.locator('.verdict.campaign').waitFor();
+  assert.match(
+    await text(page.locator('.verdict.campaign')),
+    new RegExp(`^Running: [\\d,]+ of ${number(all)} reported upgrades have ended, [\\d.]+% of them as FAIL\\.$`),
+  );
+  assert.match(await text(page.locator('.about')), /^software · .*Target versions: 1\.5\.0 .*Note: the second wave$/);
+  assert.equal((await figuresOf(page))['Planned devices'], `${number(all)}/${number(all + 2)}`);
+  assert.doesNotMatch(await text(page.locator('main')), /Finished|100%/);
+  assert.match(
+    await text(page.locator('.rate')),
+    /^[\d,]+ upgrades ended in the last 5 mins: [\d,.]+ a minute\.( At this steady pace all [\d,]+ planned devices have ended at about .*)?$/,
+  );
+  await page.getByRole('link', { name: '2 have not reported' }).click();
+  await until('who is missing', async () => (await rowsOf(page.locator('.missing-table'))).join() === 'late-1,late-2');
+
+  /* One that stands: its curve goes on to now, and is flat. */
+  await page.goto(mock.url + place('operation', { operationId: stalled.operationId, appId: stalled.appId }));
+  await until('it stands', async () =>
+    /^Stalled: nothing has changed for 8 days 1\d hrs, and 4 upgrades are in progress\.$/.test(
+      (await page.locator('.verdict.campaign').count()) > 0 ? await text(page.locator('.verdict.campaign')) : '',
+    ),
+  );
+  assert.match(await text(page.locator('.rate')), /^No upgrade ended in the last .*\. The last change was 8 days ago\.$/);
+  const edge = (await page.locator('svg.areas .edge.IN_PROGRESS').getAttribute('d'))
+    .slice(1)
+    .split('L')
+    .map(pair => pair.split(',').map(Number));
+  const [[before, height], [end, last]] = edge.slice(-2);
+  assert.ok(height === last && end - before > 0.8 * end, 'most of the curve is the time since');
+
+  await page.goto(mock.url + place('quarantine'));
+  await page.locator('.reasons table').waitFor();
+  assert.deepEqual(await rowsOf(page.locator('.reasons table')), [
+    ['The receiver knows no notification of this name. notifyType unknown', '3'],
+    ['something new', '2'],
+  ]);
+  await page.getByRole('link', { name: 'something new' }).click();
+  await until('those of the reason', async () => (await rowsOf(page.locator('.quarantine-table'))).length === 2);
+  await done(page);
+});
+
+test('results alone are an operation like another, without what cannot be known', async t => {
+  const books = new Books({ now });
+  const one = operation({ operationId: 'o', appId: 'a', devices: 300, began_ms: at - 7200000, spent_ms: 7200000, lag: 0 });
+  one.upgrades = one.upgrades.filter(({ state }) => state !== 'IN_PROGRESS');
+  for (const upgrade of one.upgrades) upgrade.began_ms = upgrade.last_ms;
+  const mock = await withMock(t, books.add(one));
+  const page = await open(mock.url + place('operation', { operationId: 'o' }));
+  await page.locator('svg.areas').waitFor();
+  assert.equal((await figuresOf(page)).Reported, number(one.upgrades.length));
+  for (const needless of ['.legend', '.tabs', 'main .figures'])
+    assert.doesNotMatch(await text(page.locator(needless)), /In progress|Stuck/, needless);
+  assert.match(await text(page.locator('section.stuck')), /Only results have been reported here/);
+  await done(page);
+});
+
 test('an empty store, an unknown operation, device and page say so', async t => {
   const mock = await withMock(t, new Books({ now }));
   const page = await open(mock.url);
