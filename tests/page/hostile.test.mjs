@@ -14,7 +14,7 @@ const TEXTS = [
   '../../etc/passwd',
   '__proto__',
   'constructor',
-  `\u{1F600}${'\u0301'.repeat(300)} ماذا 日本語`,
+  `\u{1F600}${'\u{1e8d0}'.repeat(300)} ماذا 日本語`,
   ' ',
   'null\u00a0\u3164  1 ',
 ];
