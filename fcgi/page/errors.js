@@ -17,7 +17,7 @@ export function errorsView() {
   const most = Math.max(...errors.map(({ count }) => count));
   return [
     title,
-    exports('failures', {}),
+    exports('errors', {}),
     table(
       words('errors.caption'),
       [
@@ -42,7 +42,6 @@ export function errorsView() {
       })),
       'cards failures errors-table',
     ),
-    document_.more ? h('p', { key: 'more', class: 'quiet' }, words('errors.more')) : null,
     pager(document_.next, route, words('errors.title'), errors.length),
   ];
 }

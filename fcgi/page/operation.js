@@ -401,9 +401,9 @@ function devicesOf(operation) {
       : h(
           'div',
           { key: 'below', class: 'below' },
-          operation.state === undefined || isMissing || rows.length === 0
+          operation.state === undefined || rows.length === 0
             ? null
-            : exports('upgrades', {
+            : exports(isMissing ? 'missing' : 'upgrades', {
                 operationId: operation.operationId,
                 appId: operation.appId,
                 ...LISTS[list].ask(route),

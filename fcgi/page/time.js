@@ -74,6 +74,7 @@ export function moment(at, kind = 'ago') {
 }
 
 export function clockTime(at) {
+  if (at === null) return none();
   const at_ms = typeof at === 'number' ? at : Date.parse(at);
   const sameDay = formats.year.format(at_ms) === formats.year.format(serverNow());
   return h(

@@ -331,7 +331,6 @@ export const en = {
     'errors.title': 'Failures over all operations',
     'errors.caption': 'Failures over all operations by error code, the most frequent first',
     'column.operations': 'Operations',
-    'errors.more': 'There are more codes than these; the export has all of them.',
 
     /* One device. */
     'device.kind': '<kind>Device</kind> {id}',

@@ -302,7 +302,6 @@ export const zh = {
     'errors.title': '所有升级任务的失败',
     'errors.caption': '按错误码统计的所有升级任务的失败，次数多的在前',
     'column.operations': '升级任务数',
-    'errors.more': '还有更多错误码，导出文件中包含全部。',
 
     /* One device. */
     'device.kind': '<kind>设备</kind> {id}',

@@ -121,17 +121,18 @@ const operationDocument = (one, more = null) => {
   };
 };
 
-const STALLED_MS = 1800000; /* without a change */
+const QUIET_MS = 3600000; /* without a change: it is over, or stands */
 
 /* What a receiver tells that knows plans, notes and how operations go. */
 const campaignMembers = now => (one, counts) => {
   const devices = new Set(one.upgrades.map(({ deviceId }) => deviceId));
   const missing = one.plan?.filter(deviceId => !devices.has(deviceId)).length ?? null;
-  const isOver = counts.inProgress === 0 && (missing ?? 0) === 0;
+  const isQuiet = now() - one.last_ms > QUIET_MS;
+  const isOpen = counts.inProgress > 0 || missing > 0;
   return {
     planned: one.plan?.length ?? null,
     missing,
-    state: isOver ? 'finished' : now() - one.last_ms > STALLED_MS ? 'stalled' : 'running',
+    state: isOpen ? (isQuiet ? 'stalled' : 'running') : missing === 0 || isQuiet ? 'finished' : 'running',
     software: 'software',
     targetVersions: grouped(
       one.upgrades.filter(({ targetVersion }) => targetVersion !== ''),

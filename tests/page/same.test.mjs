@@ -50,8 +50,12 @@ async function both(t) {
     [...upgrades.map(bodyOf), news, {}].map(body => JSON.stringify(body)),
   );
   assert.ok(answers.every(({ status }) => status === 200));
+  /* A receiver that knows how operations go tells more. */
+  const { operations } = JSON.parse((await get(served, 'overview.json?limit=1')).text);
+  if (operations[0].state !== undefined) books.campaign();
   return {
     upgrades,
+    campaign: books.more !== null,
     ask: async (path, headers = {}) => [
       await get({ url: mock.url }, path, headers),
       await get(served, path, headers),
@@ -94,7 +98,7 @@ const headOf = ({ status, headers }) => ({
 });
 
 test('each document is that of the receiver, and so is its head', async t => {
-  const { ask, upgrades } = await both(t);
+  const { ask, upgrades, campaign } = await both(t);
   const someone = upgrades.find(one => one.state === 'FAIL').deviceId;
   /* Documents of this operation alone. */
   for (const path of [
@@ -105,6 +109,7 @@ test('each document is that of the receiver, and so is its head', async t => {
     'search.json?q=same-op',
     'search.json?q=same-news',
     'search.json?q=same-nothing',
+    ...(campaign ? [`operations.json?appId=same&q=same-op&state=running`, `missing.json?${ASKED}`] : []),
   ]) {
     const [mocked, real] = await ask(path);
     assert.deepEqual(headOf(mocked), headOf(real), path);
@@ -131,6 +136,7 @@ test('each document is that of the receiver, and so is its head', async t => {
   for (const path of [
     'overview.json?limit=1000',
     'quarantine.json',
+    ...(campaign ? ['errors.json'] : []),
     `device.json?deviceId=${someone}`,
     'device.json?deviceId=same-news',
   ]) {

@@ -579,6 +579,7 @@ test('a campaign: its state, plan, note and pace, apart from how the receiver is
   one.note = 'the second wave';
   books.receiver.logLinesDropped = 3;
   books.quarantineBodies(2, 20, 'something new', '');
+  books.quarantine.at(-1).body = '{"a":\u200b1} ';
   const mock = await withMock(t, books);
   const page = await open(mock.url);
   const table = page.locator('table.operations');
@@ -653,6 +654,8 @@ test('a campaign: its state, plan, note and pace, apart from how the receiver is
   ]);
   await page.getByRole('link', { name: 'something new' }).click();
   await until('those of the reason', async () => (await rowsOf(page.locator('.quarantine-table'))).length === 2);
+  await page.getByText('Body 5 as received').click();
+  assert.equal(await page.locator('.quarantine-table pre').innerText(), '{"a":‹U+200B›1}␠');
   await done(page);
 });
 
