@@ -130,8 +130,8 @@ static void show_view(const struct site *site, const struct site_request *reques
     enum view_result result = VIEW_MISUSED;
     bool asked = read_query(request, view, &words, &query, &fault) == 0;
     struct site_part *part = reply->part;
-    /* A table is whole unless the client asks for a page of it. */
-    bool whole = view_is_table(view) && query.limit == 0;
+    /* Other forms than a document are whole unless the client asks for a page. */
+    bool whole = view->form != VIEW_JSON && query.limit == 0;
     if (part->begun)
         query.after = part->next.text;
     if (asked)
@@ -143,7 +143,7 @@ static void show_view(const struct site *site, const struct site_request *reques
         add_link(&words, &next, &reply->headers);
     query_string_release(&words);
     part->next = next;
-    reply->type = view->type;
+    reply->type = view_type(view);
     reply->tagged = !part->more;
     if (result != VIEW_DONE)
         set_problem(reply, status_of(result), fault.text);
@@ -223,12 +223,14 @@ static void tell_ready(const struct site *site, const struct site_request *reque
 
 static const struct site_endpoint endpoints[] = {
     {"/status", GET_ONLY, SITE_AT_ONCE, lead_to_page},
-    {"/status/failures.csv", GET_ONLY, SITE_STREAMS, show_status},
     {"/status/", GET_ONLY, SITE_READS, show_status},
     {"/metrics", GET_ONLY, SITE_READS, show_metrics},
     {"/health/live", GET_ONLY, SITE_AT_ONCE, tell_live},
     {"/health/ready", GET_ONLY, SITE_AT_ONCE, tell_ready},
 };
+
+/* Lists that are sent whole, page by page, in other forms than a document. */
+static const struct site_endpoint whole_list = {"/status/", GET_ONLY, SITE_STREAMS, show_status};
 
 /* --- the answer ---------------------------------------------------------------------------------
  */
@@ -238,8 +240,10 @@ const struct site_endpoint *site_find(const char *path, size_t length)
     for (size_t i = 0; i < sizeof endpoints / sizeof endpoints[0]; i++) {
         size_t own = strlen(endpoints[i].path);
         bool beneath = endpoints[i].path[own - 1] == '/' && length > own;
-        if ((length == own || beneath) && memcmp(path, endpoints[i].path, own) == 0)
-            return &endpoints[i];
+        if ((length != own && !beneath) || memcmp(path, endpoints[i].path, own) != 0)
+            continue;
+        const struct view *view = beneath ? view_find(path + own, length - own) : NULL;
+        return view != NULL && view->form != VIEW_JSON ? &whole_list : &endpoints[i];
     }
     return NULL;
 }

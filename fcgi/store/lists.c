@@ -215,6 +215,32 @@ struct store_rows store_list_timeline(struct store_reader *reader, int64_t opera
     return list_counted(reader, STORE_TEXT_timeline, operation, STORE_TIMELINE_MAX, fault);
 }
 
+/* --- of all operations ------------------------------------------------------------------------ */
+
+bool store_next_error(struct store_rows *rows, struct store_error_row *row)
+{
+    sqlite3_stmt *read = store_rows_next(rows);
+    if (read == NULL)
+        return false;
+    *row = (struct store_error_row){
+        .error_code = store_column_text(read, 0),
+        .count = sqlite3_column_int64(read, 1),
+        .operations = sqlite3_column_int64(read, 2),
+        .example = store_column_text(read, 3),
+    };
+    return true;
+}
+
+struct store_rows store_list_errors(struct store_reader *reader,
+                                    const struct store_page_token *after, size_t most,
+                                    struct fault *fault)
+{
+    struct store_rows rows = {
+        .reader = reader, .fault = fault, .left = most, .numbers_length = 1, .key_length = 1};
+    store_rows_begin(&rows, store_text(STORE_TEXT_errors), after);
+    return rows;
+}
+
 /* --- of the whole store ----------------------------------------------------------------------- */
 
 int store_read_overview(struct store_reader *reader, struct store_overview *overview,
@@ -281,12 +307,42 @@ bool store_next_quarantined(struct store_rows *rows, struct store_quarantined_ro
     return true;
 }
 
+struct store_rows store_list_quarantined_for(struct store_reader *reader, const char *reason,
+                                             const struct store_page_token *after, size_t most,
+                                             struct fault *fault)
+{
+    struct store_rows rows = {
+        .reader = reader, .fault = fault, .left = most, .numbers_length = 1, .key_length = 1};
+    sqlite3_stmt *read = store_rows_begin(
+        &rows, store_text(reason != NULL ? STORE_TEXT_quarantined_for : STORE_TEXT_quarantined),
+        after);
+    if (read != NULL && reason != NULL)
+        sqlite3_bind_text(read, 2, reason, -1, SQLITE_STATIC);
+    return rows;
+}
+
 struct store_rows store_list_quarantined(struct store_reader *reader,
                                          const struct store_page_token *after, size_t most,
                                          struct fault *fault)
 {
-    struct store_rows rows = {
-        .reader = reader, .fault = fault, .left = most, .numbers_length = 1, .key_length = 1};
-    store_rows_begin(&rows, store_text(STORE_TEXT_quarantined), after);
+    return store_list_quarantined_for(reader, NULL, after, most, fault);
+}
+
+bool store_next_reason(struct store_rows *rows, struct store_reason_row *row)
+{
+    sqlite3_stmt *read = store_rows_next(rows);
+    if (read == NULL)
+        return false;
+    *row = (struct store_reason_row){
+        .reason = store_column_text(read, 0),
+        .count = sqlite3_column_int64(read, 1),
+    };
+    return true;
+}
+
+struct store_rows store_list_reasons(struct store_reader *reader, size_t most, struct fault *fault)
+{
+    struct store_rows rows = {.reader = reader, .fault = fault, .left = most};
+    store_rows_begin(&rows, store_text(STORE_TEXT_quarantined_reasons), NULL);
     return rows;
 }

@@ -149,6 +149,19 @@ bool store_next_failure(struct store_rows *rows, struct store_failure_row *row);
 struct store_rows store_list_failures(struct store_reader *reader, int64_t operation, size_t most,
                                       struct fault *fault);
 
+/* How many upgrades of all operations are FAIL now with each error code, and in how many
+ * operations, the most frequent first. Reads what is counted of every operation. A page begins
+ * after a number of codes, so codes may move between pages while the counts change. */
+struct store_error_row {
+    const char *error_code;
+    const char *example;
+    int64_t count, operations;
+};
+bool store_next_error(struct store_rows *rows, struct store_error_row *row);
+struct store_rows store_list_errors(struct store_reader *reader,
+                                    const struct store_page_token *after, size_t most,
+                                    struct fault *fault);
+
 /* The pairs of source and target version in the results of an operation, with how many succeeded
  * and failed, the most frequent first. No next page. */
 struct store_transition_row {
@@ -257,6 +270,20 @@ bool store_next_quarantined(struct store_rows *rows, struct store_quarantined_ro
 struct store_rows store_list_quarantined(struct store_reader *reader,
                                          const struct store_page_token *after, size_t most,
                                          struct fault *fault);
+
+/* The same, only those with a REASON, unless that is NULL. What follows a colon in a reason differs
+ * from body to body, so it is no part of REASON. */
+struct store_rows store_list_quarantined_for(struct store_reader *reader, const char *reason,
+                                             const struct store_page_token *after, size_t most,
+                                             struct fault *fault);
+
+/* How many bodies are in quarantine for each such reason, the most frequent first. No next page. */
+struct store_reason_row {
+    const char *reason;
+    int64_t count;
+};
+bool store_next_reason(struct store_rows *rows, struct store_reason_row *row);
+struct store_rows store_list_reasons(struct store_reader *reader, size_t most, struct fault *fault);
 
 /* All notifications ever kept, counted by notifyType and result ("": none). All on one page. */
 struct store_type_count_row {

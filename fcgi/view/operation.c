@@ -111,6 +111,6 @@ enum view_result view_operation(struct store_reader *reader, const struct view_q
         view_end(out);
         out->failed = out->failed || named.members.failed;
     }
-    buffer_release(&named.members);
+    view_release_named(&named);
     return result;
 }

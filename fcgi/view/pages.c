@@ -1,8 +1,9 @@
-/* pages: functions for all views, and the views of the whole store. */
+/* pages: functions for all views. */
 #include "config.h"
 
 #include "view/pages.h"
 
+#include "base/csv.h"
 #include "base/json_writer.h"
 #include "base/utf8.h"
 
@@ -15,9 +16,11 @@ size_t view_bound(const struct buffer *out)
     return out->length + VIEW_PAGE_BYTES;
 }
 
-size_t view_limit(const struct view_query *query, size_t otherwise)
+size_t view_limit(const struct view_query *query)
 {
-    return query->limit > 0 ? query->limit : otherwise;
+    return query->limit > 0           ? query->limit
+           : query->form == VIEW_JSON ? (size_t)VIEW_LIMIT_DEFAULT
+                                      : (size_t)STORE_PAGE_MAX;
 }
 
 struct store_page_token view_after(const struct view_query *query)
@@ -99,22 +102,108 @@ enum view_result view_end_page(struct buffer *out, struct store_rows *rows,
     return VIEW_DONE;
 }
 
+void view_begin_list(struct buffer *out, const struct view_query *query, const char *name,
+                     const char *header)
+{
+    bool is_first = query->after == NULL || query->after[0] == '\0';
+    if (query->form == VIEW_JSON) {
+        json_open(out, NULL, '{');
+        json_open(out, name, '[');
+    } else if (query->form == VIEW_CSV && is_first) {
+        buffer_add_string(out, query->byte_order_mark ? "\xEF\xBB\xBF" : "");
+        buffer_add_string(out, header);
+        csv_end_line(out);
+    }
+}
+
+void view_end_row(struct buffer *out, const struct view_query *query)
+{
+    if (query->form == VIEW_JSON_LINES)
+        buffer_add(out, "\n", 1);
+}
+
+enum view_result view_end_list(struct buffer *out, const struct view_query *query,
+                               struct store_rows *rows, struct store_page_token *next,
+                               const struct fault *fault)
+{
+    if (query->form == VIEW_JSON)
+        return view_end_page(out, rows, next, fault);
+    return store_rows_end(rows, next) == 0 ? VIEW_DONE : view_failed(fault);
+}
+
 void view_add_operation_members(struct buffer *out, const struct store_operation_row *row)
 {
     view_add_text(out, "appId", row->app_id, VIEW_ID_MAX);
     view_add_text(out, "operationId", row->operation_id, VIEW_ID_MAX);
     add_upgrades(out, row->in_progress, row->success, row->fail, row->contradictory);
     json_add_share(out, "failureShare", row->fail, row->success + row->fail);
-    json_add_time(out, "firstAt", row->first_ms);
-    json_add_time(out, "lastAt", row->last_ms);
+    if (row->heard) {
+        json_add_time(out, "firstAt", row->first_ms);
+        json_add_time(out, "lastAt", row->last_ms);
+    } else {
+        json_add_null(out, "firstAt");
+        json_add_null(out, "lastAt");
+    }
     json_add_bool(out, "pruned", row->pruned);
 }
 
-static void add_operation(struct buffer *out, const struct store_operation_row *row)
+static const char *const state_words[] = {
+    [STORE_RUNNING] = "running",
+    [STORE_STALLED] = "stalled",
+    [STORE_FINISHED] = "finished",
+};
+
+const char *view_state_word(const struct store_operation_row *row, const struct view_query *query)
+{
+    return state_words[store_operation_state(row, view_stuck_before(query))];
+}
+
+const char *view_kind_word(enum store_kind kind)
+{
+    return kind == STORE_SOFTWARE ? "software" : kind == STORE_FIRMWARE ? "firmware" : NULL;
+}
+
+static void add_plan(struct buffer *out, const struct store_operation_row *row)
+{
+    if (row->has_plan) {
+        json_add_number(out, "planned", row->planned);
+        json_add_number(out, "missing", row->missing);
+    } else {
+        json_add_null(out, "planned");
+        json_add_null(out, "missing");
+    }
+}
+
+int view_add_operation_details(struct store_reader *reader, const struct view_query *query,
+                               const struct store_operation_row *row, struct buffer *out,
+                               struct fault *fault)
+{
+    add_plan(out, row);
+    json_add_string(out, "state", view_state_word(row, query));
+    json_add_string(out, "software", view_kind_word(row->kind));
+    struct store_rows rows = store_list_targets(reader, row->id, VIEW_TARGETS, fault);
+    struct store_target_row target;
+    json_open(out, "targetVersions", '[');
+    while (store_next_target(&rows, &target)) {
+        json_open(out, NULL, '{');
+        view_add_text(out, "version", target.version, VIEW_TEXT_MAX);
+        json_add_number(out, "count", target.count);
+        json_close(out, '}');
+    }
+    json_close(out, ']');
+    json_add_string(out, "note", row->note[0] != '\0' ? row->note : NULL);
+    return store_rows_end(&rows, NULL);
+}
+
+int view_add_operation(struct store_reader *reader, const struct view_query *query,
+                       const struct store_operation_row *row, struct buffer *out,
+                       struct fault *fault)
 {
     json_open(out, NULL, '{');
     view_add_operation_members(out, row);
+    int result = view_add_operation_details(reader, query, row, out, fault);
     json_close(out, '}');
+    return result;
 }
 
 int view_add_failures(struct store_reader *reader, int64_t operation, int64_t fail, size_t most,
@@ -177,18 +266,29 @@ enum view_result view_find_named(struct store_reader *reader, const struct view_
     struct store_operation_row row;
     struct store_rows rows = store_find_operations(reader, query->app_id, query->operation_id,
                                                    false, 1, fault);
+    int result = 0;
     if (store_next_operation(&rows, &row)) {
+        struct view_room room;
         named->id = row.id;
         named->fail = row.fail;
+        buffer_add_string(&named->app_id, view_cut(row.app_id, VIEW_ID_MAX, &room));
+        buffer_add(&named->app_id, "", 1);
         json_open(&named->members, NULL, '{');
         view_add_operation_members(&named->members, &row);
+        result = view_add_operation_details(reader, query, &row, &named->members, fault);
     }
-    if (store_rows_end(&rows, NULL) != 0)
+    if (store_rows_end(&rows, NULL) != 0 || result != 0)
         return VIEW_FAILED;
     if (named->id != 0)
         return VIEW_DONE;
     fault_set(fault, "no operation %.200s has been heard of", query->operation_id);
     return VIEW_NOT_FOUND;
+}
+
+void view_release_named(struct view_named *named)
+{
+    buffer_release(&named->app_id);
+    buffer_release(&named->members);
 }
 
 int64_t view_stuck_before(const struct view_query *query)
@@ -204,7 +304,7 @@ static void add_token(struct buffer *out, const struct token *token)
     json_add_string(out, "token", token_write(token, text));
 }
 
-static void add_quarantine(struct buffer *out, const struct store_totals *totals)
+void view_add_quarantine(struct buffer *out, const struct store_totals *totals)
 {
     json_add_number(out, "held", totals->quarantine_held);
     json_add_number(out, "bytes", totals->quarantine_bytes);
@@ -229,7 +329,7 @@ void view_add_totals(struct buffer *out, const struct store_totals *totals)
     add_upgrades(out, totals->in_progress, totals->success, totals->fail, totals->contradictory);
     json_close(out, '}');
     json_open(out, "quarantine", '{');
-    add_quarantine(out, totals);
+    view_add_quarantine(out, totals);
     json_close(out, '}');
 }
 
@@ -247,121 +347,4 @@ void view_add_applications(struct buffer *out, const struct store_overview *over
         json_close(out, '}');
     }
     json_close(out, ']');
-}
-
-static void add_process(struct buffer *out, const struct view_process *process)
-{
-    if (process == NULL) {
-        json_add_null(out, "receiver");
-        return;
-    }
-    json_open(out, "receiver", '{');
-    json_add_string(out, "version", process->version);
-    json_add_number(out, "pid", process->pid);
-    json_add_string(out, "storeFault", process->store_fault);
-    json_add_number(out, "logLinesDropped", (int64_t)process->log_lines_dropped);
-    json_add_number(out, "refusedInARow", (int64_t)process->refused_in_a_row);
-    json_add_number(out, "nearMisses", (int64_t)process->near_misses);
-    json_add_number(out, "quarantineMax", (int64_t)process->quarantine_max);
-    json_add_number(out, "quarantineBytesMax", (int64_t)process->quarantine_bytes_max);
-    json_close(out, '}');
-}
-
-enum view_result view_overview(struct store_reader *reader, const struct view_query *query,
-                               struct buffer *out, struct store_page_token *next,
-                               struct fault *fault)
-{
-    const size_t bound = view_bound(out);
-    struct store_overview overview;
-    const struct store_page_token after = view_after(query);
-    if (store_read_overview(reader, &overview, fault) != 0)
-        return VIEW_FAILED;
-    json_open(out, NULL, '{');
-    view_add_totals(out, &overview.totals);
-    view_add_applications(out, &overview);
-    add_process(out, query->process);
-    json_open(out, "operations", '[');
-    struct store_rows rows = store_list_operations(reader, &after,
-                                                   view_limit(query, VIEW_LIMIT_DEFAULT), fault);
-    struct store_operation_row row;
-    while (out->length <= bound && store_next_operation(&rows, &row))
-        add_operation(out, &row);
-    return view_end_page(out, &rows, next, fault);
-}
-
-/* Counts a device's upgrades, up to STORE_PAGE_MAX, and its notifications without an operation, up
- * to 1. */
-static int count_device(struct store_reader *reader, const char *device_id, size_t *upgrades,
-                        size_t *news, struct fault *fault)
-{
-    struct store_upgrade_row upgrade;
-    struct store_kept kept;
-    struct store_rows rows = store_list_device(reader, device_id, NULL, STORE_PAGE_MAX, fault);
-    for (*upgrades = 0; store_next_upgrade(&rows, &upgrade);)
-        ++*upgrades;
-    if (store_rows_end(&rows, NULL) != 0)
-        return -1;
-    rows = store_list_notifications(reader, device_id, 0, NULL, 1, fault);
-    *news = store_next_notification(&rows, &kept) ? 1 : 0;
-    return store_rows_end(&rows, NULL);
-}
-
-enum view_result view_search(struct store_reader *reader, const struct view_query *query,
-                             struct buffer *out, struct store_page_token *next, struct fault *fault)
-{
-    const size_t bound = view_bound(out);
-    size_t upgrades, news;
-    if (query->search == NULL || query->search[0] == '\0') {
-        fault_set(fault, "q: is missing");
-        return VIEW_MISUSED;
-    }
-    json_open(out, NULL, '{');
-    json_open(out, "operations", '[');
-    struct store_rows rows = store_find_operations(reader, NULL, query->search, true,
-                                                   view_limit(query, VIEW_FOUND), fault);
-    struct store_operation_row row;
-    while (out->length <= bound && store_next_operation(&rows, &row))
-        add_operation(out, &row);
-    if (store_rows_end(&rows, NULL) != 0 ||
-        count_device(reader, query->search, &upgrades, &news, fault) != 0)
-        return VIEW_FAILED;
-    next->text[0] = '\0';
-    json_close(out, ']');
-    if (upgrades > 0 || news > 0) {
-        json_open(out, "device", '{');
-        view_add_text(out, "deviceId", query->search, VIEW_ID_MAX);
-        json_add_number(out, "upgrades", (int64_t)upgrades);
-        json_close(out, '}');
-    } else {
-        json_add_null(out, "device");
-    }
-    view_end(out);
-    return VIEW_DONE;
-}
-
-enum view_result view_quarantine(struct store_reader *reader, const struct view_query *query,
-                                 struct buffer *out, struct store_page_token *next,
-                                 struct fault *fault)
-{
-    const size_t bound = view_bound(out);
-    struct store_overview overview;
-    const struct store_page_token after = view_after(query);
-    if (store_read_overview(reader, &overview, fault) != 0)
-        return VIEW_FAILED;
-    json_open(out, NULL, '{');
-    add_quarantine(out, &overview.totals);
-    json_open(out, "bodies", '[');
-    struct store_rows rows = store_list_quarantined(reader, &after,
-                                                    view_limit(query, VIEW_LIMIT_DEFAULT), fault);
-    struct store_quarantined_row row;
-    while (out->length <= bound && store_next_quarantined(&rows, &row)) {
-        json_open(out, NULL, '{');
-        json_add_number(out, "id", row.id);
-        json_add_time(out, "receivedAt", row.received_ms);
-        view_add_text(out, "reason", row.reason, VIEW_TEXT_MAX);
-        view_add_text(out, "pointer", row.pointer, VIEW_TEXT_MAX);
-        json_add_number(out, "bytes", (int64_t)row.body_length);
-        json_close(out, '}');
-    }
-    return view_end_page(out, &rows, next, fault);
 }

@@ -1,4 +1,4 @@
-/* upgrades: lists of upgrades as documents and as a table, and one device's history. */
+/* upgrades: lists of upgrades, and one device's history. */
 #include "config.h"
 
 #include "view/pages.h"
@@ -30,24 +30,74 @@ static enum view_result read_filter(struct store_reader *reader, const struct vi
                                                              : RECORD_IN_PROGRESS;
     enum view_result result = view_find_named(reader, query, &named, fault);
     filter->operation = named.id;
-    buffer_release(&named.members);
+    view_release_named(&named);
     return result;
 }
 
+#define IDS 4 /* the first fields of a line */
+
+#define UPGRADES_HEADER                                                                      \
+    "appId,operationId,subOperationId,deviceId,state,step,errorCode,description,resultDesc," \
+    "sourceVersion,targetVersion,curVersion,upgradeTime,contradictory,beganAt,lastAt,seq"
+#define FAILURES_HEADER                                                           \
+    "appId,operationId,subOperationId,deviceId,errorCode,description,resultDesc," \
+    "sourceVersion,targetVersion,curVersion,upgradeTime,contradictory,lastAt,seq"
+
+/* Adds a line. ALL: with the columns that failures lack. */
+static void add_line(struct buffer *out, const struct store_upgrade_row *row, bool all)
+{
+    char began[CLOCK_TEXT_SIZE], last[CLOCK_TEXT_SIZE], seq[32];
+    snprintf(seq, sizeof seq, "%lld", (long long)row->seq);
+    const struct {
+        const char *text;
+        bool always;
+    } fields[] = {
+        {row->app_id, true},
+        {row->operation_id, true},
+        {row->sub_operation_id, true},
+        {row->device_id, true},
+        {record_state_word(row->state), all},
+        {row->step, all},
+        {row->error_code, true},
+        {row->description, true},
+        {row->result_desc, true},
+        {row->source, true},
+        {row->target, true},
+        {row->current, true},
+        {row->upgrade_time, true},
+        {row->contradictory ? "1" : "0", true},
+        {clock_format(row->began_ms, began), all},
+        {clock_format(row->last_ms, last), true},
+        {seq, true},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        struct view_room room;
+        size_t most = i < IDS ? VIEW_ID_MAX : VIEW_TEXT_MAX;
+        if (fields[i].always)
+            csv_add_field(out, view_cut(fields[i].text, most, &room), i == 0);
+    }
+    csv_end_line(out);
+}
+
+/* Adds the list NAME. ALL: of all upgrades, and not only of failures. */
 static enum view_result list(struct store_reader *reader, const struct view_query *query,
-                             const struct store_upgrade_filter *filter, const char *name,
+                             const struct store_upgrade_filter *filter, bool all,
                              struct buffer *out, struct store_page_token *next, struct fault *fault)
 {
     const size_t bound = view_bound(out);
     const struct store_page_token after = view_after(query);
-    json_open(out, NULL, '{');
-    json_open(out, name, '[');
-    struct store_rows rows = store_list_upgrades(reader, filter, &after,
-                                                 view_limit(query, VIEW_LIMIT_DEFAULT), fault);
+    view_begin_list(out, query, all ? "upgrades" : "failures",
+                    all ? UPGRADES_HEADER : FAILURES_HEADER);
+    struct store_rows rows = store_list_upgrades(reader, filter, &after, view_limit(query), fault);
     struct store_upgrade_row row;
-    while (out->length <= bound && store_next_upgrade(&rows, &row))
-        view_add_upgrade(out, &row);
-    return view_end_page(out, &rows, next, fault);
+    while (out->length <= bound && store_next_upgrade(&rows, &row)) {
+        if (query->form == VIEW_CSV)
+            add_line(out, &row, all);
+        else
+            view_add_upgrade(out, &row);
+        view_end_row(out, query);
+    }
+    return view_end_list(out, query, &rows, next, fault);
 }
 
 enum view_result view_upgrades(struct store_reader *reader, const struct view_query *query,
@@ -56,90 +106,24 @@ enum view_result view_upgrades(struct store_reader *reader, const struct view_qu
 {
     struct store_upgrade_filter filter;
     enum view_result result = read_filter(reader, query, &filter, fault);
-    return result == VIEW_DONE ? list(reader, query, &filter, "upgrades", out, next, fault)
-                               : result;
-}
-
-static enum view_result read_failure_filter(struct store_reader *reader,
-                                            const struct view_query *query,
-                                            struct store_upgrade_filter *filter,
-                                            struct fault *fault)
-{
-    enum view_result result = VIEW_DONE;
-    *filter = (struct store_upgrade_filter){.error_code = query->error_code};
-    if (query->operation_id != NULL) {
-        result = read_filter(reader, query, filter, fault);
-    } else if (query->app_id != NULL) {
-        fault_set(fault, "appId: goes with operationId");
-        result = VIEW_MISUSED;
-    }
-    filter->of_state = true;
-    filter->state = RECORD_FAIL;
-    return result;
+    return result == VIEW_DONE ? list(reader, query, &filter, true, out, next, fault) : result;
 }
 
 enum view_result view_failures(struct store_reader *reader, const struct view_query *query,
                                struct buffer *out, struct store_page_token *next,
                                struct fault *fault)
 {
-    struct store_upgrade_filter filter;
-    enum view_result result = read_failure_filter(reader, query, &filter, fault);
-    return result == VIEW_DONE ? list(reader, query, &filter, "failures", out, next, fault)
-                               : result;
-}
-
-#define IDS 4 /* the first fields of a line */
-
-static void add_line(struct buffer *out, const struct store_upgrade_row *row)
-{
-    char time[CLOCK_TEXT_SIZE], seq[32];
-    snprintf(seq, sizeof seq, "%lld", (long long)row->seq);
-    const char *const fields[] = {
-        row->app_id,
-        row->operation_id,
-        row->sub_operation_id,
-        row->device_id,
-        row->error_code,
-        row->description,
-        row->result_desc,
-        row->source,
-        row->target,
-        row->current,
-        row->upgrade_time,
-        row->contradictory ? "1" : "0",
-        clock_format(row->last_ms, time),
-        seq,
-    };
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        struct view_room room;
-        size_t most = i < IDS ? VIEW_ID_MAX : VIEW_TEXT_MAX;
-        csv_add_field(out, view_cut(fields[i], most, &room), i == 0);
+    enum view_result result = VIEW_DONE;
+    struct store_upgrade_filter filter = {.error_code = query->error_code};
+    if (query->operation_id != NULL) {
+        result = read_filter(reader, query, &filter, fault);
+    } else if (query->app_id != NULL) {
+        fault_set(fault, "appId: goes with operationId");
+        result = VIEW_MISUSED;
     }
-    csv_end_line(out);
-}
-
-enum view_result view_failures_table(struct store_reader *reader, const struct view_query *query,
-                                     struct buffer *out, struct store_page_token *next,
-                                     struct fault *fault)
-{
-    struct store_upgrade_filter filter;
-    const size_t bound = view_bound(out);
-    const struct store_page_token after = view_after(query);
-    enum view_result result = read_failure_filter(reader, query, &filter, fault);
-    if (result != VIEW_DONE)
-        return result;
-    if (after.text[0] == '\0' && query->byte_order_mark)
-        buffer_add_string(out, "\xEF\xBB\xBF");
-    if (after.text[0] == '\0')
-        buffer_add_string(out, "appId,operationId,subOperationId,deviceId,errorCode,description,"
-                               "resultDesc,sourceVersion,targetVersion,curVersion,upgradeTime,"
-                               "contradictory,lastAt,seq\r\n");
-    struct store_rows rows = store_list_upgrades(reader, &filter, &after,
-                                                 view_limit(query, STORE_PAGE_MAX), fault);
-    struct store_upgrade_row row;
-    while (out->length <= bound && store_next_upgrade(&rows, &row))
-        add_line(out, &row);
-    return store_rows_end(&rows, next) == 0 ? VIEW_DONE : view_failed(fault);
+    filter.of_state = true;
+    filter.state = RECORD_FAIL;
+    return result == VIEW_DONE ? list(reader, query, &filter, false, out, next, fault) : result;
 }
 
 /* --- one device ---------------------------------------------------------------------------------
@@ -164,8 +148,8 @@ static int add_history(struct store_reader *reader, const struct view_query *que
                        struct fault *fault)
 {
     const struct store_page_token after = view_after(query);
-    struct store_rows rows = store_list_device(reader, query->device_id, &after,
-                                               view_limit(query, VIEW_LIMIT_DEFAULT), fault);
+    struct store_rows rows = store_list_device(reader, query->device_id, &after, view_limit(query),
+                                               fault);
     struct store_upgrade_row row;
     size_t notes = 0;
     int result = 0;

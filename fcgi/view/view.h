@@ -1,8 +1,9 @@
-/* view: the documents that people and programs read, as JSON or CSV, made from the store.
+/* view: the documents that people and programs read, as JSON, JSON lines or CSV, made from the
+ * store.
  *
  * One table of views serves the HTTP paths (/status/NAME.json) and `upgrade-status --json`, so both
- * give the same documents. A document has no clock time of its own: the same store gives the same
- * bytes. */
+ * give the same documents. A document has no clock time of its own: the same store and the same
+ * query, which has the time from which ages are counted, give the same bytes. */
 #ifndef VIEW_VIEW_H
 #define VIEW_VIEW_H
 
@@ -15,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Rows of a page if the query gives no limit. A table has STORE_PAGE_MAX. */
+/* Rows of a page of a document if the query gives no limit. Other forms have STORE_PAGE_MAX. */
 #define VIEW_LIMIT_DEFAULT 50
 
 /* Most rows of each list that a document has beside its pages. */
@@ -23,6 +24,8 @@
 #define VIEW_STUCK_COUNTED 100
 #define VIEW_NOTES 20
 #define VIEW_FOUND 10
+#define VIEW_TARGETS 3
+#define VIEW_REASONS 50
 
 /* Limits for a document in bytes. A page ends early after VIEW_PAGE_BYTES. A longer text is cut (an
  * id can be as long as a query may give it) and ends in "…". In JSON, NAMEBytes beside it is its
@@ -38,7 +41,8 @@
 /* Longest time in a query, in seconds: ten years. */
 #define VIEW_SECONDS_MAX ((int64_t)10 * 366 * 24 * 3600)
 
-/* Seconds after which an upgrade in progress is shown as stuck, if the query does not say. */
+/* Seconds after which an upgrade in progress is shown as stuck, and an operation of which nothing
+ * has come as stalled or finished, if the query does not say. */
 #define VIEW_STUCK_DEFAULT_S 3600
 
 /* Longest word in a query, in bytes. */
@@ -55,20 +59,32 @@ struct view_process {
     uint64_t quarantine_max, quarantine_bytes_max;
 };
 
+/* How a list is written. The pages of the last two, joined in order, are the whole list. */
+enum view_form {
+    VIEW_JSON,
+    VIEW_CSV,        /* RFC 4180 with a header line; safe in spreadsheets (base/csv.h) */
+    VIEW_JSON_LINES, /* each row the object that it is in JSON, on a line of its own */
+};
+
 /* What the query asks of a view. NULL, false, 0: not given. */
 struct view_query {
     const char *operation_id, *app_id, *device_id;
-    const char *state;      /* IN_PROGRESS, SUCCESS, FAIL */
+    const char *state; /* IN_PROGRESS, SUCCESS, FAIL; of operations running, stalled, finished */
     const char *error_code; /* "": failures without a code */
     const char *search;
     const char *after; /* `next` of the previous page */
     bool contradictory;
+    const char *sort;     /* of operations: latest, failures, name */
+    const char *reason;   /* why a body is in quarantine */
     bool byte_order_mark; /* before a table, so that Excel reads it as UTF-8 */
-    bool stuck_said;
-    int64_t stuck_s; /* in progress for longer than this */
+    bool stuck_said, fail_above_said;
+    int64_t stuck_s;            /* in progress, or quiet, for longer than this */
+    int64_t fail_above;         /* share of failed, in millionths */
+    int64_t since_ms, until_ms; /* since 1970 */
     size_t limit;
-    int64_t now_ms; /* end of that time */
+    int64_t now_ms; /* end of that time; set it before other members */
     const struct view_process *process;
+    enum view_form form; /* set by view_write */
 };
 
 enum view_result {
@@ -80,7 +96,7 @@ enum view_result {
 
 struct view {
     const char *name;
-    const char *type;       /* of its content, such as application/json */
+    enum view_form form;
     const char *parameters; /* those it accepts, each between two spaces */
     const char *help;
     enum view_result (*write)(struct store_reader *reader, const struct view_query *query,
@@ -91,12 +107,13 @@ struct view {
 /* The view named NAME, such as "overview.json" or "failures.csv"; NULL if there is none. */
 const struct view *view_find(const char *name, size_t length);
 
-/* Whether its pages, joined in order, are one table. */
-bool view_is_table(const struct view *view);
+/* The type of its content, such as application/json. */
+const char *view_type(const struct view *view);
 
 /* Sets the parameter NAME in QUERY, which borrows VALUE. Parameters are the members above, named as
  * in the documents: operationId, appId, deviceId, state, errorCode, q, after, contradictory (1),
- * longerThan (seconds), bom (1), limit. */
+ * longerThan (seconds), bom (1), limit, sort, failAbove (a share from 0 to 1), since, until (times
+ * as in base/units.h), reason. */
 int view_set(struct view_query *query, const struct view *view, const char *name, const char *value,
              struct fault *fault);
 

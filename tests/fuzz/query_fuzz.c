@@ -130,13 +130,15 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 /* --- what is asked --- */
 
-static const char *const names[] = {"operationId", "appId", "deviceId",      "state",
-                                    "errorCode",   "q",     "after",         "limit",
-                                    "longerThan",  "x",     "contradictory", "operationI"};
+static const char *const names[] = {
+    "operationId", "appId", "deviceId",   "state",     "errorCode",     "q",
+    "after",       "limit", "longerThan", "x",         "contradictory", "operationI",
+    "sort",        "since", "until",      "failAbove", "reason"};
 
-static const char *const documents[] = {"overview.json", "operation.json", "upgrades.json",
-                                        "failures.json", "failures.csv",   "device.json",
-                                        "search.json",   "quarantine.json"};
+static const char *const documents[] = {
+    "overview.json", "operation.json", "upgrades.json", "failures.json",  "failures.csv",
+    "device.json",   "search.json",    "upgrades.csv",  "quarantine.csv", "quarantine.json",
+    "errors.json",   "errors.csv",     "missing.json",  "operations.json"};
 
 struct asked {
     const struct view *view;
@@ -147,7 +149,10 @@ struct asked {
 /* A value that suits the parameter NAME, or now and then any. */
 static void take_value(struct fuzz_input *input, const char *name, char value[VALUE_MAX + 1])
 {
-    static const char *const states[] = {"IN_PROGRESS", "SUCCESS", "FAIL"};
+    static const char *const states[] = {"IN_PROGRESS", "SUCCESS", "FAIL", "running", "stalled"};
+    static const char *const times[] = {"1h", "2023-11-14", "2023-11-14T22:20:00Z", "7d", "1"};
+    static const char *const orders[] = {"latest", "failures", "name"};
+    static const char *const shares[] = {"0", "0.5", "1", "0.333333", "2"};
     static const char *const numbers[] = {"1", "7", "60", "0", "1000", "1001", "3700", "+1"};
     static const char *const places[] = {"1", "1.2", "9.9.9", "1.1.1.1", "", "9223372036854775808"};
     struct buffer text = {0};
@@ -161,6 +166,14 @@ static void take_value(struct fuzz_input *input, const char *name, char value[VA
         buffer_add_string(&text, states[fuzz_below(input, LENGTH(states))]);
     } else if (strcmp(name, "limit") == 0 || strcmp(name, "longerThan") == 0) {
         buffer_add_string(&text, numbers[fuzz_below(input, LENGTH(numbers))]);
+    } else if (strcmp(name, "since") == 0 || strcmp(name, "until") == 0) {
+        buffer_add_string(&text, times[fuzz_below(input, LENGTH(times))]);
+    } else if (strcmp(name, "sort") == 0) {
+        buffer_add_string(&text, orders[fuzz_below(input, LENGTH(orders))]);
+    } else if (strcmp(name, "failAbove") == 0) {
+        buffer_add_string(&text, shares[fuzz_below(input, LENGTH(shares))]);
+    } else if (strcmp(name, "reason") == 0) {
+        buffer_add_string(&text, "not JSON");
     } else if (strcmp(name, "contradictory") == 0) {
         buffer_add_string(&text, "1");
     } else if (strcmp(name, "after") == 0) {
@@ -235,9 +248,11 @@ static const json_t *paged(const json_t *document, const struct asked *asked)
 {
     static const struct {
         const char *view, *member;
-    } pages[] = {{"overview.json", "operations"}, {"upgrades.json", "upgrades"},
-                 {"failures.json", "failures"},   {"device.json", "history"},
-                 {"quarantine.json", "bodies"},   {"search.json", "operations"}};
+    } pages[] = {{"overview.json", "operations"},   {"upgrades.json", "upgrades"},
+                 {"failures.json", "failures"},     {"device.json", "history"},
+                 {"quarantine.json", "bodies"},     {"search.json", "operations"},
+                 {"operations.json", "operations"}, {"errors.json", "errors"},
+                 {"missing.json", "devices"}};
     for (size_t i = 0; i < LENGTH(pages); i++)
         if (strcmp(asked->view->name, pages[i].view) == 0)
             return json_object_get(document, pages[i].member);
@@ -344,7 +359,10 @@ static void check_table(const struct asked *asked)
     char *columns[32];
     size_t width = 0, lines = 0;
     bool last = false;
-    other.view = view_find("failures.json", strlen("failures.json"));
+    char document[32];
+    snprintf(document, sizeof document, "%.*s.json", (int)strcspn(asked->view->name, "."),
+             asked->view->name);
+    other.view = view_find(document, strlen(document));
     other.query.after = NULL;
     read_pages(&other, STORE_PAGE_MAX, rows, NULL);
     other.view = asked->view;

@@ -35,6 +35,11 @@ load views
 /status/upgrades.json?operationId=op application/json
 /status/failures.json application/json
 /status/failures.csv text/csv; charset=utf-8
+/status/operations.json?state=running&sort=failures application/json
+/status/operations.csv?bom=1 text/csv; charset=utf-8
+/status/upgrades.jsonl?operationId=op application/jsonl
+/status/errors.json application/json
+/status/missing.json?operationId=op application/json
 /status/device.json?deviceId=d1 application/json
 /status/search.json?q=o application/json
 /status/quarantine.json application/json
@@ -68,6 +73,10 @@ PLACES
     [[ $body == appId,operationId,*',"d4",'* ]] || fail "no such failure: $body"
     request /status/quarantine.json
     expect_answer 200 '.held == 1 and .bodies[0].reason == "notifyType unknown"'
+    request '/status/operations.json?failAbove=0.2'
+    expect_answer 200 '[.operations[] | [.operationId, .state, .planned, .software]] == [["op", "running", null, "software"]]'
+    request /status/errors.json
+    expect_answer 200 '[.errors[] | [.errorCode, .count, .operations]] == [["4", 1, 1]]'
     request '/status/failures.json?errorCode=5'
     expect_answer 200 '.failures == []'
 }
@@ -120,6 +129,7 @@ PLACES
         problem 404 nothing
     done
     for path in '/status/overview.json?page=2' '/status/overview.json?limit=0' '/status/overview.json?limit=1&limit=2' \
+        '/status/operations.json?state=FAIL' '/status/operations.json?failAbove=5%25' '/status/operations.csv?since=2&until=1' \
         '/status/operation.json' '/status/device.json?deviceId=%00' '/status/device.json?deviceId=%ff' '/status/overview.json?after=!'; do
         request "$path"
         problem 400 '' || fail "$path"

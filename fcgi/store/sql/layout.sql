@@ -143,6 +143,8 @@ CREATE TABLE quarantined (
     any_app INTEGER NOT NULL,  -- whether its receiver accepted every appId
     body BLOB NOT NULL         -- as received
 );
+-- Behind a colon is what differs from body to body.
+CREATE INDEX quarantined_reason ON quarantined (substr(reason, 1, instr(reason || ':', ':') - 1));
 
 CREATE TABLE totals (
     seq INTEGER NOT NULL,

@@ -16,6 +16,10 @@ SELECT seq, life FROM cursor WHERE name = ?1;
 SELECT error_code, example, count, first_at, last_at FROM failure
 WHERE operation = ?1 AND count > 0 ORDER BY count DESC;
 
+-- errors: of all operations, the most frequent first, without the first ?1
+SELECT error_code, sum(count), count(*), max(example), row_number() OVER (ORDER BY sum(count) DESC, error_code)
+FROM failure WHERE count > 0 GROUP BY error_code ORDER BY 2 DESC, 1 LIMIT -1 OFFSET ?1;
+
 -- transitions
 SELECT source, target, success, fail FROM transition
 WHERE operation = ?1 AND success + fail > 0 ORDER BY success + fail DESC;
@@ -46,6 +50,13 @@ SELECT notify_type, result, count FROM type_count ORDER BY 1, 2;
 
 -- quarantined: a page
 SELECT received_at, reason, pointer, length(body), id FROM quarantined WHERE id > ?1 ORDER BY id;
+
+-- quarantined_for: a page of those with the reason ?2, as far as the first colon
+SELECT received_at, reason, pointer, length(body), id FROM quarantined
+WHERE substr(reason, 1, instr(reason || ':', ':') - 1) = ?2 AND id > ?1 ORDER BY id;
+
+-- quarantined_reasons
+SELECT substr(reason, 1, instr(reason || ':', ':') - 1), count(*) FROM quarantined GROUP BY 1 ORDER BY 2 DESC, 1;
 
 -- quarantined_bodies
 SELECT id, received_at, reason, pointer, body, any_app FROM quarantined WHERE id > ?1 ORDER BY id LIMIT ?2;

@@ -338,6 +338,16 @@ static void a_table_is_whole_however_long(void **state)
     }
     assert_string_equal(strstr(line, "\r\n"), "\r\n");
 
+    ask_with(fixture, &(struct site_request){.method = "GET",
+                                             .path = "/status/upgrades.jsonl",
+                                             .query = "operationId=operation"});
+    expect_header(fixture, "Content-Type: application/jsonl");
+    assert_int_equal(fixture->pieces, 3);
+    size_t lines = 0;
+    for (const char *at = fixture->body; (at = strstr(at, "}\n")) != NULL; at++)
+        lines++;
+    assert_int_equal(lines, FAILURES);
+
     ask_with(fixture, &(struct site_request){.method = "HEAD", .path = "/status/failures.csv"});
     expect_status(fixture, 200);
     assert_int_equal(fixture->pieces, 1);

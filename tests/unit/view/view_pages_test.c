@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "lists.h"
+#include "store/plan.h"
 #include "view/view.h"
 
 #include <stdio.h>
@@ -103,8 +104,9 @@ static int64_t get_number(const json_t *json, const char *name)
     return json_integer_value(value);
 }
 
-#define OPERATION \
-    "appId operationId inProgress success fail contradictory failureShare firstAt lastAt pruned"
+#define OPERATION                                                                                \
+    "appId operationId inProgress success fail contradictory failureShare firstAt lastAt pruned" \
+    " planned missing state software targetVersions note"
 #define UPGRADE                                                                                   \
     "appId operationId subOperationId deviceId state step curVersion targetVersion sourceVersion" \
     " upgradeTime resultDesc errorCode description contradictory beganAt lastAt seq"
@@ -384,6 +386,36 @@ static char *walk(struct shown *shown, const char *view, const char *name,
     return lines.bytes;
 }
 
+/* Gives the operation of application a, or of the only one, a list of COUNT devices of which nobody
+ * has heard. */
+static const char *give_id(void *owner)
+{
+    static char id[32];
+    size_t *left = owner;
+    if (*left == 0)
+        return NULL;
+    snprintf(id, sizeof id, "=planned %zu", (*left)--);
+    return id;
+}
+
+static void expect(struct books *books, const char *operation, size_t count)
+{
+    struct store_planned planned;
+    struct fault fault = FAULT_NONE;
+    char sql[200];
+    snprintf(
+        sql, sizeof sql,
+        "SELECT app_id FROM operation WHERE operation_id = '%s' ORDER BY last_seq DESC LIMIT 1",
+        operation);
+    char *app = books_query(books, sql);
+    app[strcspn(app, "\n")] = '\0';
+    const struct store_named named = {
+        .app_id = app[0] != '\0' ? app : "a", .operation_id = operation, .now_ms = 1764000000000};
+    lists_must(store_save_expected(books->store, &named, give_id, &count, &planned, &fault),
+               &fault);
+    free(app);
+}
+
 static void next_leads_through_every_list(void **state)
 {
     struct shown *shown = *state;
@@ -394,6 +426,7 @@ static void next_leads_through_every_list(void **state)
         held[i] = support_record("nothing");
     books_keep(shown->books, held, LENGTH(held));
     support_records_free(held, LENGTH(held));
+    expect(shown->books, "o2", 7);
     static const struct {
         const char *view, *rows;
         struct view_query query;
@@ -439,6 +472,19 @@ static void next_leads_through_every_list(void **state)
          {.device_id = "d1"},
          "SELECT count(*) FROM upgrades WHERE deviceId = 'd1'"},
         {"quarantine.json", "bodies", {0}, "SELECT 5"},
+        {"operations.json", "operations", {0}, "SELECT count(*) FROM operation"},
+        {"operations.json", "operations", {.sort = "failures"}, "SELECT count(*) FROM operation"},
+        {"operations.json", "operations", {.sort = "name"}, "SELECT count(*) FROM operation"},
+        {"operations.json",
+         "operations",
+         {.sort = "name", .app_id = "a"},
+         "SELECT count(*) FROM operation WHERE app_id = 'a'"},
+        {"errors.json",
+         "errors",
+         {0},
+         "SELECT count(DISTINCT error_code) FROM failure WHERE count > 0"},
+        {"quarantine.json", "bodies", {.reason = "not JSON"}, "SELECT 5"},
+        {"missing.json", "devices", {.operation_id = "o2"}, "SELECT 7"},
     };
     for (size_t i = 0; i < LENGTH(lists); i++) {
         size_t pages, rows = 0;
@@ -606,10 +652,309 @@ static void quarantine_is_told_without_the_bodies(void **state)
     support_record_free(record);
     char *text = show(shown, "quarantine.json", &(struct view_query){.limit = 0}, NULL);
     assert_string_equal(text, "{\"held\":1,\"bytes\":18,\"fullSince\":null,\"unknownFullSince\":"
-                              "null,\"bodies\":[{\"id\":1,\"receivedAt\":"
+                              "null,\"reasons\":[{\"reason\":\"notifyType unknown\",\"count\":1}],"
+                              "\"bodies\":[{\"id\":1,\"receivedAt\":"
                               "\"2025-11-24T16:00:00.000Z\",\"reason\":\"notifyType unknown\","
                               "\"pointer\":\"/notifyType\",\"bytes\":18}],\"next\":null}\n");
     free(text);
+}
+
+static void bodies_are_counted_by_their_reason(void **state)
+{
+    static const char *const bodies[] = {"{\"notifyType\":\"x\"}", "no", "none", "[1", "[]"};
+    struct shown *shown = *state;
+    for (size_t i = 0; i < LENGTH(bodies); i++) {
+        struct record *record = support_record(bodies[i]);
+        books_keep_one(shown->books, record);
+        support_record_free(record);
+    }
+    json_t *quarantine = read(shown, "quarantine.json", &(struct view_query){.reason = "not JSON"});
+    assert_int_equal(json_array_size(get(quarantine, "bodies")), 3);
+    const json_t *reasons = get(quarantine, "reasons");
+    assert_int_equal(json_array_size(reasons), 3);
+    assert_string_equal(get_text(json_array_get(reasons, 0), "reason"), "not JSON");
+    assert_int_equal(get_number(json_array_get(reasons, 0), "count"), 3);
+    json_decref(quarantine);
+    quarantine = read(shown, "quarantine.json",
+                      &(struct view_query){.reason = "notifyType unknown"});
+    assert_int_equal(json_array_size(get(quarantine, "bodies")), 1);
+    json_decref(quarantine);
+    quarantine = read(shown, "quarantine.json", &(struct view_query){.reason = "not"});
+    assert_int_equal(json_array_size(get(quarantine, "bodies")), 0);
+    json_decref(quarantine);
+}
+
+/* --- operations -------------------------------------------------------------------------------
+ */
+
+#define HOUR 3600000
+#define NOW 1764100000000
+
+/* Operations in each state. All have their last notification at NOW, or a day before. */
+static void fill_states(struct books *books)
+{
+    struct support_result what = {.app = "a", .received_ms = NOW - 24 * HOUR};
+    what.operation = "stalled, in progress";
+    books_add_progress(books, &what, "x");
+    what.operation = "finished, quiet";
+    books_add_result(books, &what);
+    what.operation = "stalled, missing";
+    books_add_result(books, &what);
+    expect(books, "stalled, missing", 1);
+    expect(books, "stalled, not begun", 2);
+    what.app = "b";
+    what.received_ms = NOW;
+    what.operation = "running, in progress";
+    books_add_progress(books, &what, "x");
+    what.operation = "running, no plan";
+    what.result = "FAIL";
+    what.error_code = "7";
+    books_add_result(books, &what);
+    what.operation = "running, missing";
+    books_add_result(books, &what);
+    what.device = "d2";
+    what.result = "SUCCESS";
+    books_add_result(books, &what);
+    expect(books, "running, missing", 1);
+    what.operation = "finished, with a plan";
+    what.device = "=planned 1";
+    books_add_result(books, &what);
+    expect(books, "finished, with a plan", 1);
+}
+
+/* The ids of the operations that the query selects, a line each. */
+static char *select_operations(struct shown *shown, const struct view_query *query)
+{
+    struct view_query asked = *query;
+    struct buffer ids = {0};
+    asked.now_ms = NOW;
+    json_t *document = read(shown, "operations.json", &asked);
+    size_t i;
+    json_t *row;
+    json_array_foreach(json_object_get(document, "operations"), i, row)
+    {
+        assert_members(row, OPERATION);
+        buffer_addf(&ids, "%s\n", get_text(row, "operationId"));
+    }
+    buffer_add(&ids, "", 1);
+    json_decref(document);
+    return ids.bytes;
+}
+
+static void assert_selected(struct shown *shown, struct view_query query, const char *expected)
+{
+    char *ids = select_operations(shown, &query);
+    assert_string_equal(ids, expected);
+    free(ids);
+}
+
+static void each_state_is_what_the_filter_says(void **state)
+{
+    static const char *const states[] = {"running", "stalled", "finished"};
+    struct shown *shown = *state;
+    size_t count = 0;
+    fill_states(shown->books);
+    for (size_t i = 0; i < LENGTH(states); i++) {
+        json_t *document = read(shown, "operations.json",
+                                &(struct view_query){.state = states[i], .now_ms = NOW});
+        size_t row_number;
+        json_t *row;
+        json_array_foreach(json_object_get(document, "operations"), row_number, row)
+        {
+            assert_string_equal(get_text(row, "state"), states[i]);
+            assert_memory_equal(get_text(row, "operationId"), states[i], strlen(states[i]));
+            count++;
+        }
+        json_decref(document);
+    }
+    assert_int_equal(count, 8);
+    /* a day later, and with a longer patience */
+    char *ids = select_operations(
+        shown, &(struct view_query){.state = "stalled", .stuck_said = true, .stuck_s = 25 * 3600});
+    assert_string_equal(ids, "stalled, not begun\n");
+    free(ids);
+    json_t *later = read(
+        shown, "operation.json",
+        &(struct view_query){.operation_id = "running, no plan", .now_ms = NOW + 2 * HOUR});
+    assert_string_equal(get_text(later, "state"), "finished");
+    json_decref(later);
+}
+
+static void operations_are_filtered_and_sorted(void **state)
+{
+    struct shown *shown = *state;
+    fill_states(shown->books);
+    assert_selected(shown, (struct view_query){.sort = "name"},
+                    "finished, quiet\nfinished, with a plan\nrunning, in progress\n"
+                    "running, missing\nrunning, no plan\nstalled, in progress\nstalled, missing\n"
+                    "stalled, not begun\n");
+    assert_selected(shown, (struct view_query){.limit = 0},
+                    "finished, with a plan\nrunning, missing\nrunning, no plan\n"
+                    "running, in progress\nstalled, not begun\nstalled, missing\n"
+                    "finished, quiet\nstalled, in progress\n");
+    assert_selected(shown, (struct view_query){.sort = "failures", .limit = 1000, .app_id = "b"},
+                    "running, missing\nrunning, no plan\nfinished, with a plan\n"
+                    "running, in progress\n");
+    assert_selected(shown, (struct view_query){.fail_above_said = true, .fail_above = 499999},
+                    "running, missing\nrunning, no plan\n");
+    assert_selected(shown, (struct view_query){.fail_above_said = true, .fail_above = 500000},
+                    "running, no plan\n");
+    assert_selected(shown, (struct view_query){.search = "NO"},
+                    "running, no plan\nstalled, not begun\n");
+    assert_selected(shown, (struct view_query){.search = "%"}, "");
+    assert_selected(shown, (struct view_query){.since_ms = NOW, .sort = "name"},
+                    "finished, with a plan\nrunning, in progress\nrunning, missing\n"
+                    "running, no plan\n");
+    assert_selected(shown, (struct view_query){.since_ms = 1, .until_ms = NOW - 24 * HOUR + 1},
+                    "stalled, not begun\nstalled, missing\nfinished, quiet\n"
+                    "stalled, in progress\n");
+    assert_selected(shown,
+                    (struct view_query){.state = "running", .app_id = "b", .sort = "failures"},
+                    "running, missing\nrunning, no plan\nrunning, in progress\n");
+}
+
+static void an_operation_says_what_is_planned_and_what_it_upgrades(void **state)
+{
+    struct shown *shown = *state;
+    struct fault fault = FAULT_NONE;
+    struct support_result what = {.operation = "o", .app = "a", .received_ms = NOW};
+    static const char *const targets[] = {"2", "1", "3", "2", "4", "3", "2"};
+    for (size_t i = 0; i < LENGTH(targets); i++) {
+        char device[8];
+        snprintf(device, sizeof device, "d%zu", i);
+        what.device = device;
+        what.target = targets[i];
+        books_add_result(shown->books, &what);
+    }
+    expect(shown->books, "o", 4);
+    lists_must(store_set_note(shown->books->store, &(struct store_named){.operation_id = "o"},
+                              "to\"night", &fault),
+               &fault);
+    char *text = show(shown, "operations.json", &(struct view_query){.now_ms = NOW}, NULL);
+    support_assert_has(text, "\"pruned\":false,\"planned\":4,\"missing\":4,\"state\":\"running\","
+                             "\"software\":\"software\",\"targetVersions\":[{\"version\":\"2\","
+                             "\"count\":3},{\"version\":\"3\",\"count\":2},{\"version\":\"1\","
+                             "\"count\":1}],\"note\":\"to\\\"night\"}");
+    free(text);
+    text = show(shown, "operations.csv", &(struct view_query){.now_ms = NOW}, NULL);
+    support_assert_has(text, "\r\n\"a\",\"o\",\"running\",\"software\",\"0\",\"7\",\"0\",\"7\",");
+    support_assert_has(text, "\"4\",\"4\",\"2\",\"2025-11-25T19:46:40.000Z\","
+                             "\"2025-11-25T19:46:40.000Z\",\"0\",\"to\"\"night\"\r\n");
+    free(text);
+    expect(shown->books, "to come", 1);
+    json_t *operation = read(shown, "operation.json",
+                             &(struct view_query){.operation_id = "to come"});
+    assert_true(json_is_null(get(operation, "firstAt")));
+    assert_true(json_is_null(get(operation, "lastAt")));
+    assert_true(json_is_null(get(operation, "software")));
+    assert_true(json_is_null(get(operation, "note")));
+    assert_int_equal(get_number(operation, "planned"), 1);
+    assert_int_equal(json_array_size(get(operation, "targetVersions")), 0);
+    json_decref(operation);
+}
+
+/* --- errors, and what is missing ---------------------------------------------------------------
+ */
+
+static void failures_of_all_operations_are_told_together(void **state)
+{
+    struct shown *shown = *state;
+    struct support_result what = {.app = "a", .result = "FAIL", .received_ms = NOW};
+    static const char *const failed[][3] = {{"o1", "d1", "4"},  {"o1", "d2", "4"},
+                                            {"o2", "d1", "4"},  {"o2", "d2", "=5"},
+                                            {"o3", "d1", "=5"}, {"o3", "d2", ""}};
+    for (size_t i = 0; i < LENGTH(failed); i++) {
+        what.operation = failed[i][0];
+        what.device = failed[i][1];
+        what.error_code = failed[i][2];
+        what.description = i == 1 ? "low battery" : "";
+        books_add_result(shown->books, &what);
+    }
+    what.result = "SUCCESS"; /* in place of the failure */
+    books_add_result(shown->books, &what);
+    char *text = show(shown, "errors.json", &(struct view_query){.limit = 0}, NULL);
+    assert_string_equal(
+        text, "{\"errors\":[{\"errorCode\":\"4\",\"count\":3,\"operations\":2,\"example\":"
+              "\"low battery\"},{\"errorCode\":\"=5\",\"count\":2,\"operations\":2,\"example\":"
+              "\"\"}],\"next\":null}\n");
+    free(text);
+    text = show(shown, "errors.csv", &(struct view_query){.byte_order_mark = true}, NULL);
+    assert_string_equal(text, "\xEF\xBB\xBF"
+                              "errorCode,count,operations,example\r\n"
+                              "\"4\",\"3\",\"2\",\"low battery\"\r\n\"'=5\",\"2\",\"2\",\"\"\r\n");
+    free(text);
+    struct store_page_token next;
+    text = show(shown, "errors.jsonl", &(struct view_query){.limit = 1}, &next);
+    assert_string_equal(text, "{\"errorCode\":\"4\",\"count\":3,\"operations\":2,\"example\":"
+                              "\"low battery\"}\n");
+    free(text);
+    text = show(shown, "errors.jsonl", &(struct view_query){.limit = 1, .after = next.text}, NULL);
+    assert_string_equal(text,
+                        "{\"errorCode\":\"=5\",\"count\":2,\"operations\":2,\"example\":\"\"}\n");
+    free(text);
+}
+
+static void who_is_missing_is_told(void **state)
+{
+    struct shown *shown = *state;
+    struct support_result what = {.app = "a", .operation = "o", .device = "=planned 2"};
+    const struct view_query query = {.operation_id = "o"};
+    books_add_result(shown->books, &what);
+    json_t *none = read(shown, "missing.json", &query);
+    assert_members(none, OPERATION " devices next");
+    assert_true(json_is_null(get(none, "planned")));
+    assert_int_equal(json_array_size(get(none, "devices")), 0);
+    json_decref(none);
+    expect(shown->books, "o", 3);
+    json_t *missing = read(shown, "missing.json", &query);
+    assert_int_equal(get_number(missing, "planned"), 3);
+    assert_int_equal(get_number(missing, "missing"), 2);
+    const json_t *device = json_array_get(get(missing, "devices"), 1);
+    assert_members(device, "deviceId");
+    assert_string_equal(get_text(device, "deviceId"), "=planned 1");
+    json_decref(missing);
+    char *text = show(shown, "missing.csv", &query, NULL);
+    assert_string_equal(text, "appId,operationId,deviceId\r\n\"a\",\"o\",\"'=planned 3\"\r\n"
+                              "\"a\",\"o\",\"'=planned 1\"\r\n");
+    free(text);
+    text = show(shown, "missing.jsonl", &query, NULL);
+    assert_string_equal(text, "{\"deviceId\":\"=planned 3\"}\n{\"deviceId\":\"=planned 1\"}\n");
+    free(text);
+}
+
+/* Each line is the object that the document has. */
+static void lines_say_what_the_document_says(void **state)
+{
+    static const char *const lists[][3] = {{"upgrades.json", "upgrades.jsonl", "upgrades"},
+                                           {"failures.json", "failures.jsonl", "failures"},
+                                           {"operations.json", "operations.jsonl", "operations"},
+                                           {"quarantine.json", "quarantine.jsonl", "bodies"}};
+    struct shown *shown = *state;
+    uint64_t seed = 53;
+    lists_fill(shown->books, 100, &seed);
+    struct record *record = support_record("nothing");
+    books_keep_one(shown->books, record);
+    support_record_free(record);
+    for (size_t i = 0; i < LENGTH(lists); i++) {
+        const struct view_query query = {
+            .operation_id = i < 2 ? "o1" : NULL, .limit = 1000, .now_ms = NOW};
+        json_t *document = read(shown, lists[i][0], &query);
+        char *lines = show(shown, lists[i][1], &query, NULL);
+        char *rest = lines;
+        size_t row_number;
+        json_t *row;
+        assert_true(json_array_size(get(document, lists[i][2])) > 0);
+        json_array_foreach(json_object_get(document, lists[i][2]), row_number, row)
+        {
+            char *line = strsep(&rest, "\n");
+            json_t *object = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+            assert_true(json_equal(object, row));
+            json_decref(object);
+        }
+        assert_string_equal(rest, "");
+        free(lines);
+        json_decref(document);
+    }
 }
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -630,6 +975,13 @@ int view_pages_tests(void)
         TEST(an_upgrade_says_what_its_last_notification_does),
         TEST(a_search_finds_operations_and_the_device),
         TEST(quarantine_is_told_without_the_bodies),
+        TEST(bodies_are_counted_by_their_reason),
+        TEST(each_state_is_what_the_filter_says),
+        TEST(operations_are_filtered_and_sorted),
+        TEST(an_operation_says_what_is_planned_and_what_it_upgrades),
+        TEST(failures_of_all_operations_are_told_together),
+        TEST(who_is_missing_is_told),
+        TEST(lines_say_what_the_document_says),
     };
     return cmocka_run_group_tests(tests, support_begin, NULL);
 }
