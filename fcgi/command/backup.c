@@ -1,6 +1,7 @@
 /* backup: upgrade-status's commands that copy the store into a file, and make it a store again. */
 #include "config.h"
 
+#include "base/json_writer.h"
 #include "base/owner.h"
 #include "base/running.h"
 #include "command/command.h"
@@ -48,16 +49,20 @@ static int tell(struct command_call *call, int result, const char *file,
     if (result != 0)
         return result > 0 ? COMMAND_FLAWS : COMMAND_UNUSABLE;
     if (call->json) {
-        buffer_add_string(&out, "{\"file\":");
-        buffer_add_json_string(&out, file, strlen(file));
-        buffer_addf(&out, ",\"notifications\":%lld,\"seq\":%lld,\"token\":\"%s\",\"bytes\":%lld}\n",
-                    (long long)copy->notifications, (long long)copy->last.seq,
-                    token_write(&copy->last, token), (long long)copy->bytes);
+        json_open(&out, NULL, '{');
+        json_add_string(&out, "file", file);
+        json_add_number(&out, "notifications", copy->notifications);
+        json_add_number(&out, "seq", copy->last.seq);
+        json_add_string(&out, "token", token_write(&copy->last, token));
+        json_add_number(&out, "bytes", copy->bytes);
+        json_close(&out, '}');
+        buffer_add_string(&out, "\n");
     } else {
         term_add_safe(call->term, &out, file, 0);
-        buffer_addf(&out, ": %lld notifications, the last has seq %lld; %lld bytes; it is sound\n",
-                    (long long)copy->notifications, (long long)copy->last.seq,
-                    (long long)copy->bytes);
+        buffer_add_string(&out, ": ");
+        command_add_count(&out, copy->notifications, "notification");
+        buffer_addf(&out, ", the last has seq %lld; %lld bytes; it is sound\n",
+                    (long long)copy->last.seq, (long long)copy->bytes);
     }
     return command_print(call, &out, fault);
 }

@@ -120,14 +120,25 @@ static bool is_needless(const struct columns *table, size_t c)
            is_uniform(table, c);
 }
 
+/* Finds the columns that are left out for what their cells say; one that is needed after all begins
+ * the table again. */
+static void choose(struct columns *table)
+{
+    for (size_t c = 0; c < table->length; c++) {
+        bool needless = is_needless(table, c);
+        if (table->begun && (needless || !table->needless[c]))
+            continue;
+        table->begun = table->begun && table->needless[c] == needless;
+        table->needless[c] = table->left_out[c] = needless;
+    }
+}
+
 /* Sets the widths that the cells need. */
 static void measure(struct columns *table)
 {
     size_t others = 0; /* the columns that stay beside the keys */
     for (size_t c = 0; c < table->length; c++) {
         size_t title = strlen(table->columns[c].title);
-        if (!table->begun)
-            table->left_out[c] = is_needless(table, c);
         if (table->widths[c] < title)
             table->widths[c] = title;
         if (table->columns[c].key)
@@ -270,19 +281,23 @@ static void write_row(const struct columns *table, const struct columns_cell *ce
 
 void columns_write(struct columns *table, struct buffer *out)
 {
+    size_t first = table->begun ? table->length : 0; /* cell to be written */
     if (table->failed || table->text.failed) {
         out->failed = true;
         return;
     }
-    if (table->cells_length == 0)
+    if (table->cells_length <= first)
         return;
+    choose(table);
     measure(table);
     fit(table);
     if (!table->begun)
         write_titles(table, out);
     table->begun = true;
-    for (size_t i = 0; i + table->length <= table->cells_length; i += table->length)
+    for (size_t i = first; i + table->length <= table->cells_length; i += table->length)
         write_row(table, &table->cells[i], out);
-    table->cells_length = 0;
-    buffer_clear(&table->text);
+    /* The first row stays, to tell whether all cells of a column are the same. */
+    if (table->cells_length > table->length)
+        table->text.length = table->cells[table->length].at;
+    table->cells_length = table->length;
 }

@@ -36,10 +36,10 @@ struct columns {
     const struct column *columns;
     size_t length; /* of them */
     size_t widths[COLUMNS_MAX];
-    bool left_out[COLUMNS_MAX];
-    bool begun;         /* the titles are written */
-    struct buffer text; /* of the cells, each with a NUL after it */
-    struct columns_cell *cells;
+    bool needless[COLUMNS_MAX], left_out[COLUMNS_MAX];
+    bool begun;                 /* the titles are written */
+    struct buffer text;         /* of the cells, each with a NUL after it */
+    struct columns_cell *cells; /* once begun, from the first row written on */
     size_t cells_length, cells_capacity;
     bool failed; /* memory ran out */
 };
@@ -53,8 +53,8 @@ void columns_add(struct columns *table, enum term_tone tone, const char *text);
 void columns_add_number(struct columns *table, enum term_tone tone, int64_t number);
 void columns_add_bar(struct columns *table, const struct term_bar *bar, size_t width);
 
-/* Appends the rows so far, after the titles if these were not written before, and empties the
- * table. Columns keep at least their widths. */
+/* Appends the rows added since the last call, after the titles if these were not written before, or
+ * if a column that was left out for its cells is needed now. Columns keep at least their widths. */
 void columns_write(struct columns *table, struct buffer *out);
 
 void columns_release(struct columns *table);

@@ -17,12 +17,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int complain(int code, const struct fault *fault)
-{
-    term_complain(COMMAND_PROGRAM, fault->text);
-    return code;
-}
-
 /* A command line split into the words in their order, and the options, whose meaning depends on the
  * command. */
 struct line {
@@ -42,7 +36,7 @@ static const struct command_option *find_option(const struct command_call *call,
 /* Takes the option at ARGV[*INDEX], and its value, which may be the argument after it. */
 static int take_option(struct command_call *call, char **argv, int *index, struct fault *fault)
 {
-    const char *argument = argv[*index];
+    const char *argument = strcmp(argv[*index], "-h") == 0 ? "--help" : argv[*index];
     const char *word = argument + 2;
     size_t length = strncmp(argument, "--", 2) == 0 ? strcspn(word, "=") : 0;
     const struct command_option *option = length > 0 ? find_option(call, word, length) : NULL;
@@ -94,22 +88,21 @@ static bool is_given(const struct command_call *call, const struct command_optio
 /* Finds the command, and checks that it takes the words and options given. */
 static int understand(struct command_call *call, const struct line *line, struct fault *fault)
 {
+    char name[COMMAND_NAME_SIZE];
     size_t taken = 0;
     call->command = command_find(call, line->words, line->words_length, &taken);
     if (call->command == NULL)
-        return fault_set(fault, "%s%s%s: no such command", line->words[0],
-                         line->words_length > 1 ? " " : "",
-                         line->words_length > 1 ? line->words[1] : "");
+        return command_refuse(call, line->words, line->words_length, fault);
+    command_name(call->command, name);
     for (const struct command_option *option = call->all_options; option->word != NULL; option++)
         if (is_given(call, option) && !command_takes(call->command, option))
-            return fault_set(fault, "--%s: not an option of %s %s", option->word,
-                             call->command->words[0], call->command->words[1]);
+            return fault_set(fault, "--%s: not an option of %s", option->word, name);
     call->words = line->words + taken;
     call->words_length = line->words_length - taken;
     if (call->help)
         return 0;
     if (call->words_length < call->command->least || call->words_length > call->command->most)
-        return fault_set(fault, "%s %s: takes %s", call->command->words[0], call->command->words[1],
+        return fault_set(fault, "%s: takes %s", name,
                          call->command->most > 0 ? call->command->arguments : "no further word");
     return 0;
 }
@@ -187,6 +180,7 @@ static int run(struct command_call *call, struct fault *fault)
     if (code == COMMAND_UNUSABLE && strcmp(call->command->words[0], "books") != 0)
         explain(call, fault);
     store_reader_free(call->reader);
+    buffer_release(&call->found_id);
     return code;
 }
 
@@ -257,7 +251,7 @@ int main(int argc, char **argv)
         code = start(&call, &fault);
     }
     if (fault.set)
-        complain(code, &fault);
+        term_complain(COMMAND_PROGRAM, fault.text);
     if (code == COMMAND_USAGE)
         fprintf(stderr, "Try '" COMMAND_PROGRAM " --help'.\n");
     return code;

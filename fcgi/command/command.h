@@ -18,7 +18,7 @@
 #define COMMAND_PROGRAM "upgrade-status"
 
 /* The most options of one command, and words after one. */
-#define COMMAND_OPTIONS_MAX 5
+#define COMMAND_OPTIONS_MAX 8
 #define COMMAND_WORDS_MAX 1000
 
 /* Exit codes. Their meanings are in the table that --help prints. */
@@ -43,14 +43,15 @@ struct command_call {
     struct store_reader *reader; /* not open yet */
     const char *const *words;    /* after the command's own */
     size_t words_length;
-    int64_t now_ms; /* since 1970: the time from which ages are counted */
+    int64_t now_ms;         /* since 1970: the time from which ages are counted */
+    struct buffer found_id; /* of command_find_operation */
 
     /* the options' values; NULL: not given */
     bool json, no_pager, help, version;
-    bool csv, bom, raw, force, any_app, save, forget;
+    bool csv, bom, raw, force, any_app, save, forget, stuck, contradictory;
     const char *state, *colour, *books;
     const char *app_id, *longer_than, *fail_above, *min_finished;
-    const char *operation_id, *error_code;
+    const char *operation_id, *error_code, *only;
     const char *since, *until, *before, *reason;
 };
 
@@ -63,7 +64,8 @@ enum command_word {
     COMMAND_WORD_APPLICATION,
     COMMAND_WORD_COMMAND,
     COMMAND_WORD_FILE,
-    COMMAND_WORD_WHEN, /* auto, always or never */
+    COMMAND_WORD_WHEN,  /* auto, always or never */
+    COMMAND_WORD_STATE, /* SUCCESS, FAIL or IN_PROGRESS */
 };
 
 /* One option. */
@@ -97,6 +99,14 @@ void command_set_table(struct command_call *call);
 const struct command_entry *command_find(const struct command_call *call, const char *const *words,
                                          size_t length, size_t *taken);
 
+/* Says that WORDS begin with no command, or with what is half of one. Returns -1. */
+int command_refuse(const struct command_call *call, const char *const *words, size_t length,
+                   struct fault *fault);
+
+/* The name of COMMAND in a message. Returns TEXT. */
+#define COMMAND_NAME_SIZE 64
+const char *command_name(const struct command_entry *command, char text[COMMAND_NAME_SIZE]);
+
 /* Whether COMMAND (NULL: any of them) takes OPTION. */
 bool command_takes(const struct command_entry *command, const struct command_option *option);
 
@@ -108,6 +118,7 @@ int command_show_operations(struct command_call *call, struct fault *fault);
 int command_show_operation(struct command_call *call, struct fault *fault);
 int command_show_device(struct command_call *call, struct fault *fault);
 int command_show_failures(struct command_call *call, struct fault *fault);
+int command_show_upgrades(struct command_call *call, struct fault *fault);
 int command_follow(struct command_call *call, struct fault *fault);
 int command_log(struct command_call *call, struct fault *fault);
 int command_quarantine_list(struct command_call *call, struct fault *fault);
@@ -143,7 +154,10 @@ int command_print(struct command_call *call, struct buffer *text, struct fault *
 int command_read_ids(const struct command_call *call, int64_t ids[COMMAND_WORDS_MAX],
                      struct fault *fault);
 
-/* Writes a time of a document: on a terminal in the form for people ("2026-01-02 03:04:05"),
+/* Appends "1 upgrade", "2 upgrades", or "2 bodies" if ONE is "body". */
+void command_add_count(struct buffer *out, int64_t count, const char *one);
+
+/* Writes a time of a document: on a terminal in the form for people ("2026-01-02 03:04:05Z"),
  * elsewhere as it is; and how long ago that is. Both return TEXT. */
 #define COMMAND_TIME_SIZE 96
 const char *command_time(const struct command_call *call, const char *time,

@@ -45,7 +45,7 @@ const char *command_time(const struct command_call *call, const char *time,
     size_t second = strlen("2026-01-02T03:04:05");
     if (call->term->is_terminal && strlen(time) > second) {
         text[strlen("2026-01-02")] = ' ';
-        text[second] = '\0';
+        memcpy(text + second, "Z", 2);
     }
     return text;
 }
@@ -61,6 +61,17 @@ const char *command_ago(const struct command_call *call, const char *time,
     units_age(call->now_ms - ms, age);
     snprintf(text, COMMAND_TIME_SIZE, strcmp(age, "now") == 0 ? "just %s" : "%s ago", age);
     return text;
+}
+
+void command_add_count(struct buffer *out, int64_t count, const char *one)
+{
+    size_t length = strlen(one);
+    bool ends_in_y = one[length - 1] == 'y';
+    buffer_addf(out, "%lld %.*s%s", (long long)count, (int)(length - (ends_in_y && count != 1)),
+                one,
+                count == 1  ? ""
+                : ends_in_y ? "ies"
+                            : "s");
 }
 
 int command_open_store(struct command_call *call, struct store **store, struct fault *fault)

@@ -142,6 +142,11 @@ static void offer_word(struct completion *completion, struct command_call *call,
         offer(completion, "always");
         offer(completion, "never");
         break;
+    case COMMAND_WORD_STATE:
+        offer(completion, "SUCCESS");
+        offer(completion, "FAIL");
+        offer(completion, "IN_PROGRESS");
+        break;
     case COMMAND_WORD_FILE:
         /* The shell completes file names itself. */
         buffer_add_string(&completion->out, "/\n");

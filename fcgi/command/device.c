@@ -9,14 +9,6 @@
 /* Upgrades read at a time: each comes with the bodies of its notifications. */
 #define UPGRADES_MAX 20
 
-/* The tone in which a state is shown. */
-static enum term_tone state_tone(const char *state)
-{
-    return strcmp(state, "SUCCESS") == 0 ? TERM_GOOD
-           : strcmp(state, "FAIL") == 0  ? TERM_BAD
-                                         : TERM_PLAIN;
-}
-
 /* Adds "  LABEL  TEXT" if there is a text. */
 static void add_line(const struct command_call *call, struct buffer *out, const char *label,
                      const char *text)
@@ -31,24 +23,17 @@ static void add_line(const struct command_call *call, struct buffer *out, const 
 /* Adds a notification in a few words: its type, and its result or step if it has one. */
 static void add_note(const struct command_call *call, struct buffer *out, const json_t *note)
 {
-    static const char *const members[] = {"swUpgradeResult", "swUpgradeState", "status",
-                                          "Status",          "step",           "resultCode"};
     const json_t *body = json_object_get(note, "body");
-    const char *type = whole_text(body, "notifyType");
+    const char *news = command_news(body);
+    int64_t deliveries = whole_number(note, "deliveries");
     char time[COMMAND_TIME_SIZE];
     buffer_addf(out, "  %s  %8lld  ", command_time(call, whole_text(note, "receivedAt"), time),
                 (long long)whole_number(note, "seq"));
-    term_add_safe(call->term, out, type[0] != '\0' ? type : "commandStatus", 0);
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-        const char *text = whole_text(body, members[i]);
-        if (text[0] == '\0')
-            continue;
-        buffer_add_string(out, " ");
-        term_add_safe(call->term, out, text, 0);
-        break;
-    }
-    if (whole_number(note, "deliveries") > 1)
-        buffer_addf(out, " (pushed %lld times)", (long long)whole_number(note, "deliveries"));
+    term_add_safe(call->term, out, command_type(body), 0);
+    buffer_add_string(out, news[0] != '\0' ? " " : "");
+    term_add_safe(call->term, out, news, 0);
+    if (deliveries > 1)
+        buffer_addf(out, " (pushed %lld times)", (long long)deliveries);
     buffer_add_string(out, "\n");
 }
 
@@ -64,9 +49,9 @@ static void add_upgrade(const struct command_call *call, struct buffer *out, con
     const char *state = whole_text(upgrade, "state");
     char ago[COMMAND_TIME_SIZE];
     buffer_add_string(out, "\n");
-    term_begin_tone(call->term, out, state_tone(state));
+    term_begin_tone(call->term, out, command_state_tone(state));
     buffer_add_string(out, state);
-    term_end_tone(call->term, out, state_tone(state));
+    term_end_tone(call->term, out, command_state_tone(state));
     if (command_is(upgrade, "contradictory")) {
         buffer_add_string(out, " ");
         term_begin_tone(call->term, out, TERM_WARN);
@@ -96,6 +81,10 @@ static int add_page(void *owner, json_t *page, bool first, struct fault *fault)
     struct buffer out = {0};
     size_t i;
     json_t *upgrade;
+    if (first && call->term->is_terminal) {
+        command_add_receiver(call, &out);
+        buffer_add_string(&out, "\n");
+    }
     if (first) {
         buffer_add_string(&out, "Device ");
         term_begin_tone(call->term, &out, TERM_STRONG);

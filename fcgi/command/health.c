@@ -15,12 +15,6 @@
 /* If less is free on the disk, the receiver's probe fails. */
 #define ROOM_MIN ((uint64_t)1 << 20)
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text != NULL ? text : "";
-}
-
 json_t *command_read_file(const struct command_call *call)
 {
     char path[4096];
@@ -48,34 +42,58 @@ static bool is_full(const struct command_call *call)
            (uint64_t)disk.f_bavail * disk.f_frsize < ROOM_MIN;
 }
 
+/* How a receiver that can keep notifications has answered, by its STATUS: not well if none of what
+ * came was one. */
+static enum term_tone judge_answers(const struct command_call *call, const json_t *status,
+                                    struct buffer *out)
+{
+    const json_t *process = json_object_get(status, "process");
+    const json_t *totals = json_object_get(status, "totals");
+    const char *warning = whole_text(json_object_get(status, "log"), "warning");
+    int64_t refused = whole_number(process, "refused_in_a_row");
+    int64_t unsigned_ones = whole_number(process, "answers_401");
+    int64_t misses = whole_number(process, "near_misses");
+    int64_t quarantined = whole_number(totals, "quarantined");
+    enum term_tone tone = TERM_BAD;
+    if (unsigned_ones > 0 && whole_number(process, "answers_200") == 0) {
+        buffer_addf(out, "answered 401 (%lld) and never 200 since then", (long long)unsigned_ones);
+    } else if (whole_number(totals, "notifications") == 0 && quarantined > 0) {
+        buffer_add_string(out, "no notification yet, all that came is in quarantine");
+    } else {
+        buffer_add_string(out, "keeping notifications");
+        tone = refused + misses > 0 || warning[0] != '\0' ? TERM_WARN : TERM_GOOD;
+    }
+    if (refused > 0)
+        buffer_addf(out, "; answers other than 200 since the last 200: %lld", (long long)refused);
+    if (misses > 0)
+        buffer_addf(out, "; POSTs on nearly a callback path: %lld", (long long)misses);
+    buffer_add_string(out, warning[0] != '\0' ? "; " : "");
+    term_add_safe(call->term, out, warning, 0);
+    return tone;
+}
+
 /* The state of a running receiver by its STATUS, or why that is out of date. */
 static enum term_tone judge(const struct command_call *call, const json_t *status,
                             struct buffer *out)
 {
     const json_t *store = json_object_get(status, "store");
-    const char *warning = text_of(json_object_get(status, "log"), "warning");
     char now[CLOCK_TEXT_SIZE], since[COMMAND_TIME_SIZE];
     if (json_is_false(json_object_get(store, "ok"))) {
-        buffer_addf(out,
-                    "answers 503 since %s: ", command_time(call, text_of(store, "since"), since));
-        term_add_safe(call->term, out, text_of(store, "fault"), 0);
+        buffer_addf(
+            out, "answers 503 since %s: ", command_time(call, whole_text(store, "since"), since));
+        term_add_safe(call->term, out, whole_text(store, "fault"), 0);
         return TERM_BAD;
     }
     if (is_full(call)) {
         buffer_add_string(out, "the disk of the state folder is full");
         return TERM_BAD;
     }
-    if (strcmp(text_of(status, "nextBefore"), clock_format(call->now_ms, now)) < 0) {
+    if (strcmp(whole_text(status, "nextBefore"), clock_format(call->now_ms, now)) < 0) {
         buffer_addf(out, "does not write its status file, the last is from %s",
-                    command_time(call, text_of(status, "time"), since));
+                    command_time(call, whole_text(status, "time"), since));
         return TERM_BAD;
     }
-    buffer_add_string(out, "keeping notifications");
-    if (warning[0] == '\0')
-        return TERM_GOOD;
-    buffer_add_string(out, "; ");
-    term_add_safe(call->term, out, warning, 0);
-    return TERM_WARN;
+    return judge_answers(call, status, out);
 }
 
 static void add_running(const struct command_call *call, const long *pids, int count,
@@ -95,7 +113,7 @@ static void add_running(const struct command_call *call, const long *pids, int c
     struct buffer state = {0};
     enum term_tone tone = judge(call, status, &state);
     buffer_addf(out, "running since %s, pid %ld: ",
-                command_time(call, text_of(status, "startedAt"), since), pid);
+                command_time(call, whole_text(status, "startedAt"), since), pid);
     term_begin_tone(call->term, out, tone);
     buffer_add(out, state.bytes, state.length);
     term_end_tone(call->term, out, tone);
@@ -120,7 +138,7 @@ void command_add_receiver(const struct command_call *call, struct buffer *out)
         term_end_tone(call->term, out, TERM_BAD);
         if (status != NULL)
             buffer_addf(out, ", its last status file is from %s",
-                        command_time(call, text_of(status, "time"), time));
+                        command_time(call, whole_text(status, "time"), time));
     }
     buffer_add_string(out, "\n");
     json_decref(status);

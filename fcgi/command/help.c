@@ -7,6 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Columns of the help, and those before what a command or an option does. */
+#define WIDTH 80
+#define INDENT 26
+
 /* Meanings of the exit codes. */
 static const struct {
     enum command_code code;
@@ -18,7 +22,7 @@ static const struct {
     {COMMAND_ABOVE, "operation --fail-above: a larger share has failed"},
     {COMMAND_MISSING, "expect: some have not reported, or not finished"},
     {COMMAND_FLAWS, "check, backup, restore, books check: something is not sound"},
-    {COMMAND_NOT_THERE, "there is no such operation, device, application or body in quarantine"},
+    {COMMAND_NOT_THERE, "no such operation, device, application or body in quarantine, or several"},
     {COMMAND_REFUSED, "follow: the store does not have the token, or not all behind it"},
 };
 
@@ -37,6 +41,31 @@ const struct command_entry *command_find(const struct command_call *call, const 
         }
     }
     return NULL;
+}
+
+int command_refuse(const struct command_call *call, const char *const *words, size_t length,
+                   struct fault *fault)
+{
+    struct buffer seconds = {0};
+    for (const struct command_entry *command = call->commands; command->run != NULL; command++)
+        if (strcmp(command->words[0], words[0]) == 0 && command->words[1][0] != '\0')
+            buffer_addf(&seconds, "%s%s", seconds.length > 0 ? ", " : "", command->words[1]);
+    if (seconds.length > 0 && !seconds.failed)
+        fault_set(fault, "%s%s%s: takes one of %.*s", words[0], length > 1 ? " " : "",
+                  length > 1 ? words[1] : "", (int)seconds.length, seconds.bytes);
+    else
+        fault_set(fault, "%s: no such command", words[0]);
+    buffer_release(&seconds);
+    return -1;
+}
+
+const char *command_name(const struct command_entry *command, char text[COMMAND_NAME_SIZE])
+{
+    const char *const *words = command->words;
+    snprintf(text, COMMAND_NAME_SIZE, "%s%s%s",
+             words[0][0] == '\0' ? "the list of all operations" : words[0],
+             words[1][0] == '\0' ? "" : " ", words[1]);
+    return text;
 }
 
 bool command_takes(const struct command_entry *command, const struct command_option *option)
@@ -58,11 +87,23 @@ static void add_usage(const struct command_entry *command, struct buffer *out)
             buffer_addf(out, "%s%s", out->length > begin ? " " : "", parts[i]);
 }
 
-/* Adds a line of the help: USAGE in its column, then WHAT. */
+/* Adds USAGE in its column, then WHAT, in as many lines as it takes. */
 static void add_line(struct buffer *out, struct buffer *usage, const char *what)
 {
-    buffer_addf(out, "  %-24.*s %s\n", (int)usage->length, usage->length > 0 ? usage->bytes : "",
-                what);
+    size_t place = INDENT;
+    buffer_addf(out, "  %-*.*s", INDENT - 2, (int)usage->length,
+                usage->length > 0 ? usage->bytes : "");
+    while (*what != '\0') {
+        size_t length = strcspn(what, " ");
+        if (place + 1 + length > WIDTH) {
+            buffer_addf(out, "\n%*s", INDENT, "");
+            place = INDENT;
+        }
+        buffer_addf(out, " %.*s", (int)length, what);
+        place += 1 + length;
+        what += length + strspn(what + length, " ");
+    }
+    buffer_add_string(out, "\n");
     buffer_clear(usage);
 }
 
@@ -86,7 +127,7 @@ static void add_help(const struct command_call *call, struct buffer *out)
     buffer_add_string(out,
                       "Usage: " COMMAND_PROGRAM " [OPTION]... [COMMAND [WORD]... [OPTION]...]\n\n"
                       "Shows how upgrades go, from the store of a running or stopped receiver.\n"
-                      "\nCommands; without one, " COMMAND_PROGRAM " shows");
+                      "\nCommands; without one, it shows");
     buffer_addf(out, " %s:\n", call->commands->help);
     for (const struct command_entry *command = call->commands + 1; command->run != NULL;
          command++) {
@@ -95,8 +136,8 @@ static void add_help(const struct command_call *call, struct buffer *out)
     }
     buffer_add_string(out, "\nOptions of every command:\n");
     add_options(call, NULL, true, out);
-    buffer_add_string(out, "\nOptions of a command, behind it (" COMMAND_PROGRAM
-                           " help COMMAND tells which it takes):\n");
+    buffer_add_string(out, "\nOptions of a command, behind it ('help COMMAND' tells which it "
+                           "takes):\n");
     add_options(call, NULL, false, out);
     buffer_add_string(
         out, "\nA TIME is 2026-01-02T03:04:05Z, a date, today, yesterday, or how long ago:\n"
@@ -146,8 +187,7 @@ int command_help(struct command_call *call, struct fault *fault)
     if (call->words_length == 0) {
         add_help(call, &help);
     } else if (command == NULL || taken < call->words_length) {
-        fault_set(fault, "%s%s%s: no such command", call->words[0],
-                  call->words_length > 1 ? " " : "", call->words_length > 1 ? call->words[1] : "");
+        command_refuse(call, call->words, call->words_length, fault);
         return COMMAND_USAGE;
     } else {
         add_command_help(call, command, &help);

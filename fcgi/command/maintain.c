@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "base/clock.h"
+#include "base/json_writer.h"
 #include "base/units.h"
 #include "command/command.h"
 #include "store/maintenance.h"
@@ -122,37 +123,57 @@ int command_read_before(const struct command_call *call, int64_t *before_ms, str
     return 0;
 }
 
+/* Adds what went, as words or as members. */
+static void add_rows(const struct command_call *call, const struct store_pruned *rows,
+                     struct buffer *out)
+{
+    const struct {
+        const char *one, *name;
+        int64_t count;
+    } counts[] = {{"notification", "notifications", rows->notifications},
+                  {"upgrade", "upgrades", rows->upgrades},
+                  {"operation", "operations", rows->operations}};
+    for (size_t i = 0; i < 3; i++) {
+        if (call->json) {
+            json_add_number(out, counts[i].name, counts[i].count);
+        } else {
+            buffer_add_string(out, i == 1 ? ", " : i == 2 ? " of " : "");
+            command_add_count(out, counts[i].count, counts[i].one);
+        }
+    }
+}
+
+/* Adds the last members: what stays, since an application has not got it yet. */
+static void add_left(const struct store_pruned *rows, struct buffer *out)
+{
+    json_add_number(out, "undelivered", rows->undelivered);
+    json_add_string(out, "behind", rows->behind[0] != '\0' ? rows->behind : NULL);
+}
+
 static void add_pruned(const struct command_call *call, const struct store_pruned *pruned,
                        int64_t before_ms, struct buffer *out)
 {
     char time[CLOCK_TEXT_SIZE];
-    clock_format(before_ms, time);
     if (call->json) {
-        buffer_addf(out,
-                    "{\"before\":\"%s\",\"notifications\":%lld,\"upgrades\":%lld,"
-                    "\"operations\":%lld,\"undelivered\":%lld,\"behind\":",
-                    time, (long long)pruned->notifications, (long long)pruned->upgrades,
-                    (long long)pruned->operations, (long long)pruned->undelivered);
-        if (pruned->behind[0] != '\0')
-            buffer_add_json_string(out, pruned->behind, strlen(pruned->behind));
-        else
-            buffer_add_string(out, "null");
-        buffer_add_string(out, "}\n");
+        json_open(out, NULL, '{');
+        json_add_time(out, "before", before_ms);
+        add_rows(call, pruned, out);
+        add_left(pruned, out);
+        json_close(out, '}');
+        buffer_add_string(out, "\n");
         return;
     }
-    buffer_addf(out,
-                "Taken out from before %s: %lld notifications, %lld upgrades of %lld operations.\n"
-                "Their counters stay.\n",
-                time, (long long)pruned->notifications, (long long)pruned->upgrades,
-                (long long)pruned->operations);
+    buffer_addf(out, "Taken out from before %s: ", clock_format(before_ms, time));
+    add_rows(call, pruned, out);
+    buffer_add_string(out, ".\nTheir counters stay.\n");
     if (pruned->behind[0] == '\0')
         return;
     buffer_add_string(out, "Left: what application ");
     term_add_safe(call->term, out, pruned->behind, 0);
-    buffer_addf(out,
-                " has not got yet, %lld operations among it. If that application is gone:\n"
-                "  " COMMAND_PROGRAM " forget ",
-                (long long)pruned->undelivered);
+    buffer_add_string(out, " has not got yet, ");
+    command_add_count(out, pruned->undelivered, "operation");
+    buffer_add_string(out, " among it. If that application is gone:\n"
+                           "  " COMMAND_PROGRAM " forget ");
     term_add_safe(call->term, out, pruned->behind, 0);
     buffer_add_string(out, "\n");
 }
@@ -175,9 +196,7 @@ int command_prune(struct command_call *call, struct fault *fault)
         return COMMAND_UNUSABLE;
     struct buffer out = {0};
     add_pruned(call, &pruned, before_ms, &out);
-    result = term_print(call->term, &out, fault);
-    buffer_release(&out);
-    return result == 0 ? COMMAND_DONE : command_failed(call);
+    return command_print(call, &out, fault);
 }
 
 /* --- forget ----------------------------------------------------------------------------------- */
@@ -202,27 +221,24 @@ static void add_erased(const struct command_call *call, const struct store_erase
 {
     const struct store_pruned *rows = &erased->rows;
     if (call->json) {
-        buffer_addf(out,
-                    "{\"notifications\":%lld,\"upgrades\":%lld,\"operations\":%lld,"
-                    "\"quarantined\":%lld,\"undelivered\":%lld,\"behind\":",
-                    (long long)rows->notifications, (long long)rows->upgrades,
-                    (long long)rows->operations, (long long)erased->quarantined,
-                    (long long)rows->undelivered);
-        if (rows->behind[0] != '\0')
-            buffer_add_json_string(out, rows->behind, strlen(rows->behind));
-        else
-            buffer_add_string(out, "null");
-        buffer_addf(out, ",\"emptied\":%s}\n", erased->emptied ? "true" : "false");
+        json_open(out, NULL, '{');
+        add_rows(call, rows, out);
+        json_add_number(out, "quarantined", erased->quarantined);
+        add_left(rows, out);
+        json_add_bool(out, "emptied", erased->emptied);
+        json_close(out, '}');
+        buffer_add_string(out, "\n");
         return;
     }
-    buffer_addf(out,
-                "Erased: %lld notifications, %lld upgrades of %lld operations, %lld bodies in "
-                "quarantine.\nTheir counters stay.\n",
-                (long long)rows->notifications, (long long)rows->upgrades,
-                (long long)rows->operations, (long long)erased->quarantined);
+    buffer_add_string(out, "Erased: ");
+    add_rows(call, rows, out);
+    buffer_add_string(out, ", ");
+    command_add_count(out, erased->quarantined, "body");
+    buffer_add_string(out, " in quarantine.\nTheir counters stay.\n");
     if (rows->undelivered > 0) {
-        buffer_addf(out, "Left: %lld notifications, which application ",
-                    (long long)rows->undelivered);
+        buffer_add_string(out, "Left: ");
+        command_add_count(out, rows->undelivered, "notification");
+        buffer_add_string(out, ", which application ");
         term_add_safe(call->term, out, rows->behind, 0);
         buffer_add_string(out, " has not got yet, or others of their operations.\n"
                                "Erase the device again when it has, or forget the application.\n");

@@ -2,7 +2,6 @@
 #include "config.h"
 
 #include "base/units.h"
-#include "command/columns.h"
 #include "command/show.h"
 
 #include <stdio.h>
@@ -39,15 +38,6 @@ static bool is_passed(const struct threshold *threshold, const struct term_bar *
 
 /* --- the portrait ------------------------------------------------------------------------------
  */
-
-static void add_heading(const struct term *term, struct buffer *out, const char *heading)
-{
-    buffer_add_string(out, "\n");
-    term_begin_tone(term, out, TERM_STRONG);
-    buffer_add_string(out, heading);
-    term_end_tone(term, out, TERM_STRONG);
-    buffer_add_string(out, "\n");
-}
 
 static void add_count(const struct command_call *call, struct buffer *out, const char *what,
                       enum term_tone tone, int64_t count, const char *remark)
@@ -99,112 +89,64 @@ static void add_counts(const struct command_call *call, const json_t *operation,
     add_moment(call, out, "last", whole_text(operation, "lastAt"));
 }
 
-static void add_failures(const struct command_call *call, const json_t *operation,
-                         struct buffer *out)
+static const struct column failure_columns[] = {
+    {.title = "CODE", .key = true},     {.title = "COUNT", .right = true},
+    {.title = "SHARE", .right = true},  {.title = "FIRST SEEN", .spare = 2},
+    {.title = "LAST SEEN", .spare = 1}, {.title = "EXAMPLE", .elastic = true},
+};
+
+static void add_failure(const struct command_call *call, struct columns *table,
+                        const json_t *failure, const json_t *operation)
 {
-    static const struct column columns[] = {
-        {.title = "CODE", .elastic = true}, {.title = "COUNT", .right = true},
-        {.title = "SHARE", .right = true},  {.title = "FIRST SEEN", .spare = 2},
-        {.title = "LAST SEEN", .spare = 1}, {.title = "EXAMPLE", .elastic = true},
-    };
-    const json_t *failures = json_object_get(operation, "failures");
-    if (json_array_size(failures) == 0)
-        return;
-    struct columns table;
-    columns_init(&table, call->term, columns, sizeof columns / sizeof columns[0]);
-    add_heading(call->term, out, "Failures");
-    size_t i;
-    json_t *failure;
-    json_array_foreach(failures, i, failure)
-    {
-        const char *code = whole_text(failure, "errorCode");
-        int64_t count = whole_number(failure, "count");
-        char share[UNITS_TEXT_SIZE], time[COMMAND_TIME_SIZE];
-        columns_add(&table, TERM_BAD, code[0] == '\0' ? "(none)" : code);
-        columns_add_number(&table, TERM_PLAIN, count);
-        columns_add(&table, TERM_PLAIN,
-                    units_share_text(count, whole_number(operation, "fail"), share));
-        columns_add(&table, TERM_PLAIN, command_time(call, whole_text(failure, "firstAt"), time));
-        columns_add(&table, TERM_PLAIN, command_time(call, whole_text(failure, "lastAt"), time));
-        columns_add(&table, TERM_PLAIN, whole_text(failure, "example"));
-    }
-    columns_write(&table, out);
-    columns_release(&table);
-    if (command_is(operation, "failuresMore"))
-        buffer_add_string(out, "... and other codes, each as rare or rarer\n");
+    const char *code = whole_text(failure, "errorCode");
+    int64_t count = whole_number(failure, "count");
+    char share[UNITS_TEXT_SIZE], time[COMMAND_TIME_SIZE];
+    columns_add(table, TERM_BAD, code[0] == '\0' ? "(none)" : code);
+    columns_add_number(table, TERM_PLAIN, count);
+    columns_add(table, TERM_PLAIN, units_share_text(count, whole_number(operation, "fail"), share));
+    columns_add(table, TERM_PLAIN, command_time(call, whole_text(failure, "firstAt"), time));
+    columns_add(table, TERM_PLAIN, command_time(call, whole_text(failure, "lastAt"), time));
+    columns_add(table, TERM_PLAIN, whole_text(failure, "example"));
 }
 
-static void add_versions(const struct command_call *call, const json_t *operation,
-                         struct buffer *out)
+static const struct column version_columns[] = {
+    {.title = "FROM", .elastic = true},
+    {.title = "TO", .elastic = true},
+    {.title = "SUCCESS", .right = true},
+    {.title = "FAIL", .right = true},
+};
+
+static void add_version(const struct command_call *call, struct columns *table,
+                        const json_t *version, const json_t *operation)
 {
-    static const struct column columns[] = {
-        {.title = "FROM", .elastic = true},
-        {.title = "TO", .elastic = true},
-        {.title = "SUCCESS", .right = true},
-        {.title = "FAIL", .right = true},
-    };
-    const json_t *versions = json_object_get(operation, "versions");
-    if (json_array_size(versions) == 0)
-        return;
-    struct columns table;
-    columns_init(&table, call->term, columns, sizeof columns / sizeof columns[0]);
-    add_heading(call->term, out, "Versions");
-    size_t i;
-    json_t *version;
-    json_array_foreach(versions, i, version)
-    {
-        int64_t fail = whole_number(version, "fail");
-        columns_add(&table, TERM_PLAIN, whole_text(version, "from"));
-        columns_add(&table, TERM_PLAIN, whole_text(version, "to"));
-        columns_add_number(&table, TERM_PLAIN, whole_number(version, "success"));
-        columns_add_number(&table, fail > 0 ? TERM_BAD : TERM_PLAIN, fail);
-    }
-    columns_write(&table, out);
-    columns_release(&table);
-    if (command_is(operation, "versionsMore"))
-        buffer_add_string(out, "... and other versions, each as rare or rarer\n");
+    (void)call;
+    (void)operation;
+    int64_t fail = whole_number(version, "fail");
+    columns_add(table, TERM_PLAIN, whole_text(version, "from"));
+    columns_add(table, TERM_PLAIN, whole_text(version, "to"));
+    columns_add_number(table, TERM_PLAIN, whole_number(version, "success"));
+    columns_add_number(table, fail > 0 ? TERM_BAD : TERM_PLAIN, fail);
 }
 
 static void add_stuck(const struct command_call *call, const json_t *operation, struct buffer *out)
 {
-    static const struct column columns[] = {
-        {.title = "DEVICE", .elastic = true},
-        {.title = "SUB-OPERATION", .elastic = true, .spare = 1},
-        {.title = "STEP", .elastic = true},
-        {.title = "SINCE"},
-        {.title = "LAST STEP", .spare = 2},
-    };
     const json_t *stuck = json_object_get(operation, "stuck");
-    const json_t *upgrades = json_object_get(stuck, "upgrades");
+    const struct command_table table = command_upgrade_table();
+    int64_t count = whole_number(stuck, "count");
+    size_t shown = json_array_size(json_object_get(stuck, "upgrades"));
     char age[UNITS_TEXT_SIZE];
-    if (json_array_size(upgrades) == 0)
-        return;
     struct buffer heading = {0};
+    int64_t longer_ms = whole_number(stuck, "longerThan") * 1000;
     buffer_addf(&heading, "In progress for longer than %s: %lld%s",
-                units_age(whole_number(stuck, "longerThan") * 1000, age),
-                (long long)whole_number(stuck, "count"),
+                longer_ms > 0 ? units_age(longer_ms, age) : "0 s", (long long)count,
                 command_is(stuck, "more") ? " or more" : "");
     buffer_add(&heading, "", 1);
-    if (!heading.failed)
-        add_heading(call->term, out, heading.bytes);
+    command_add_table(call, heading.failed ? "" : heading.bytes, stuck, "upgrades", &table, out);
     buffer_release(&heading);
-    struct columns table;
-    columns_init(&table, call->term, columns, sizeof columns / sizeof columns[0]);
-    size_t i;
-    json_t *upgrade;
-    json_array_foreach(upgrades, i, upgrade)
-    {
-        char time[COMMAND_TIME_SIZE];
-        columns_add(&table, TERM_WARN, whole_text(upgrade, "deviceId"));
-        columns_add(&table, TERM_PLAIN, whole_text(upgrade, "subOperationId"));
-        columns_add(&table, TERM_PLAIN, whole_text(upgrade, "step"));
-        columns_add(&table, TERM_PLAIN, command_time(call, whole_text(upgrade, "beganAt"), time));
-        columns_add(&table, TERM_PLAIN, command_time(call, whole_text(upgrade, "lastAt"), time));
-    }
-    columns_write(&table, out);
-    columns_release(&table);
-    if ((int64_t)i < whole_number(stuck, "count"))
-        buffer_addf(out, "... the %zu oldest\n", i);
+    if ((int64_t)shown < count)
+        buffer_addf(
+            out, "... the %zu oldest; all: " COMMAND_PROGRAM " upgrades --stuck --operation ID\n",
+            shown);
 }
 
 static void add_others(const struct command_call *call, const json_t *operation, struct buffer *out)
@@ -226,9 +168,21 @@ static void add_others(const struct command_call *call, const json_t *operation,
 static void add_portrait(const struct command_call *call, const json_t *operation,
                          struct buffer *out)
 {
+    const struct command_table failures = {
+        failure_columns, sizeof failure_columns / sizeof failure_columns[0], add_failure};
+    const struct command_table versions = {
+        version_columns, sizeof version_columns / sizeof version_columns[0], add_version};
+    if (call->term->is_terminal) {
+        command_add_receiver(call, out);
+        buffer_add_string(out, "\n");
+    }
     add_counts(call, operation, out);
-    add_failures(call, operation, out);
-    add_versions(call, operation, out);
+    command_add_table(call, "Failures", operation, "failures", &failures, out);
+    if (command_is(operation, "failuresMore"))
+        buffer_add_string(out, "... and other codes, each as rare or rarer\n");
+    command_add_table(call, "Versions", operation, "versions", &versions, out);
+    if (command_is(operation, "versionsMore"))
+        buffer_add_string(out, "... and other versions, each as rare or rarer\n");
     add_stuck(call, operation, out);
     add_others(call, operation, out);
 }
@@ -236,19 +190,29 @@ static void add_portrait(const struct command_call *call, const json_t *operatio
 /* --- the command --------------------------------------------------------------------------------
  */
 
-/* Prints OPERATION, which was parsed from DOCUMENT. */
-static int print(struct command_call *call, struct buffer *document, const json_t *operation,
+/* Prints the OPERATION that was read as TEXT. */
+static int print(struct command_call *call, struct buffer *text, const json_t *operation,
                  struct fault *fault)
 {
     struct buffer out = {0};
-    int result;
     if (call->json)
-        return term_print(call->term, document, fault);
+        return term_print(call->term, text, fault);
     term_page(call->term);
     add_portrait(call, operation, &out);
-    result = term_print(call->term, &out, fault);
+    int result = term_print(call->term, &out, fault);
     buffer_release(&out);
     return result;
+}
+
+/* Says why the exit code is COMMAND_ABOVE. */
+static void tell_passed(const struct command_call *call, const struct term_bar *bar,
+                        struct fault *fault)
+{
+    int64_t finished = bar->success + bar->fail;
+    char share[UNITS_TEXT_SIZE];
+    fault_set(fault, "FAIL is %s of the finished (%lld of %lld), above --fail-above %s",
+              units_share_text(bar->fail, finished, share), (long long)bar->fail,
+              (long long)finished, call->fail_above);
 }
 
 int command_show_operation(struct command_call *call, struct fault *fault)
@@ -256,34 +220,24 @@ int command_show_operation(struct command_call *call, struct fault *fault)
     struct view_query query = {
         .now_ms = call->now_ms, .operation_id = call->words[0], .app_id = call->app_id};
     struct threshold threshold;
-    int64_t began_ms;
-    if (read_threshold(call, &threshold, fault) != 0)
-        return COMMAND_USAGE;
-    if (call->longer_than != NULL) {
-        if (units_time(call->longer_than, call->now_ms, &began_ms, fault) != 0)
-            return fault_add(fault, "--longer-than"), COMMAND_USAGE;
-        if (began_ms > call->now_ms)
-            return fault_set(fault, "--longer-than %s: that time is in the future",
-                             call->longer_than),
-                   COMMAND_USAGE;
-        query.stuck_said = true;
-        query.stuck_s = (call->now_ms - began_ms) / 1000;
-    }
-    struct buffer document = {0};
+    struct buffer text = {0};
     json_t *operation = NULL;
-    int code = command_code_of(call, view_write(view_find("operation.json", 14), call->reader,
-                                                &query, 0, &document, NULL, fault));
-    if (code == COMMAND_DONE &&
-        (document.failed || (operation = whole_parse(document.bytes, document.length)) == NULL)) {
-        fault_set(fault, "out of memory");
-        code = COMMAND_UNUSABLE;
-    }
-    if (code == COMMAND_DONE && print(call, &document, operation, fault) != 0)
+    if (read_threshold(call, &threshold, fault) != 0 ||
+        command_read_longer_than(call, &query, fault) != 0)
+        return COMMAND_USAGE;
+    query.operation_id = command_find_operation(
+        call, call->words[0], threshold.asked ? COMMAND_FIND_VERDICT : COMMAND_FIND_ANY, fault);
+    if (query.operation_id == NULL)
+        return COMMAND_NOT_THERE;
+    int code = command_read_document(call, "operation.json", &query, &text, &operation, fault);
+    if (code == COMMAND_DONE && print(call, &text, operation, fault) != 0)
         code = command_failed(call);
     const struct term_bar bar = command_bar(operation);
-    if (code == COMMAND_DONE && is_passed(&threshold, &bar))
+    if (code == COMMAND_DONE && is_passed(&threshold, &bar)) {
+        tell_passed(call, &bar, fault);
         code = COMMAND_ABOVE;
+    }
     json_decref(operation);
-    buffer_release(&document);
+    buffer_release(&text);
     return code;
 }

@@ -2,7 +2,6 @@
 #include "config.h"
 
 #include "base/units.h"
-#include "command/columns.h"
 #include "command/show.h"
 #include "notification/dispatch.h"
 
@@ -23,47 +22,28 @@ static const struct column body_columns[] = {
     {.title = "POINTER", .elastic = true},
 };
 
-struct listing {
-    struct command_call *call;
-    struct columns table;
-};
-
-static int add_bodies(void *owner, json_t *page, bool first, struct fault *fault)
+static void add_body(const struct command_call *call, struct columns *table, const json_t *body,
+                     const json_t *page)
 {
-    struct listing *listing = owner;
-    struct columns *table = &listing->table;
-    struct buffer out = {0};
-    size_t i;
-    json_t *body;
-    json_array_foreach(json_object_get(page, "bodies"), i, body)
-    {
-        char time[COMMAND_TIME_SIZE];
-        columns_add_number(table, TERM_STRONG, whole_number(body, "id"));
-        columns_add(table, TERM_PLAIN,
-                    command_time(listing->call, whole_text(body, "receivedAt"), time));
-        columns_add_number(table, TERM_PLAIN, whole_number(body, "bytes"));
-        columns_add(table, TERM_PLAIN, whole_text(body, "reason"));
-        columns_add(table, TERM_PLAIN, whole_text(body, "pointer"));
-    }
-    if (i > 0)
-        columns_write(table, &out);
-    else if (first)
-        buffer_add_string(&out, "Nothing is in quarantine.\n");
-    int result = term_print(listing->call->term, &out, fault);
-    buffer_release(&out);
-    return result;
+    (void)page;
+    char time[COMMAND_TIME_SIZE];
+    columns_add_number(table, TERM_STRONG, whole_number(body, "id"));
+    columns_add(table, TERM_PLAIN, command_time(call, whole_text(body, "receivedAt"), time));
+    columns_add_number(table, TERM_PLAIN, whole_number(body, "bytes"));
+    columns_add(table, TERM_PLAIN, whole_text(body, "reason"));
+    columns_add(table, TERM_PLAIN, whole_text(body, "pointer"));
 }
 
 int command_quarantine_list(struct command_call *call, struct fault *fault)
 {
+    static const struct command_list list = {
+        .document = "quarantine.json",
+        .rows = "bodies",
+        .table = {body_columns, sizeof body_columns / sizeof body_columns[0], add_body},
+        .none = "Nothing is in quarantine.\n",
+    };
     const struct view_query query = {.now_ms = call->now_ms};
-    struct listing listing = {.call = call};
-    columns_init(&listing.table, call->term, body_columns,
-                 sizeof body_columns / sizeof body_columns[0]);
-    int code = command_show_document(call, "quarantine.json", "bodies", &query, add_bodies,
-                                     &listing, fault);
-    columns_release(&listing.table);
-    return code;
+    return command_show_list(call, &list, &query, fault);
 }
 
 /* --- walking through the bodies ------------------------------------------------------------------

@@ -1,13 +1,18 @@
-/* show: upgrade-status's lists: all operations, and upgrades that failed. */
+/* show: what the views of upgrade-status share, and its lists: all operations, upgrades, and those
+ * that failed. */
 #include "config.h"
 
-#include "base/units.h"
-#include "command/columns.h"
-#include "command/command.h"
 #include "command/show.h"
-#include "command/whole.h"
+
+#include "base/units.h"
 
 #include <string.h>
+#include <strings.h>
+
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
+/* --- documents and tables ----------------------------------------------------------------------
+ */
 
 int command_show_document(struct command_call *call, const char *name, const char *list,
                           const struct view_query *query, whole_each *each, void *owner,
@@ -23,9 +28,79 @@ int command_show_document(struct command_call *call, const char *name, const cha
     return command_code_of(call, result);
 }
 
-size_t command_bar_width(const struct command_call *call)
+int command_read_document(const struct command_call *call, const char *name,
+                          const struct view_query *query, struct buffer *text, json_t **document,
+                          struct fault *fault)
 {
-    return call->term->width >= COMMAND_BAR_WIDE_FROM ? COMMAND_BAR_WIDE : COMMAND_BAR_NARROW;
+    const struct view *view = view_find(name, strlen(name));
+    int code = command_code_of(call, view_write(view, call->reader, query, 0, text, NULL, fault));
+    *document = NULL;
+    if (code != COMMAND_DONE || (*document = whole_parse(text->bytes, text->length)) != NULL)
+        return code;
+    fault_set(fault, "out of memory");
+    return COMMAND_UNUSABLE;
+}
+
+/* A list being printed. */
+struct listing {
+    struct command_call *call;
+    const struct command_list *list;
+    struct columns table;
+};
+
+static int add_page(void *owner, json_t *page, bool first, struct fault *fault)
+{
+    struct listing *listing = owner;
+    struct command_call *call = listing->call;
+    const struct command_list *list = listing->list;
+    const json_t *rows = json_object_get(page, list->rows);
+    struct buffer out = {0};
+    if (first && (call->term->is_terminal || list->add_head != NULL))
+        command_add_receiver(call, &out);
+    if (first && list->add_head != NULL)
+        list->add_head(call, page, &out);
+    if (first && json_array_size(rows) == 0)
+        buffer_add_string(&out, list->none);
+    else if (out.length > 0)
+        buffer_add_string(&out, "\n");
+    size_t i;
+    json_t *row;
+    json_array_foreach(rows, i, row) list->table.add(call, &listing->table, row, page);
+    columns_write(&listing->table, &out);
+    int result = term_print(call->term, &out, fault);
+    buffer_release(&out);
+    return result;
+}
+
+int command_show_list(struct command_call *call, const struct command_list *list,
+                      const struct view_query *query, struct fault *fault)
+{
+    struct listing listing = {.call = call, .list = list};
+    columns_init(&listing.table, call->term, list->table.columns, list->table.length);
+    int code = command_show_document(call, list->document, list->rows, query, add_page, &listing,
+                                     fault);
+    columns_release(&listing.table);
+    return code;
+}
+
+void command_add_table(const struct command_call *call, const char *heading, const json_t *object,
+                       const char *rows, const struct command_table *table, struct buffer *out)
+{
+    const json_t *array = json_object_get(object, rows);
+    struct columns columns;
+    size_t i;
+    json_t *row;
+    if (json_array_size(array) == 0)
+        return;
+    buffer_add_string(out, "\n");
+    term_begin_tone(call->term, out, TERM_STRONG);
+    buffer_add_string(out, heading);
+    term_end_tone(call->term, out, TERM_STRONG);
+    buffer_add_string(out, "\n");
+    columns_init(&columns, call->term, table->columns, table->length);
+    json_array_foreach(array, i, row) table->add(call, &columns, row, object);
+    columns_write(&columns, out);
+    columns_release(&columns);
 }
 
 struct term_bar command_bar(const json_t *operation)
@@ -40,81 +115,209 @@ bool command_is(const json_t *object, const char *name)
     return json_is_true(json_object_get(object, name));
 }
 
-/* A list being printed, and its table. */
-struct listing {
-    struct command_call *call;
-    struct columns table;
-    bool many_apps; /* several applications have operations */
-};
+enum term_tone command_state_tone(const char *state)
+{
+    return strcmp(state, "SUCCESS") == 0 ? TERM_GOOD
+           : strcmp(state, "FAIL") == 0  ? TERM_BAD
+                                         : TERM_PLAIN;
+}
+
+const char *command_news(const json_t *body)
+{
+    /* A body may have members of other types as well. */
+    static const struct {
+        const char *type, *members[2];
+    } told[] = {{"swUpgradeResultNotify", {"swUpgradeResult"}},
+                {"swUpgradeStateChangeNotify", {"swUpgradeState"}},
+                {"fwUpgradeResultNotify", {"status", "Status"}},
+                {"fwUpgradeStateChangeNotify", {"stepDesc", "step"}},
+                {NULL, {"status", "resultCode"}}};
+    const char *type = whole_text(body, "notifyType");
+    size_t i = 0;
+    while (told[i].type != NULL && strcmp(told[i].type, type) != 0)
+        i++;
+    const char *text = whole_text(body, told[i].members[0]);
+    return text[0] == '\0' && told[i].members[1] != NULL ? whole_text(body, told[i].members[1])
+                                                         : text;
+}
+
+const char *command_type(const json_t *body)
+{
+    const char *type = whole_text(body, "notifyType");
+    return type[0] != '\0' ? type : "commandStatus";
+}
+
+/* --- ids and times that are given ----------------------------------------------------------------
+ */
+
+/* Adds the members that OBJECT names to TEXT, as many as fit in a fault. */
+static void add_names(json_t *object, struct buffer *text)
+{
+    size_t left = json_object_size(object), begin = text->length;
+    const char *name;
+    json_t *nothing;
+    json_object_foreach(object, name, nothing)
+    {
+        if (text->length > begin && text->length + strlen(name) > FAULT_TEXT_MAX - 100)
+            break;
+        buffer_addf(text, "%s%s", text->length > begin ? ", " : "", name);
+        left--;
+    }
+    if (left > 0)
+        buffer_addf(text, " and %zu more", left);
+}
+
+/* The member NAME of the OPERATIONS that are of OPERATION_ID, or begin so, and of the call's --app.
+ */
+static json_t *collect(const struct command_call *call, const json_t *operations,
+                       const char *operation_id, const char *name)
+{
+    json_t *found = json_object(), *operation;
+    size_t i;
+    json_array_foreach(
+        operations, i,
+        operation) if ((call->app_id == NULL ||
+                        strcmp(whole_text(operation, "appId"), call->app_id) == 0) &&
+                       (operation_id == NULL ||
+                        strcmp(whole_text(operation, "operationId"), operation_id) == 0))
+        json_object_set_new(found, whole_text(operation, name), json_null());
+    return found;
+}
+
+/* The id in IDS, all of which begin with WORD, that WORD stands for. NULL if that is not clear. */
+static const char *choose_id(json_t *ids, const char *word, enum command_find how,
+                             struct fault *fault)
+{
+    const char *only = json_object_iter_key(json_object_iter(ids));
+    bool is_verdict = how == COMMAND_FIND_VERDICT;
+    if (only == NULL || json_object_get(ids, word) != NULL)
+        return word;
+    if (json_object_size(ids) == 1 && !is_verdict)
+        return only;
+    struct buffer names = {0};
+    add_names(ids, &names);
+    fault_set(fault, "%.100s: the beginning of %s: %.*s%s", word,
+              json_object_size(ids) == 1 ? "an operation's ID" : "several operations' IDs",
+              (int)names.length, names.failed ? "" : names.bytes,
+              is_verdict ? "; --fail-above takes the whole ID" : "");
+    buffer_release(&names);
+    return NULL;
+}
+
+const char *command_find_operation(struct command_call *call, const char *word,
+                                   enum command_find how, struct fault *fault)
+{
+    const struct view_query query = {.search = word, .limit = STORE_PAGE_MAX};
+    struct buffer text = {0}, names = {0};
+    json_t *document = NULL;
+    if (word[0] == '\0')
+        fault_set(fault, "an operation's ID is never empty");
+    if (word[0] == '\0' || strlen(word) > VIEW_WORD_MAX ||
+        command_read_document(call, "search.json", &query, &text, &document, NULL) != COMMAND_DONE)
+        return word[0] == '\0' ? NULL : word;
+    const json_t *operations = json_object_get(document, "operations");
+    json_t *ids = collect(call, operations, NULL, "operationId");
+    const char *id = choose_id(ids, word, how, fault);
+    json_t *apps = collect(call, operations, id, "appId");
+    if (id != NULL && how != COMMAND_FIND_ANY && json_object_size(apps) > 1) {
+        add_names(apps, &names);
+        fault_set(fault, "%.100s: an operation of several applications, name one with --app: %.*s",
+                  id, (int)names.length, names.failed ? "" : names.bytes);
+        id = NULL;
+    }
+    if (id != NULL && id != word) {
+        buffer_add(&call->found_id, id, strlen(id) + 1);
+        id = call->found_id.failed ? word : call->found_id.bytes;
+    }
+    json_decref(apps);
+    json_decref(ids);
+    json_decref(document);
+    buffer_release(&names);
+    buffer_release(&text);
+    return id;
+}
+
+int command_read_longer_than(const struct command_call *call, struct view_query *query,
+                             struct fault *fault)
+{
+    int64_t began_ms;
+    if (call->longer_than == NULL)
+        return 0;
+    if (units_time(call->longer_than, call->now_ms, &began_ms, fault) != 0)
+        return fault_add(fault, "--longer-than");
+    if (began_ms > call->now_ms)
+        return fault_set(fault, "--longer-than %s: that time is in the future", call->longer_than);
+    query->stuck_said = true;
+    query->stuck_s = (call->now_ms - began_ms) / 1000;
+    return 0;
+}
 
 /* --- operations ------------------------------------------------------------------------------- */
 
+/* What is left out first if a terminal is narrow: the time of the beginning, the bar, notes. */
 static const struct column operation_columns[] = {
-    {.title = "OPERATION", .elastic = true},
-    {.title = "APP", .elastic = true, .optional = true, .spare = 2},
-    {.title = "PROGRESS", .optional = true, .spare = 1},
+    {.title = "OPERATION", .key = true},
+    {.title = "APP", .key = true, .varied = true},
+    {.title = "PROGRESS", .optional = true, .spare = 5},
+    {.title = "DONE", .right = true, .optional = true, .spare = 2},
     {.title = "SUCCESS", .right = true},
     {.title = "FAIL", .right = true},
     {.title = "IN PROGRESS", .right = true},
-    {.title = "FAILED", .right = true},
+    {.title = "FAILED", .right = true, .spare = 1},
     {.title = "CONTRADICTORY", .right = true, .optional = true},
-    {.title = "FIRST", .spare = 3},
-    {.title = "LAST"},
-    {.title = "NOTE", .elastic = true, .optional = true},
+    {.title = "FIRST", .spare = 6},
+    {.title = "LAST", .spare = 3},
+    {.title = "NOTE", .elastic = true, .optional = true, .spare = 4},
 };
 
 /* Adds remarks on an operation: on a terminal also on contradictory upgrades, which elsewhere have
  * a column of their own. */
-static void add_note(struct listing *listing, const json_t *operation, int64_t contradictory)
+static void add_note(const struct command_call *call, struct columns *table,
+                     const json_t *operation, int64_t contradictory)
 {
-    bool counted = contradictory > 0 && listing->call->term->is_terminal;
+    bool counted = contradictory > 0 && call->term->is_terminal;
     struct buffer note = {0};
     if (counted)
         buffer_addf(&note, "%lld contradictory", (long long)contradictory);
     if (command_is(operation, "pruned"))
         buffer_add_string(&note, counted ? ", pruned" : "pruned");
     buffer_add(&note, "", 1);
-    columns_add(&listing->table, counted ? TERM_WARN : TERM_FAINT, note.failed ? "" : note.bytes);
+    columns_add(table, counted ? TERM_WARN : TERM_FAINT, note.failed ? "" : note.bytes);
     buffer_release(&note);
 }
 
-static void add_operation(struct listing *listing, const json_t *operation)
+static void add_operation(const struct command_call *call, struct columns *table,
+                          const json_t *operation, const json_t *page)
 {
-    struct columns *table = &listing->table;
-    struct command_call *call = listing->call;
+    (void)page;
     const struct term_bar bar = command_bar(operation);
+    const char *last = whole_text(operation, "lastAt");
     int64_t contradictory = whole_number(operation, "contradictory");
-    char first[COMMAND_TIME_SIZE], last[COMMAND_TIME_SIZE], share[UNITS_TEXT_SIZE];
+    int64_t finished = bar.success + bar.fail;
+    char text[COMMAND_TIME_SIZE], share[UNITS_TEXT_SIZE];
+    bool is_terminal = call->term->is_terminal;
     columns_add(table, TERM_STRONG, whole_text(operation, "operationId"));
-    columns_add(table, TERM_PLAIN, listing->many_apps ? whole_text(operation, "appId") : "");
-    if (call->term->is_terminal)
-        columns_add_bar(table, &bar, command_bar_width(call));
+    columns_add(table, TERM_PLAIN, whole_text(operation, "appId"));
+    if (is_terminal)
+        columns_add_bar(table, &bar,
+                        call->term->width >= COMMAND_BAR_WIDE_FROM ? COMMAND_BAR_WIDE
+                                                                   : COMMAND_BAR_NARROW);
     else
         columns_add(table, TERM_PLAIN, "");
+    units_share_text(finished, is_terminal ? finished + bar.in_progress : 0, share);
+    columns_add(table, TERM_PLAIN, share);
     columns_add_number(table, TERM_PLAIN, bar.success);
     columns_add_number(table, bar.fail > 0 ? TERM_BAD : TERM_PLAIN, bar.fail);
     columns_add_number(table, TERM_PLAIN, bar.in_progress);
-    columns_add(table, TERM_PLAIN, units_share_text(bar.fail, bar.success + bar.fail, share));
-    if (call->term->is_terminal)
+    columns_add(table, TERM_PLAIN, units_share_text(bar.fail, finished, share));
+    if (is_terminal)
         columns_add(table, TERM_PLAIN, "");
     else
         columns_add_number(table, TERM_PLAIN, contradictory);
-    columns_add(table, TERM_PLAIN, command_time(call, whole_text(operation, "firstAt"), first));
+    columns_add(table, TERM_PLAIN, command_time(call, whole_text(operation, "firstAt"), text));
     columns_add(table, TERM_PLAIN,
-                call->term->is_terminal
-                    ? command_ago(call, whole_text(operation, "lastAt"), last)
-                    : command_time(call, whole_text(operation, "lastAt"), last));
-    add_note(listing, operation, contradictory);
-}
-
-static bool has_many_apps(const json_t *operations)
-{
-    const char *one = whole_text(json_array_get(operations, 0), "appId");
-    size_t i;
-    json_t *operation;
-    json_array_foreach(operations, i,
-                       operation) if (strcmp(whole_text(operation, "appId"), one) != 0) return true;
-    return false;
+                is_terminal ? command_ago(call, last, text) : command_time(call, last, text));
+    add_note(call, table, operation, contradictory);
 }
 
 /* Adds the contents of quarantine, whether it is full, and the bodies that only the log has. */
@@ -141,153 +344,161 @@ static void add_quarantine(const struct command_call *call, const json_t *page, 
     term_end_tone(call->term, out, tone);
 }
 
+static void add_application(const struct command_call *call, const json_t *application,
+                            struct buffer *out)
+{
+    buffer_add_string(out, "application ");
+    term_add_safe(call->term, out, whole_text(application, "name"), 0);
+    if (command_is(application, "lost"))
+        buffer_add_string(out, ": gets nothing, since the store does not have what it was told"
+                               " last; " COMMAND_PROGRAM " help forget\n");
+    else
+        buffer_addf(out, ": told up to %lld, waiting for it: %lld\n",
+                    (long long)whole_number(application, "cursor"),
+                    (long long)whole_number(application, "backlog"));
+}
+
 /* Adds the totals of the store, above the table. */
 static void add_totals(const struct command_call *call, const json_t *page, struct buffer *out)
 {
     const json_t *totals = json_object_get(page, "totals");
-    const json_t *upgrades = json_object_get(page, "upgrades");
+    const struct term_bar upgrades = command_bar(json_object_get(page, "upgrades"));
+    int64_t contradictory = whole_number(json_object_get(page, "upgrades"), "contradictory");
     const char *last = whole_text(page, "lastAt");
     char ago[COMMAND_TIME_SIZE];
-    buffer_addf(out, "%lld notifications", (long long)whole_number(totals, "notifications"));
+    command_add_count(out, whole_number(totals, "notifications"), "notification");
     if (last[0] != '\0')
         buffer_addf(out, ", the last %s", command_ago(call, last, ago));
-    buffer_addf(out, "; %lld repeats; ", (long long)whole_number(totals, "repeats"));
+    buffer_add_string(out, "; ");
+    command_add_count(out, whole_number(totals, "repeats"), "repeat");
+    buffer_add_string(out, "; ");
     add_quarantine(call, page, out);
-    buffer_addf(out, "\n%lld upgrades ended in SUCCESS, %lld in FAIL, %lld are in progress",
-                (long long)whole_number(upgrades, "success"),
-                (long long)whole_number(upgrades, "fail"),
-                (long long)whole_number(upgrades, "inProgress"));
-    if (whole_number(upgrades, "contradictory") > 0)
-        buffer_addf(out, "; contradictory: %lld",
-                    (long long)whole_number(upgrades, "contradictory"));
+    buffer_add_string(out, "\n");
+    command_add_count(out, upgrades.success, "upgrade");
+    buffer_addf(out, " ended in SUCCESS, %lld in FAIL, in progress: %lld", (long long)upgrades.fail,
+                (long long)upgrades.in_progress);
+    if (contradictory > 0)
+        buffer_addf(out, "; contradictory: %lld", (long long)contradictory);
     buffer_add_string(out, "\n");
     size_t i;
     json_t *application;
     json_array_foreach(json_object_get(page, "applications"), i, application)
-    {
-        buffer_add_string(out, "application ");
-        term_add_safe(call->term, out, whole_text(application, "name"), 0);
-        if (json_is_true(json_object_get(application, "lost")))
-            buffer_add_string(out, ": gets nothing, since the store does not have what it was told"
-                                   " last; " COMMAND_PROGRAM " help forget\n");
-        else
-            buffer_addf(out, ": told up to %lld, %lld wait for it\n",
-                        (long long)whole_number(application, "cursor"),
-                        (long long)whole_number(application, "backlog"));
-    }
-}
-
-static int add_operations(void *owner, json_t *page, bool first, struct fault *fault)
-{
-    struct listing *listing = owner;
-    const json_t *operations = json_object_get(page, "operations");
-    struct buffer out = {0};
-    if (first) {
-        /* In a pipe the form is the same for all contents. */
-        listing->many_apps = !listing->call->term->is_terminal || has_many_apps(operations);
-        command_add_receiver(listing->call, &out);
-        add_totals(listing->call, page, &out);
-        buffer_add_string(&out, json_array_size(operations) > 0 ? "\n" : "No operations yet.\n");
-    }
-    size_t i;
-    json_t *operation;
-    json_array_foreach(operations, i, operation) add_operation(listing, operation);
-    if (i > 0)
-        columns_write(&listing->table, &out);
-    int result = term_print(listing->call->term, &out, fault);
-    buffer_release(&out);
-    return result;
+        add_application(call, application, out);
 }
 
 int command_show_operations(struct command_call *call, struct fault *fault)
 {
+    static const struct command_list list = {
+        .document = "overview.json",
+        .rows = "operations",
+        .table = {operation_columns, LENGTH(operation_columns), add_operation},
+        .none = "No operations yet.\n",
+        .add_head = add_totals,
+    };
     const struct view_query query = {.now_ms = call->now_ms};
-    struct listing listing = {.call = call};
-    columns_init(&listing.table, call->term, operation_columns,
-                 sizeof operation_columns / sizeof operation_columns[0]);
-    int code = command_show_document(call, "overview.json", "operations", &query, add_operations,
-                                     &listing, fault);
-    columns_release(&listing.table);
-    return code;
+    return command_show_list(call, &list, &query, fault);
 }
 
-/* --- failures --------------------------------------------------------------------------------- */
+/* --- upgrades --------------------------------------------------------------------------------- */
 
-static const struct column failure_columns[] = {
-    {.title = "DEVICE", .elastic = true},
-    {.title = "OPERATION", .elastic = true},
-    {.title = "CODE", .elastic = true},
-    {.title = "DESCRIPTION", .elastic = true},
-    {.title = "FROM", .elastic = true, .spare = 3},
-    {.title = "TO", .elastic = true, .spare = 2},
-    {.title = "AT", .spare = 1},
-    {.title = "NOTE", .optional = true},
+static const struct column upgrade_columns[] = {
+    {.title = "DEVICE", .key = true},
+    {.title = "OPERATION", .key = true, .optional = true},
+    {.title = "CODE", .key = true, .optional = true},
+    {.title = "STATE", .optional = true},
+    {.title = "STEP", .elastic = true, .optional = true, .spare = 2},
+    {.title = "DESCRIPTION", .elastic = true, .optional = true, .spare = 1},
+    {.title = "FROM", .elastic = true, .spare = 7},
+    {.title = "TO", .elastic = true, .spare = 6},
+    {.title = "BEGAN", .spare = 5},
+    {.title = "LAST", .spare = 4},
+    {.title = "NOTE", .optional = true, .spare = 3},
 };
 
-static void add_failure(struct listing *listing, const json_t *upgrade)
+static void add_upgrade(const struct command_call *call, struct columns *table,
+                        const json_t *upgrade, const json_t *page)
 {
-    struct columns *table = &listing->table;
+    (void)page;
+    bool of_any_state = call->command->run == command_show_upgrades;
+    bool of_all = call->command->run == command_show_failures && call->operation_id == NULL;
+    const char *state = whole_text(upgrade, "state");
     const char *description = whole_text(upgrade, "description");
-    char at[COMMAND_TIME_SIZE];
+    char time[COMMAND_TIME_SIZE];
     if (description[0] == '\0')
         description = whole_text(upgrade, "resultDesc");
     columns_add(table, TERM_STRONG, whole_text(upgrade, "deviceId"));
-    columns_add(table, TERM_PLAIN, whole_text(upgrade, "operationId"));
+    columns_add(table, TERM_PLAIN, of_all ? whole_text(upgrade, "operationId") : "");
     columns_add(table, TERM_BAD, whole_text(upgrade, "errorCode"));
+    columns_add(table, command_state_tone(state), of_any_state ? state : "");
+    columns_add(table, TERM_PLAIN, whole_text(upgrade, "step"));
     columns_add(table, TERM_PLAIN, description);
     columns_add(table, TERM_PLAIN, whole_text(upgrade, "sourceVersion"));
     columns_add(table, TERM_PLAIN, whole_text(upgrade, "targetVersion"));
-    columns_add(table, TERM_PLAIN, command_time(listing->call, whole_text(upgrade, "lastAt"), at));
+    columns_add(table, TERM_PLAIN, command_time(call, whole_text(upgrade, "beganAt"), time));
+    columns_add(table, TERM_PLAIN, command_time(call, whole_text(upgrade, "lastAt"), time));
     columns_add(table, TERM_WARN, command_is(upgrade, "contradictory") ? "contradictory" : "");
 }
 
-static int add_failures(void *owner, json_t *page, bool first, struct fault *fault)
+struct command_table command_upgrade_table(void)
 {
-    struct listing *listing = owner;
-    struct buffer out = {0};
-    size_t i;
-    json_t *upgrade;
-    json_array_foreach(json_object_get(page, "failures"), i, upgrade) add_failure(listing, upgrade);
-    if (i > 0)
-        columns_write(&listing->table, &out);
-    else if (first)
-        buffer_add_string(&out, "No upgrade has failed.\n");
-    int result = term_print(listing->call->term, &out, fault);
-    buffer_release(&out);
-    return result;
+    return (struct command_table){upgrade_columns, LENGTH(upgrade_columns), add_upgrade};
+}
+
+/* Prints LIST with the operation of --operation, if there is one. */
+static int show_upgrades(struct command_call *call, struct command_list *list,
+                         struct view_query *query, struct fault *fault)
+{
+    query->now_ms = call->now_ms;
+    query->app_id = call->app_id;
+    query->error_code = call->error_code;
+    list->table = command_upgrade_table();
+    if (call->operation_id != NULL) {
+        query->operation_id = command_find_operation(call, call->operation_id, COMMAND_FIND_SOLE,
+                                                     fault);
+        if (query->operation_id == NULL)
+            return COMMAND_NOT_THERE;
+    }
+    return command_show_list(call, list, query, fault);
+}
+
+int command_show_upgrades(struct command_call *call, struct fault *fault)
+{
+    static const char *const states[] = {"SUCCESS", "FAIL", "IN_PROGRESS"};
+    struct command_list list = {.document = "upgrades.json",
+                                .rows = "upgrades",
+                                .none = "No such upgrade is in the store.\n"};
+    struct view_query query = {.stuck_said = call->stuck,
+                               .stuck_s = VIEW_STUCK_DEFAULT_S,
+                               .contradictory = call->contradictory};
+    if (call->operation_id == NULL) {
+        fault_set(fault, "upgrades: takes --operation ID");
+        return COMMAND_USAGE;
+    }
+    for (size_t i = 0; call->only != NULL && i < LENGTH(states); i++)
+        if (strcasecmp(call->only, states[i]) == 0)
+            query.state = states[i];
+    if (call->only != NULL && query.state == NULL) {
+        fault_set(fault, "--only %s: takes SUCCESS, FAIL or IN_PROGRESS", call->only);
+        return COMMAND_USAGE;
+    }
+    if (command_read_longer_than(call, &query, fault) != 0)
+        return COMMAND_USAGE;
+    return show_upgrades(call, &list, &query, fault);
 }
 
 int command_show_failures(struct command_call *call, struct fault *fault)
 {
-    const struct view_query query = {.now_ms = call->now_ms,
-                                     .operation_id = call->operation_id,
-                                     .app_id = call->app_id,
-                                     .error_code = call->error_code};
-    struct listing listing = {.call = call};
-    if (call->csv && call->json) {
+    struct command_list list = {.document = call->csv ? "failures.csv" : "failures.json",
+                                .rows = "failures",
+                                .none = "No upgrade that failed is in the store.\n"};
+    struct view_query query = {.byte_order_mark = call->bom};
+    if (call->csv && call->json)
         fault_set(fault, "--csv and --json exclude each other");
-        return COMMAND_USAGE;
-    }
-    if (call->bom && !call->csv) {
+    else if (call->bom && !call->csv)
         fault_set(fault, "--bom: only with --csv");
-        return COMMAND_USAGE;
-    }
-    /* Devices' texts are in it raw. */
-    if (call->csv && call->term->is_terminal) {
+    else if (call->csv && call->term->is_terminal) /* devices' texts are in it raw */
         fault_set(fault, "--csv is for a file or a pipe, not for a terminal");
-        return COMMAND_USAGE;
-    }
-    struct buffer bom = {0};
-    if (call->bom)
-        buffer_add_string(&bom, "\357\273\277");
-    int printed = term_print(call->term, &bom, fault);
-    buffer_release(&bom);
-    if (printed != 0)
-        return command_failed(call);
-    columns_init(&listing.table, call->term, failure_columns,
-                 sizeof failure_columns / sizeof failure_columns[0]);
-    int code = command_show_document(call, call->csv ? "failures.csv" : "failures.json", "failures",
-                                     &query, add_failures, &listing, fault);
-    columns_release(&listing.table);
-    return code;
+    else
+        return show_upgrades(call, &list, &query, fault);
+    return COMMAND_USAGE;
 }

@@ -17,8 +17,8 @@ static const struct command_option options[] = {
     {"no-pager", NULL, "do not pass long output on a terminal to $PAGER", COMMAND_WORD_NONE, true,
      MEMBER(no_pager)},
     {"version", NULL, "print the version, then exit", COMMAND_WORD_NONE, true, MEMBER(version)},
-    {"help", NULL, "print this text, or that of a command, then exit", COMMAND_WORD_NONE, true,
-     MEMBER(help)},
+    {"help", NULL, "print this text, or that of a command, then exit; also -h", COMMAND_WORD_NONE,
+     true, MEMBER(help)},
     {"app", "ID", "of this appId, if several have an operation with that ID", COMMAND_WORD_NONE,
      false, MEMBER(app_id)},
     {"longer-than", "TIME", "show upgrades in progress for longer than that (1h)",
@@ -30,12 +30,18 @@ static const struct command_option options[] = {
     {"operation", "ID", "of this operation", COMMAND_WORD_OPERATION, false, MEMBER(operation_id)},
     {"code", "CODE", "with this errorCode; '' is none", COMMAND_WORD_NONE, false,
      MEMBER(error_code)},
+    {"only", "STATE", "in that state: SUCCESS, FAIL or IN_PROGRESS", COMMAND_WORD_STATE, false,
+     MEMBER(only)},
+    {"stuck", NULL, "in progress for longer than an hour, or than --longer-than", COMMAND_WORD_NONE,
+     false, MEMBER(stuck)},
+    {"contradictory", NULL, "that ended with another version than the result says",
+     COMMAND_WORD_NONE, false, MEMBER(contradictory)},
     {"csv", NULL, "as CSV (RFC 4180) with a header line", COMMAND_WORD_NONE, false, MEMBER(csv)},
     {"bom", NULL, "begin with a byte order mark, by which Excel knows UTF-8", COMMAND_WORD_NONE,
      false, MEMBER(bom)},
     {"raw", NULL, "print it as it is on a terminal, too; the terminal obeys it", COMMAND_WORD_NONE,
      false, MEMBER(raw)},
-    {"since", "WHEN", "follow: after a token, or start; log: from a TIME on", COMMAND_WORD_NONE,
+    {"since", "WHEN", "from that TIME on; follow: or after a token, or start", COMMAND_WORD_NONE,
      false, MEMBER(since)},
     {"until", "TIME", "up to that TIME", COMMAND_WORD_NONE, false, MEMBER(until)},
     {"before", "TIME", "older than that TIME", COMMAND_WORD_NONE, false, MEMBER(before)},
@@ -56,14 +62,16 @@ static const struct command_entry commands[] = {
     {.words = {"", ""},
      .arguments = "",
      .help = "all operations, the latest changed first",
-     .more = "Each with a bar (done, failed, in progress), how many upgrades are in which\n"
-             "state, the share of those finished that failed, and when it began and last\n"
-             "changed.\n",
+     .more = "Each with a bar (succeeded, failed, in progress), how many of the upgrades that\n"
+             "have reported are DONE, how many are in which state, the share of those\n"
+             "finished that FAILED, and when it began and last changed. A narrow terminal\n"
+             "shows less of that, but each ID whole.\n",
      .run = command_show_operations},
     {.words = {"operation", ""},
      .arguments = "ID",
      .help = "one operation: counts, failures by code, versions, what is stuck",
-     .more = "With --fail-above it is for scripts that stop a campaign: exit code 3 tells\n"
+     .more = "The beginning of an ID is enough if no other begins so. With --fail-above, which\n"
+             "takes the whole ID, it is for scripts that stop a campaign: exit code 3 tells\n"
              "that of at least --min-finished finished upgrades a larger share than SHARE has\n"
              "failed.\n",
      .options = {"app", "longer-than", "fail-above", "min-finished"},
@@ -78,6 +86,12 @@ static const struct command_entry commands[] = {
      .most = 1,
      .completes = {COMMAND_WORD_DEVICE},
      .run = command_show_device},
+    {.words = {"upgrades", ""},
+     .arguments = "",
+     .help = "upgrades of one operation, a line each",
+     .more = "--operation must be given. The other options select some of its upgrades.\n",
+     .options = {"operation", "app", "only", "code", "stuck", "longer-than", "contradictory"},
+     .run = command_show_upgrades},
     {.words = {"failures", ""},
      .arguments = "",
      .help = "upgrades that failed, a line each",
@@ -168,10 +182,10 @@ static const struct command_entry commands[] = {
      .arguments = "FILE",
      .help = "copy the store into the new FILE, beside a running receiver",
      .more = "FILE is the store as it is at one moment, with all that was answered 200 before.\n"
-             "It is checked as check does it, synced, and alone: no -wal or -shm belongs to it.\n"
-             "There must be no FILE yet. While the pages are copied, the receiver's log,\n"
-             "upgrades.db-wal, grows; the command gives up if that has 1 GiB, or if the disk is\n"
-             "nearly full.\n",
+             "It is checked as check does it, synced, and alone: no -wal or -shm belongs to\n"
+             "it. There must be no FILE yet. While the pages are copied, the receiver's log,\n"
+             "upgrades.db-wal, grows; the command gives up if that has 1 GiB, or if the disk\n"
+             "is nearly full.\n",
      .least = 1,
      .most = 1,
      .completes = {COMMAND_WORD_FILE},
@@ -180,9 +194,10 @@ static const struct command_entry commands[] = {
      .arguments = "FILE",
      .help = "make the state folder's store from a FILE of backup",
      .more = "No receiver may run on the state folder, and it must have no store: move the old\n"
-             "upgrades.db away with its -wal and -shm. FILE stays as it is; its copy is checked\n"
-             "before it is used. As root, the command works as the owner of the folder. A\n"
-             "reader with a token of what came after the backup is told so by follow.\n",
+             "upgrades.db away with its -wal and -shm. FILE stays as it is; its copy is\n"
+             "checked before it is used. As root, the command works as the owner of the\n"
+             "folder. A reader with a token of what came after the backup is told so by\n"
+             "follow.\n",
      .least = 1,
      .most = 1,
      .completes = {COMMAND_WORD_FILE},
@@ -202,10 +217,11 @@ static const struct command_entry commands[] = {
      .arguments = "DEVICE",
      .help = "take all of one device out of the store, and keep the counters",
      .more = "Removes the device's notifications and upgrades, and the bodies in quarantine\n"
-             "that have its id as a text. Their bytes leave upgrades.db and its log. An upgrade\n"
-             "in progress stays counted so. Notifications that an application has not got yet\n"
-             "stay; the command says so. The log, backups, what was delivered, and what others\n"
-             "say of the device are not touched; status.json follows when a receiver runs.\n"
+             "that have its id as a text. Their bytes leave upgrades.db and its log. An\n"
+             "upgrade in progress stays counted so. Notifications that an application has\n"
+             "not got yet stay; the command says so. The log, backups, what was delivered,\n"
+             "and what others say of the device are not touched; status.json follows when a\n"
+             "receiver runs.\n"
              "If the platform pushes one of these notifications again, it counts as new.\n",
      .least = 1,
      .most = 1,

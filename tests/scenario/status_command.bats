@@ -71,6 +71,8 @@ same_numbers() {
     equal "csv devices" "$(cut -d, -f4 "$T/csv" | tail -n +2 | sort -u | wc -l)" 1100
     operator failures >"$T/out"
     equal "table" "$(grep -c DEVICE "$T/out") $(grep -c '^n-' "$T/out")" "1 1100"
+    equal "upgrades" "$(operator upgrades --operation many --json | jq -c '[(.upgrades | length), ([.upgrades[].deviceId] | unique | length), .next]')" '[1100,1100,null]'
+    equal "upgrades" "$(operator upgrades --operation many | grep -cE '^n-[0-9]+ +7 +FAIL ')" 1100
     equal "another code" "$(operator failures --json --code 8 | jq -c .failures)" '[]'
     equal "no code" "$(operator failures --json --operation many --code '' | jq -c .failures)" '[]'
 }
@@ -110,7 +112,13 @@ operation one --csv
 failures --csv --json
 failures --app a
 follow --before 1d
-follow --since yesterday
+follow --since tomorrow
+--csv
+upgrades
+upgrades --operation one --app app-1 --only nothing
+upgrades --operation one --app app-1 --longer-than 2999-01-01
+quarantine nothing
+-x
 follow --since 11
 forget
 log --since 1
@@ -147,6 +155,7 @@ operation one --longer-than 2999-01-01
 complete
 USAGE
     ends_with 3 operation two --fail-above 49%
+    equal "why" "$(<"$T/err")" "upgrade-status: FAIL is 50.0% of the finished (1 of 2), above --fail-above 49%"
     printf 'd-2\nd-1\n' | ends_with 4 expect one - --app app-1
     printf 'd-2\nd-99\n' | ends_with 4 expect one - --app app-1
     ends_with 6 operation three
@@ -161,6 +170,85 @@ USAGE
     receiver_stop
     sqlite3 "$T/state/upgrades.db" 'UPDATE operation SET fail = fail + 1 WHERE id = 1'
     ends_with 5 check
+}
+
+@test "a command that is not understood is told what it takes" {
+    # The command is named, or what it is without a name; what is half a command is told the other half.
+    local words said
+    while IFS='|' read -r words said; do
+        # shellcheck disable=SC2086
+        ends_with 2 $words
+        equal "$words" "$(head -n 1 "$T/err")" "upgrade-status: $said"
+    done <<'SAID'
+--csv|--csv: not an option of the list of all operations
+follow --csv|--csv: not an option of follow
+quarantine show --csv 1|--csv: not an option of quarantine show
+operation|operation: takes ID
+quarantine show|quarantine show: takes ID
+check now|check: takes no further word
+quarantine|quarantine: takes one of list, show, retry, drop
+help quarantine lost|quarantine lost: takes one of list, show, retry, drop
+nonsense of all kinds|nonsense: no such command
+upgrades|upgrades: takes --operation ID
+SAID
+    equal "-h" "$(operator -h)" "$(operator --help)"
+    equal "-h of a command" "$(operator prune -h)" "$(operator help prune)"
+}
+
+@test "the beginning of an id is enough if no other begins so, but not for a verdict" {
+    # A whole id always means itself; what begins several ids names them; --fail-above takes a whole id of one application, because the one that is meant may not have reported yet.
+    receiver_start
+    {
+        notification operationId=alpha-1
+        notification operationId=alpha-1-b appId=other swUpgradeResult=FAIL curVersion=1.0
+        notification operationId=beta deviceId=d-1
+        notification operationId=beta deviceId=d-2 appId=other swUpgradeResult=FAIL curVersion=1.0
+    } >"$T/some"
+    post_lines "$T/some"
+    equal "alpha-1" "$(operator operation alpha-1 --json | jq -r .operationId)" alpha-1
+    equal "alpha-1-" "$(operator operation alpha-1- --json | jq -r .operationId)" alpha-1-b
+    equal "alpha of other" "$(operator operation alpha --app other --json | jq -r .operationId)" alpha-1-b
+    equal "b" "$(operator operation b --json | jq -r .operationId)" beta
+    equal "failures" "$(operator failures --operation b --app other --json | jq -r '.failures[].operationId')" beta
+    equal "upgrades" "$(operator upgrades --operation b --app app-1 --json | jq -r '.upgrades[].deviceId')" d-1
+    local words said
+    while IFS='|' read -r words said; do
+        # shellcheck disable=SC2086
+        ends_with 6 $words
+        [[ ! -s $T/out ]] || fail "$words: $(<"$T/out")"
+        equal "$words" "$(<"$T/err")" "upgrade-status: $said"
+    done <<'SAID'
+operation a|a: the beginning of several operations' IDs: alpha-1-b, alpha-1
+failures --operation alpha|alpha: the beginning of several operations' IDs: alpha-1-b, alpha-1
+upgrades --operation beta|beta: an operation of several applications, name one with --app: other, app-1
+operation alpha-1- --fail-above 5%|alpha-1-: the beginning of an operation's ID: alpha-1-b; --fail-above takes the whole ID
+operation beta --fail-above 5%|beta: an operation of several applications, name one with --app: other, app-1
+operation gamma|no operation gamma has been heard of
+SAID
+    ends_with 3 operation beta --app other --fail-above 5%
+}
+
+@test "upgrades lists those of an operation, and of these what is asked for" {
+    # Against the store's view: by state, by code, contradictory, stuck, and by two of these at once.
+    receiver_start
+    campaign
+    listed() {
+        equal "$1" "$(operator upgrades --operation one --app app-1 --json "${@:2}" | jq -r '.upgrades[].deviceId' | sort)" \
+            "$(sql "SELECT deviceId FROM upgrades WHERE operationId = 'one' AND appId = 'app-1' AND $1" | sort)"
+    }
+    listed "1 = 1"
+    listed "state = 'FAIL'" --only FAIL
+    listed "state = 'SUCCESS'" --only success
+    listed "state = 'IN_PROGRESS'" --only IN_PROGRESS
+    listed "state = 'IN_PROGRESS'" --longer-than 0s
+    listed "state = 'FAIL' AND errorCode = '1'" --code 1
+    listed "contradictory = 1" --contradictory
+    listed "contradictory = 1 AND state = 'SUCCESS'" --contradictory --only SUCCESS
+    listed "1 = 0" --stuck
+    ends_with 0 upgrades --operation one --app app-1 --stuck
+    equal "none" "$(<"$T/out")" "No such upgrade is in the store."
+    operator upgrades --operation one --app app-1 --only FAIL >"$T/out"
+    equal "shown" "$(tail -n +2 "$T/out" | awk '{print $1, $2, $3}' | sort | tr '\n' ' ')" "d-12 0 FAIL d-4 1 FAIL d-8 2 FAIL "
 }
 
 # no_state_ends_with STATUS WORD...: without --state.
@@ -217,7 +305,7 @@ no_state_ends_with() {
     equal "too long" "$(operator operation o --longer-than 1d --json | jq -c .stuck.count)" 0
     operator operation o --longer-than "${long}s" >"$T/out"
     grep -q "^In progress for longer than $long s: 1\$" "$T/out" || fail "$(<"$T/out")"
-    grep -qE '^old +subOperation-1 +downloading ' "$T/out" || fail "$(<"$T/out")"
+    grep -qE '^old +downloading ' "$T/out" || fail "$(<"$T/out")"
     operator operation o >"$T/out"
     if grep -q 'In progress for' "$T/out"; then fail "$(<"$T/out")"; fi
 }
@@ -418,7 +506,7 @@ print("x" + "".join(map(chr, points)) + "\x1b]0;t\x07z", end="")')
     ends_with 0
     grep -q '^No operations yet.$' "$T/out" || fail "$(<"$T/out")"
     ends_with 0 failures
-    equal "failures" "$(<"$T/out")" "No upgrade has failed."
+    equal "failures" "$(<"$T/out")" "No upgrade that failed is in the store."
     ends_with 0 check
     ends_with 0 log
     [[ ! -s $T/out ]] || fail "log: $(<"$T/out")"

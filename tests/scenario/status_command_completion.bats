@@ -25,7 +25,7 @@ completes() {
 @test "every command and every option is offered where it belongs" {
     # The words of the help's table, for the first word, the second and behind help; the options that a command takes, and no others.
     local words
-    words=$(operator --help | sed -n '/^Commands/,/^$/s/^  \([a-z]*\).*/\1/p' | sort -u | tr '\n' ' ')
+    words=$(operator --help | sed -n '/^Commands/,/^$/s/^  \([a-z][a-z]*\).*/\1/p' | sort -u | tr '\n' ' ')
     equal "commands" "$(completes '')" "$words"
     equal "behind help" "$(completes 'help ')" "$words"
     equal "qu" "$(completes qu)" "quarantine "
@@ -36,7 +36,7 @@ completes() {
         # shellcheck disable=SC2086 # a command of two words
         options=$(operator help $command | grep -oE '^  --[a-z-]+' | tr -d ' ' | sort | tr '\n' ' ')
         equal "options of $command" "$(completes "$command --")" "$options"
-    done < <(operator --help | sed -n '/^Commands/,/^$/s/^  \([a-z ]*[a-z]\).*/\1/p' | sed 's/  .*//')
+    done < <(operator --help | sed -n '/^Commands/,/^$/s/^  \([a-z][a-z ]*[a-z]\).*/\1/p' | sed 's/  .*//')
     equal "an option's beginning" "$(completes 'operation op --fail')" "--fail-above "
     equal "colours" "$(completes '--color ')" "always auto never "
     equal "colours behind =" "$(completes '--color = a')" "always auto "
@@ -51,6 +51,7 @@ completes() {
     equal "operations" "$(completes 'operation ')" "one two unlike "
     equal "t" "$(completes 'operation t')" "two "
     equal "behind an option" "$(completes 'failures --operation un')" "unlike "
+    equal "states" "$(completes 'upgrades --operation one --only ')" "FAIL IN_PROGRESS SUCCESS "
     equal "behind other options" "$(completes 'operation --app app-1 --json o')" "one "
     equal "expect" "$(completes 'expect tw')" "two "
     equal "devices" "$(completes 'device n-')" "n-1 n-2 n-3 "

@@ -21,7 +21,7 @@ has_colours() {
     grep -qE ' [0-9]+ s ago| just now' "$T/shown" || fail "no age: $(<"$T/shown")"
     NO_COLOR=1 on_terminal 140
     if has_colours "$T/shown"; then fail "NO_COLOR: $(cat -v "$T/shown")"; fi
-    grep -q '█' "$T/shown"
+    grep -qE '█ +100.0% ' "$T/shown" || fail "no percentage beside the bar: $(<"$T/shown")"
     NO_COLOR='' on_terminal 140
     has_colours "$T/shown" || fail "an empty NO_COLOR does not count"
     TERM=dumb on_terminal 140
@@ -39,39 +39,77 @@ has_colours() {
     has_colours "$T/out" || fail "--color=always in a pipe"
 }
 
-# fits WIDTH: no line of a table in $T/shown is wider. What stands above a table is sentences.
+# fits WIDTH: no line of a table in $T/shown is wider, except one of ids alone. What stands above a table is
+# sentences.
 fits() {
     sed -n '/^[A-Z]* .* [A-Z]/,$p' "$T/shown" | "$PYTHON" -c '
 import sys, unicodedata
 lines = sys.stdin.read().splitlines()
 for line in lines:
     columns = sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
-    if columns > int(sys.argv[1]):
+    if columns > int(sys.argv[1]) and any(c not in "oL-1.app漢字 :Z0123456789" for c in line):
         sys.exit(f"{columns} columns: {line}")
-if len(lines) < 3:
+if len(lines) < 2:
     sys.exit("no table")' "$1"
 }
 
-@test "a table fits the terminal, whatever its width and however long the ids are" {
-    # Ids of 300 characters and of wide ones: no line is wider than the terminal, and in a pipe the id is whole.
+@test "a table fits the terminal, and shows every id whole" {
+    # Ids of 10, 40, 120 and 300 characters, and of wide ones: no line is wider than the terminal, but for one of ids alone; each id is shown whole.
     receiver_start
-    local long wide width words
-    long=$(head -c 300 /dev/zero | tr '\0' o)
-    wide=漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字
-    notification deviceId="$long" operationId="$long" errorCode="${long:0:250}" swUpgradeResult=FAIL curVersion=1.0 >"$T/long"
-    notification deviceId="$wide" operationId="$wide" swUpgradeResult=FAIL curVersion=1.0 >>"$T/long"
-    post_lines "$T/long"
-    for width in 60 80 100 200; do
-        for words in '' failures; do
+    local id width words ids=(op-0000001 op-"$(printf '%037d' 1)" o-"$(printf '%0118d' 1)" "$(printf '%0300d' 0 | tr 0 o)")
+    ids+=("$(printf '漢字%.0s' {1..24})")
+    for id in "${ids[@]}"; do
+        notification deviceId="$id" operationId="$id" errorCode="${id:0:250}" swUpgradeResult=FAIL curVersion=1.0
+    done >"$T/some"
+    post_lines "$T/some"
+    for width in 80 120; do
+        for words in '' failures log; do
             # shellcheck disable=SC2086
             on_terminal "$width" $words --color=never
-            fits "$width" || fail "'$words'"
+            fits "$width" || fail "'$words' at $width"
+            for id in "${ids[@]}"; do
+                grep -qF -- "$id" "$T/shown" || fail "'$words' at $width cuts $id: $(<"$T/shown")"
+            done
         done
     done
+    on_terminal 80 upgrades --operation o-0 --color=never
+    grep -qF -- "${ids[2]}" "$T/shown" || fail "upgrades cuts it: $(<"$T/shown")"
     COLUMNS=70 on_terminal 200 failures --color=never
     fits 70 || fail "COLUMNS does not count"
     operator failures >"$T/out"
-    grep -q "^$long  $long  ${long:0:250} " "$T/out" || fail "cut in a pipe"
+    grep -q "^${ids[3]}  ${ids[3]}  ${ids[3]:0:250} " "$T/out" || fail "cut in a pipe"
+}
+
+@test "on a terminal log and follow show a line for people, and with --json those of the receiver's log" {
+    # Result, versions, cause and contradiction of each notification, its time with the zone; the time that is shown is taken by --since; below the line of the receiver.
+    receiver_start
+    campaign
+    notification deviceId=odd operationId=two curVersion=0.9 targetVersion=1.5 >"$T/odd"
+    post_lines "$T/odd"
+    on_terminal 160 log --color=never
+    grep -q '^receiver: running since .*Z, pid ' "$T/shown" || fail "$(<"$T/shown")"
+    local zoned='[0-9]{4}-[0-9-]{5} [0-9:]{8}Z'
+    grep -qE "^$zoned  d-4 +one +FAIL +1.0 +1.5 +code 1; cause 1\$" "$T/shown" || fail "$(<"$T/shown")"
+    grep -qE "^$zoned  d-1 +one +downloading\$" "$T/shown" || fail "$(<"$T/shown")"
+    grep -qE "^$zoned  odd +two +SUCCESS +1.0 +1.5 +contradictory: now at 0.9\$" "$T/shown" || fail "$(<"$T/shown")"
+    grep -qE "^$zoned  d-1 +deviceDeleted\$" "$T/shown" || fail "$(<"$T/shown")"
+    equal "lines" "$(grep -cE "^$zoned  " "$T/shown")" "$(sql 'SELECT count(*) FROM notifications')"
+    equal "since the first" "$(operator log --since "$(grep -oE "^$zoned" "$T/shown" | head -n 1)" | wc -l)" \
+        "$(sql 'SELECT count(*) FROM notifications')"
+    on_terminal 160 log --json
+    equal "json" "$(jq -r .event "$T/shown" | sort -u)" notification
+    on_terminal 160 log --since 2999-01-01 --color=never
+    grep -q '^No notification was received in that time.$' "$T/shown" || fail "$(<"$T/shown")"
+    background follow "$PYTHON" "$TESTS/tool/on_terminal.py" 160 "$STATUS_BIN" --state "$T/state" \
+        follow --since 1h --color never
+    wait_for "$PATIENCE" grep -qa 'odd .*contradictory' "$T/follow.out"
+    notification deviceId=later operationId=two >"$T/later"
+    post_lines "$T/later"
+    wait_for "$PATIENCE" grep -qa 'later .*SUCCESS' "$T/follow.out"
+    pkill -TERM -f -- "--state $T/state follow"
+    wait "$background_pid" || true
+    tr -d '\r' <"$T/follow.out" >"$T/shown"
+    equal "followed" "$(grep -cE "^$zoned  " "$T/shown")" "$(sql 'SELECT count(*) FROM notifications')"
 }
 
 @test "long output goes through the pager on a terminal, and only there" {
