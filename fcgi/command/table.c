@@ -150,8 +150,8 @@ static const struct command_entry commands[] = {
      .arguments = "OPERATION [FILE]",
      .help = "which of the devices in FILE have not reported",
      .more = "Without FILE the list is the one that was saved. --save keeps FILE as the\n"
-             "operation's list, in place of an earlier one, and compares nothing; the page then\n"
-             "shows how many devices are planned, and which are missing. With --app the\n"
+             "operation's list, in place of an earlier one, and compares nothing. The page\n"
+             "then shows how many devices are planned, and which are missing. With --app the\n"
              "operation need not have a notification yet. --forget removes the list.\n"
              "FILE (- is standard input) has a deviceId on each line. Empty lines and lines\n"
              "that begin with # are skipped. If a device has several upgrades in the\n"
@@ -240,10 +240,10 @@ static const struct command_entry commands[] = {
     {.words = {"books", "init"},
      .arguments = "",
      .help = "make shared books in an empty database, with their roles",
-     .more = "CONNINFO is what libpq takes, such as 'service=upgrades' or\n"
-             "'host=db1,db2 dbname=upgrades user=owner sslmode=verify-full'. No password may be\n"
-             "in it. The login must be allowed to make roles and a schema. Then make logins,\n"
-             "and grant them upgrade_books_receiver, _operator or _reader.\n",
+     .more = "CONNINFO is what libpq takes, such as 'service=upgrades' or 'host=db1,db2\n"
+             "dbname=upgrades user=owner sslmode=verify-full'. No password may be in it. The\n"
+             "login must be allowed to make roles and a schema. Then make logins, and grant\n"
+             "them upgrade_books_receiver, _operator or _reader.\n",
      .options = {"books"},
      .run = command_books_init},
     {.words = {"books", "upgrade"},
@@ -256,9 +256,9 @@ static const struct command_entry commands[] = {
     {.words = {"books", "check"},
      .arguments = "",
      .help = "whether shared books can be used, and are sound",
-     .more = "Tells what the login may do, and whether commits wait for a standby. A login with\n"
-             "upgrade_books_operator also reads the whole log and prints each flaw on a line.\n"
-             "Exit code 5 means that there is one.\n",
+     .more = "Tells what the login may do, and whether commits wait for a standby. A login\n"
+             "with upgrade_books_operator also reads the whole log and prints each flaw on a\n"
+             "line. Exit code 5 means that there is one.\n",
      .options = {"books"},
      .run = command_books_check},
     {.words = {"books", "prune"},
