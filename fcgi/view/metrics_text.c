@@ -197,6 +197,19 @@ static void put_process(struct buffer *out, const struct exposition_process *pro
         put_histogram(out, metrics, (enum metric_histogram)i);
 }
 
+static void put_shared_books(struct buffer *out, const struct view_books *books)
+{
+    const struct family away = {GAUGE, "books_away",
+                                "1: answers do not wait for the shared books, which are away"},
+                        records = {GAUGE, "books_behind_records",
+                                   "entries that the shared books have not confirmed"},
+                        seconds = {GAUGE, "books_behind_seconds",
+                                   "since the first of those was received"};
+    put_one(out, &away, strcmp(books->state, "confirming") != 0, 1);
+    put_one(out, &records, books->behind_records, 1);
+    put_one(out, &seconds, books->behind_ms, 1000);
+}
+
 /* --- metrics of the store --------------------------------------------------------------------- */
 
 /* Families of one sample, each from a member of the totals. */
@@ -358,6 +371,8 @@ void exposition_write(const struct exposition_process *process, struct store_rea
     struct buffer books = {0};
     bool readable = put_books(&books, reader, process->now_ms, limit_ms) == 0;
     put_process(out, process);
+    if (process->books != NULL)
+        put_shared_books(out, process->books);
     put_one(out, &up, readable, 1);
     if (readable)
         buffer_add(out, books.bytes, books.length);

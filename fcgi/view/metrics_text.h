@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "base/metrics.h"
 #include "store/store.h"
+#include "view/view.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@ struct exposition_process {
     const struct metrics *metrics;
     bool store_writable; /* as of the last write */
     uint64_t quarantine_max, quarantine_bytes_max;
+    const struct view_books *books; /* NULL: no --books, and no metrics of them */
 };
 
 /* The Content-Type of the text. */

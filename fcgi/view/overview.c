@@ -40,6 +40,7 @@ enum view_result view_overview(struct store_reader *reader, const struct view_qu
     view_add_totals(out, &overview.totals);
     view_add_applications(out, &overview);
     add_process(out, query->process);
+    view_add_books(out, query->process == NULL ? NULL : query->process->books);
     json_open(out, "operations", '[');
     struct store_rows rows = store_list_operations(reader, &after, view_limit(query), fault);
     struct store_operation_row row;

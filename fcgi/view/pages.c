@@ -348,3 +348,21 @@ void view_add_applications(struct buffer *out, const struct store_overview *over
     }
     json_close(out, ']');
 }
+
+void view_add_books(struct buffer *out, const struct view_books *books)
+{
+    if (books == NULL) {
+        json_add_null(out, "books");
+        return;
+    }
+    json_open(out, "books", '{');
+    json_add_string(out, "name", books->name);
+    json_add_string(out, "state", books->state);
+    json_add_time(out, "since", books->since_ms);
+    json_add_string(out, "fault", books->fault);
+    json_add_number(out, "behindRecords", books->behind_records);
+    json_add_number(out, "behindSeconds", books->behind_ms / 1000);
+    json_add_number(out, "copyBehindRecords", books->copy_behind_records);
+    json_add_bool(out, "required", books->required);
+    json_close(out, '}');
+}

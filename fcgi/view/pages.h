@@ -45,6 +45,9 @@ void view_add_text(struct buffer *out, const char *name, const char *value, size
 /* Adds a notification, without its body if that is too long. */
 void view_add_notification(struct buffer *out, const struct store_kept *kept);
 
+/* Adds the member `books`: null if BOOKS is NULL. */
+void view_add_books(struct buffer *out, const struct view_books *books);
+
 /* Adds the member `next`; and ends the document. */
 void view_add_next(struct buffer *out, const struct store_page_token *next);
 void view_end(struct buffer *out);

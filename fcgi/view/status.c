@@ -39,6 +39,8 @@ static void add_process(struct buffer *out, const struct view_status *status)
                     (int64_t)metrics_read(status->metrics, METRIC_log_lines_dropped));
     json_add_string(out, "warning", status->log_warning);
     json_close(out, '}');
+    json_add_line(out);
+    view_add_books(out, status->books);
     add_metrics(out, status->metrics);
 }
 

@@ -48,6 +48,18 @@
 /* Longest word in a query, in bytes. */
 #define VIEW_WORD_MAX 4096
 
+/* The shared books, as a receiver with --books sees them; all texts are borrowed. */
+struct view_books {
+    const char *name;  /* the service or host, and the database */
+    const char *state; /* confirming, away, refused */
+    int64_t since_ms;
+    const char *fault;           /* NULL: none */
+    int64_t behind_records;      /* kept here, and not confirmed */
+    int64_t behind_ms;           /* since the first of them was received; 0: none */
+    int64_t copy_behind_records; /* in the books, and not in this machine's copy */
+    bool required;               /* without them, the platform is answered 503 */
+};
+
 /* The state of the process. Only a receiver has one. */
 struct view_process {
     const char *version;
@@ -57,6 +69,7 @@ struct view_process {
     uint64_t refused_in_a_row; /* consecutive answers that were not 200, up to now */
     uint64_t near_misses;      /* POSTs on a path similar to a callback path */
     uint64_t quarantine_max, quarantine_bytes_max;
+    const struct view_books *books; /* NULL: no --books */
 };
 
 /* How a list is written. The pages of the last two, joined in order, are the whole list. */
@@ -127,13 +140,14 @@ enum view_result view_write(const struct view *view, struct store_reader *reader
 
 /* The process's part of the status file; all pointers are borrowed. */
 struct view_status {
-    int64_t time_ms;               /* since 1970 */
-    int64_t start_ms;              /* when the process started */
-    int64_t next_ms;               /* latest time of the next replacement; 0: the process ends */
-    const char *store_fault;       /* why the store cannot keep records now; NULL: it can */
-    int64_t fault_ms;              /* since when; 0: unknown, or no fault */
-    const char *log_warning;       /* why the log has no reader; NULL: it may have one */
-    const struct metrics *metrics; /* of this process; NULL: none */
+    int64_t time_ms;                /* since 1970 */
+    int64_t start_ms;               /* when the process started */
+    int64_t next_ms;                /* latest time of the next replacement; 0: the process ends */
+    const char *store_fault;        /* why the store cannot keep records now; NULL: it can */
+    int64_t fault_ms;               /* since when; 0: unknown, or no fault */
+    const char *log_warning;        /* why the log has no reader; NULL: it may have one */
+    const struct metrics *metrics;  /* of this process; NULL: none */
+    const struct view_books *books; /* NULL: no --books */
 };
 
 /* Most rows of each list in the status file: operations, failures of one of them, notifications. */

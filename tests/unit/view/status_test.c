@@ -103,7 +103,7 @@ static void an_empty_store_has_a_status(void **state)
     assert_true(json_is_object(get(json, "process")));
     expect_json(json,
                 "{'time':'1970-01-01T00:00:00.001Z','startedAt':'1970-01-01T00:00:00.000Z',"
-                "'nextBefore':null,'seq':0,'lastAt':null,"
+                "'nextBefore':null,'books':null,'seq':0,'lastAt':null,"
                 "'store':{'ok':true,'fault':null,'since':null},"
                 "'log':{'linesDropped':0,'warning':null},'totals':{'notifications':0,'repeats':0,"
                 "'quarantined':0,'quarantineLogOnly':0},'upgrades':{'inProgress':0,'success':0,"
@@ -128,7 +128,16 @@ static void all_that_is_in_the_books_is_shown(void **state)
     books_keep_one(books, record);
     support_record_free(record);
     books_meddle(books, "INSERT INTO cursor SELECT 'failures', id, 1 FROM life");
-    json_t *json = show(books, &(struct view_status){.store_fault = "disk \"full\"\n",
+    const struct view_books shared = {.name = "books/upgrades",
+                                      .state = "away",
+                                      .since_ms = 6,
+                                      .fault = "gone",
+                                      .behind_records = 5,
+                                      .behind_ms = 4999,
+                                      .copy_behind_records = 3,
+                                      .required = true};
+    json_t *json = show(books, &(struct view_status){.books = &shared,
+                                                     .store_fault = "disk \"full\"\n",
                                                      .fault_ms = 9,
                                                      .start_ms = 8,
                                                      .next_ms = 60000});
@@ -148,6 +157,9 @@ static void all_that_is_in_the_books_is_shown(void **state)
         "'nextBefore':'1970-01-01T00:01:00.000Z','seq':3,'lastAt':'1970-01-01T00:00:00.004Z',"
         "'store':{'ok':false,'fault':'disk \\'full\\'\\n','since':'1970-01-01T00:00:00.009Z'},"
         "'log':{'linesDropped':0,'warning':null},"
+        "'books':{'name':'books/upgrades','state':'away','since':'1970-01-01T00:00:00.006Z',"
+        "'fault':'gone','behindRecords':5,'behindSeconds':4,'copyBehindRecords':3,"
+        "'required':true},"
         "'totals':{'notifications':3,'repeats':1,'quarantined':1,'quarantineLogOnly':0},"
         "'upgrades':{'inProgress':1,'success':1,'fail':1,'contradictory':1},"
         "'quarantine':{'held':1,'bytes':7,'fullSince':null,'unknownFullSince':null},"

@@ -153,8 +153,8 @@ static void the_overview_has_what_it_must(void **state)
         "INSERT INTO cursor SELECT 'failures', id, 3 FROM life UNION ALL VALUES ('a', '', 0)");
     json_t *overview = read(shown, "overview.json", &(struct view_query){.limit = 0});
     assert_members(overview,
-                   "seq token lastAt totals upgrades quarantine applications receiver operations"
-                   " next");
+                   "seq token lastAt totals upgrades quarantine applications receiver books"
+                   " operations next");
     assert_members(get(overview, "totals"), "notifications repeats quarantined quarantineLogOnly");
     assert_members(get(overview, "upgrades"), "inProgress success fail contradictory");
     assert_members(get(overview, "quarantine"), "held bytes fullSince unknownFullSince");
