@@ -22,6 +22,10 @@
     X(status_renamed, "it has its own, not synced yet")                    \
     X(before_checkpoint, "the store's log is about to be copied")          \
     X(after_checkpoint, "it is copied to the main file")                   \
+    X(books_before_send, "entries are about to go to the shared books")    \
+    X(books_sent, "they are sent, or the server even has them")            \
+    X(books_answered, "the server has answered, and nobody knows it yet")  \
+    X(books_confirmed, "they are confirmed, and still in the journal")     \
     X(delivered, "a callback has returned, the cursor is still before it") \
     X(cursor_moved, "the cursor is moved, in a transaction that is open")  \
     X(store_made, "the store's file is there, and empty")                  \

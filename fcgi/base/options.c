@@ -23,6 +23,9 @@
 /* A week. The platform never repeats news later than that. */
 #define REPEAT_WINDOW_MAX_S (7 * 24 * 3600)
 
+/* Web servers wait longer for an answer, and so does the drain. */
+#define BOOKS_WAIT_MAX_MS 8000
+
 static const char *const callbacks_default[] = {"/v1.0.0/messageReceiver",
                                                 "/v1.0.0/messageReceiver/cmd"};
 
@@ -148,6 +151,13 @@ static const struct option_entry entries[] = {
      MEMBER(log), 0, 0},
     {"refuse-invalid", NULL, "answer 400 or 422, not 200, to what goes to quarantine", take_switch,
      MEMBER(refuse_invalid), 0, 0},
+    {"books", "CONNINFO",
+     "ship what is kept to shared books in PostgreSQL, and answer when they have it", take_text,
+     MEMBER(books), 0, 0},
+    {"books-wait", "MS", "longest wait for the books; then they are away, for a time (2000)",
+     take_size, MEMBER(books_wait_ms), 1, BOOKS_WAIT_MAX_MS},
+    {"books-required", NULL, "answer 503, not 200, while the books are away", take_switch,
+     MEMBER(books_required), 0, 0},
     {"check", NULL, "see whether a start would work, write nothing, exit", take_switch,
      MEMBER(check), 0, 0},
     {"version", NULL, "print the version, then exit", take_switch, MEMBER(version), 0, 0},
@@ -165,6 +175,7 @@ static void set_defaults(struct options *options)
         .repeat_window_s = 600,
         .quarantine_max = 10000,
         .quarantine_bytes = (uint64_t)64 << 20,
+        .books_wait_ms = 2000,
     };
 }
 

@@ -32,6 +32,9 @@ struct options {
     const char *token_file;        /* tokens that sign requests; NULL: not checked */
     const char *log;               /* a file; NULL: stdout */
     const char *listen;            /* where to make the socket; NULL: it is on descriptor 0 */
+    const char *books;             /* libpq's words for the shared books; NULL: there are none */
+    size_t books_wait_ms;          /* longest wait for them */
+    bool books_required;           /* answer 503 while they are away */
     bool refuse_invalid;           /* answer quarantined bodies with 400 or 422 instead of 200 */
     bool check;                    /* check whether all is usable, then exit */
     bool version;                  /* print the version, then exit */

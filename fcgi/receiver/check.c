@@ -4,6 +4,7 @@
 #include "receiver/check.h"
 
 #include "base/owner.h"
+#include "postgres/shipper.h"
 #include "receiver/auth.h"
 #include "store/store.h"
 
@@ -101,6 +102,8 @@ int check_options(const struct options *options, struct fault *fault)
     auth_free(auth);
     if (check_folder(options->state, fault) != 0)
         return fault_add(fault, "--state");
+    if (options->books != NULL && shipper_check(options->books, fault) != 0)
+        return fault_add(fault, "--books");
     if (options->log != NULL && check_file(options->log, fault) != 0)
         return fault_add(fault, "--log");
     return 0;

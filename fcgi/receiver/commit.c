@@ -19,6 +19,8 @@ struct commit {
     int64_t taken_ms;           /* since when */
     struct store_cursor cursor; /* its next place, if MOVE is set */
     bool move;
+    int64_t confirmed; /* the shared books have the journal up to this entry, which it still has; 0:
+                          nothing is to be removed from it */
     struct fault fault; /* set: the store does not work */
     int64_t tried_ms;   /* when the last write ended, whether it worked or not */
     uint64_t refused;   /* records refused since the store failed */
@@ -116,20 +118,47 @@ static void note_moved(struct commit *commit, const struct store_cursor *cursor)
     monitor_leave(&commit->monitor);
 }
 
+/* What else a transaction does: of the turn's beginning. */
+struct aside {
+    struct store_cursor cursor;
+    bool move; /* CURSOR is to be moved */
+    int64_t confirmed;
+};
+
+/* Called with the lock held. */
+static void take_aside(const struct commit *commit, struct aside *aside)
+{
+    aside->cursor = commit->cursor;
+    aside->move = commit->move;
+    aside->confirmed = commit->confirmed;
+}
+
+/* The entries up to CONFIRMED are removed, unless more were confirmed meanwhile. */
+static void note_removed(struct commit *commit, int64_t confirmed)
+{
+    monitor_enter(&commit->monitor);
+    if (commit->confirmed == confirmed)
+        commit->confirmed = 0;
+    monitor_leave(&commit->monitor);
+}
+
 /* Runs one transaction. The caller has the turn. */
 static int keep(struct commit *commit, struct record **records, size_t count,
-                const struct store_cursor *cursor, struct fault *fault)
+                const struct aside *aside, struct fault *fault)
 {
     int64_t began_us = clock_monotonic_us();
-    int result = store_keep(commit->store, records, count, cursor, 0, fault);
+    int result = store_keep(commit->store, records, count, aside->move ? &aside->cursor : NULL,
+                            aside->confirmed, fault);
     note_write(commit, count, fault);
     if (result != 0)
         return -1;
-    if (cursor != NULL)
-        note_moved(commit, cursor);
+    if (aside->move)
+        note_moved(commit, &aside->cursor);
+    if (aside->confirmed != 0)
+        note_removed(commit, aside->confirmed);
     metrics_add(commit->metrics, METRIC_batches, 1);
     if (count == 0)
-        return 0; /* a cursor moved: no batch */
+        return 0; /* a cursor moved, or entries were removed: no batch */
     metrics_observe(commit->metrics, METRIC_HISTOGRAM_commit_batch_records, count);
     metrics_observe(commit->metrics, METRIC_HISTOGRAM_commit_seconds,
                     (uint64_t)(clock_monotonic_us() - began_us));
@@ -138,8 +167,8 @@ static int keep(struct commit *commit, struct record **records, size_t count,
 
 int commit_keep(struct commit *commit, struct record **records, size_t count, struct fault *fault)
 {
-    struct store_cursor cursor;
-    bool turn = false, move = false;
+    struct aside aside;
+    bool turn = false;
     monitor_enter(&commit->monitor);
     if (!commit->fault.set)
         turn = take_turn(commit);
@@ -149,11 +178,10 @@ int commit_keep(struct commit *commit, struct record **records, size_t count, st
     } else if (!turn) {
         fault_set(fault, "one write to the store takes too long");
     } else {
-        cursor = commit->cursor;
-        move = commit->move;
+        take_aside(commit, &aside);
     }
     monitor_leave(&commit->monitor);
-    if (!fault->set && keep(commit, records, count, move ? &cursor : NULL, fault) == 0)
+    if (!fault->set && keep(commit, records, count, &aside, fault) == 0)
         return 0;
     if (turn)
         commit_leave(commit);
@@ -165,6 +193,14 @@ void commit_move_cursor(struct commit *commit, const struct store_cursor *cursor
     monitor_enter(&commit->monitor);
     commit->cursor = *cursor;
     commit->move = true;
+    monitor_leave(&commit->monitor);
+}
+
+void commit_confirm(void *owner, int64_t up_to)
+{
+    struct commit *commit = owner;
+    monitor_enter(&commit->monitor);
+    commit->confirmed = up_to;
     monitor_leave(&commit->monitor);
 }
 
@@ -192,7 +228,7 @@ int commit_is_ready(struct commit *commit, struct fault *fault)
 }
 
 /* Why housekeeping takes a turn of its own. */
-enum errand { NOTHING, MOVE_CURSOR, TRY, PROBE };
+enum errand { NOTHING, WRITE, TRY, PROBE };
 
 /* Called with the lock held. */
 static enum errand find_errand(const struct commit *commit, bool cursor_alone)
@@ -201,21 +237,20 @@ static enum errand find_errand(const struct commit *commit, bool cursor_alone)
         return !cursor_alone && clock_monotonic_ms() - commit->tried_ms >= COMMIT_PROBE_MS
                    ? PROBE
                    : NOTHING;
-    if (commit->move)
-        return MOVE_CURSOR;
+    if (commit->move || commit->confirmed != 0)
+        return WRITE;
     return !cursor_alone && commit->asked ? TRY : NOTHING;
 }
 
 /* Takes a turn if there is something to do. Looks again when the turn has come, because the
  * previous turn may have done it, or failed. */
-static enum errand take_own_turn(struct commit *commit, bool cursor_alone,
-                                 struct store_cursor *cursor)
+static enum errand take_own_turn(struct commit *commit, bool cursor_alone, struct aside *aside)
 {
     enum errand errand = NOTHING;
     monitor_enter(&commit->monitor);
     if (find_errand(commit, cursor_alone) != NOTHING && take_turn(commit)) {
         errand = find_errand(commit, cursor_alone);
-        *cursor = commit->cursor;
+        take_aside(commit, aside);
         commit->taken = errand != NOTHING;
         if (!commit->taken)
             monitor_wake(&commit->monitor);
@@ -226,14 +261,14 @@ static enum errand take_own_turn(struct commit *commit, bool cursor_alone,
 
 static void run_errand(struct commit *commit, bool cursor_alone)
 {
-    struct store_cursor cursor;
+    struct aside aside;
     struct fault fault = FAULT_NONE;
-    enum errand errand = take_own_turn(commit, cursor_alone, &cursor);
+    enum errand errand = take_own_turn(commit, cursor_alone, &aside);
     switch (errand) {
     case NOTHING:
         return;
-    case MOVE_CURSOR:
-        keep(commit, NULL, 0, &cursor, &fault);
+    case WRITE:
+        keep(commit, NULL, 0, &aside, &fault);
         break;
     case TRY:
         store_try(commit->store, &fault);

@@ -49,6 +49,10 @@ void commit_leave(struct commit *commit);
  * counts; the move is tried until it is kept. Thread-safe. */
 void commit_move_cursor(struct commit *commit, const struct store_cursor *cursor);
 
+/* The next transaction removes the entries up to UP_TO from the journal of the store of OWNER, a
+ * struct commit: the shared books have them. Thread-safe. */
+void commit_confirm(void *owner, int64_t up_to);
+
 /* Copies why the store does not work now, or sets FAULT to none. Thread-safe. */
 void commit_get_fault(struct commit *commit, struct fault *fault);
 
@@ -58,11 +62,12 @@ void commit_get_fault(struct commit *commit, struct fault *fault);
  * the store. Thread-safe. */
 int commit_is_ready(struct commit *commit, struct fault *fault);
 
-/* Moves a cursor that no batch has moved, with a turn of its own. Thread-safe. */
+/* Moves a cursor that no batch has moved, and removes confirmed entries that none has removed, with
+ * a turn of its own. Thread-safe. */
 void commit_flush_cursor(struct commit *commit);
 
-/* Housekeeping calls this regularly. It probes a failed store, moves the cursor, and tries a write
- * if a caller of commit_is_ready wants to know. Thread-safe. */
+/* Housekeeping calls this regularly. It probes a failed store, does what commit_flush_cursor
+ * does, and tries a write if a caller of commit_is_ready wants to know. Thread-safe. */
 void commit_tend(struct commit *commit);
 
 /* The length of the store's write-ahead log, in pages; and a turn that checkpoints the rest of it,

@@ -30,6 +30,7 @@ struct connection {
     size_t held;                      /* bytes counted for it in the pool's total */
     size_t room;                      /* bytes reserved for its body, of the worker's */
     int64_t idle_since_ms;            /* 0: it is not idle */
+    int64_t held_until_ms;            /* how long its answer waits for the books; 0: it does not */
     /* When its peer must have sent a whole request, or taken the answer to its request to read; 0:
      * no limit. A viewer may set it. */
     atomic_int_fast64_t deadline_ms;

@@ -34,11 +34,13 @@ struct seen {
     uint64_t lines_dropped, near_misses;
     char fault[FAULT_TEXT_MAX];
     char log_warning[FAULT_TEXT_MAX];
+    char books[FAULT_TEXT_MAX]; /* the state of the shared books, and their fault */
 };
 
 struct housekeeping {
     const char *folder;
     struct commit *commit;
+    struct shared *shared; /* NULL: no --books */
     struct log *log;
     const struct metrics *metrics;
     struct store_reader *reader;
@@ -61,7 +63,9 @@ static int write_status(struct housekeeping *housekeeping, const struct fault *s
 {
     struct fault warning;
     log_warning(housekeeping->log, &warning);
+    struct shared_status shared;
     const struct view_status status = {
+        .books = shared_read(housekeeping->shared, &shared),
         .time_ms = clock_now_ms(),
         .start_ms = metrics_start_ms(housekeeping->metrics),
         .next_ms = housekeeping->running >= 0 ? clock_now_ms() + HOUSEKEEPING_STATUS_VALID_MS : 0,
@@ -100,6 +104,10 @@ static void look(struct housekeeping *housekeeping, struct seen *seen, struct fa
         snprintf(seen->fault, sizeof seen->fault, "%s", store_fault->text);
     if (warning.set)
         snprintf(seen->log_warning, sizeof seen->log_warning, "%s", warning.text);
+    struct shared_status shared;
+    const struct view_books *books = shared_read(housekeeping->shared, &shared);
+    if (books != NULL)
+        snprintf(seen->books, sizeof seen->books, "%s %.480s", books->state, shared.shipper.fault);
 }
 
 static bool is_log_long(const struct housekeeping *housekeeping)
@@ -241,12 +249,14 @@ static struct housekeeping *new_housekeeping(const char *folder, struct log *log
 }
 
 int housekeeping_start(struct housekeeping **gives, const char *folder, struct commit *commit,
-                       struct log *log, struct metrics *metrics, struct fault *fault)
+                       struct shared *shared, struct log *log, struct metrics *metrics,
+                       struct fault *fault)
 {
     struct housekeeping *housekeeping = new_housekeeping(folder, log, metrics, fault);
     if (housekeeping == NULL)
         return -1;
     housekeeping->commit = commit;
+    housekeeping->shared = shared;
     int error = pthread_create(&housekeeping->thread, NULL, run, housekeeping);
     if (error != 0) {
         free_housekeeping(housekeeping);
@@ -268,12 +278,14 @@ void housekeeping_stop(struct housekeeping *housekeeping)
     free_housekeeping(housekeeping);
 }
 
-void housekeeping_finish(const char *folder, const struct fault *store_fault, struct log *log,
-                         const struct metrics *metrics)
+void housekeeping_finish(const char *folder, const struct fault *store_fault, struct shared *shared,
+                         struct log *log, const struct metrics *metrics)
 {
     struct fault fault = FAULT_NONE;
     struct housekeeping *housekeeping = new_housekeeping(folder, log, metrics, &fault);
     int result = 1;
+    if (housekeeping != NULL)
+        housekeeping->shared = shared;
     int64_t until_ms = clock_monotonic_ms() + HOUSEKEEPING_FINISH_MS;
     /* Another process that writes the file now may have read the books before our last commit. */
     while (housekeeping != NULL &&

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "receiver/commit.h"
+#include "receiver/shared.h"
 #include "store/store.h"
 
 /* How often housekeeping looks after the store (commit_tend). */
@@ -24,17 +25,18 @@
 
 struct housekeeping;
 
-/* Starts the thread. All is lent for the lifetime of the housekeeping. Gives *HOUSEKEEPING. */
+/* Starts the thread. All is lent for the lifetime of the housekeeping; SHARED may be NULL. Gives
+ * *HOUSEKEEPING. */
 int housekeeping_start(struct housekeeping **housekeeping, const char *folder,
-                       struct commit *commit, struct log *log, struct metrics *metrics,
-                       struct fault *fault);
+                       struct commit *commit, struct shared *shared, struct log *log,
+                       struct metrics *metrics, struct fault *fault);
 
 /* Ends the thread and frees HOUSEKEEPING. Safe on NULL. */
 void housekeeping_stop(struct housekeeping *housekeeping);
 
 /* After the last commit, when the workers are gone: writes the last status file, with STORE_FAULT
  * as they left it, and empties the store's write-ahead log so that the next start need not. */
-void housekeeping_finish(const char *folder, const struct fault *store_fault, struct log *log,
-                         const struct metrics *metrics);
+void housekeeping_finish(const char *folder, const struct fault *store_fault, struct shared *shared,
+                         struct log *log, const struct metrics *metrics);
 
 #endif

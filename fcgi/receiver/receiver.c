@@ -18,6 +18,7 @@
 #include "receiver/intake.h"
 #include "receiver/listen.h"
 #include "receiver/push.h"
+#include "receiver/shared.h"
 #include "receiver/supervisor.h"
 #include "receiver/worker.h"
 #include "store/store.h"
@@ -53,6 +54,7 @@ struct receiver {
     struct store *store;
     struct worker_pool *pool;
     struct commit *commit;
+    struct shared *shared; /* NULL: no --books */
     struct delivery *delivery;
     struct intake *intake;
     struct housekeeping *housekeeping;
@@ -197,6 +199,7 @@ static int open_store(struct receiver *receiver, struct fault *open_fault, struc
 {
     struct store_config config;
     store_config_read(receiver->options, &config);
+    config.journal = receiver->options->books != NULL;
     config.wait_ms = receiver->listener < 0 ? CGI_STORE_WAIT_MS : 0;
     if (store_new(&receiver->store, &config, fault) != 0)
         return -1;
@@ -230,10 +233,20 @@ static int start_lasting(struct receiver *receiver, struct fault *fault)
 {
     if (start_delivery(receiver, fault) != 0 ||
         housekeeping_start(&receiver->housekeeping, receiver->options->state, receiver->commit,
-                           receiver->log, receiver->metrics, fault) != 0)
+                           receiver->shared, receiver->log, receiver->metrics, fault) != 0)
         return -1;
     return supervisor_new(&receiver->supervisor, receiver->pool, receiver->commit, receiver->log,
                           fault);
+}
+
+/* From here on the answers wait for the shared books. */
+static int start_shared(struct receiver *receiver, struct fault *fault)
+{
+    if (shared_start(&receiver->shared, receiver->options, receiver->commit, receiver->log,
+                     receiver->pool, worker_hear, fault) != 0)
+        return -1;
+    worker_hold(receiver->pool, shared_shipper(receiver->shared));
+    return 0;
 }
 
 static int start(struct receiver *receiver, struct fault *fault)
@@ -248,8 +261,9 @@ static int start(struct receiver *receiver, struct fault *fault)
                    metrics, fault) != 0 ||
         commit_new(&receiver->commit, receiver->store, open_fault.set ? &open_fault : NULL,
                    receiver->log, metrics, fault) != 0 ||
-        viewer_start(&receiver->viewer, options, &VIEWER_LIMITS, receiver->commit, metrics,
-                     worker_seen_off, fault) != 0 ||
+        (options->books != NULL && start_shared(receiver, fault) != 0) ||
+        viewer_start(&receiver->viewer, options, &VIEWER_LIMITS, receiver->commit, receiver->shared,
+                     metrics, worker_seen_off, fault) != 0 ||
         (receiver->listener >= 0 && start_lasting(receiver, fault) != 0) ||
         intake_new(&receiver->intake, options, receiver->auth, receiver->commit, receiver->delivery,
                    receiver->log, metrics, fault) != 0)
@@ -269,6 +283,7 @@ static void stop(struct receiver *receiver, const char *reason)
         worker_drain(receiver->pool);
     viewer_stop(receiver->viewer);
     delivery_stop(receiver->delivery);
+    shared_stop(receiver->shared);
     housekeeping_stop(receiver->housekeeping);
     if (receiver->commit != NULL) {
         commit_flush_cursor(receiver->commit);
@@ -281,8 +296,9 @@ static void stop(struct receiver *receiver, const char *reason)
     /* under CGI, a request that changed nothing writes nothing */
     if (receiver->started &&
         (receiver->listener >= 0 || metrics_read(receiver->metrics, METRIC_batches) > 0))
-        housekeeping_finish(receiver->options->state, &store_fault, receiver->log,
+        housekeeping_finish(receiver->options->state, &store_fault, receiver->shared, receiver->log,
                             receiver->metrics);
+    shared_free(receiver->shared);
     store_free(receiver->store);
     if (receiver->log != NULL && reason != NULL)
         log_event(receiver->log, "stop", "reason", reason);

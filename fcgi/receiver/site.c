@@ -8,6 +8,7 @@
 #include "base/query_string.h"
 #include "receiver/answer.h"
 #include "receiver/page.h"
+#include "receiver/shared.h"
 #include "view/metrics_text.h"
 #include "view/view.h"
 
@@ -114,7 +115,9 @@ static void show_view(const struct site *site, const struct site_request *reques
 {
     struct fault fault = FAULT_NONE, store_fault;
     commit_get_fault(site->commit, &store_fault);
+    struct shared_status status;
     const struct view_process process = {
+        .books = shared_read(site->shared, &status),
         .version = PACKAGE_VERSION,
         .pid = getpid(),
         .store_fault = store_fault.set ? store_fault.text : NULL,
@@ -170,7 +173,9 @@ static void show_metrics(const struct site *site, const struct site_request *req
     (void)request;
     struct fault store_fault;
     commit_get_fault(site->commit, &store_fault);
+    struct shared_status status;
     const struct exposition_process process = {
+        .books = shared_read(site->shared, &status),
         .version = PACKAGE_VERSION,
         .start_ms = site->start_ms,
         .now_ms = clock_now_ms(),

@@ -18,14 +18,17 @@
 /* Seconds after which a client may repeat a request that was answered 503. */
 #define SITE_RETRY_AFTER "1"
 
+struct shared;
+
 /* The sources of the answers; all is lent. */
 struct site {
     const struct options *options;
     struct commit *commit;
     const struct metrics *metrics;
-    int64_t start_ms;    /* start of the process, since 1970 */
-    int read_ms;         /* time limit for reading the store, for one answer */
-    atomic_bool leaving; /* the process ends, and is not ready any more */
+    struct shared *shared; /* the shared books; NULL: no --books */
+    int64_t start_ms;      /* start of the process, since 1970 */
+    int read_ms;           /* time limit for reading the store, for one answer */
+    atomic_bool leaving;   /* the process ends, and is not ready any more */
 };
 
 /* What an answer needs, which decides in which thread it is made. */

@@ -228,14 +228,15 @@ static int start_thread(struct viewer *viewer, size_t number, struct fault *faul
 }
 
 int viewer_start(struct viewer **gives, const struct options *options,
-                 const struct viewer_limits *limits, struct commit *commit, struct metrics *metrics,
-                 viewer_done *done, struct fault *fault)
+                 const struct viewer_limits *limits, struct commit *commit, struct shared *shared,
+                 struct metrics *metrics, viewer_done *done, struct fault *fault)
 {
     struct viewer *viewer = calloc(1, sizeof *viewer);
     if (viewer == NULL)
         return fault_set(fault, "viewer: out of memory");
     viewer->site.options = options;
     viewer->site.commit = commit;
+    viewer->site.shared = shared;
     viewer->site.metrics = metrics;
     viewer->site.start_ms = clock_now_ms();
     viewer->site.read_ms = limits->read_ms;

@@ -61,10 +61,11 @@ typedef void viewer_done(struct read_request *read_request, bool sent);
 
 struct viewer;
 
-/* Starts the threads. All but LIMITS is lent for the viewer's lifetime. Gives *VIEWER. */
+/* Starts the threads. All but LIMITS is lent for the viewer's lifetime; SHARED may be
+ * NULL. Gives *VIEWER. */
 int viewer_start(struct viewer **viewer, const struct options *options,
-                 const struct viewer_limits *limits, struct commit *commit, struct metrics *metrics,
-                 viewer_done *done, struct fault *fault);
+                 const struct viewer_limits *limits, struct commit *commit, struct shared *shared,
+                 struct metrics *metrics, viewer_done *done, struct fault *fault);
 
 /* Takes a request, with request, socket, endpoint and deadline set. Thread-safe; never waits. */
 void viewer_take(struct viewer *viewer, struct read_request *read_request);

@@ -48,12 +48,13 @@ struct worker {
     struct connection_line read_ahead; /* with bytes already read, for which no event comes */
     struct connection_line batch;      /* whose notifications are kept next */
     size_t batch_length, batch_bytes;
-    struct connection_line kept; /* their answers may be held back, in the order of seq */
+    struct connection_line kept; /* their answers wait for the books, in the order of entry */
     struct request_file file;
     struct buffer answer;
     unsigned char bytes[READ_SIZE];
 
-    int bell; /* readable if the inbox has a connection, or the pool drains */
+    int bell; /* readable if the inbox has a connection, the books have news, or the pool drains */
+    atomic_bool holding; /* KEPT is not empty: the books' news is for this worker */
     struct monitor monitor;
     struct connection_line inbox; /* connections that are new, or come back from a viewer */
 };
@@ -66,7 +67,8 @@ struct worker_pool {
     struct metrics *metrics;
     struct intake *intake;
     struct viewer *viewer;
-    size_t connections_max; /* of all together */
+    struct shipper *shipper; /* answers wait for its confirmation; NULL: they do not wait */
+    size_t connections_max;  /* of all together */
     atomic_size_t connections;
     atomic_size_t taken;            /* bytes of memory reserved for bodies */
     atomic_size_t gathered;         /* bytes of connections, except those of bodies */
@@ -240,11 +242,12 @@ static void reject(struct worker *worker, struct connection *connection, int sta
     reply(worker, connection, status);
 }
 
-/* Answers the kept requests, up to the notification UP_TO. */
+/* Answers the kept requests, up to the journal's entry UP_TO. */
 static void release_answers(struct worker *worker, int64_t up_to)
 {
-    while (worker->kept.first != NULL && worker->kept.first->record.seq <= up_to) {
+    while (worker->kept.first != NULL && worker->kept.first->record.entry <= up_to) {
         struct connection *connection = connection_line_take(&worker->kept);
+        connection->held_until_ms = 0;
         buffer_clear(&worker->answer);
         int status = answer_add_kept(&worker->answer, &connection->record,
                                      worker->pool->options->refuse_invalid);
@@ -254,7 +257,68 @@ static void release_answers(struct worker *worker, int64_t up_to)
     }
 }
 
-/* Keeps the batch, and answers it. */
+/* Answers all that still wait, though the books have not confirmed them. */
+static void release_unconfirmed(struct worker *worker)
+{
+    struct connection *connection;
+    if (!worker->pool->options->books_required) {
+        release_answers(worker, INT64_MAX);
+        return;
+    }
+    while ((connection = connection_line_take(&worker->kept)) != NULL) {
+        connection->held_until_ms = 0;
+        reject(worker, connection, 503,
+               "the notification is kept here, but the shared books have not confirmed it");
+    }
+}
+
+/* Holds the answer to a kept request. It costs no more than a connection that is idle: the body and
+ * all that was read from it are freed. */
+static void hold(struct worker *worker, struct connection *connection)
+{
+    record_release(&connection->record);
+    buffer_release(&connection->reader.body);
+    buffer_release(&connection->reader.params);
+    count_held(worker->pool, connection);
+    give_room(worker, connection, 0);
+    connection->idle_since_ms = 0;
+    connection->held_until_ms = worker->now_ms + (int64_t)worker->pool->options->books_wait_ms;
+    connection_line_add(&worker->kept, connection);
+}
+
+/* Answers what the books have confirmed. If the first answer has waited too long, or the books are
+ * away, answers all. Call it between rounds: an event of this round may belong to a connection that
+ * this ends. */
+static void settle_held(struct worker *worker)
+{
+    struct shipper *shipper = worker->pool->shipper;
+    if (worker->kept.first == NULL)
+        return;
+    atomic_store(&worker->holding, true); /* before it looks, so that it misses no news */
+    release_answers(worker, shipper_confirmed(shipper));
+    struct connection *first = worker->kept.first;
+    if (first != NULL && worker->now_ms >= first->held_until_ms)
+        shipper_miss(shipper, first->record.entry);
+    if (first != NULL && !shipper_is_confirming(shipper))
+        release_unconfirmed(worker);
+    first = worker->kept.first;
+    if (first == NULL)
+        atomic_store(&worker->holding, false);
+    else if (first->held_until_ms < worker->look_ms)
+        worker->look_ms = first->held_until_ms;
+}
+
+/* Tells the shipper of the last entry that the batch has added to the journal. */
+static void note_entries(struct shipper *shipper, struct record *const *records, size_t count)
+{
+    int64_t last = 0;
+    for (size_t i = 0; i < count; i++)
+        if (records[i]->entry > last)
+            last = records[i]->entry;
+    shipper_note(shipper, last);
+}
+
+/* Keeps the batch, and answers it, or holds the answers. */
 static void keep_batch(struct worker *worker)
 {
     struct record *records[WORKER_BATCH_MAX];
@@ -268,12 +332,18 @@ static void keep_batch(struct worker *worker)
         return;
     worker->batch_length = worker->batch_bytes = 0;
     bool kept = intake_keep(worker->pool->intake, records, count, &fault) == 0;
+    bool books = worker->pool->shipper != NULL;
+    if (kept && books)
+        note_entries(worker->pool->shipper, records, count);
     while ((connection = connection_line_take(&worker->batch)) != NULL)
-        if (kept)
-            connection_line_add(&worker->kept, connection);
-        else
+        if (!kept)
             reject(worker, connection, 503, "the notification could not be kept");
-    release_answers(worker, INT64_MAX); /* nothing holds the answers back yet */
+        else if (books)
+            hold(worker, connection);
+        else
+            connection_line_add(&worker->kept, connection);
+    if (!books)
+        release_answers(worker, INT64_MAX);
 }
 
 /* --- requests --- */
@@ -465,6 +535,10 @@ static void read_some(struct worker *worker, struct connection *connection)
 {
     if (connection->ahead.length > 0)
         return;
+    if (connection->held_until_ms != 0) { /* it is read, or its end seen, after its answer */
+        disarm(worker, connection);
+        return;
+    }
     size_t most = connection->reader.body_begun ? READ_SIZE : READ_HEAD_SIZE;
     ssize_t received = recv(connection->fd, worker->bytes, most, MSG_DONTWAIT);
     take_step(worker, connection,
@@ -652,6 +726,7 @@ static void drain(struct worker *worker, int64_t drained_ms)
     if (worker->now_ms < drained_ms)
         return;
     drop_late(worker, INT64_MAX);
+    release_unconfirmed(worker);
     for (struct connection *c = worker->first; c != NULL; c = c->next)
         shutdown(c->fd, SHUT_RDWR);
 }
@@ -716,6 +791,8 @@ static void *work(void *argument)
     while (!is_over(worker)) {
         read_all(worker);
         keep_batch(worker);
+        if (worker->pool->shipper != NULL)
+            settle_held(worker);
         if (worker->now_ms >= worker->look_ms)
             look_at_time(worker);
     }
@@ -809,6 +886,19 @@ int worker_start(struct worker_pool *pool, struct intake *intake, struct viewer 
         worker->started = true;
     }
     return 0;
+}
+
+void worker_hold(struct worker_pool *pool, struct shipper *shipper)
+{
+    pool->shipper = shipper;
+}
+
+void worker_hear(void *owner)
+{
+    struct worker_pool *pool = owner;
+    for (size_t i = 0; i < pool->options->workers; i++)
+        if (atomic_load(&pool->workers[i].holding))
+            ring(&pool->workers[i]);
 }
 
 int worker_check(struct worker_pool *pool, struct fault *fault)

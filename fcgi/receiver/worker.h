@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/options.h"
+#include "postgres/shipper.h"
 #include "receiver/intake.h"
 #include "receiver/viewer.h"
 
@@ -69,6 +70,13 @@ struct worker_pool;
 int worker_new(struct worker_pool **pool, int listener, const struct options *options,
                const struct auth *auth, struct log *log, struct metrics *metrics,
                struct fault *fault);
+
+/* Has the pool answer a notification only after SHIPPER (lent) has confirmed it, or is away. Call
+ * it before worker_start. Without it no answer waits. */
+void worker_hold(struct worker_pool *pool, struct shipper *shipper);
+
+/* Tells the pool OWNER that the shipper has confirmed more, or is away. Thread-safe. */
+void worker_hear(void *owner);
 
 /* The viewer calls this when a request is done. Thread-safe. */
 viewer_done worker_seen_off;

@@ -137,14 +137,16 @@ static int read_said(struct options *options, const struct said *said, size_t co
 /* All that an operator can say, in one text. */
 static void describe(const struct options *options, struct buffer *text)
 {
-    buffer_addf(text, "%s\n%zu %zu %zu %llu %llu\n%s\n%s\n%s\n%d %d %d %d\n", options->state,
-                options->workers, options->max_body, options->repeat_window_s,
+    buffer_addf(text, "%s\n%zu %zu %zu %llu %llu\n%s\n%s\n%s\n%s %zu %d\n%d %d %d %d\n",
+                options->state, options->workers, options->max_body, options->repeat_window_s,
                 (unsigned long long)options->quarantine_max,
                 (unsigned long long)options->quarantine_bytes,
                 options->token_file == NULL ? "none" : options->token_file,
                 options->log == NULL ? "stdout" : options->log,
-                options->listen == NULL ? "stdin" : options->listen, options->refuse_invalid,
-                options->check, options->version, options->help);
+                options->listen == NULL ? "stdin" : options->listen,
+                options->books == NULL ? "alone" : options->books, options->books_wait_ms,
+                options->books_required, options->refuse_invalid, options->check, options->version,
+                options->help);
     const struct options_list *const lists[] = {&options->callbacks, &options->app_ids};
     for (size_t l = 0; l < LENGTH(lists); l++) {
         buffer_add_string(text, "list\n");
@@ -161,6 +163,8 @@ static void check_bounds(const struct options *options)
     fuzz_demand(options->max_body >= 1 && options->max_body <= (size_t)64 << 20, "%zu bytes",
                 options->max_body);
     fuzz_demand(options->repeat_window_s <= 7 * 24 * 3600, "%zu seconds", options->repeat_window_s);
+    fuzz_demand(options->books_wait_ms >= 1 && options->books_wait_ms <= 8000, "%zu ms",
+                options->books_wait_ms);
     fuzz_demand(options->quarantine_max <= INT64_MAX && options->quarantine_bytes <= INT64_MAX,
                 "bounds that the store can hold");
     fuzz_demand(options->callbacks.length >= 1 && options->callbacks.length <= OPTIONS_LIST_MAX &&

@@ -100,8 +100,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
                     worker_new(&pool, listen_somewhere(), &options, auth, log, NULL, &fault) == 0 &&
                     commit_new(&commit, (struct store *)&kept, NULL, log, NULL, &fault) == 0 &&
                     intake_new(&intake, &options, auth, commit, NULL, log, NULL, &fault) == 0 &&
-                    viewer_start(&viewer, &options, &VIEWER_LIMITS, commit, NULL, worker_seen_off,
-                                 &fault) == 0 &&
+                    viewer_start(&viewer, &options, &VIEWER_LIMITS, commit, NULL, NULL,
+                                 worker_seen_off, &fault) == 0 &&
                     worker_start(pool, intake, viewer, &fault) == 0,
                 "%s", fault.text);
     return 0;

@@ -83,6 +83,9 @@ static void there_are_defaults(void **state)
     assert_null(options.token_file);
     assert_null(options.log);
     assert_null(options.listen);
+    assert_null(options.books);
+    assert_int_equal(options.books_wait_ms, 2000);
+    assert_false(options.books_required);
     assert_false(options.refuse_invalid || options.check || options.version || options.help);
     options_release(&options);
 }
@@ -102,7 +105,9 @@ static void expect_all(const struct options *options)
     assert_string_equal(options->token_file, "/t");
     assert_string_equal(options->log, "/l");
     assert_string_equal(options->listen, "unix:/n");
-    assert_true(options->refuse_invalid);
+    assert_string_equal(options->books, "service=b");
+    assert_int_equal(options->books_wait_ms, 9);
+    assert_true(options->refuse_invalid && options->books_required);
 }
 
 static void every_option_is_taken_from_the_command_line(void **state)
@@ -111,13 +116,15 @@ static void every_option_is_taken_from_the_command_line(void **state)
         WORDS("--state", "/s", "--callback", "/c", "--workers", "3", "--max-body", "4",
               "--quarantine-max", "6", "--quarantine-bytes", "7", "--repeat-window", "8",
               "--app-id", "a", "--token-file", "/t", "--log", "/l", "--listen", "unix:/n",
-              "--refuse-invalid", "--check", "--version", "--help"));
+              "--books", "service=b", "--books-wait", "9", "--books-required", "--refuse-invalid",
+              "--check", "--version", "--help"));
     expect_all(&options);
     assert_true(options.check && options.version && options.help);
     options_release(&options);
     options = read_right(WORDS("--state=/s", "--callback=/c", "--workers=3", "--max-body=4",
                                "--quarantine-max=6", "--quarantine-bytes=7", "--repeat-window=8",
                                "--app-id=a", "--token-file=/t", "--log=/l", "--listen=unix:/n",
+                               "--books=service=b", "--books-wait=9", "--books-required",
                                "--refuse-invalid", "--check", "--version", "--help"));
     expect_all(&options);
     options_release(&options);
@@ -141,6 +148,9 @@ static void set_all(void)
     set("UPGRADE_RECEIVER_TOKEN_FILE", "/t");
     set("UPGRADE_RECEIVER_LOG", "/l");
     set("UPGRADE_RECEIVER_LISTEN", "unix:/n");
+    set("UPGRADE_RECEIVER_BOOKS", "service=b");
+    set("UPGRADE_RECEIVER_BOOKS_WAIT", "9");
+    set("UPGRADE_RECEIVER_BOOKS_REQUIRED", "1");
     set("UPGRADE_RECEIVER_REFUSE_INVALID", "1");
 }
 
@@ -318,6 +328,7 @@ static void a_number_is_a_whole_number_within_its_bounds(void **state)
         {"--repeat-window", "0", NULL, "604800", "604801"},
         {"--quarantine-max", "0", NULL, "9223372036854775807", "9223372036854775808"},
         {"--quarantine-bytes", "0", NULL, "9223372036854775807", "9223372036854775808"},
+        {"--books-wait", "1", "0", "8000", "8001"},
     };
     for (size_t i = 0; i < LENGTH(bounds); i++) {
         struct options options = read_right(WORDS(bounds[i].word, bounds[i].least));
@@ -374,6 +385,9 @@ static void the_help_names_every_option(void **state)
                                         "  --token-file FILE ",
                                         "  --log FILE ",
                                         "  --refuse-invalid ",
+                                        "  --books CONNINFO ",
+                                        "  --books-wait MS ",
+                                        "  --books-required ",
                                         "  --check ",
                                         "  --version ",
                                         "  --help ",

@@ -57,7 +57,8 @@ static void man_store(struct fixture *fixture, struct store *store, const struct
     assert_int_equal(
         commit_new(&fixture->commit, store, open_fault, fixture->log, fixture->metrics, &fault), 0);
     assert_int_equal(housekeeping_start(&fixture->housekeeping, fixture->books.folder,
-                                        fixture->commit, fixture->log, fixture->metrics, &fault),
+                                        fixture->commit, NULL, fixture->log, fixture->metrics,
+                                        &fault),
                      0);
 }
 

@@ -106,7 +106,7 @@ static int setup_limits(void **state, const struct viewer_limits *limits)
     assert_int_equal(
         commit_new(&hall->commit, hall->books->store, NULL, NULL, hall->metrics, &fault), 0);
     commit_tend(hall->commit); /* or nothing would be ready */
-    assert_int_equal(viewer_start(&hall->viewer, &hall->options, limits, hall->commit,
+    assert_int_equal(viewer_start(&hall->viewer, &hall->options, limits, hall->commit, NULL,
                                   hall->metrics, see_off, &fault),
                      0);
     *state = hall;
