@@ -97,6 +97,11 @@ static int understand(struct command_call *call, const struct line *line, struct
     for (const struct command_option *option = call->all_options; option->word != NULL; option++)
         if (is_given(call, option) && !command_takes(call->command, option))
             return fault_set(fault, "--%s: not an option of %s", option->word, name);
+    if (call->books != NULL && call->command->own)
+        return fault_set(fault,
+                         "%s: is about one receiver's own store, and takes no --books: run it on "
+                         "that machine",
+                         name);
     call->words = line->words + taken;
     call->words_length = line->words_length - taken;
     if (call->help)
@@ -177,7 +182,8 @@ static int run(struct command_call *call, struct fault *fault)
     if (store_reader_new(&call->reader, call->options->state, fault) != 0)
         return COMMAND_UNUSABLE;
     int code = call->command->run(call, fault);
-    if (code == COMMAND_UNUSABLE && strcmp(call->command->words[0], "books") != 0)
+    if (code == COMMAND_UNUSABLE && call->copy == NULL &&
+        strcmp(call->command->words[0], "books") != 0)
         explain(call, fault);
     store_reader_free(call->reader);
     buffer_release(&call->found_id);
@@ -196,7 +202,12 @@ static int start(struct command_call *call, struct fault *fault)
     call->options = &options;
     call->term = &term;
     call->now_ms = clock_now_ms();
-    int code = run(call, fault);
+    bool reads_books = call->books != NULL && !call->help &&
+                       strcmp(call->command->words[0], "books") != 0;
+    int code = reads_books ? command_begin_copy(call, &options, fault) : COMMAND_DONE;
+    if (code == COMMAND_DONE)
+        code = run(call, fault);
+    command_end_copy(call);
     term_close(&term);
     options_release(&options);
     return code;

@@ -41,6 +41,7 @@ struct command_call {
     const struct command_entry *command;
     struct term *term;
     struct store_reader *reader; /* not open yet */
+    struct command_copy *copy;   /* of shared books, with --books; else NULL */
     const char *const *words;    /* after the command's own */
     size_t words_length;
     int64_t now_ms;         /* since 1970: the time from which ages are counted */
@@ -49,7 +50,7 @@ struct command_call {
     /* the options' values; NULL: not given */
     bool json, no_pager, help, version;
     bool csv, bom, raw, force, any_app, save, forget, stuck, contradictory;
-    const char *state, *colour, *books;
+    const char *state, *colour, *books, *copy_folder;
     const char *app_id, *longer_than, *fail_above, *min_finished;
     const char *operation_id, *error_code, *only;
     const char *since, *until, *before, *reason;
@@ -87,6 +88,7 @@ struct command_entry {
     const char *more;      /* further help, in lines of 80 columns; NULL: none */
     const char *options[COMMAND_OPTIONS_MAX + 1];
     size_t least, most;             /* number of words that it takes */
+    bool own;                       /* it is about one receiver's own store, and takes no --books */
     enum command_word completes[2]; /* the first and second of them */
     int (*run)(struct command_call *call, struct fault *fault);
 };
@@ -133,6 +135,7 @@ int command_restore(struct command_call *call, struct fault *fault);
 int command_prune(struct command_call *call, struct fault *fault);
 int command_erase(struct command_call *call, struct fault *fault);
 int command_forget(struct command_call *call, struct fault *fault);
+int command_books_reship(struct command_call *call, struct fault *fault);
 int command_books_init(struct command_call *call, struct fault *fault);
 int command_books_upgrade(struct command_call *call, struct fault *fault);
 int command_books_check(struct command_call *call, struct fault *fault);
@@ -171,8 +174,16 @@ int command_read_before(const struct command_call *call, int64_t *before_ms, str
 /* health.c: reads status.json; free it with json_decref. NULL if there is none. */
 json_t *command_read_file(const struct command_call *call);
 
-/* Appends the line with the state of the receiver. */
+/* Appends the line with the state of the receiver, or of the shared books that CALL reads. */
 void command_add_receiver(const struct command_call *call, struct buffer *out);
+
+/* copy.c: brings the copy of the books in CALL->books up to date, and sets the state folder in
+ * OPTIONS to it. Returns an exit code. End frees it in any case. Refresh brings it up to date
+ * again, once a second at most. Add appends a line about the books. */
+int command_begin_copy(struct command_call *call, struct options *options, struct fault *fault);
+int command_refresh(struct command_call *call, struct fault *fault);
+void command_add_books(const struct command_call *call, struct buffer *out);
+void command_end_copy(struct command_call *call);
 
 /* Opens the store for writing; does not make it if there is none. */
 int command_open_store(struct command_call *call, struct store **store, struct fault *fault);

@@ -79,6 +79,10 @@ int command_open_store(struct command_call *call, struct store **store, struct f
     struct store_config config;
     int64_t version;
     struct store_journal_state journal;
+    if (call->copy != NULL)
+        return fault_set(fault,
+                         "shared books can only be read with --books: change what is kept on "
+                         "the machine of its receiver");
     store_config_read(call->options, &config);
     /* If there is no store, the folder is a wrong one: do not make one. */
     if (owner_become(call->options->state, fault) != 0 ||

@@ -233,7 +233,8 @@ static int await_new(struct follow *follow, struct store_kept *kept, size_t *cou
 {
     struct fault trouble = FAULT_NONE;
     *count = 0;
-    if (read_new(follow, kept, count, &trouble) == 0) {
+    if (command_refresh(follow->call, &trouble) == 0 &&
+        read_new(follow, kept, count, &trouble) == 0) {
         follow->waiting = false;
         return 0;
     }

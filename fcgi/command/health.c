@@ -124,6 +124,10 @@ void command_add_receiver(const struct command_call *call, struct buffer *out)
 {
     long pids[RUNNING_MAX];
     char time[COMMAND_TIME_SIZE];
+    if (call->copy != NULL) {
+        command_add_books(call, out);
+        return;
+    }
     int count = running_find(call->options->state, pids);
     int error = errno;
     json_t *status = command_read_file(call);

@@ -10,6 +10,10 @@
 static const struct command_option options[] = {
     {"state", "DIR", "the receiver's state folder (UPGRADE_RECEIVER_STATE, or its default)",
      COMMAND_WORD_FILE, true, MEMBER(state)},
+    {"books", "CONNINFO", "of these shared books in PostgreSQL, from a copy of them",
+     COMMAND_WORD_NONE, true, MEMBER(books)},
+    {"copy", "DIR", "the copy's folder (one in XDG_CACHE_HOME, or ~/.cache)", COMMAND_WORD_FILE,
+     true, MEMBER(copy_folder)},
     {"json", NULL, "print the document that the status page reads, for programs", COMMAND_WORD_NONE,
      true, MEMBER(json)},
     {"color", "WHEN", "auto (on a terminal, unless NO_COLOR is set), always or never",
@@ -51,8 +55,6 @@ static const struct command_option options[] = {
      COMMAND_WORD_NONE, false, MEMBER(any_app)},
     {"save", NULL, "keep FILE as the operation's list", COMMAND_WORD_NONE, false, MEMBER(save)},
     {"forget", NULL, "remove the list that was saved", COMMAND_WORD_NONE, false, MEMBER(forget)},
-    {"books", "CONNINFO", "these shared books in PostgreSQL (UPGRADE_RECEIVER_BOOKS)",
-     COMMAND_WORD_NONE, false, MEMBER(books)},
     {"force", NULL, "prune younger than two days; follow although some were pruned",
      COMMAND_WORD_NONE, false, MEMBER(force)},
     {.word = NULL},
@@ -127,6 +129,7 @@ static const struct command_entry commands[] = {
      .completes = {COMMAND_WORD_QUARANTINED},
      .run = command_quarantine_show},
     {.words = {"quarantine", "retry"},
+     .own = true,
      .arguments = "[ID]...",
      .help = "read bodies (or all) again, after a schema was added or corrected",
      .more = "A body that is a notification now leaves quarantine and enters the books, with\n"
@@ -138,6 +141,7 @@ static const struct command_entry commands[] = {
      .completes = {COMMAND_WORD_QUARANTINED, COMMAND_WORD_QUARANTINED},
      .run = command_quarantine_retry},
     {.words = {"quarantine", "drop"},
+     .own = true,
      .arguments = "[ID]...",
      .help = "throw bodies away: those named, or by --reason and --before",
      .more = "With both --reason and --before a body must match both. The bodies are gone for\n"
@@ -163,6 +167,7 @@ static const struct command_entry commands[] = {
      .completes = {COMMAND_WORD_OPERATION, COMMAND_WORD_FILE},
      .run = command_expect},
     {.words = {"note", ""},
+     .own = true,
      .arguments = "OPERATION TEXT",
      .help = "keep a note about an operation, for all who look at it",
      .more = "TEXT has 500 bytes at most, and replaces an earlier note; '' removes it. With\n"
@@ -179,6 +184,7 @@ static const struct command_entry commands[] = {
              "fault on a line. Exit code 5 means that there is one.\n",
      .run = command_check},
     {.words = {"backup", ""},
+     .own = true,
      .arguments = "FILE",
      .help = "copy the store into the new FILE, beside a running receiver",
      .more = "FILE is the store as it is at one moment, with all that was answered 200 before.\n"
@@ -191,6 +197,7 @@ static const struct command_entry commands[] = {
      .completes = {COMMAND_WORD_FILE},
      .run = command_backup},
     {.words = {"restore", ""},
+     .own = true,
      .arguments = "FILE",
      .help = "make the state folder's store from a FILE of backup",
      .more = "No receiver may run on the state folder, and it must have no store: move the old\n"
@@ -203,6 +210,7 @@ static const struct command_entry commands[] = {
      .completes = {COMMAND_WORD_FILE},
      .run = command_restore},
     {.words = {"prune", ""},
+     .own = true,
      .arguments = "",
      .help = "take old notifications out of the store, and keep the counters",
      .more = "Removes the notifications and upgrades of operations in which nothing has come\n"
@@ -214,6 +222,7 @@ static const struct command_entry commands[] = {
      .options = {"before", "force"},
      .run = command_prune},
     {.words = {"erase", ""},
+     .own = true,
      .arguments = "DEVICE",
      .help = "take all of one device out of the store, and keep the counters",
      .more = "Removes the device's notifications and upgrades, and the bodies in quarantine\n"
@@ -228,6 +237,7 @@ static const struct command_entry commands[] = {
      .completes = {COMMAND_WORD_DEVICE},
      .run = command_erase},
     {.words = {"forget", ""},
+     .own = true,
      .arguments = "APPLICATION",
      .help = "forget an application that is gone, which holds up prune",
      .more = "The store keeps what each application has not got yet. One that is forgotten\n"
@@ -244,14 +254,12 @@ static const struct command_entry commands[] = {
              "dbname=upgrades user=owner sslmode=verify-full'. No password may be in it. The\n"
              "login must be allowed to make roles and a schema. Then make logins, and grant\n"
              "them upgrade_books_receiver, _operator or _reader.\n",
-     .options = {"books"},
      .run = command_books_init},
     {.words = {"books", "upgrade"},
      .arguments = "",
      .help = "bring shared books to the version of this program",
      .more = "Receivers of earlier versions go on working: upgrade the books first, then the\n"
              "machines, one by one.\n",
-     .options = {"books"},
      .run = command_books_upgrade},
     {.words = {"books", "check"},
      .arguments = "",
@@ -259,7 +267,6 @@ static const struct command_entry commands[] = {
      .more = "Tells what the login may do, and whether commits wait for a standby. A login\n"
              "with upgrade_books_operator also reads the whole log and prints each flaw on a\n"
              "line. Exit code 5 means that there is one.\n",
-     .options = {"books"},
      .run = command_books_check},
     {.words = {"books", "prune"},
      .arguments = "",
@@ -269,9 +276,18 @@ static const struct command_entry commands[] = {
              "since --before (which must be given), and another has begun.\n"
              "What is counted of them goes, too. Receivers and readers make their copies anew\n"
              "then. Nothing younger than two days goes without --force.\n",
-     .options = {"books", "before", "force"},
+     .options = {"before", "force"},
      .run = command_books_prune},
+    {.words = {"books", "reship"},
+     .own = true,
+     .arguments = "",
+     .help = "have the receiver ship all that its store has once more",
+     .more = "For shared books that lost what they had confirmed, such as a database that was\n"
+             "put back from a backup. What the books still have is not counted twice. No\n"
+             "receiver may run on the state folder meanwhile.\n",
+     .run = command_books_reship},
     {.words = {"complete", ""},
+     .own = true,
      .arguments = "-- WORD...",
      .help = "what the last WORD may become, for a shell's completion",
      .more = "WORD... is the command line after " COMMAND_PROGRAM "; its last word may be\n"
