@@ -232,6 +232,7 @@ static int start_delivery(struct receiver *receiver, struct fault *fault)
 static int start_lasting(struct receiver *receiver, struct fault *fault)
 {
     if (start_delivery(receiver, fault) != 0 ||
+        (receiver->shared != NULL && shared_follow(receiver->shared, fault) != 0) ||
         housekeeping_start(&receiver->housekeeping, receiver->options->state, receiver->commit,
                            receiver->shared, receiver->log, receiver->metrics, fault) != 0)
         return -1;

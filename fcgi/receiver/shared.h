@@ -12,10 +12,22 @@
 
 struct shared;
 
+/* How often the copy is brought up to date. */
+#define SHARED_COPY_MS 1000
+
+/* How much lower the priority of the thread that does so is (nice). */
+#define SHARED_COPY_NICE 10
+
 /* Starts to ship what COMMIT keeps. Calls HEAR with HOLDER when more is confirmed, or nobody waits
  * for the books any more. All is lent. Gives *SHARED. */
 int shared_start(struct shared **shared, const struct options *options, struct commit *commit,
                  struct log *log, void *holder, void (*hear)(void *holder), struct fault *fault);
+
+/* Starts a thread that keeps a copy of the books, for those who read. */
+int shared_follow(struct shared *shared, struct fault *fault);
+
+/* The folder of the copy. Lent. */
+const char *shared_copy_folder(const struct shared *shared);
 
 /* What tells whether answers must wait. */
 struct shipper *shared_shipper(struct shared *shared);

@@ -41,6 +41,7 @@ struct site_endpoint {
     const char *path;    /* if it ends in /, all paths beneath it too */
     const char *methods; /* in the form of the header Allow */
     enum site_pace pace;
+    bool shared; /* it reads the copy of the shared books, if there are any */
     void (*answer)(const struct site *site, const struct site_request *request,
                    struct store_reader *reader, struct reply *reply);
 };
@@ -152,11 +153,12 @@ static void show_view(const struct site *site, const struct site_request *reques
         set_problem(reply, status_of(result), fault.text);
 }
 
-static void show_status(const struct site *site, const struct site_request *request,
-                        struct store_reader *reader, struct reply *reply)
+/* The file or document whose name is behind the path BEFORE. */
+static void show_named(const struct site *site, const struct site_request *request,
+                       const char *before, struct store_reader *reader, struct reply *reply)
 {
-    const char *name = request->path + strlen("/status/");
-    size_t length = request->path_length - strlen("/status/");
+    const char *name = request->path + strlen(before);
+    size_t length = request->path_length - strlen(before);
     const struct page_file *file = page_find(name, length);
     const struct view *view = view_find(name, length);
     if (file != NULL)
@@ -165,6 +167,18 @@ static void show_status(const struct site *site, const struct site_request *requ
         show_view(site, request, view, reader, reply);
     else
         set_problem(reply, 404, "there is nothing at this path");
+}
+
+static void show_status(const struct site *site, const struct site_request *request,
+                        struct store_reader *reader, struct reply *reply)
+{
+    show_named(site, request, "/status/", reader, reply);
+}
+
+static void show_own_status(const struct site *site, const struct site_request *request,
+                            struct store_reader *reader, struct reply *reply)
+{
+    show_named(site, request, "/status/local/", reader, reply);
 }
 
 static void show_metrics(const struct site *site, const struct site_request *request,
@@ -227,15 +241,19 @@ static void tell_ready(const struct site *site, const struct site_request *reque
 }
 
 static const struct site_endpoint endpoints[] = {
-    {"/status", GET_ONLY, SITE_AT_ONCE, lead_to_page},
-    {"/status/", GET_ONLY, SITE_READS, show_status},
-    {"/metrics", GET_ONLY, SITE_READS, show_metrics},
-    {"/health/live", GET_ONLY, SITE_AT_ONCE, tell_live},
-    {"/health/ready", GET_ONLY, SITE_AT_ONCE, tell_ready},
+    {"/status", GET_ONLY, SITE_AT_ONCE, false, lead_to_page},
+    {"/status/local/", GET_ONLY, SITE_READS, false, show_own_status},
+    {"/status/", GET_ONLY, SITE_READS, true, show_status},
+    {"/metrics", GET_ONLY, SITE_READS, false, show_metrics},
+    {"/health/live", GET_ONLY, SITE_AT_ONCE, false, tell_live},
+    {"/health/ready", GET_ONLY, SITE_AT_ONCE, false, tell_ready},
 };
 
 /* Lists that are sent whole, page by page, in other forms than a document. */
-static const struct site_endpoint whole_list = {"/status/", GET_ONLY, SITE_STREAMS, show_status};
+static const struct site_endpoint shared_list = {"/status/", GET_ONLY, SITE_STREAMS, true,
+                                                 show_status};
+static const struct site_endpoint own_list = {"/status/local/", GET_ONLY, SITE_STREAMS, false,
+                                              show_own_status};
 
 /* --- the answer ---------------------------------------------------------------------------------
  */
@@ -248,9 +266,16 @@ const struct site_endpoint *site_find(const char *path, size_t length)
         if ((length != own && !beneath) || memcmp(path, endpoints[i].path, own) != 0)
             continue;
         const struct view *view = beneath ? view_find(path + own, length - own) : NULL;
-        return view != NULL && view->form != VIEW_JSON ? &whole_list : &endpoints[i];
+        if (view != NULL && view->form != VIEW_JSON)
+            return endpoints[i].shared ? &shared_list : &own_list;
+        return &endpoints[i];
     }
     return NULL;
+}
+
+bool site_reads_copy(const struct site *site, const struct site_endpoint *endpoint)
+{
+    return site->shared != NULL && endpoint->shared;
 }
 
 enum site_pace site_pace(const struct site_endpoint *endpoint)

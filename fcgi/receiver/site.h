@@ -56,6 +56,8 @@ struct site_part {
 
 /* The endpoint at a path; NULL if there is none. */
 const struct site_endpoint *site_find(const char *path, size_t length);
+/* Whether it reads the copy of the shared books, not the receiver's own store. */
+bool site_reads_copy(const struct site *site, const struct site_endpoint *endpoint);
 enum site_pace site_pace(const struct site_endpoint *endpoint);
 
 /* Appends the whole response. For SITE_STREAMS, appends its next piece: a page of the store, at

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/monitor.h"
+#include "receiver/shared.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ struct reader_thread {
     struct viewer *viewer;
     struct queue *queue;
     struct store_reader *reader;
+    struct store_reader *copy; /* of the shared books; NULL: there are none */
     pthread_t thread;
     bool started;
 };
@@ -128,6 +130,13 @@ void viewer_take(struct viewer *viewer, struct read_request *read_request)
     }
 }
 
+static void close_readers(struct reader_thread *thread)
+{
+    store_reader_close(thread->reader);
+    if (thread->copy != NULL)
+        store_reader_close(thread->copy);
+}
+
 /* The next read_request; NULL if the thread must end. Called without the lock. */
 static struct read_request *next_request(struct reader_thread *thread)
 {
@@ -139,7 +148,7 @@ static struct read_request *next_request(struct reader_thread *thread)
         if (!open) {
             monitor_wait(&queue->monitor);
         } else if (!monitor_wait_until(&queue->monitor, until_ms)) {
-            store_reader_close(thread->reader);
+            close_readers(thread);
             open = false;
         }
     }
@@ -179,13 +188,15 @@ static void serve(struct reader_thread *thread, struct read_request *read_reques
         clock_monotonic_ms() - read_request->since_ms > viewer->limits.wait_ms)
         site_refuse(&request, "too many are reading now", &answer);
     else
-        site_answer(&viewer->site, read_request->endpoint, &request, thread->reader,
+        site_answer(&viewer->site, read_request->endpoint, &request,
+                    site_reads_copy(&viewer->site, read_request->endpoint) ? thread->copy
+                                                                           : thread->reader,
                     &read_request->part, &answer);
     /* While the store fails, readers must not hold on to its files (store/store.h). */
     struct fault fault;
     commit_get_fault(viewer->site.commit, &fault);
     if (fault.set)
-        store_reader_close(thread->reader);
+        close_readers(thread);
     if (read_request->part.more && !answer.failed)
         send_piece(thread, read_request, &answer);
     else
@@ -218,7 +229,10 @@ static int start_thread(struct viewer *viewer, size_t number, struct fault *faul
     struct reader_thread *thread = &viewer->threads[number];
     thread->viewer = viewer;
     thread->queue = number < VIEWER_THREADS ? &viewer->reads : &viewer->tables;
-    if (store_reader_new(&thread->reader, viewer->site.options->state, fault) != 0)
+    const struct shared *shared = viewer->site.shared;
+    if (store_reader_new(&thread->reader, viewer->site.options->state, fault) != 0 ||
+        (shared != NULL &&
+         store_reader_new(&thread->copy, shared_copy_folder(shared), fault) != 0))
         return fault_add(fault, "viewer");
     int error = pthread_create(&thread->thread, NULL, attend, thread);
     if (error != 0)
@@ -290,6 +304,7 @@ void viewer_stop(struct viewer *viewer)
         if (thread->started)
             pthread_join(thread->thread, NULL);
         store_reader_free(thread->reader);
+        store_reader_free(thread->copy);
     }
     drop_waiting(viewer, &viewer->reads);
     drop_waiting(viewer, &viewer->tables);
