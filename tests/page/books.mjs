@@ -332,13 +332,14 @@ export class Books {
   }
 
   missing({ operationId, appId, ...query }) {
-    const [{ plan, upgrades }] = this.named(operationId, appId);
+    const [one] = this.named(operationId, appId);
+    const { plan, upgrades } = one;
     const reported = new Set(upgrades.map(({ deviceId }) => deviceId));
     const [devices, next] = paged(
       (plan ?? []).filter(deviceId => !reported.has(deviceId)).map(deviceId => ({ deviceId })),
       query,
     );
-    return { devices, next };
+    return { ...operationDocument(one, this.more), devices, next };
   }
 
   stuck(upgrades, seconds) {

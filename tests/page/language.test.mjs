@@ -76,6 +76,15 @@ test('in Chinese all is Chinese, in all views; the language is chosen by the bro
       what,
     );
   await isChinese('overview');
+  /* A receiver that knows how operations go lists them by it. */
+  if ((await page.locator('.filter-box').count()) > 0) {
+    await page.goto(served.url + place('overview', { state: 'running', appId: IDS.appId, sort: 'name' }));
+    await until('the one that runs', async () => (await page.locator('table.operations tbody tr').count()) === 1);
+    await isChinese('filters');
+    await page.goto(served.url + place('errors'));
+    await page.locator('table.errors-table').waitFor();
+    await isChinese('errors');
+  }
   for (const [view, parameters, title, there] of [
     ['operation', IDS, '升级任务 language-operation', '.devices-table'],
     ['device', { deviceId: 'language-2' }, '设备 language-2', 'li.upgrade'],
