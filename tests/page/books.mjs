@@ -106,7 +106,9 @@ const tally = upgrades => {
   return { inProgress, success, fail, contradictory: upgrades.filter(one => one.contradictory).length };
 };
 
-const operationDocument = (one, more = null) => {
+const QUIET_S = 3600; /* without a change: an operation is over, or stands */
+
+const operationDocument = (one, more = null, quiet_s = QUIET_S) => {
   const counts = tally(one.upgrades);
   const finished = counts.success + counts.fail;
   return {
@@ -117,17 +119,15 @@ const operationDocument = (one, more = null) => {
     firstAt: iso(one.first_ms),
     lastAt: iso(one.last_ms),
     pruned: one.pruned,
-    ...more?.(one, counts),
+    ...more?.(one, counts, quiet_s),
   };
 };
 
-const QUIET_MS = 3600000; /* without a change: it is over, or stands */
-
 /* What a receiver tells that knows plans, notes and how operations go. */
-const campaignMembers = now => (one, counts) => {
+const campaignMembers = now => (one, counts, quiet_s) => {
   const devices = new Set(one.upgrades.map(({ deviceId }) => deviceId));
   const missing = one.plan?.filter(deviceId => !devices.has(deviceId)).length ?? null;
-  const isQuiet = now() - one.last_ms > QUIET_MS;
+  const isQuiet = now() - one.last_ms > 1000 * quiet_s;
   const isOpen = counts.inProgress > 0 || missing > 0;
   return {
     planned: one.plan?.length ?? null,
@@ -354,7 +354,7 @@ export class Books {
     const versions = versionsOf(one.upgrades);
     const stuck = this.stuck(one.upgrades, longerThan);
     return {
-      ...operationDocument(one, this.more),
+      ...operationDocument(one, this.more, longerThan),
       alsoIn,
       failures: failures.slice(0, 50),
       failuresMore: failures.length > 50,
