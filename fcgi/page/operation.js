@@ -118,8 +118,16 @@ function verdictOf(operation) {
   const counts = { ended, all: totalOf(operation), open: inProgress, share: share(fail, ended) };
   const stands = { ...counts, duration: moment(operation.lastAt, 'since') };
   const missing = hasPlan(operation) ? operation.missing : 0;
+  const plan = { ...counts, planned: operation.planned, reported: hasPlan(operation) ? plannedReported(operation) : 0 };
   const sentence = {
-    running: () => (fail > 0 ? say('verdict.runningFails', counts) : say('verdict.running', counts)),
+    running: () =>
+      missing > 0
+        ? fail > 0
+          ? say('verdict.runningPlanFails', plan)
+          : say('verdict.runningPlan', plan)
+        : fail > 0
+          ? say('verdict.runningFails', counts)
+          : say('verdict.running', counts),
     stalled: () =>
       missing > 0 ? say('verdict.stalledMissing', { ...stands, missing }) : say('verdict.stalled', stands),
     finished: () => (fail > 0 ? say('verdict.finishedFails', counts) : say('verdict.finished', counts)),

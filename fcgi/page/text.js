@@ -14,12 +14,11 @@ const BLANK = /^ | $|(?<= ) | (?= )/g;
 const PILED = new RegExp(`(?<=\\p{M}{${MARKS}})\\p{M}`, 'gu');
 
 const codeOf = character => character.codePointAt(0).toString(16).padStart(4, '0').toUpperCase();
-const byNumber = character =>
-  character < ' ' ? String.fromCharCode(0x2400 + character.charCodeAt(0)) : `‹U+${codeOf(character)}›`;
+const byNumber = character => `‹U+${codeOf(character)}›`;
 
 /* A text of anybody's making as it can be shown: nothing in it stays unseen, and nothing piles up. */
 export const visible = text =>
-  text.replace(BLANK, '␠').replace(HIDDEN, byNumber).replace(PILED, byNumber);
+  text.replace(BLANK, '␣').replace(HIDDEN, byNumber).replace(PILED, byNumber);
 
 /* The same for JSON, in which an escape says it exactly. */
 export const visibleJson = text =>

@@ -252,6 +252,8 @@ export const en = {
     'operation.pruned': 'Pruned: its notifications and upgrades are gone from the store, the counters stay.',
     'verdict.running': 'Running: {ended} of {all} reported upgrades have ended.',
     'verdict.runningFails': 'Running: {ended} of {all} reported upgrades have ended, {share} of them as FAIL.',
+    'verdict.runningPlan': 'Running: {reported} of {planned} planned devices have reported; {ended} upgrades have ended.',
+    'verdict.runningPlanFails': 'Running: {reported} of {planned} planned devices have reported; {ended} upgrades have ended, {share} of them as FAIL.',
     'verdict.stalled': 'Stalled: nothing has changed for {duration}, and {open} upgrades are in progress.',
     'verdict.stalledMissing': 'Stalled: nothing has changed for {duration}, {open} upgrades are in progress, and {missing} planned devices have not reported.',
     'verdict.finished': 'Finished: all {ended} reported upgrades have ended as SUCCESS.',

@@ -229,6 +229,8 @@ export const zh = {
     'operation.pruned': '已清理：其通知和升级记录已从存储中删除，计数保留。',
     'verdict.running': '进行中：已上报的 {all} 次升级中有 {ended} 次已结束。',
     'verdict.runningFails': '进行中：已上报的 {all} 次升级中有 {ended} 次已结束，其中 {share} 失败。',
+    'verdict.runningPlan': '进行中：计划 {planned} 台设备，已上报 {reported} 台；已有 {ended} 次升级结束。',
+    'verdict.runningPlanFails': '进行中：计划 {planned} 台设备，已上报 {reported} 台；已有 {ended} 次升级结束，其中 {share} 失败。',
     'verdict.stalled': '停滞：已有 {duration} 没有变化，仍有 {open} 次升级未结束。',
     'verdict.stalledMissing': '停滞：已有 {duration} 没有变化，仍有 {open} 次升级未结束，{missing} 台计划内的设备未上报。',
     'verdict.finished': '已完成：已上报的 {ended} 次升级全部成功。',

@@ -169,11 +169,11 @@ test('what cannot be seen is shown by its number', async t => {
   await page.locator('.devices-table').waitFor();
   assert.equal(await text(page.locator('h1')), 'Operation ‹U+202E›gnp.elif‹U+2066›‹U+200F› abc');
   await page.goto(mock.url + place('operation', { operationId: TEXTS[3] }));
-  await until('the other', async () => (await text(page.locator('h1'))) === 'Operation line␊break␍␉tab␇');
+  await until('the other', async () => (await text(page.locator('h1'))) === 'Operation line‹U+000A›break‹U+000D›‹U+0009›tab‹U+0007›');
   await page.goto(mock.url + place('operation', { operationId: TEXTS[11] }));
   await until(
     'blanks',
-    async () => (await text(page.locator('h1'))) === 'Operation null‹U+00A0›‹U+3164›␠␠1␠',
+    async () => (await text(page.locator('h1'))) === 'Operation null‹U+00A0›‹U+3164›␣␣1␣',
   );
   await page.goto(mock.url + place('device', { deviceId: TEXTS[2] }));
   await page.locator('.notes summary').first().click();

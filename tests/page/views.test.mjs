@@ -619,7 +619,7 @@ test('a campaign: its state, plan, note and pace, apart from how the receiver is
   await page.locator('.verdict.campaign').waitFor();
   assert.match(
     await text(page.locator('.verdict.campaign')),
-    new RegExp(`^Running: [\\d,]+ of ${number(all)} reported upgrades have ended, [\\d.]+% of them as FAIL\\.$`),
+    new RegExp(`^Running: ${number(all)} of ${number(all + 2)} planned devices have reported; [\\d,]+ upgrades have ended, [\\d.]+% of them as FAIL\\.$`),
   );
   assert.match(await text(page.locator('.about')), /^software · .*Target versions: 1\.5\.0 .*Note: the second wave$/);
   assert.equal((await figuresOf(page))['Planned devices'], `${number(all)}/${number(all + 2)}`);
@@ -655,7 +655,7 @@ test('a campaign: its state, plan, note and pace, apart from how the receiver is
   await page.getByRole('link', { name: 'something new' }).click();
   await until('those of the reason', async () => (await rowsOf(page.locator('.quarantine-table'))).length === 2);
   await page.getByText('Body 5 as received').click();
-  assert.equal(await page.locator('.quarantine-table pre').innerText(), '{"a":‹U+200B›1}␠');
+  assert.equal(await page.locator('.quarantine-table pre').innerText(), '{"a":‹U+200B›1}␣');
   await done(page);
 });
 
