@@ -1,7 +1,7 @@
 /* list_upgrades: lists of upgrades, and the history of one device.
  *
- * Every list uses `lookup` or an index whose first column is the operation. A device's history over
- * all operations searches `lookup` once for each operation. An index by device alone would touch a
+ * Every list uses `lookup` or an index that leads to the operation. A device's history over all
+ * operations searches `lookup` once for each operation. An index by device alone would touch a
  * random page for every notification kept. */
 #include "config.h"
 
@@ -68,64 +68,52 @@ enum parameter {
 /* One way to read the upgrades of one operation or of all: the tables, the condition, and the
  * key. */
 struct walk {
-    const char *with; /* a recursive query that gives the rows in order; "": sort them by key */
     const char *from;
     const char *where;    /* for one operation, ?1 is the operation and ?2 and on are the key */
-    const char *key;      /* the columns of the key, by which rows are in order */
-    int64_t beginning[3]; /* the key before all rows */
+    const char *key;      /* the columns of the key */
+    const char *order;    /* the same with their directions */
+    int64_t beginning[2]; /* the key before all rows */
     int key_length;
 };
 
-#define INDEX(name)                                                                  \
-    .with = "", .from = " operation o CROSS JOIN upgrade u INDEXED BY upgrade_" name \
-                        " ON o.id = ?1 AND u.operation = o.id"
-#define BY_ID .key = "u.id", .key_length = 1
+#define INDEX(name)                                                      \
+    .from = " operation o CROSS JOIN upgrade u INDEXED BY upgrade_" name \
+            " ON o.id = ?1 AND u.operation = o.id"
+#define BY_ID .key = "u.id", .order = "u.id DESC", .beginning = {INT64_MAX}, .key_length = 1
 
-/* Each upgrade leads to the next one in `lookup` in one step, however many entries it has. The rows
- * come one by one, and so in order. The first is where the page before ended. SQLite starts a
- * search by row value at the first row that is not less: no content hash reaches 1 << 32. */
-static const struct walk walk_all = {
-    .with = "WITH RECURSIVE next(device, sub_operation, upgrade) AS (SELECT ?2, ?3, ?4 UNION ALL"
-            " SELECT l.device, l.sub_operation, l.upgrade FROM next CROSS JOIN lookup l"
-            " ON l.operation = ?1 AND (l.device, l.sub_operation, l.upgrade, l.content, l.seq) ="
-            "  (SELECT device, sub_operation, upgrade, content, seq FROM lookup"
-            "   WHERE operation = ?1 AND (device, sub_operation, upgrade, content) >"
-            "    (next.device, next.sub_operation, next.upgrade, 1 << 32)"
-            "   ORDER BY device, sub_operation, upgrade LIMIT 1)) ",
-    .from = " next CROSS JOIN operation o ON o.id = ?1 CROSS JOIN upgrade u ON u.id = next.upgrade",
-    .where = " AND (u.device, u.sub_operation, u.id) > (?2, ?3, ?4)",
-    .key = "u.device, u.sub_operation, u.id",
-    .beginning = {-1, 0, 0},
-    .key_length = 3,
+static const struct walk walk_all = {INDEX("operation"), .where = " AND u.id < ?2", BY_ID};
+static const struct walk walk_stuck = {
+    INDEX("in_progress"),      .where = " AND u.state = 0 AND (u.began_at, u.id) > (?2, ?3)",
+    .key = "u.began_at, u.id", .order = "u.began_at, u.id",
+    .beginning = {INT64_MIN},  .key_length = 2,
 };
 static const struct walk walk_in_progress = {
-    INDEX("in_progress"),      .where = " AND u.state = 0 AND (u.began_at, u.id) > (?2, ?3)",
-    .key = "u.began_at, u.id", .beginning = {INT64_MIN, 0},
+    INDEX("in_progress"),
+    .where = " AND u.state = 0 AND (u.began_at, u.id) < (?2, ?3)",
+    .key = "u.began_at, u.id",
+    .order = "u.began_at DESC, u.id DESC",
+    .beginning = {INT64_MAX, INT64_MAX},
     .key_length = 2,
 };
 static const struct walk walk_success = {INDEX("success"),
-                                         .where = " AND u.state = 1 AND u.id > ?2", BY_ID};
-static const struct walk walk_fail = {INDEX("fail"), .where = " AND u.state = 2 AND u.id > ?2",
+                                         .where = " AND u.state = 1 AND u.id < ?2", BY_ID};
+static const struct walk walk_fail = {INDEX("fail"), .where = " AND u.state = 2 AND u.id < ?2",
                                       BY_ID};
 static const struct walk walk_fail_code = {
-    INDEX("fail_code"), .where = " AND u.state = 2 AND u.error_code = ?8 AND u.id > ?2", BY_ID};
+    INDEX("fail_code"), .where = " AND u.state = 2 AND u.error_code = ?8 AND u.id < ?2", BY_ID};
 static const struct walk walk_contradictory = {
-    INDEX("contradictory"), .where = " AND u.contradictory = 1 AND u.id > ?2", BY_ID};
+    INDEX("contradictory"), .where = " AND u.contradictory = 1 AND u.id < ?2", BY_ID};
 
-/* Failures of all operations, after the upgrade ?2 of the operation ?1. Each operation leads in one
- * step to the next one that has failures. They come one by one, the newest first. */
-#define FAILURES(index, condition)                                                              \
-    .with = "WITH RECURSIVE failing(id) AS (SELECT ?1 UNION ALL"                                \
-            " SELECT (SELECT operation FROM upgrade INDEXED BY " index                          \
-            "  WHERE state = 2" condition " AND operation < failing.id"                         \
-            "  ORDER BY operation DESC LIMIT 1) FROM failing WHERE id IS NOT NULL) ",           \
-    .from = " failing CROSS JOIN operation o ON o.id = failing.id"                              \
-            " CROSS JOIN upgrade u INDEXED BY " index " ON u.operation = o.id",                 \
-    .where = " AND u.state = 2" condition " AND u.id > CASE WHEN o.id = ?1 THEN ?2 ELSE 0 END", \
-    .key = "o.id, u.id", .beginning = {INT64_MAX, 0}, .key_length = 2
+/* Failures of all operations, before the upgrade ?2 of the operation ?1. */
+#define FAILURES(index, condition)                                                          \
+    .from = " upgrade u INDEXED BY " index " CROSS JOIN operation o ON o.id = u.operation", \
+    .where = " AND u.state = 2" condition                                                   \
+             " AND u.operation <= ?1 AND (u.operation, u.id) < (?1, ?2)",                   \
+    .key = "u.operation, u.id", .order = "u.operation DESC, u.id DESC",                     \
+    .beginning = {INT64_MAX, INT64_MAX}, .key_length = 2
 static const struct walk walk_failures = {FAILURES("upgrade_fail", "")};
 static const struct walk walk_failures_code = {
-    FAILURES("upgrade_fail_code", " AND error_code = ?8")};
+    FAILURES("upgrade_fail_code", " AND u.error_code = ?8")};
 
 static const struct walk *choose_walk(const struct store_upgrade_filter *filter)
 {
@@ -139,7 +127,9 @@ static const struct walk *choose_walk(const struct store_upgrade_filter *filter)
         return &walk_fail;
     if (filter->of_state && filter->state == RECORD_SUCCESS)
         return &walk_success;
-    if ((filter->of_state && filter->state == RECORD_IN_PROGRESS) || filter->began_before_ms > 0)
+    if (filter->began_before_ms > 0)
+        return &walk_stuck;
+    if (filter->of_state && filter->state == RECORD_IN_PROGRESS)
         return &walk_in_progress;
     return &walk_all;
 }
@@ -160,11 +150,11 @@ struct store_rows store_list_upgrades(struct store_reader *reader,
     memcpy(rows.numbers + before_key, walk->beginning, sizeof walk->beginning);
     char sql[4096];
     snprintf(sql, sizeof sql,
-             "%sSELECT" UPGRADE_COLUMNS ", %s FROM%s" UPGRADE_JOINS
-             " WHERE (?5 < 0 OR u.state = ?5) AND (?6 = 0 OR u.contradictory = 1)%s%s%s%s",
-             walk->with, walk->key, walk->from, walk->where,
+             "SELECT" UPGRADE_COLUMNS ", %s FROM%s" UPGRADE_JOINS
+             " WHERE (?5 < 0 OR u.state = ?5) AND (?6 = 0 OR u.contradictory = 1)%s%s ORDER BY %s",
+             walk->key, walk->from, walk->where,
              filter->began_before_ms > 0 ? " AND u.state = 0 AND u.began_at < ?7" : "",
-             walk->with[0] == '\0' ? " ORDER BY " : "", walk->with[0] == '\0' ? walk->key : "");
+             walk->order);
     sqlite3_stmt *read = store_rows_begin(&rows, sql, after);
     if (read == NULL)
         return rows;

@@ -228,10 +228,10 @@ struct store_upgrade_filter {
     int64_t began_before_ms; /* only those IN_PROGRESS that began earlier; 0: any */
 };
 
-/* Upgrades in a stable order. Those in progress come by their beginning. Failures of all operations
- * come by operation, the newest first. SUCCESS or FAIL of one operation come in the order of
- * arrival. Others come in no meaningful order. Upgrades of pruned operations are gone. With two
- * conditions, the list may read and skip rows that meet only the first. */
+/* Upgrades in a stable order: those first of which the first notification was kept last; those in
+ * progress by the time of that notification. With BEGAN_BEFORE_MS those first that began first.
+ * Failures of all operations come by operation, the newest first. Upgrades of pruned operations are
+ * gone. With two conditions, the list may read and skip rows that meet only the first. */
 struct store_rows store_list_upgrades(struct store_reader *reader,
                                       const struct store_upgrade_filter *filter,
                                       const struct store_page_token *after, size_t most,

@@ -69,6 +69,7 @@ CREATE TABLE upgrade (
     error_code TEXT,                 -- of a FAIL: its key in failure
     began_at INTEGER NOT NULL DEFAULT 0  -- when its earliest notification was received
 );
+CREATE INDEX upgrade_operation ON upgrade (operation);
 CREATE INDEX upgrade_in_progress ON upgrade (operation, began_at) WHERE state = 0;
 CREATE INDEX upgrade_success ON upgrade (operation) WHERE state = 1;
 CREATE INDEX upgrade_fail ON upgrade (operation) WHERE state = 2;

@@ -24,16 +24,8 @@ SELECT max(n.seq), max(n.received_at) FROM lookup l CROSS JOIN notification n ON
 -- prune_mark_operation
 UPDATE operation SET pruned = 1 WHERE id = ?1;
 
--- prune_upgrades: ?3 at most, through the existing indexes
-DELETE FROM upgrade WHERE id IN (
-    SELECT id FROM (
-        SELECT id, seq FROM upgrade WHERE state = 0 AND operation = ?1
-        UNION ALL
-        SELECT id, seq FROM upgrade WHERE state = 1 AND operation = ?1
-        UNION ALL
-        SELECT id, seq FROM upgrade WHERE state = 2 AND operation = ?1
-    ) WHERE seq <= ?2 LIMIT ?3
-);
+-- prune_upgrades: ?3 at most
+DELETE FROM upgrade WHERE id IN (SELECT id FROM upgrade WHERE operation = ?1 AND seq <= ?2 LIMIT ?3);
 
 -- prune_of_operation: its notifications up to ?2
 SELECT l.operation, l.device, l.sub_operation, l.upgrade, l.content, l.seq, n.deliveries, n.body

@@ -20,8 +20,7 @@
     "  WHERE seq = u.step_seq), 0)), u.operation"                                                 \
     " FROM upgrades v JOIN upgrade u USING (seq) JOIN notification n USING (seq) WHERE "
 
-#define ALL "ORDER BY u.operation, u.device, u.sub_operation, u.id"
-#define AS_THEY_CAME " ORDER BY u.operation DESC, u.id"
+#define NEWEST_FIRST " ORDER BY u.operation DESC, u.id DESC"
 
 static char *list_in_pages(struct store_reader *reader, const struct store_upgrade_filter *filter,
                            size_t most)
@@ -84,66 +83,68 @@ static void every_condition_gives_its_upgrades_in_pages_of_every_size(void **sta
         struct store_upgrade_filter filter;
         const char *condition, *order;
     } lists[] = {
-        {{.operation = 2}, "u.operation = 2", ALL},
-        {{.operation = 99}, "u.operation = 99", ALL},
+        {{.operation = 2}, "u.operation = 2", NEWEST_FIRST},
+        {{.operation = 99}, "u.operation = 99", NEWEST_FIRST},
         {{.operation = 2, .of_state = true, .state = RECORD_SUCCESS},
          "u.operation = 2 AND u.state = 1",
-         AS_THEY_CAME},
+         NEWEST_FIRST},
         {{.operation = 2, .of_state = true, .state = RECORD_IN_PROGRESS},
          "u.operation = 2 AND u.state = 0",
-         "ORDER BY began, u.id"},
+         "ORDER BY began DESC, u.id DESC"},
         {{.operation = 2, .of_state = true, .state = RECORD_FAIL},
          "u.operation = 2 AND u.state = 2",
-         AS_THEY_CAME},
+         NEWEST_FIRST},
         {{.operation = 2, .error_code = "4"},
          "u.operation = 2 AND u.state = 2 AND v.errorCode = '4'",
-         AS_THEY_CAME},
+         NEWEST_FIRST},
         {{.operation = 2, .error_code = "it's"},
          "u.operation = 2 AND u.state = 2 AND v.errorCode = 'it''s'",
-         AS_THEY_CAME},
+         NEWEST_FIRST},
         {{.operation = 2, .error_code = ""},
          "u.operation = 2 AND u.state = 2 AND coalesce(v.errorCode, '') = ''",
-         AS_THEY_CAME},
-        {{.operation = 2, .error_code = "none"}, "false", AS_THEY_CAME},
+         NEWEST_FIRST},
+        {{.operation = 2, .error_code = "none"}, "false", NEWEST_FIRST},
         {{.operation = 2, .contradictory = true},
          "u.operation = 2 AND v.contradictory = 1",
-         AS_THEY_CAME},
+         NEWEST_FIRST},
         {{.operation = 2, .began_before_ms = middle}, before, "ORDER BY began, u.id"},
         {{.operation = 2, .began_before_ms = middle, .of_state = true, .state = RECORD_IN_PROGRESS},
          before,
          "ORDER BY began, u.id"},
-        {{.operation = 2, .began_before_ms = 1}, "false", ALL},
+        {{.operation = 2, .began_before_ms = 1}, "false", NEWEST_FIRST},
         /* two conditions */
         {{.operation = 2, .contradictory = true, .of_state = true, .state = RECORD_SUCCESS},
          "u.operation = 2 AND u.state = 1 AND v.contradictory = 1",
-         AS_THEY_CAME},
+         NEWEST_FIRST},
         {{.operation = 2, .contradictory = true, .of_state = true, .state = RECORD_FAIL},
          "u.operation = 2 AND u.state = 2 AND v.contradictory = 1",
-         AS_THEY_CAME},
+         NEWEST_FIRST},
         {{.operation = 2, .contradictory = true, .error_code = "5"},
          "u.operation = 2 AND u.state = 2 AND v.contradictory = 1 AND v.errorCode = '5'",
-         AS_THEY_CAME},
+         NEWEST_FIRST},
         /* what is in progress has neither ended nor failed */
         {{.operation = 2, .error_code = "4", .of_state = true, .state = RECORD_SUCCESS},
          "false",
-         ALL},
+         NEWEST_FIRST},
         {{.operation = 2, .began_before_ms = INT64_MAX, .of_state = true, .state = RECORD_FAIL},
          "false",
-         ALL},
+         NEWEST_FIRST},
         {{.operation = 2, .began_before_ms = INT64_MAX, .of_state = true, .state = RECORD_SUCCESS},
          "false",
-         ALL},
-        {{.operation = 2, .began_before_ms = INT64_MAX, .error_code = "4"}, "false", ALL},
-        {{.operation = 2, .began_before_ms = INT64_MAX, .contradictory = true}, "false", ALL},
+         NEWEST_FIRST},
+        {{.operation = 2, .began_before_ms = INT64_MAX, .error_code = "4"}, "false", NEWEST_FIRST},
+        {{.operation = 2, .began_before_ms = INT64_MAX, .contradictory = true},
+         "false",
+         NEWEST_FIRST},
         /* all operations */
-        {{.of_state = true, .state = RECORD_FAIL}, "u.state = 2", AS_THEY_CAME},
+        {{.of_state = true, .state = RECORD_FAIL}, "u.state = 2", NEWEST_FIRST},
         {{.of_state = true, .state = RECORD_FAIL, .error_code = "5"},
          "u.state = 2 AND v.errorCode = '5'",
-         AS_THEY_CAME},
+         NEWEST_FIRST},
         {{.of_state = true, .state = RECORD_FAIL, .error_code = ""},
          "u.state = 2 AND coalesce(v.errorCode, '') = ''",
-         AS_THEY_CAME},
-        {{.of_state = true, .state = RECORD_FAIL, .error_code = "none"}, "false", ALL},
+         NEWEST_FIRST},
+        {{.of_state = true, .state = RECORD_FAIL, .error_code = "none"}, "false", NEWEST_FIRST},
     };
     for (size_t i = 0; i < LENGTH(lists); i++) {
         size_t rows = assert_list(books, reader, &lists[i].filter, lists[i].condition,
@@ -186,8 +187,8 @@ static void a_page_over_all_operations_may_end_where_one_of_them_does(void **sta
     const struct store_upgrade_filter all = {.of_state = true, .state = RECORD_FAIL};
     const struct store_upgrade_filter of_code = {
         .of_state = true, .state = RECORD_FAIL, .error_code = "4"};
-    assert_list(books, reader, &all, "u.state = 2", AS_THEY_CAME);
-    assert_list(books, reader, &of_code, "u.state = 2 AND v.errorCode = '4'", AS_THEY_CAME);
+    assert_list(books, reader, &all, "u.state = 2", NEWEST_FIRST);
+    assert_list(books, reader, &of_code, "u.state = 2 AND v.errorCode = '4'", NEWEST_FIRST);
 
     /* A token in an operation that fails no more leads to the next. */
     struct lists lists = {.count = 0};
@@ -254,7 +255,7 @@ static void upgrades_in_progress_come_by_their_beginning_whatever_the_clock_said
     assert_list(books, reader,
                 &(struct store_upgrade_filter){
                     .operation = 1, .of_state = true, .state = RECORD_IN_PROGRESS},
-                "true", "ORDER BY began, u.id");
+                "true", "ORDER BY began DESC, u.id DESC");
     assert_list(books, reader, &(struct store_upgrade_filter){.operation = 1, .began_before_ms = 7},
                 "u.began_at < 7", "ORDER BY began, u.id");
     store_reader_free(reader);
