@@ -85,7 +85,7 @@ struct command_entry {
     const char *words[2];  /* the second may be "" */
     const char *arguments; /* in the form of the help */
     const char *help;      /* in one line */
-    const char *more;      /* further help, in lines of 80 columns; NULL: none */
+    const char *more;      /* further help; NULL: none */
     const char *options[COMMAND_OPTIONS_MAX + 1];
     size_t least, most;             /* number of words that it takes */
     bool own;                       /* it is about one receiver's own store, and takes no --books */

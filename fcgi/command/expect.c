@@ -206,16 +206,14 @@ static int add_ids(struct command_call *call, const struct roster *roster, enum 
 static int print_lines(struct command_call *call, const struct expectation *expectation,
                        const struct tally *tally, struct buffer *out, struct fault *fault)
 {
-    buffer_addf(
-        out,
-        "Of %lld devices %lld have finished (%lld SUCCESS, %lld FAIL), %lld are in progress, "
-        "%lld have not reported.\n",
-        (long long)tally->expected, (long long)tally->success + (long long)tally->fail,
-        (long long)tally->success, (long long)tally->fail, (long long)tally->in_progress,
-        (long long)tally->missing);
+    buffer_add_string(out, "Of ");
+    command_add_count(out, tally->expected, "device");
+    buffer_addf(out, " finished: %lld (%lld SUCCESS, %lld FAIL), in progress: %lld, missing: %lld.\n",
+                (long long)tally->success + (long long)tally->fail, (long long)tally->success,
+                (long long)tally->fail, (long long)tally->in_progress, (long long)tally->missing);
     if (tally->unexpected > 0)
-        buffer_addf(out, "%s%lld devices that are not in the list have reported as well.\n",
-                    expectation->overflow ? "More than " : "", (long long)tally->unexpected);
+        buffer_addf(out, "Reported, but not in the list: %s%lld.\n",
+                    expectation->overflow ? "more than " : "", (long long)tally->unexpected);
     if (add_ids(call, &expectation->roster, ROSTER_MISSING, "missing", out, fault) != 0 ||
         add_ids(call, &expectation->roster, ROSTER_IN_PROGRESS, "in progress", out, fault) != 0)
         return -1;
@@ -285,7 +283,7 @@ static int save(struct command_call *call, const struct roster *roster, struct f
         buffer_addf(&out, "{\"planned\":%lld,\"missing\":%lld}\n", (long long)planned.planned,
                     (long long)planned.missing);
     else
-        buffer_addf(&out, "Saved: %lld devices, of which %lld have not reported.\n",
+        buffer_addf(&out, "Saved. Devices: %lld, of which missing: %lld.\n",
                     (long long)planned.planned, (long long)planned.missing);
     return command_print(call, &out, fault);
 }

@@ -87,23 +87,29 @@ static void add_usage(const struct command_entry *command, struct buffer *out)
             buffer_addf(out, "%s%s", out->length > begin ? " " : "", parts[i]);
 }
 
-/* Adds USAGE in its column, then WHAT, in as many lines as it takes. */
-static void add_line(struct buffer *out, struct buffer *usage, const char *what)
+/* Adds the words of TEXT from PLACE on, in as many lines as they take, each INDENT columns in, and
+ * ends the last line. */
+static void add_words(struct buffer *out, size_t place, size_t indent, const char *text)
 {
-    size_t place = INDENT;
-    buffer_addf(out, "  %-*.*s", INDENT - 2, (int)usage->length,
-                usage->length > 0 ? usage->bytes : "");
-    while (*what != '\0') {
-        size_t length = strcspn(what, " ");
-        if (place + 1 + length > WIDTH) {
-            buffer_addf(out, "\n%*s", INDENT, "");
-            place = INDENT;
+    while (*text != '\0') {
+        size_t length = strcspn(text, " \n");
+        if (place > indent && place + 1 + length > WIDTH) {
+            buffer_addf(out, "\n%*s", (int)indent, "");
+            place = indent;
         }
-        buffer_addf(out, " %.*s", (int)length, what);
-        place += 1 + length;
-        what += length + strspn(what + length, " ");
+        buffer_addf(out, "%s%.*s", place > 0 ? " " : "", (int)length, text);
+        place += (place > 0) + length;
+        text += length + strspn(text + length, " \n");
     }
     buffer_add_string(out, "\n");
+}
+
+/* Adds USAGE in its column, then WHAT. */
+static void add_line(struct buffer *out, struct buffer *usage, const char *what)
+{
+    buffer_addf(out, "  %-*.*s", INDENT - 2, (int)usage->length,
+                usage->length > 0 ? usage->bytes : "");
+    add_words(out, INDENT, INDENT, what);
     buffer_clear(usage);
 }
 
@@ -158,8 +164,10 @@ static void add_command_help(const struct command_call *call, const struct comma
     buffer_release(&usage);
     buffer_addf(out, " [OPTION]...\n\n%c%s.\n", toupper((unsigned char)command->help[0]),
                 command->help + 1);
-    if (command->more != NULL)
-        buffer_addf(out, "\n%s", command->more);
+    if (command->more != NULL) {
+        buffer_add_string(out, "\n");
+        add_words(out, 0, 0, command->more);
+    }
     if (command->options[0] != NULL) {
         buffer_add_string(out, "\nIts options:\n");
         add_options(call, command, false, out);

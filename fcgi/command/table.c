@@ -102,7 +102,8 @@ static const struct command_entry commands[] = {
     {.words = {"follow", ""},
      .arguments = "",
      .help = "the last notifications, then each new one as it comes",
-     .more = "The lines are those of the receiver's log, but from the store: none is dropped,\n"
+     .more = "On a terminal each is a row for people, in a pipe or with --json a line. The\n"
+             "lines are those of the receiver's log, but from the store: none is dropped,\n"
              "even if the log fails. Each has a token. Keep the token of the last line that\n"
              "you are done with, and give it to --since when you start again: you get each\n"
              "line at least once. --since start begins with the first. follow refuses a token\n"
@@ -114,6 +115,7 @@ static const struct command_entry commands[] = {
     {.words = {"log", ""},
      .arguments = "",
      .help = "the lines of notifications received in a time",
+     .more = "As follow shows them, the oldest first.\n",
      .options = {"since", "until"},
      .run = command_log},
     {.words = {"quarantine", "list"},
