@@ -206,13 +206,12 @@ static int add_ids(struct command_call *call, const struct roster *roster, enum 
 static int print_lines(struct command_call *call, const struct expectation *expectation,
                        const struct tally *tally, struct buffer *out, struct fault *fault)
 {
-    buffer_add_string(out, "Of ");
     command_add_count(out, tally->expected, "device");
-    buffer_addf(out, " finished: %lld (%lld SUCCESS, %lld FAIL), in progress: %lld, missing: %lld.\n",
+    buffer_addf(out, ": %lld finished (%lld SUCCESS, %lld FAIL), %lld in progress, %lld missing\n",
                 (long long)tally->success + (long long)tally->fail, (long long)tally->success,
                 (long long)tally->fail, (long long)tally->in_progress, (long long)tally->missing);
     if (tally->unexpected > 0)
-        buffer_addf(out, "Reported, but not in the list: %s%lld.\n",
+        buffer_addf(out, "not in the list, but reported: %s%lld\n",
                     expectation->overflow ? "more than " : "", (long long)tally->unexpected);
     if (add_ids(call, &expectation->roster, ROSTER_MISSING, "missing", out, fault) != 0 ||
         add_ids(call, &expectation->roster, ROSTER_IN_PROGRESS, "in progress", out, fault) != 0)
@@ -279,12 +278,14 @@ static int save(struct command_call *call, const struct roster *roster, struct f
     if (result != 0)
         return fault->misused ? COMMAND_USAGE : COMMAND_UNUSABLE;
     struct buffer out = {0};
-    if (call->json)
+    if (call->json) {
         buffer_addf(&out, "{\"planned\":%lld,\"missing\":%lld}\n", (long long)planned.planned,
                     (long long)planned.missing);
-    else
-        buffer_addf(&out, "Saved. Devices: %lld, of which missing: %lld.\n",
-                    (long long)planned.planned, (long long)planned.missing);
+    } else {
+        buffer_add_string(&out, "Saved: ");
+        command_add_count(&out, planned.planned, "device");
+        buffer_addf(&out, ", %lld missing\n", (long long)planned.missing);
+    }
     return command_print(call, &out, fault);
 }
 

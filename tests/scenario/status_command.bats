@@ -319,8 +319,8 @@ no_state_ends_with() {
     printf '# all of them\r\n\r\n  d-1\t\r\nd-2\nd-2\nd-3\nd-4\n\nd-98\nd-99' >"$T/list"
     ends_with 4 expect one "$T/list" --app app-1
     cat >"$T/expected" <<'TEXT'
-Of 6 devices 3 have finished (2 SUCCESS, 1 FAIL), 1 are in progress, 2 have not reported.
-8 devices that are not in the list have reported as well.
+6 devices: 3 finished (2 SUCCESS, 1 FAIL), 1 in progress, 2 missing
+not in the list, but reported: 8
 missing     d-98
 missing     d-99
 in progress d-1
@@ -329,12 +329,12 @@ TEXT
     equal "json" "$(operator expect one "$T/list" --app app-1 --json || true)" \
         '{"appId":"app-1","operationId":"one","expected":6,"success":2,"fail":1,"inProgress":1,"missing":2,"unexpected":8,"unexpectedMore":false,"missingDevices":["d-98","d-99"],"inProgressDevices":["d-1"]}'
     printf 'd-2\nd-3\nd-4\n' | ends_with 0 expect one - --app app-1
-    equal "summary" "$(head -n 1 "$T/out")" "Of 3 devices 3 have finished (2 SUCCESS, 1 FAIL), 0 are in progress, 0 have not reported."
+    equal "summary" "$(head -n 1 "$T/out")" "3 devices: 3 finished (2 SUCCESS, 1 FAIL), 0 in progress, 0 missing"
     # a retry under another sub-operation succeeds, and the list begins with a byte order mark
     send deviceId=d-4 operationId=one subOperationId=again curVersion=1.5
     answered 200 stored
     printf '\xef\xbb\xbfd-4\n' | ends_with 0 expect one - --app app-1
-    equal "summary" "$(head -n 1 "$T/out")" "Of 1 devices 1 have finished (1 SUCCESS, 0 FAIL), 0 are in progress, 0 have not reported."
+    equal "summary" "$(head -n 1 "$T/out")" "1 device: 1 finished (1 SUCCESS, 0 FAIL), 0 in progress, 0 missing"
     head -c 100000 /dev/zero | tr '\0' x >"$T/long"
     ends_with 2 expect one "$T/long"
     ends_with 2 expect one /
@@ -345,12 +345,12 @@ TEXT
     receiver_start
     campaign
     printf 'd-1\nd-2\nd-98\nd-99\n' >"$T/list"
-    equal "saved" "$(operator expect one "$T/list" --save --app app-1)" "Saved: 4 devices, of which 2 have not reported."
+    equal "saved" "$(operator expect one "$T/list" --save --app app-1)" "Saved: 4 devices, 2 missing"
     equal "to come" "$(operator expect next "$T/list" --save --app app-1 --json)" '{"planned":4,"missing":4}'
     send deviceId=d-98 operationId=one curVersion=1.5
     send deviceId=d-98 operationId=next curVersion=1.5
     ends_with 4 expect one --app app-1
-    equal "compared" "$(head -n 1 "$T/out"; grep ^missing "$T/out")" "Of 4 devices 2 have finished (2 SUCCESS, 0 FAIL), 1 are in progress, 1 have not reported.
+    equal "compared" "$(head -n 1 "$T/out"; grep ^missing "$T/out")" "4 devices: 2 finished (2 SUCCESS, 0 FAIL), 1 in progress, 1 missing
 missing     d-99"
     equal "kept" "$(sql 'SELECT operation_id, planned, missing FROM operation WHERE planned > 0 ORDER BY 1')" 'next|4|3
 one|4|1'
@@ -359,7 +359,7 @@ one|4|1'
     operator check
     ends_with 0 erase d-99
     ends_with 4 expect one --app app-1
-    equal "after it" "$(head -n 1 "$T/out")" "Of 3 devices 2 have finished (2 SUCCESS, 0 FAIL), 1 are in progress, 0 have not reported."
+    equal "after it" "$(head -n 1 "$T/out")" "3 devices: 2 finished (2 SUCCESS, 0 FAIL), 1 in progress, 0 missing"
     ends_with 0 expect one --app app-1 --forget
     ends_with 0 note one '' --app app-1
     equal "left" "$(sql 'SELECT operation_id, planned FROM operation WHERE planned NOTNULL OR note NOTNULL')" 'next|3'
