@@ -453,3 +453,33 @@ writers_wait() {
 is_longer() {
     (($(wc -l <"$1") >= $2))
 }
+
+# bats test_tags=full
+@test "a pool of connections may be between: pgbouncer, a connection for each transaction or statement" {
+    local mode pool
+    command -v pgbouncer >/dev/null || skip "pgbouncer is not installed"
+    books_make pooled
+    for mode in transaction statement; do
+        mkdir -m 0755 "$T/$mode"
+        cat >"$T/$mode/pool.ini" <<TEXT
+[databases]
+pooled = host=$BOOKS_PG/one dbname=pooled user=postgres pool_size=2
+[pgbouncer]
+listen_addr =
+unix_socket_dir = $T/$mode
+auth_type = any
+pool_mode = $mode
+logfile = $T/$mode/log
+TEXT
+        pool=(pgbouncer "$T/$mode/pool.ini")
+        if ((EUID == 0)); then
+            chown -R postgres "$T/$mode"
+            pool=(setpriv --reuid postgres --regid postgres --clear-groups "${pool[@]}")
+        fi
+        background "pool-$mode" "${pool[@]}"
+        wait_for "$PATIENCE" test -S "$T/$mode/.s.PGSQL.6432"
+        "$WRITER" "host=$T/$mode port=6432 user=postgres dbname=pooled" "life-$mode" 8 20 >"$T/written"
+        grep -q '^acknowledged 160 ' "$T/written"
+        "$STATUS_BIN" books check --books "host=$T/$mode port=6432 user=postgres dbname=pooled" | grep -qF 'The log is sound.'
+    done
+}
