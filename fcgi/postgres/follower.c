@@ -54,11 +54,10 @@ struct follower {
 
 static char *text_of(const char *first, const char *second)
 {
-    char *text = malloc(strlen(first) + strlen(second) + 1);
-    if (text != NULL) {
-        strcpy(text, first);
-        strcat(text, second);
-    }
+    size_t size = strlen(first) + strlen(second) + 1;
+    char *text = malloc(size);
+    if (text != NULL)
+        snprintf(text, size, "%s%s", first, second);
     return text;
 }
 
