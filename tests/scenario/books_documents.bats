@@ -20,9 +20,11 @@ setup() {
     DATABASE=documents$BATS_TEST_NUMBER
     books_make "$DATABASE"
     export XDG_CACHE_HOME=$T/cache
+    PUSHER=${UPGRADE_RECEIVER_BIN%/fcgi/*}/tests/tool/pusher
 }
 
 teardown() {
+    if mountpoint -q "$T/small"; then umount "$T/small"; fi
     servers_teardown
     scenario_teardown
 }
@@ -80,4 +82,144 @@ same_documents() {
     status --books prune --before 1d >"$T/out" 2>&1 || code=$?
     equal 'exit code' "$code" 2
     grep -q 'takes no --books' "$T/out"
+}
+
+# copy_in FOLDER [ARGUMENT]...: upgrade-status of the shared books, with the copy in that folder of the test.
+copy_in() {
+    "$STATUS_BIN" --books "$BOOKS" --copy "$T/$1" "${@:2}"
+}
+
+# push SEED COUNT: a campaign, with repeats and in many connections.
+push() {
+    "$PUSHER" --url "$URL$CALLBACK" --seed "$1" --count "$2" --connections 8 --repeats 20 >"$T/push.$1" 2>&1 ||
+        fail "pusher: $(<"$T/push.$1")"
+}
+
+# shipped STATE: the books have all that the store has.
+shipped() {
+    [[ $(sqlite3 -readonly -cmd '.timeout 5000' "$1/upgrades.db" 'SELECT count(*) FROM journal') == 0 ]]
+}
+
+# bats test_tags=full
+@test "campaigns: documents are equal, and restarts and a reship change nothing" {
+    local seed
+    receiver_start --books "$BOOKS"
+    nginx_start
+    for seed in 1 2 3; do
+        push "$seed" 700
+        post_text "no JSON $seed"
+        receiver_stop
+        receiver_start --books "$BOOKS"
+    done
+    same_documents "$T/state"
+    copy_in another check >"$T/out"
+    grep -q sound "$T/out"
+    receiver_stop
+    status "$T/state" books reship >"$T/reship"
+    grep -q 'will ship' "$T/reship"
+    receiver_start --books "$BOOKS"
+    wait_for "$PATIENCE" shipped "$T/state"
+    same_documents "$T/state"
+}
+
+# bats test_tags=full
+@test "two receivers: two copies of the log are equal, however they came to be" {
+    local i
+    receiver_start --books "$BOOKS"
+    nginx_start
+    background pushing "$PUSHER" --url "$URL$CALLBACK" --seed 1 --count 600 --connections 8
+    for i in 1 2 3; do copy_in often --json >/dev/null; done
+    wait "$background_pid"
+    receiver_stop
+    # The other receiver is sent the same, and more.
+    mv "$T/state" "$T/first"
+    receiver_start --books "$BOOKS"
+    push 1 600
+    push 2 200
+    copy_in often --json | jq 'del(.token, .receiver)' >"$T/often.json"
+    copy_in once --json | jq 'del(.token, .receiver)' >"$T/once.json"
+    cmp "$T/often.json" "$T/once.json"
+    copy_in once check
+    equal 'notifications' "$(jq .totals.notifications "$T/once.json")" \
+        "$(sql 'SELECT notifications FROM totals')"
+}
+
+# bats test_tags=full
+@test "another generation, or a server without the last entries: a new copy, and the old one is read until then" {
+    local before
+    receiver_start --books "$BOOKS"
+    nginx_start
+    push 1 300
+    copy_in copy --json >"$T/one"
+    before=$(stat -c %i "$T/copy/upgrades.db")
+    books_sql "$DATABASE" --command='UPDATE upgrade_books.about SET generation = gen_random_uuid()'
+
+    # While the log cannot be read, the new copy is not complete, and the old one is there.
+    books_sql "$DATABASE" --command='ALTER FUNCTION upgrade_books.read_1 RENAME TO gone'
+    copy_in copy --json >"$T/out" 2>&1 && fail 'it read what cannot be read'
+    equal 'the old copy' "$(stat -c %i "$T/copy/upgrades.db")" "$before"
+    sqlite3 "$T/copy/upgrades.db" 'SELECT count(*) FROM notification' >"$T/out"
+    equal 'its notifications' "$(<"$T/out")" "$(jq .totals.notifications "$T/one")"
+    books_sql "$DATABASE" --command='ALTER FUNCTION upgrade_books.gone RENAME TO read_1'
+    copy_in copy --json >"$T/two"
+    [[ $(stat -c %i "$T/copy/upgrades.db") != "$before" && ! -e $T/copy.new ]]
+    cmp <(jq -S 'del(.token)' "$T/one") <(jq -S 'del(.token)' "$T/two")
+
+    # A new primary gives the last numbers again, to other entries.
+    receiver_stop
+    before=$(stat -c %i "$T/copy/upgrades.db")
+    books_sql "$DATABASE" --command='DELETE FROM upgrade_books.log WHERE number > (SELECT max(last) - 5 FROM upgrade_books.batch)' \
+        --command='DELETE FROM upgrade_books.batch WHERE last > (SELECT max(number) FROM upgrade_books.log)' \
+        --command="INSERT INTO upgrade_books.batch SELECT max(l.number), l.life, max(l.life_number) FROM upgrade_books.log l GROUP BY l.life ON CONFLICT DO NOTHING"
+    mv "$T/state" "$T/first"
+    receiver_start --books "$BOOKS"
+    push 2 20
+    copy_in copy --json >"$T/three"
+    [[ $(stat -c %i "$T/copy/upgrades.db") != "$before" ]]
+    copy_in anew --json >"$T/four"
+    cmp <(jq -S 'del(.token)' "$T/three") <(jq -S 'del(.token)' "$T/four")
+    copy_in copy check
+}
+
+# copy_has_grown: the copy that is built has more than $had entries, which it sets; or it is in place.
+copy_has_grown() {
+    local now
+    [[ ! -s $T/copy/upgrades.db ]] || return 0
+    now=$(sqlite3 -readonly "$T/copy.new/upgrades.db" 'SELECT number FROM position' 2>/dev/null) || return 1
+    ((${now:-0} > had)) && had=$now
+}
+
+# bats test_tags=full
+@test "kill -9 of a command in the middle of a copy: the next one goes on and ends the same" {
+    local i killed=0 had=0
+    "$WRITER" "$BOOKS" aaaaaaaaaaaaaaaa 128 160 >/dev/null </dev/null
+    for i in 1 2 3 4 5 6; do
+        background "copy$i" "$STATUS_BIN" --books "$BOOKS" --copy "$T/copy" --json
+        wait_for "$PATIENCE" copy_has_grown
+        if kill -s KILL "$background_pid" 2>/dev/null; then killed=$((killed + 1)); fi
+        wait "$background_pid" || true
+    done
+    ((killed > 0))
+    copy_in copy check
+    copy_in copy --json | jq -S 'del(.token)' >"$T/one"
+    copy_in anew --json | jq -S 'del(.token)' >"$T/two"
+    cmp "$T/one" "$T/two"
+    equal 'entries' "$(jq '.totals.quarantined' "$T/one")" 20480
+}
+
+# bats test_tags=full
+@test "a copy's disk that is full: the command says so, and goes on when there is room" {
+    if ((EUID != 0)); then skip 'mounting takes root'; fi
+    receiver_start --books "$BOOKS"
+    nginx_start
+    push 1 500
+    mkdir "$T/small"
+    mount -t tmpfs -o size=66m tmpfs "$T/small"
+    fallocate -l 8M "$T/small/filling"
+    copy_in small/copy --json >"$T/out" 2>&1 && fail 'it had no room'
+    grep -q 'the disk has less than 64 MiB left' "$T/out" || fail "$(<"$T/out")"
+    mount -o remount,size=200m "$T/small"
+    copy_in small/copy --json | jq -S 'del(.token)' >"$T/one"
+    copy_in anew --json | jq -S 'del(.token)' >"$T/two"
+    cmp "$T/one" "$T/two"
 }
