@@ -47,7 +47,7 @@ kill_at() {
     push_behind --count 100000 --repeats 10000 --rate 500 --connections 32 --deadline 200 --ledger "$T/ledger"
     while read -r point; do
         case $point in
-        delivered | cursor_moved | store_made | tables_*) continue ;;
+        delivered | cursor_moved | store_made | tables_* | journaled | books_*) continue ;;
         esac
         kill_at "$point"
         killed=$((killed + 1))
