@@ -260,7 +260,16 @@ function operationCells(operation) {
   return [
     [
       h('a', { href: toOperation(operation), class: 'main-link' }, foreign(operationId)),
-      state === undefined ? null : [' ', campaignBadge(state)],
+      state === undefined
+        ? null
+        : h(
+            'span',
+            { key: 'campaign', class: 'sub' },
+            campaignBadge(state),
+            targetVersions?.length > 0
+              ? h('span', { key: 'target' }, ' → ', foreign(targetVersions[0].version, 40))
+              : null,
+          ),
       h(
         'span',
         { class: 'sub' },
@@ -268,9 +277,6 @@ function operationCells(operation) {
           app: foreign(appId, 40),
           abbr: inner => h('abbr', { title: words('overview.appLong') }, inner),
         }),
-        targetVersions?.length > 0
-          ? [' ', h('span', { class: 'target' }, '→ ', foreign(targetVersions[0].version, 40))]
-          : null,
       ),
       note ? h('span', { key: 'note', class: 'sub note' }, foreign(note, 160, 'said')) : null,
     ],

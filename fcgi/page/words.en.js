@@ -327,7 +327,7 @@ export const en = {
       other: '{count} upgrades ended in the last {window}: {rate} a minute.',
     },
     'pace.none': 'No upgrade ended in the last {window}. The last change was {last}.',
-    'pace.end': 'At this steady pace all {planned} planned devices have ended at about {at}.',
+    'pace.end': 'At this steady pace all {planned} planned devices will have ended at about {at}.',
 
     /* Failures over all operations. */
     'errors.title': 'Failures over all operations',

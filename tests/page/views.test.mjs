@@ -586,7 +586,7 @@ test('a campaign: its state, plan, note and pace, apart from how the receiver is
   await table.waitFor();
   const names = async () => (await rowsOf(table)).map(([name]) => name);
   const [first] = await names();
-  assert.equal(first, `${one.operationId} running app ${one.appId} → 1.5.0 the second wave`);
+  assert.equal(first, `${one.operationId} running → 1.5.0 app ${one.appId} the second wave`);
   const all = one.upgrades.length;
   assert.ok(
     (await rowsOf(table))[0][1].endsWith(`${number(all)} of ${number(all + 2)} planned devices reported`),
@@ -626,7 +626,7 @@ test('a campaign: its state, plan, note and pace, apart from how the receiver is
   assert.doesNotMatch(await text(page.locator('main')), /Finished|100%/);
   assert.match(
     await text(page.locator('.rate')),
-    /^[\d,]+ upgrades ended in the last 5 mins: [\d,.]+ a minute\.( At this steady pace all [\d,]+ planned devices have ended at about .*)?$/,
+    /^[\d,]+ upgrades ended in the last 5 mins: [\d,.]+ a minute\.( At this steady pace all [\d,]+ planned devices will have ended at about .*)?$/,
   );
   await page.getByRole('link', { name: '2 have not reported' }).click();
   await until('who is missing', async () => (await rowsOf(page.locator('.missing-table'))).join() === 'late-1,late-2');

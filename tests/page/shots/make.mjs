@@ -31,7 +31,9 @@ const { Mock } = await import('../mock.mjs');
 /* Always the same moment, which goes on. */
 const at = Date.parse('2026-11-26T15:04:05Z');
 const begun = Date.now();
-const mock = await new Mock(workingDay(() => at + Date.now() - begun)).listen();
+const books = workingDay(() => at + Date.now() - begun).campaign();
+books.operations[0].plan = Array.from({ length: 5000 }, (_, i) => books.operations[0].upgrades[i]?.deviceId ?? `next-${i}`);
+const mock = await new Mock(books).listen();
 const browser = await launch();
 const [{ operationId, appId }] = mock.books.operations;
 const operation = place('operation', { operationId, appId });
