@@ -65,6 +65,7 @@ export function troubles() {
       say('warn.nearMiss.text'),
     );
   }
+  addBooks(add);
   addQuarantine(add);
   if (receiver?.logLinesDropped > 0) {
     add('log', 'warning', words('warn.log', { count: receiver.logLinesDropped }), say('warn.log.text'));
@@ -161,6 +162,26 @@ function addQuarantine(add) {
   }
 }
 
+/* Books that several receivers share, if this one has any: is each notification in them? */
+const isConfirming = books => books.state === 'confirming';
+
+function addBooks(add) {
+  const books = latest.books ?? null;
+  if (books === null || isConfirming(books)) return;
+  const isRefusing = books.state === 'refused';
+  const named = { name: foreign(books.name, 120), since: clockTime(books.since) };
+  const said = {
+    count: books.behindRecords,
+    fault: books.fault ? [foreign(books.fault, 400, 'said'), '. '] : '',
+  };
+  add(
+    'books',
+    isRefusing || books.required ? 'critical' : 'warning',
+    isRefusing ? say('warn.books.refused', named) : say('warn.books.away', named),
+    books.required ? say('warn.books.required', said) : say('warn.books.alone', said),
+  );
+}
+
 const received = ({ notifications, repeats, quarantined }) => notifications + repeats + quarantined;
 
 /* What arrived within what the samples span, and how much of it is in quarantine: FIRST and LAST are when; FIRST is
@@ -190,7 +211,7 @@ function isMostQuarantined() {
 }
 
 /* The same, and more, as a list of what is well and what is not. */
-export function checks({ receiver, totals, quarantine, applications }) {
+export function checks({ receiver, totals, quarantine, applications, books }) {
   const all = [];
   const isQuiet = kind => !troubles().some(trouble => trouble.kind === kind);
   const add = (isWell, name, ...value) => all.push({ isWell, name, value });
@@ -211,6 +232,17 @@ export function checks({ receiver, totals, quarantine, applications }) {
     );
     add(receiver.refusedInARow === 0, words('check.refused'), number(receiver.refusedInARow));
     add(receiver.logLinesDropped === 0, words('check.log'), number(receiver.logLinesDropped));
+  }
+  if (books) {
+    add(
+      isConfirming(books),
+      words('check.books'),
+      isConfirming(books)
+        ? say('check.books.confirming', { count: books.behindRecords })
+        : books.state === 'refused'
+          ? words('check.books.refused')
+          : words('check.books.away'),
+    );
   }
   const held = { count: quarantine.held, size: bytes(quarantine.bytes), link: toQuarantine };
   add(

@@ -185,6 +185,10 @@ export const en = {
     'check.store.well': 'takes notifications',
     'check.refused': 'Not 200 in a row',
     'check.log': 'Log lines dropped',
+    'check.books': 'Shared books',
+    'check.books.confirming': { one: 'confirm, {count} record behind', other: 'confirm, {count} records behind' },
+    'check.books.away': 'cannot be reached',
+    'check.books.refused': 'refuse this receiver',
     'check.quarantine': 'Quarantine',
     'check.quarantine.held': {
       one: '<link>{count} body</link>, {size}',
@@ -225,6 +229,16 @@ export const en = {
     'warn.behind': 'Application {name} falls behind:',
     'warn.takesNothing': 'Application {name} takes nothing:',
     'warn.backlog.text': { one: '{count} notification waits for it.', other: '{count} notifications wait for it.' },
+    'warn.books.away': 'The shared books {name} cannot be reached since {since}:',
+    'warn.books.refused': 'The shared books {name} refuse this receiver since {since}:',
+    'warn.books.alone': {
+      one: '{fault}The platform is answered 200 for what is kept on this machine alone; {count} record waits to be shipped.',
+      other: '{fault}The platform is answered 200 for what is kept on this machine alone; {count} records wait to be shipped.',
+    },
+    'warn.books.required': {
+      one: '{fault}The platform is answered 503 until they confirm again; {count} record waits to be shipped.',
+      other: '{fault}The platform is answered 503 until they confirm again; {count} records wait to be shipped.',
+    },
     'warn.full': 'Quarantine is full:',
     'warn.fullSince': 'Quarantine is full since {since}:',
     'warn.full.all': 'what comes now goes to the log alone, {count} so far.',

@@ -229,6 +229,7 @@ export class Books {
     this.full = { fullSince: null, unknownFullSince: null };
     this.totals = { notifications: 0, repeats: 0, quarantined: 0, quarantineLogOnly: 0 };
     this.applications = [];
+    this.shared = null; /* what several receivers share */
     this.receiver = {
       version: '0.1.0',
       pid: 4711,
@@ -292,6 +293,7 @@ export class Books {
       quarantine: { held: this.quarantine.length, bytes: this.bytesHeld(), ...this.full },
       applications: this.applications,
       receiver: this.receiver,
+      books: this.shared,
       operations: page.map(one => operationDocument(one, this.more)),
       next,
     };

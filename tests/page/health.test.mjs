@@ -205,6 +205,30 @@ test('an application falls behind, or takes nothing', async t => {
   application.lost = true;
   await pass(page, 3000, 1000);
   assert.match(await text(banner(page, 'backlog failures')), /failures gets nothing: .*upgrade-status forget/);
+  application.lost = false;
+
+  /* So do books that several receivers share, and do not confirm. */
+  const since = new Date(now()).toISOString();
+  mock.books.shared = {
+    name: 'primary/upgrades',
+    state: 'away',
+    since,
+    fault: 'connection refused',
+    behindRecords: 12,
+    behindSeconds: 3,
+    copyBehindRecords: 0,
+    required: false,
+  };
+  await pass(page, 3000, 1000);
+  assert.match(
+    await text(banner(page, 'books')),
+    /The shared books primary\/upgrades cannot be reached since [\d:]+: connection refused\. The platform is answered 200 for .* alone; 12 records wait/,
+  );
+  assert.doesNotMatch(await text(page.locator('.narrow .verdict')), /All is well/);
+  Object.assign(mock.books.shared, { state: 'confirming', fault: null, behindRecords: 0 });
+  await pass(page, 3000, 1000);
+  assert.equal(await page.locator('.alarm').count(), 0);
+  assert.match(await text(page.locator('.checks')), /Shared books confirm, 0 records behind/);
   await done(page);
 });
 
