@@ -18,7 +18,7 @@
 #define COMMAND_PROGRAM "upgrade-status"
 
 /* The most options of one command, and words after one. */
-#define COMMAND_OPTIONS_MAX 8
+#define COMMAND_OPTIONS_MAX 10
 #define COMMAND_WORDS_MAX 1000
 
 /* Exit codes. Their meanings are in the table that --help prints. */

@@ -53,14 +53,43 @@ static void add_moment(const struct command_call *call, struct buffer *out, cons
                        const char *time)
 {
     char at[COMMAND_TIME_SIZE], ago[COMMAND_TIME_SIZE];
+    if (time[0] == '\0')
+        return;
     buffer_addf(out, "  %-14s%s", what, command_time(call, time, at));
     buffer_addf(out, "  (%s)\n", command_ago(call, time, ago));
+}
+
+/* Adds how it goes, what it upgrades and to which versions, and the operators' note. */
+static void add_state(const struct command_call *call, const json_t *operation, struct buffer *out)
+{
+    const char *state = whole_text(operation, "state"), *kind = whole_text(operation, "software");
+    const char *note = whole_text(operation, "note");
+    enum term_tone tone = strcmp(state, "stalled") == 0 ? TERM_WARN : TERM_PLAIN;
+    size_t i;
+    json_t *target;
+    buffer_addf(out, "  %-14s", "state");
+    term_begin_tone(call->term, out, tone);
+    buffer_add_string(out, whole_text(operation, "firstAt")[0] != '\0' ? state : "not begun");
+    term_end_tone(call->term, out, tone);
+    buffer_addf(out, "%s%s", kind[0] != '\0' ? "; " : "", kind);
+    json_array_foreach(json_object_get(operation, "targetVersions"), i, target)
+    {
+        buffer_add_string(out, i == 0 ? " to " : ", ");
+        term_add_safe(call->term, out, whole_text(target, "version"), 0);
+    }
+    buffer_add_string(out, "\n");
+    if (note[0] == '\0')
+        return;
+    buffer_addf(out, "  %-14s", "note");
+    term_add_safe(call->term, out, note, 0);
+    buffer_add_string(out, "\n");
 }
 
 static void add_counts(const struct command_call *call, const json_t *operation, struct buffer *out)
 {
     const struct term_bar bar = command_bar(operation);
     int64_t finished = bar.success + bar.fail;
+    int64_t missing = bar.missing, planned = whole_number(operation, "planned");
     char share[UNITS_TEXT_SIZE], remark[UNITS_TEXT_SIZE + 32] = "";
     buffer_add_string(out, "Operation ");
     term_begin_tone(call->term, out, TERM_STRONG);
@@ -70,11 +99,13 @@ static void add_counts(const struct command_call *call, const json_t *operation,
     term_add_safe(call->term, out, whole_text(operation, "appId"), 0);
     buffer_add_string(out, command_is(operation, "pruned") ? " (pruned: only counters are left)\n"
                                                            : "\n");
-    if (call->term->is_terminal) {
+    add_state(call, operation, out);
+    if (call->term->is_terminal && finished + bar.in_progress + missing > 0) {
         buffer_add_string(out, "  ");
         term_add_bar(call->term, out, &bar, COMMAND_BAR_WIDE);
-        buffer_addf(out, "  %s finished\n",
-                    units_share_text(finished, finished + bar.in_progress, share));
+        buffer_addf(out, "  %s finished, of those %s\n",
+                    units_share_text(finished, finished + bar.in_progress + missing, share),
+                    planned > 0 ? "planned or reported" : "reported");
     }
     add_count(call, out, "success", TERM_GOOD, bar.success, "");
     if (finished > 0)
@@ -82,6 +113,9 @@ static void add_counts(const struct command_call *call, const json_t *operation,
                  units_share_text(bar.fail, finished, share));
     add_count(call, out, "fail", TERM_BAD, bar.fail, remark);
     add_count(call, out, "in progress", TERM_PLAIN, bar.in_progress, "");
+    snprintf(remark, sizeof remark, "of %lld planned", (long long)planned);
+    if (planned > 0)
+        add_count(call, out, "missing", TERM_WARN, missing, remark);
     int64_t contradictory = whole_number(operation, "contradictory");
     add_count(call, out, "contradictory", TERM_WARN, contradictory,
               contradictory > 0 ? "ended with another version than the result says" : "");

@@ -38,6 +38,7 @@ int command_quarantine_list(struct command_call *call, struct fault *fault)
 {
     static const struct command_list list = {
         .document = "quarantine.json",
+        .csv = "quarantine.csv",
         .rows = "bodies",
         .table = {body_columns, sizeof body_columns / sizeof body_columns[0], add_body},
         .none = "Nothing is in quarantine.\n",

@@ -76,9 +76,19 @@ int command_show_list(struct command_call *call, const struct command_list *list
                       const struct view_query *query, struct fault *fault)
 {
     struct listing listing = {.call = call, .list = list};
+    struct view_query marked = *query;
+    marked.byte_order_mark = call->bom;
+    if (call->csv && call->json)
+        fault_set(fault, "--csv and --json exclude each other");
+    else if (call->bom && !call->csv)
+        fault_set(fault, "--bom: only with --csv");
+    else if (call->csv && call->term->is_terminal) /* strangers' texts are in it raw */
+        fault_set(fault, "--csv is for a file or a pipe, not for a terminal");
+    if (fault->set)
+        return COMMAND_USAGE;
     columns_init(&listing.table, call->term, list->table.columns, list->table.length);
-    int code = command_show_document(call, list->document, list->rows, query, add_page, &listing,
-                                     fault);
+    int code = command_show_document(call, call->csv ? list->csv : list->document, list->rows,
+                                     &marked, add_page, &listing, fault);
     columns_release(&listing.table);
     return code;
 }
@@ -107,7 +117,8 @@ struct term_bar command_bar(const json_t *operation)
 {
     return (struct term_bar){.success = whole_number(operation, "success"),
                              .fail = whole_number(operation, "fail"),
-                             .in_progress = whole_number(operation, "inProgress")};
+                             .in_progress = whole_number(operation, "inProgress"),
+                             .missing = whole_number(operation, "missing")};
 }
 
 bool command_is(const json_t *object, const char *name)
@@ -276,14 +287,24 @@ static void add_note(const struct command_call *call, struct columns *table,
                      const json_t *operation, int64_t contradictory)
 {
     bool counted = contradictory > 0 && call->term->is_terminal;
-    struct buffer note = {0};
+    bool is_stalled = strcmp(whole_text(operation, "state"), "stalled") == 0;
+    int64_t missing = whole_number(operation, "missing");
+    const char *note = whole_text(operation, "note");
+    struct buffer text = {0};
+    if (is_stalled)
+        buffer_add_string(&text, ", stalled");
     if (counted)
-        buffer_addf(&note, "%lld contradictory", (long long)contradictory);
+        buffer_addf(&text, ", %lld contradictory", (long long)contradictory);
+    if (missing > 0)
+        buffer_addf(&text, ", %lld missing", (long long)missing);
     if (command_is(operation, "pruned"))
-        buffer_add_string(&note, counted ? ", pruned" : "pruned");
-    buffer_add(&note, "", 1);
-    columns_add(table, counted ? TERM_WARN : TERM_FAINT, note.failed ? "" : note.bytes);
-    buffer_release(&note);
+        buffer_add_string(&text, ", pruned");
+    if (note[0] != '\0')
+        buffer_addf(&text, ", %s", note);
+    buffer_add(&text, "\0\0", 3);
+    columns_add(table, counted || is_stalled ? TERM_WARN : TERM_FAINT,
+                text.failed || text.length == 3 ? "" : text.bytes + strlen(", "));
+    buffer_release(&text);
 }
 
 static void add_operation(const struct command_call *call, struct columns *table,
@@ -304,7 +325,7 @@ static void add_operation(const struct command_call *call, struct columns *table
                                                                    : COMMAND_BAR_NARROW);
     else
         columns_add(table, TERM_PLAIN, "");
-    units_share_text(finished, is_terminal ? finished + bar.in_progress : 0, share);
+    units_share_text(finished, is_terminal ? finished + bar.in_progress + bar.missing : 0, share);
     columns_add(table, TERM_PLAIN, share);
     columns_add_number(table, TERM_PLAIN, bar.success);
     columns_add_number(table, bar.fail > 0 ? TERM_BAD : TERM_PLAIN, bar.fail);
@@ -390,6 +411,7 @@ int command_show_operations(struct command_call *call, struct fault *fault)
 {
     static const struct command_list list = {
         .document = "overview.json",
+        .csv = "operations.csv",
         .rows = "operations",
         .table = {operation_columns, LENGTH(operation_columns), add_operation},
         .none = "No operations yet.\n",
@@ -465,6 +487,7 @@ int command_show_upgrades(struct command_call *call, struct fault *fault)
 {
     static const char *const states[] = {"SUCCESS", "FAIL", "IN_PROGRESS"};
     struct command_list list = {.document = "upgrades.json",
+                                .csv = "upgrades.csv",
                                 .rows = "upgrades",
                                 .none = "No such upgrade is in the store.\n"};
     struct view_query query = {.stuck_said = call->stuck,
@@ -488,17 +511,10 @@ int command_show_upgrades(struct command_call *call, struct fault *fault)
 
 int command_show_failures(struct command_call *call, struct fault *fault)
 {
-    struct command_list list = {.document = call->csv ? "failures.csv" : "failures.json",
+    struct command_list list = {.document = "failures.json",
+                                .csv = "failures.csv",
                                 .rows = "failures",
                                 .none = "No upgrade that failed is in the store.\n"};
-    struct view_query query = {.byte_order_mark = call->bom};
-    if (call->csv && call->json)
-        fault_set(fault, "--csv and --json exclude each other");
-    else if (call->bom && !call->csv)
-        fault_set(fault, "--bom: only with --csv");
-    else if (call->csv && call->term->is_terminal) /* devices' texts are in it raw */
-        fault_set(fault, "--csv is for a file or a pipe, not for a terminal");
-    else
-        return show_upgrades(call, &list, &query, fault);
-    return COMMAND_USAGE;
+    struct view_query query = {.limit = 0};
+    return show_upgrades(call, &list, &query, fault);
 }

@@ -25,6 +25,7 @@ struct command_table {
 /* The document DOCUMENT, whose list ROWS comes in pages, as a table. */
 struct command_list {
     const char *document, *rows;
+    const char *csv; /* the document of --csv */
     struct command_table table;
     const char *none; /* said if there is no row */
     void (*add_head)(const struct command_call *call, const json_t *page, struct buffer *out);

@@ -68,6 +68,7 @@ static const struct command_entry commands[] = {
              "have reported are DONE, how many are in which state, the share of those\n"
              "finished that FAILED, and when it began and last changed. A narrow terminal\n"
              "shows less of that, but each ID whole.\n",
+     .options = {"csv", "bom"},
      .run = command_show_operations},
     {.words = {"operation", ""},
      .arguments = "ID",
@@ -92,7 +93,8 @@ static const struct command_entry commands[] = {
      .arguments = "",
      .help = "upgrades of one operation, a line each",
      .more = "--operation must be given. The other options select some of its upgrades.\n",
-     .options = {"operation", "app", "only", "code", "stuck", "longer-than", "contradictory"},
+     .options = {"operation", "app", "only", "code", "stuck", "longer-than", "contradictory", "csv",
+                 "bom"},
      .run = command_show_upgrades},
     {.words = {"failures", ""},
      .arguments = "",
@@ -121,6 +123,7 @@ static const struct command_entry commands[] = {
     {.words = {"quarantine", "list"},
      .arguments = "",
      .help = "bodies in quarantine, a line each",
+     .options = {"csv", "bom"},
      .run = command_quarantine_list},
     {.words = {"quarantine", "show"},
      .arguments = "ID",

@@ -260,7 +260,13 @@ void term_add_bar(const struct term *term, struct buffer *text, const struct ter
     };
     const int64_t parts[3] = {bar->success, bar->fail, bar->in_progress};
     size_t columns[3], drawn = 0;
-    share_out(parts, columns, width);
+    if (bar->missing > 0) {
+        double reported = (double)bar->success + (double)bar->fail + (double)bar->in_progress;
+        size_t filled = (size_t)(reported / (reported + (double)bar->missing) * (double)width);
+        share_out(parts, columns, filled < 3 ? 3 : filled);
+    } else {
+        share_out(parts, columns, width);
+    }
     for (size_t i = 0; i < 3; i++) {
         if (columns[i] == 0)
             continue;

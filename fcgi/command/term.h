@@ -76,12 +76,14 @@ size_t term_add_safe_bytes(const struct term *term, struct buffer *text, const c
  * stranger. */
 void term_complain(const char *program, const char *string);
 
-/* One part of a bar. */
+/* The parts of a bar. */
 struct term_bar {
     int64_t success, fail, in_progress;
+    int64_t missing; /* left blank */
 };
 
-/* Appends a bar of WIDTH columns, in which each part that is not 0 has at least one column. */
+/* Appends a bar of WIDTH columns, in which each part that is not 0 or missing has at least one
+ * column. */
 void term_add_bar(const struct term *term, struct buffer *text, const struct term_bar *bar,
                   size_t width);
 

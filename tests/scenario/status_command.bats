@@ -72,6 +72,9 @@ same_numbers() {
     operator failures >"$T/out"
     equal "table" "$(grep -c DEVICE "$T/out") $(grep -c '^n-' "$T/out")" "1 1100"
     equal "upgrades" "$(operator upgrades --operation many --json | jq -c '[(.upgrades | length), ([.upgrades[].deviceId] | unique | length), .next]')" '[1100,1100,null]'
+    operator upgrades --operation many --csv >"$T/csv"
+    equal "csv" "$(wc -l <"$T/csv") $(grep -c '^appId,' "$T/csv")" "1101 1"
+    equal "operations as csv" "$(operator --csv | cut -d, -f2,6 | tail -n +2)" '"many","0"'
     equal "upgrades" "$(operator upgrades --operation many | grep -cE '^n-[0-9]+ +7 +FAIL ')" 1100
     equal "another code" "$(operator failures --json --code 8 | jq -c .failures)" '[]'
     equal "no code" "$(operator failures --json --operation many --code '' | jq -c .failures)" '[]'
@@ -113,7 +116,8 @@ failures --csv --json
 failures --app a
 follow --before 1d
 follow --since tomorrow
---csv
+--code 7
+--csv --json
 upgrades
 upgrades --operation one --app app-1 --only nothing
 upgrades --operation one --app app-1 --longer-than 2999-01-01
@@ -180,7 +184,7 @@ USAGE
         ends_with 2 $words
         equal "$words" "$(head -n 1 "$T/err")" "upgrade-status: $said"
     done <<'SAID'
---csv|--csv: not an option of the list of all operations
+--code 7|--code: not an option of the list of all operations
 follow --csv|--csv: not an option of follow
 quarantine show --csv 1|--csv: not an option of quarantine show
 operation|operation: takes ID
@@ -356,6 +360,10 @@ missing     d-99"
 one|4|1'
     ends_with 0 note one $'\u6697\u591c' --app app-1
     equal "note" "$(sql "SELECT note FROM operation WHERE operation_id = 'one' AND app_id = 'app-1'")" $'\u6697\u591c'
+    operator operation one --app app-1 >"$T/out"
+    grep -qE '^  missing +1  of 4 planned$' "$T/out" || fail "$(<"$T/out")"
+    grep -qE $'^  note +\u6697\u591c$' "$T/out" || fail "$(<"$T/out")"
+    equal "listed" "$(operator | awk '$1 == "one" && $2 == "app-1" {print $10, $11, $12}')" $'1 missing, \u6697\u591c'
     operator check
     ends_with 0 erase d-99
     ends_with 4 expect one --app app-1

@@ -103,7 +103,7 @@ static void any_bytes_stay_on_their_line(void **state)
 static void expect_bar(int64_t success, int64_t fail, int64_t in_progress, const char *expected)
 {
     struct buffer text = {0};
-    const struct term_bar bar = {success, fail, in_progress};
+    const struct term_bar bar = {success, fail, in_progress, 0};
     term_add_bar(&ascii, &text, &bar, 10);
     buffer_add(&text, "", 1);
     assert_string_equal(text.bytes, expected);
@@ -123,13 +123,31 @@ static void a_bar_shows_every_part_that_there_is(void **state)
     expect_bar(INT64_C(1) << 42, 1, 0, "#########x");
 }
 
+static void what_is_missing_is_left_blank(void **state)
+{
+    static const struct {
+        struct term_bar bar;
+        const char *expected;
+    } bars[] = {{{.success = 3, .in_progress = 2, .missing = 5}, "###..     "},
+                {{.missing = 7}, "          "},
+                {{.success = 1, .fail = 1, .in_progress = 1, .missing = 1000}, "#x.       "},
+                {{.success = 1000, .missing = 1}, "######### "}};
+    for (size_t i = 0; i < LENGTH(bars); i++) {
+        struct buffer text = {0};
+        term_add_bar(&ascii, &text, &bars[i].bar, 10);
+        buffer_add(&text, "", 1);
+        assert_string_equal(text.bytes, bars[i].expected);
+        buffer_release(&text);
+    }
+}
+
 static void every_bar_has_its_width(void **state)
 {
     uint64_t seed = 3;
     for (int i = 0; i < 20000; i++) {
         const struct term_bar bar = {(int64_t)support_random_below(&seed, 1000),
                                      (int64_t)support_random_below(&seed, 10),
-                                     (int64_t)support_random_below(&seed, 100)};
+                                     (int64_t)support_random_below(&seed, 100), 0};
         size_t width = 3 + support_random_below(&seed, 60);
         struct buffer text = {0};
         term_add_bar(&ascii, &text, &bar, width);
@@ -165,6 +183,7 @@ int term_tests(void)
         cmocka_unit_test(what_is_too_long_is_cut_with_a_mark),
         cmocka_unit_test(any_bytes_stay_on_their_line),
         cmocka_unit_test(a_bar_shows_every_part_that_there_is),
+        cmocka_unit_test(what_is_missing_is_left_blank),
         cmocka_unit_test(every_bar_has_its_width),
         cmocka_unit_test(tones_are_shown_where_they_are_wanted),
     };
