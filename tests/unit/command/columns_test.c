@@ -150,6 +150,26 @@ static void a_column_of_one_text_is_left_out_on_a_terminal(void **state)
     columns_release(&table);
 }
 
+static void a_column_that_is_needed_later_comes_with_new_titles(void **state)
+{
+    struct columns table;
+    columns_init(&table, &narrow, keyed, LENGTH(keyed));
+    add_keyed(&table, "a", "app", 7);
+    add_keyed(&table, "b", "app", 8);
+    expect(&table, "ID  COUNT  WHEN\na       7  today\nb       8  today\n");
+    add_keyed(&table, "c", "app", 9);
+    expect(&table, "c       9  today\n");
+    add_keyed(&table, "d", "two", 9);
+    expect(&table, "ID  APP  COUNT  WHEN\nd   two      9  today\n");
+    columns_release(&table);
+    columns_init(&table, &pipe_end, columns, LENGTH(columns));
+    add_row(&table, "a", 7, "today", "");
+    expect(&table, "ID  COUNT  WHEN\na       7  today\n");
+    add_row(&table, "b", 8, "today", "odd");
+    expect(&table, "ID  COUNT  WHEN   NOTE\nb       8  today  odd\n");
+    columns_release(&table);
+}
+
 static void a_strangers_text_forges_no_row(void **state)
 {
     struct columns table;
@@ -201,6 +221,7 @@ int columns_tests(void)
         cmocka_unit_test(a_table_fits_the_terminal),
         cmocka_unit_test(a_key_is_never_cut),
         cmocka_unit_test(a_column_of_one_text_is_left_out_on_a_terminal),
+        cmocka_unit_test(a_column_that_is_needed_later_comes_with_new_titles),
         cmocka_unit_test(a_strangers_text_forges_no_row),
         cmocka_unit_test(no_line_is_wider_than_the_terminal),
     };
