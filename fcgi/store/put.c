@@ -434,6 +434,7 @@ int store_books_move_cursor(struct store *store, const struct store_cursor *curs
     bind_text(move, 1, cursor->name);
     bind_text(move, 2, cursor->at.life);
     sqlite3_bind_int64(move, 3, cursor->at.seq);
+    sqlite3_bind_int(move, 4, cursor->back);
     int result = store_run(store, move, "cannot move a cursor", fault);
     FAULT_POINT(cursor_moved);
     return result;

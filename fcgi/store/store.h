@@ -107,12 +107,14 @@ struct store_cursor {
     char name[STORE_CURSOR_NAME_MAX];
     struct token at; /* the last notification it was told */
     bool lost;       /* the store does not hold AT; only set when all cursors are read */
+    bool back;       /* set to move it back as well: an operator wants notifications again */
 };
 
 /* Keeps COUNT records in one transaction and sets each one's outcome. Returns 0 after the
- * transaction is synced to disk. The same transaction moves CURSOR forward, unless CURSOR is NULL
- * or the store does not hold its token. It also removes the entries of the journal up to CONFIRMED
- * (0: none). On failure nothing is kept, no outcome is set, and the store stays usable. */
+ * transaction is synced to disk. The same transaction moves CURSOR forward (or also back: see
+ * BACK), unless CURSOR is NULL or the store does not hold its token. It also removes the entries of
+ * the journal up to CONFIRMED (0: none). On failure nothing is kept, no outcome is set, and the
+ * store stays usable. */
 int store_keep(struct store *store, struct record **records, size_t count,
                const struct store_cursor *cursor, int64_t confirmed, struct fault *fault);
 

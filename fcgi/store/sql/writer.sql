@@ -150,9 +150,9 @@ INSERT INTO life (first_seq, id) VALUES (?1, ?2);
 -- find_life: of notification ?1
 SELECT (SELECT id FROM life WHERE first_seq <= ?1 ORDER BY first_seq DESC LIMIT 1);
 
--- move_cursor: only forward
+-- move_cursor: only forward, unless ?4
 INSERT INTO cursor (name, life, seq) VALUES (?1, ?2, ?3)
-ON CONFLICT DO UPDATE SET life = excluded.life, seq = excluded.seq WHERE excluded.seq > seq;
+ON CONFLICT DO UPDATE SET life = excluded.life, seq = excluded.seq WHERE excluded.seq > seq OR ?4;
 
 -- forget_cursor
 DELETE FROM cursor WHERE name = ?1;

@@ -346,6 +346,12 @@ static void a_cursor_moves_to_a_token_that_the_store_holds_and_to_no_other(void 
     assert_int_equal(cursor.at.seq, 3);
     assert_string_equal(cursor.at.life, three.life);
     assert_false(cursor.lost);
+    move_cursor(books, &(struct token){.seq = 0});
+    assert_int_equal(read_cursor(books).at.seq, 3);
+    cursor.back = true;
+    cursor.at.seq = 2;
+    assert_int_equal(store_keep(books->store, NULL, 0, &cursor, 0, NULL), 0);
+    assert_int_equal(read_cursor(books).at.seq, 2);
     books_meddle(books, "UPDATE cursor SET seq = 5");
     assert_true(read_cursor(books).lost);
     books_meddle(books, "UPDATE cursor SET seq = 4, life = '0123456789abcdef'");
