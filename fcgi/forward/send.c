@@ -1,0 +1,136 @@
+/* send: one event, again and again until the other side has it, or refuses it for good. */
+#include "config.h"
+
+#include "forward/send.h"
+
+#include "base/clock.h"
+#include "base/json_writer.h"
+#include "forward/notes.h"
+#include "forward/pause.h"
+#include "forward/stop.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* How often a long wait looks whether an operator has asked for something. */
+#define LOOK_MS 500
+
+#define GONE 410
+
+void send_log(const struct sender *sender, const char *name, const struct event *event,
+              const char *why)
+{
+    struct buffer line = {0};
+    log_begin(&line, name);
+    if (event->seq > 0)
+        json_add_number(&line, "seq", event->seq);
+    json_add_string(&line, "id", event->id);
+    if (why != NULL)
+        json_add_string(&line, "why", why);
+    log_end(&line);
+    log_lines(sender->log, &line, 1);
+    buffer_release(&line);
+}
+
+static bool is_broken(const struct sender *sender, int64_t ms)
+{
+    return stop_wait(ms) || notes_exist(sender->settings, NOTES_RESEND);
+}
+
+/* Waits for MS milliseconds; false if something has come up. */
+static bool wait_for(const struct sender *sender, int64_t ms)
+{
+    int64_t until_ms = clock_monotonic_ms() + ms;
+    for (int64_t left = ms; left > 0; left = until_ms - clock_monotonic_ms())
+        if (is_broken(sender, left < LOOK_MS ? left : LOOK_MS))
+            return false;
+    return true;
+}
+
+/* Writes down what is wrong, for `status`. If that fails, the log still has it. */
+static void note_trouble(struct sender *sender, const char *problem, bool paused)
+{
+    struct buffer text = {0};
+    json_open(&text, NULL, '{');
+    json_add_time(&text, "since", clock_now_ms());
+    json_add_bool(&text, "paused", paused);
+    json_add_string(&text, "problem", problem);
+    json_close(&text, '}');
+    buffer_add_string(&text, "\n");
+    sender->noted = notes_write(sender->settings, NOTES_TROUBLE, &text, NULL) == 0;
+    buffer_release(&text);
+}
+
+static void end_trouble(struct sender *sender, const struct event *event, unsigned failures)
+{
+    if (failures > 0)
+        send_log(sender, "recovered", event, NULL);
+    if (sender->noted)
+        sender->noted = notes_remove(sender->settings, NOTES_TROUBLE, NULL) != 0;
+}
+
+static bool is_refused(long status)
+{
+    return status == 400 || status == 413 || status == 415 || status == 422 || status == 431;
+}
+
+static int try_once(const struct sender *sender, const struct event *event,
+                    struct post_answer *answer)
+{
+    struct fault fault = FAULT_NONE;
+    struct buffer signatures = {0};
+    int64_t at_s = clock_now_ms() / 1000;
+    sign_add_signatures(sender->sign, event->id, at_s, &event->body, &signatures);
+    int result = signatures.failed ? fault_set(&fault, "out of memory")
+                                   : post_send(sender->post, event->id, at_s, &signatures,
+                                               &event->body, answer, &fault);
+    buffer_release(&signatures);
+    if (result != 0) {
+        *answer = (struct post_answer){.status = 0};
+        snprintf(answer->problem, sizeof answer->problem, "%s", fault.text);
+    }
+    return result == 0 && answer->status >= 200 && answer->status < 300 ? 0 : -1;
+}
+
+/* The other side wants no more. False if the process is to end. */
+static bool wait_for_operator(struct sender *sender, const struct event *event)
+{
+    note_trouble(sender, "it answered 410: it wants no more webhooks", true);
+    send_log(sender, "paused", event,
+             "it answered 410: it wants no more webhooks; upgrade-forward resume, or a restart,"
+             " goes on");
+    /* Without the note nobody could resume: a restart remains. */
+    while (!sender->noted || notes_exist(sender->settings, NOTES_TROUBLE))
+        if (stop_wait(LOOK_MS))
+            return false;
+    sender->noted = false;
+    send_log(sender, "resumed", event, NULL);
+    return true;
+}
+
+enum send_result send_event(struct sender *sender, const struct event *event)
+{
+    struct post_answer answer;
+    unsigned failures = 0, refused = 0;
+    while (try_once(sender, event, &answer) != 0) {
+        if (is_broken(sender, 0))
+            return SEND_BROKEN;
+        if (answer.status == GONE) {
+            if (!wait_for_operator(sender, event))
+                return SEND_BROKEN;
+            continue;
+        }
+        if (++failures == 1)
+            send_log(sender, "failing", event, answer.problem);
+        if (failures == SEND_NOTED_AFTER)
+            note_trouble(sender, answer.problem, false);
+        if (is_refused(answer.status) && ++refused == SEND_REFUSED_MOST) {
+            send_log(sender, "passedOver", event, answer.problem);
+            return SEND_DONE;
+        }
+        if (!wait_for(sender, pause_after(failures, answer.retry_after_s)))
+            return SEND_BROKEN;
+    }
+    end_trouble(sender, event, failures);
+    return SEND_DONE;
+}

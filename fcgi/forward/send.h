@@ -1,0 +1,39 @@
+/* send: one event, again and again until the other side has it, or refuses it for good. */
+#ifndef FORWARD_SEND_H
+#define FORWARD_SEND_H
+
+#include "base/log.h"
+#include "forward/event.h"
+#include "forward/post.h"
+#include "forward/settings.h"
+#include "forward/sign.h"
+
+/* How often an event is sent that the other side refuses for what it is (400, 413, 415, 422, 431).
+ * Then it is passed over. With any other answer it is sent for ever. */
+#define SEND_REFUSED_MOST 6
+
+/* Failures in a row after which there is a note of it, for `status`. */
+#define SEND_NOTED_AFTER 3
+
+enum send_result {
+    SEND_DONE,   /* taken, or passed over */
+    SEND_BROKEN, /* the process is to end, or an operator wants other notifications */
+};
+
+struct sender {
+    const struct settings *settings;
+    const struct sign *sign;
+    struct post *post;
+    struct log *log;
+    bool noted; /* there is a note of trouble */
+};
+
+/* Sends EVENT, with growing pauses between two tries. While the other side answers 410, waits until
+ * an operator removes the note. */
+enum send_result send_event(struct sender *sender, const struct event *event);
+
+/* Appends a line to the log: EVENT, and WHY, unless it is NULL. */
+void send_log(const struct sender *sender, const char *name, const struct event *event,
+              const char *why);
+
+#endif
