@@ -1,0 +1,199 @@
+#!/usr/bin/env bats
+# upgrade-forward: what was kept reaches a URL of the operator, at least once, in order and signed.
+#
+# FORWARD_COUNT and FORWARD_KILLS set the scale of the kills. UPGRADE_RECEIVER_TEST_FULL=1 is 50,000 notifications and
+# twenty kills; the default 100 and two kills.
+
+export TEST_FULL=${UPGRADE_RECEIVER_TEST_FULL:-${TEST_FULL:-}}
+load lib
+load faults
+load delivery
+load status_command
+load forward
+
+# requests FILTER: of the record, those for which the jq FILTER is true.
+requests() {
+    jq -c "select($1)" "$T/record"
+}
+
+took_event() {
+    [[ -n $(requests ".type == \"$1\" and .status == 200") ]]
+}
+
+@test "whatever the other side does, each notification arrives in order, signed, and the backlog is shown" {
+    # Failures of all kinds, none of which is passed over; what a redirect names is not asked; a flood of an answer is cut.
+    receiver_start
+    other_start --whole
+    other_fails 200 503 close 200 500 301 200 redirect 401 200 404 429:1 200 503@2 hang 200 long 200
+    many 20 >"$T/many"
+    post_lines "$T/many"
+    forward_start --since start --timeout 1s
+    wait_for "$PATIENCE" took 20
+    first_arrivals 20
+    equal "requests" "$(wc -l <"$T/record")" 30
+    equal "elsewhere" "$(requests '.path != "/hook"')" ''
+    wait_for_backlog forward 0
+    equal "metric" "$(peer post --method GET --path /metrics --plain | grep -ao 'cursor_backlog{application="forward"} 0' || true)" \
+        'cursor_backlog{application="forward"} 0'
+    equal "status" "$(forward status --json | jq -c '[.name, .backlog, .lost, .running, .trouble]')" '["forward",0,false,true,null]'
+    jq -es '[.[] | select(.status == 200) | .body | fromjson] |
+        all(.type == "swUpgradeResultNotify" and .timestamp == .data.receivedAt and .data.notification.operationId == "many"
+            and (.data.token | test("^[0-9a-f]{16}:[0-9]+$")))' "$T/record" >/dev/null || fail "bodies: $(head -n 1 "$T/record")"
+    # A connection is kept over all but what breaks it: close, hang and long.
+    equal "connections" "$(jq -s 'map(.connection) | max' "$T/record")" 4
+    # Retry-After was obeyed, also as a date: the next request came no earlier.
+    jq -es '[.[] | .headers["webhook-timestamp"] | tonumber] as $at | [.[].status] | index("429:1") as $i | index("503@2") as $j |
+        $at[$i + 1] > $at[$i] and $at[$j + 1] > $at[$j]' "$T/record" >/dev/null || fail "Retry-After"
+    forward_stop
+    # Stopped, it is behind, and says so.
+    many 3 operationId=later >"$T/many"
+    post_lines "$T/many"
+    wait_for_backlog forward 3
+    forward status >"$T/status"
+    diff "$T/status" - <<STATUS
+forward: not running
+sent up to $(sql 'SELECT life || ":20" FROM cursor'); 3 wait
+STATUS
+}
+
+# bats test_tags=full
+@test "410 pauses until resume or a restart; what is refused for good is passed over; resend sends it again" {
+    # The same notification has the same id each time.
+    receiver_start
+    other_start
+    other_fails 410 200 413 413 413 413 413 413 200 410
+    many 4 >"$T/many"
+    post_lines "$T/many"
+    forward_start --since start
+    wait_for "$PATIENCE" said paused
+    equal "trouble" "$(forward status | sed -nE 's/ since [^ ]*: /: /; 3p')" "paused: it answered 410: it wants no more webhooks"
+    equal "resume" "$(forward resume)" "forward goes on."
+    wait_for "$PATIENCE" said paused 2
+    equal "passed over" "$(grep -o '"event":"passedOver","seq":[0-9]*' "$T/forward.out")" '"event":"passedOver","seq":2'
+    equal "statuses" "$(jq -s -c 'map([.seq, .status])' "$T/record")" \
+        '[[1,410],[1,200],[2,413],[2,413],[2,413],[2,413],[2,413],[2,413],[3,200],[4,410]]'
+    forward_kill
+    forward_start
+    wait_for "$PATIENCE" took 4
+    : >"$T/before" && mv "$T/record" "$T/before"
+    equal "resend" "$(forward resend --since start)" "forward sends again what came after start, from now on."
+    forward_kill
+    stop_process "$(<"$T/background/other")" TERM
+    other_start
+    forward_start
+    wait_for "$PATIENCE" took 4
+    first_arrivals 4
+    equal "ids" "$(jq -r .id "$T/record" | sort -u)" "$(jq -r .id "$T/before" | sort -u)"
+    # A token that the store does not have.
+    if forward resend --since 0123456789abcdef:3 2>"$T/err"; then fail "resend of another store"; fi
+    grep -q -- '--since start' "$T/err"
+    forward_stop
+}
+
+# bats test_tags=full
+@test "equal news is another event, and equal results of two stores are one" {
+    # The id of a result is made of its content, so a consumer behind two receivers gets it once; a heartbeat may come again.
+    receiver_start --repeat-window 0
+    other_start
+    printf '{"notifyType":"deviceDeleted","deviceId":"d","gatewayId":null}\n' >"$T/many"
+    cat "$T/many" "$T/many" >"$T/lines"
+    notification deviceId=d-1 >>"$T/lines"
+    post_lines "$T/lines"
+    forward_start --since start
+    wait_for "$PATIENCE" took 3
+    first_arrivals 3
+    forward_stop
+    receiver_stop
+    rm -rf "$T/state" && mkdir "$T/state"
+    receiver_start --repeat-window 0
+    notification deviceId=d-1 >"$T/lines"
+    post_lines "$T/lines"
+    forward_start --since start
+    wait_for "$PATIENCE" took 1
+    forward_stop
+    equal "ids of the result" "$(jq -r 'select(.type == "swUpgradeResultNotify") | .id' "$T/record" | sort -u | wc -l)" 1
+}
+
+# forward_under_kills COUNT KILLS
+forward_under_kills() {
+    local kill
+    forward_start --since start
+    for ((kill = 1; kill <= $2; kill++)); do
+        wait_for $((PATIENCE * 60)) took_some $((kill * $1 / ($2 + 1)))
+        receiver_kill
+        forward_kill
+        forward_start
+    done
+    wait_for $((PATIENCE * 60)) took "$1"
+    first_arrivals "$1"
+    forward_stop
+}
+
+# took_some SEQ: it or a later one.
+took_some() {
+    local last=
+    last=$(tail -n 1 "$T/record" | grep -o '"seq": [0-9]*') || return
+    ((${last#*: } >= $1))
+}
+
+@test "killed at random while every fifth request fails, it sends each notification at least once, in order" {
+    # SIGKILL of the forwarder, and of the receiver beside it.
+    local count=${FORWARD_COUNT:-100} kills=${FORWARD_KILLS:-2}
+    if [[ $TEST_FULL == 1 ]]; then count=50000 kills=20; fi
+    receiver_start --restart
+    other_start --fail 503 --every 5
+    many "$count" >"$T/many"
+    post_lines "$T/many"
+    forward_under_kills "$count" "$kills"
+    equal "failed" "$(requests '.status == 503' | wc -l | awk -v most="$count" '{print ($1 >= most / 5)}')" 1
+    echo "# $(wc -l <"$T/record") requests for $count notifications, $kills kills" >&3
+}
+
+# bats test_tags=full
+@test "an operation that fails or is finished is said once, also over a restart, and again when more has come" {
+    receiver_start
+    other_start --whole
+    forward_start --forward-type operation.finished --forward-type operation.failing --finished-after 1s
+    wait_for_backlog forward 0
+    many 12 >"$T/many"
+    post_lines "$T/many"
+    wait_for "$PATIENCE" took_event operation.finished
+    forward_stop
+    forward_start --forward-type operation.finished --forward-type operation.failing --finished-after 1s
+    many 1 operationId=many deviceId=another swUpgradeResult=SUCCESS curVersion=1.5 >"$T/many"
+    post_lines "$T/many"
+    finished_twice() { (($(requests '.type == "operation.finished"' | wc -l) >= 2)); }
+    wait_for "$PATIENCE" finished_twice
+    equal "said" "$(jq -s -c 'map(.body | fromjson | [.type, .data.success, .data.fail])' "$T/record")" \
+        '[["operation.failing",0,12],["operation.finished",0,12],["operation.finished",1,11]]'
+    equal "ids" "$(jq -r .id "$T/record" | sort -u | wc -l)" 3
+    forward_stop
+}
+
+@test "it refuses what would give secrets away" {
+    # A secret that others can read, a URL without TLS or with a password; and it sends nothing to a server with another certificate.
+    refused() {
+        local status=0
+        "$FORWARD_BIN" --state "$T/state" --secret-file "$T/secret" "${@:2}" >"$T/out" 2>&1 || status=$?
+        equal "status of ${*:2}" "$status" "$1" || return
+        cat "$T/out"
+    }
+    make_secret
+    [[ $(refused 2 --to http://example.org/hook) == *"takes https, or http to localhost"* ]]
+    [[ $(refused 2 --to http://localhost.example.org/hook) == *"takes https"* ]]
+    [[ $(refused 2 --to https://a:b@localhost/hook) == *"a name or a password"* ]]
+    [[ $(refused 2 --to https://localhost/hook --forward-type swUpgradeResultNotfy) == *"is no notifyType"* ]]
+    chmod 0440 "$T/secret"
+    [[ $(refused 1 --to https://localhost/hook) == *"others than its owner may use it"* ]]
+    chmod 0400 "$T/secret"
+    receiver_start
+    other_start
+    many 1 >"$T/many"
+    post_lines "$T/many"
+    background forward "$FORWARD_BIN" --state "$T/state" --to "$HOOK" --secret-file "$T/secret" --since start
+    forward_pid=$background_pid
+    wait_for "$PATIENCE" said failing
+    grep -qi certificate "$T/forward.out"
+    equal "requests" "$(<"$T/record")" ''
+    forward_stop
+}
