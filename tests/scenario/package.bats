@@ -23,7 +23,7 @@ setup() {
 @test "two builds in two folders make the same packages" {
     # Each .deb, and the source package, of one build has the bytes of the other's.
     equal "packages" "$(cd first && echo *.deb | tr ' ' '\n' | sed 's/_.*//' | sort | paste -sd ' ')" \
-        "libpushreceiver-dev libpushreceiver0 libpushreceiver0-dbgsym upgrade-receiver upgrade-receiver-dbgsym upgrade-status upgrade-status-dbgsym"
+        "libpushreceiver-dev libpushreceiver0 libpushreceiver0-dbgsym upgrade-forward upgrade-forward-dbgsym upgrade-receiver upgrade-receiver-dbgsym upgrade-status upgrade-status-dbgsym"
     equal "sums" "$(cd second && sha256sum ./*.deb ./*.dsc ./*.tar.xz)" "$(cd first && sha256sum ./*.deb ./*.dsc ./*.tar.xz)"
 }
 
@@ -53,7 +53,12 @@ usr/share/doc/upgrade-receiver/copyright
 usr/share/lintian/overrides/upgrade-receiver
 usr/share/man/man8/upgrade-receiver.8.gz"
     equal examples "$(files_of upgrade-receiver | sed -n 's|.*/examples/||p' | paste -sd ' ')" \
-        "README.md apache-cgi.conf apache-fcgid.conf apache-proxy-fcgi.conf apache-unavailable.asis apache.conf check-callback keep-running lighttpd.conf monitoring/alerts.yml monitoring/dashboard.json monitoring/prometheus.yml upgrade-receiver-books.conf upgrade-receiver-status.params upgrade-receiver.conf upgrade-receiver.default upgrade-receiver.params"
+        "README.md apache-cgi.conf apache-fcgid.conf apache-proxy-fcgi.conf apache-unavailable.asis apache.conf check-callback forward-to-command keep-running lighttpd.conf monitoring/alerts.yml monitoring/dashboard.json monitoring/prometheus.yml upgrade-forward.default upgrade-receiver-books.conf upgrade-receiver-status.params upgrade-receiver.conf upgrade-receiver.default upgrade-receiver.params"
+    equal upgrade-forward "$(files_of upgrade-forward)" "lib/systemd/system/upgrade-forward.service
+usr/bin/upgrade-forward
+usr/share/doc/upgrade-forward/changelog.gz
+usr/share/doc/upgrade-forward/copyright
+usr/share/man/man8/upgrade-forward.8.gz"
     equal upgrade-status "$(files_of upgrade-status)" "usr/bin/upgrade-status
 usr/share/bash-completion/completions/upgrade-status
 usr/share/doc/upgrade-status/changelog.gz

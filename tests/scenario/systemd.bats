@@ -42,6 +42,9 @@ require() {
     sed "s|^ExecStart=[^ ]*|ExecStart=$RECEIVER_BIN|" "$UNIT" >"$T/units/upgrade-receiver.service"
     sed "s|^ExecStart=[^ ]*|ExecStart=$STATUS_BIN|" "$UNITS/upgrade-receiver-prune.service" \
         >"$T/units/upgrade-receiver-prune.service"
+    if [[ -f $UNITS/upgrade-forward.service ]]; then
+        sed "s|^ExecStart=[^ ]*|ExecStart=$RECEIVER_BIN|" "$UNITS/upgrade-forward.service" >"$T/units/upgrade-forward.service"
+    fi
     # The man pages that they name need not be installed here.
     SYSTEMD_UNIT_PATH=$T/units: systemd-analyze verify --man=no "$T"/units/* >"$T/verify" 2>&1 ||
         fail "verify: $(<"$T/verify")"
