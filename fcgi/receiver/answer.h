@@ -20,6 +20,9 @@ void answer_add_problem_body(struct buffer *body, int status, const char *detail
 /* Appends a problem as a response, with an HTTP STATUS that answer.c knows. */
 void answer_add_problem(struct buffer *text, int status, const char *detail);
 
+/* Appends the answer to the question whether a callback URL leads here. */
+void answer_add_here(struct buffer *text);
+
 /* Appends the answer for a record and returns its HTTP status. The store has kept the record, or
  * refused it because quarantine is full and the log reaches nobody (503). REFUSE_INVALID turns a
  * quarantined body's 200 into 400 (no JSON object) or 422 (breaks its schema). */

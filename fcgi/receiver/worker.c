@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/fault_point.h"
 #include "base/monitor.h"
+#include "notification/callback_check.h"
 #include "receiver/answer.h"
 #include "receiver/connection.h"
 #include "receiver/route.h"
@@ -412,6 +413,30 @@ static void take_in(struct worker *worker, struct connection *connection)
         keep_batch(worker);
 }
 
+/* Whether the request on a callback path is the operator's question whether it leads here. That
+ * needs no signature: the nonce is in the state folder. */
+static bool is_question(const struct worker_pool *pool, const struct connection *connection,
+                        const struct route *route)
+{
+    const struct buffer *body = &connection->reader.body;
+    return (route->to == ROUTE_INTAKE || (route->to == ROUTE_BACK && route->status == 401)) &&
+           callback_check_is(pool->options->state, body->bytes, body->length);
+}
+
+/* Answers that question. Nothing is kept, and no counter changes. */
+static void answer_question(struct worker *worker, struct connection *connection)
+{
+    buffer_clear(&worker->answer);
+    answer_add_here(&worker->answer);
+    bool sent = false;
+    if (worker->answer.failed)
+        request_drop(&connection->request);
+    else
+        sent = request_answer(&connection->request, connection->fd, worker->answer.bytes,
+                              worker->answer.length) == 0;
+    conclude(worker, connection, sent);
+}
+
 /* Hands a whole request to its destination. */
 static void handle(struct worker *worker, struct connection *connection)
 {
@@ -428,6 +453,10 @@ static void handle(struct worker *worker, struct connection *connection)
     const struct route route = route_find(pool->options, pool->auth, &connection->request);
     connection->weighs = route.is_signed;
     connection->record = (struct record){.seq = 0};
+    if (is_question(pool, connection, &route)) {
+        answer_question(worker, connection);
+        return;
+    }
     metrics_add(pool->metrics, METRIC_requests, 1);
     switch (route.to) {
     case ROUTE_INTAKE:
