@@ -67,11 +67,15 @@ def read_options(arguments):
     add("--no-contradictory", action="store_true", help="versions are what results say")
     add("--no-news", action="store_true", help="no data of devices beside")
     add("--no-broken", action="store_true", help="nothing for quarantine")
+    add("--lose", type=number(2, 1000000), metavar="N", help="one push in N about an upgrade is lost: it is never sent")
+    add("--books", metavar="FILE", help="write what the platform itself knows, for platform_api.py")
     add("--expect", metavar="FILE", help="write what the books must say in the end")
     add("--expect-upgrades", action="store_true", help="with a list of all upgrades in it")
     options = parser.parse_args(arguments)
     if options.expect and options.campaigns != 1:
         parser.error("--expect is for one campaign")
+    if options.books and options.campaigns != 1:
+        parser.error("--books is for one campaign")
     return options
 
 
@@ -106,12 +110,58 @@ def write_whole(path, document):
     os.rename(path + ".new", path)
 
 
+def lossy(lanes, one_in):
+    """The LANES without one push in ONE_IN of those about upgrades."""
+    for lane in lanes:
+        kept = [
+            push
+            for number, push in enumerate(lane.make())
+            if "operationId" not in (push.content or {}) or (lane.number + number) % one_in != 0
+        ]
+        lane.make = lambda kept=kept: kept
+        if kept:
+            yield lane
+
+
+STATUSES = {"SUCCESS": "success", "FAIL": "fail", "IN_PROGRESS": "processing"}
+
+
+def platform_books(campaign):
+    """Tasks and sub-tasks as the platform's own API tells them, after the whole campaign."""
+    known = recount.Recount()
+    for lane in campaign.lanes():
+        for push in lane.make():
+            if push.content is not None and "operationId" in push.content:
+                known.take(push.content)
+    operations = {
+        operation.operation_id: {
+            "operationId": operation.operation_id,
+            "createTime": "20260101T000000Z",
+            "operateType": "firmware_upgrade" if operation.firmware else "software_upgrade",
+            "status": "processing",
+            "devices": [],
+        }
+        for operation in campaign.operations
+    }
+    for upgrade in known.document(True)["list"]:
+        operations[upgrade["operationId"]]["devices"].append(
+            {
+                "subOperationId": upgrade["subOperationId"],
+                "deviceId": upgrade["deviceId"],
+                "status": STATUSES[upgrade["state"]],
+                "detailInfo": None,
+            }
+        )
+    return {"operations": list(operations.values())}
+
+
 def push(options, target, number, stopped_by):
     """Runs the campaign of that NUMBER; whether all was answered 200 in the end."""
     settings = settings_of(options, number)
     campaign = course.Campaign(settings)
     deadline = options.deadline or options.seconds + 300
-    schedule = sending.Schedule(campaign.lanes(), options.seconds, options.rate, deadline)
+    lanes = lossy(campaign.lanes(), options.lose) if options.lose else campaign.lanes()
+    schedule = sending.Schedule(lanes, options.seconds, options.rate, deadline)
     tally = sending.Tally(recount.Recount())
     began = time.monotonic()
     sending.send(target, schedule, tally, options.connections, stopped_by)
@@ -124,6 +174,8 @@ def push(options, target, number, stopped_by):
         "lanesLeft": schedule.left(),
         "stoppedBy": stopped_by[0] if stopped_by else None,
     }
+    if options.books:
+        write_whole(options.books, platform_books(campaign))
     if options.expect:
         write_whole(options.expect, tally.expected(options.expect_upgrades))
     print(json.dumps(summary), flush=True)

@@ -1,0 +1,174 @@
+/* settings: what upgrade-platform is told in its configuration file. */
+#include "config.h"
+
+#include "platform/settings.h"
+
+#include "base/units.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The names of the file. */
+static const struct {
+    const char *name;
+    size_t offset;
+    bool is_number;
+    int64_t least; /* of a number */
+} names[] = {
+    {"address", offsetof(struct settings, address), false, 0},
+    {"app-id", offsetof(struct settings, app_id), false, 0},
+    {"secret-file", offsetof(struct settings, secret_file), false, 0},
+    {"ca-file", offsetof(struct settings, ca_file), false, 0},
+    {"cert-file", offsetof(struct settings, cert_file), false, 0},
+    {"key-file", offsetof(struct settings, key_file), false, 0},
+    {"expected-name", offsetof(struct settings, expected_name), false, 0},
+    {"callback-member", offsetof(struct settings, callback_member), false, 0},
+    {"calls-per-minute", offsetof(struct settings, calls_per_minute), true, 1},
+    {"throttle-wait", offsetof(struct settings, throttle_wait_s), true, 0},
+    {"timeout", offsetof(struct settings, timeout_s), true, 1},
+};
+
+/* Reads the rest of FD into TEXT, with a NUL behind it, and closes FD. */
+static int read_rest(int fd, const char *path, size_t most, struct buffer *text,
+                     struct fault *fault)
+{
+    char bytes[4096];
+    ssize_t length;
+    while ((length = read(fd, bytes, sizeof bytes)) > 0 && text->length <= most)
+        buffer_add(text, bytes, (size_t)length);
+    int error = length < 0 ? errno : 0;
+    close(fd);
+    sodium_memzero(bytes, sizeof bytes);
+    buffer_add(text, "", 1);
+    if (error != 0)
+        return fault_set_errno(fault, error, "cannot read %s", path);
+    if (text->failed)
+        return fault_set(fault, "%s: out of memory", path);
+    if (text->length > most + 1)
+        return fault_set(fault, "%s: longer than %zu bytes", path, most);
+    return strlen(text->bytes) + 1 == text->length ? 0
+                                                   : fault_set(fault, "%s: has a NUL in it", path);
+}
+
+/* Takes one line, NAME VALUE. */
+static int take_line(struct settings *settings, char *line, struct fault *fault)
+{
+    char *name = line + strspn(line, " \t");
+    if (*name == '\0' || *name == '#')
+        return 0;
+    char *value = name + strcspn(name, " \t");
+    if (*value != '\0')
+        *value++ = '\0';
+    value += strspn(value, " \t");
+    for (size_t end = strlen(value); end > 0 && strchr(" \t\r", value[end - 1]) != NULL; end--)
+        value[end - 1] = '\0';
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(names[i].name, name) != 0)
+            continue;
+        void *member = (char *)settings + names[i].offset;
+        if (*value == '\0')
+            return fault_set(fault, "%s: takes a value", name);
+        if (names[i].is_number)
+            return units_number(value, names[i].least, member, fault) == 0
+                       ? 0
+                       : fault_add(fault, "%s", name);
+        *(const char **)member = value;
+        return 0;
+    }
+    return fault_set(fault, "%.100s: no such name", name);
+}
+
+/* Whether a value is a plain https://HOST:PORT. */
+static bool is_address(const char *text)
+{
+    static const char scheme[] = "https://";
+    if (strncmp(text, scheme, sizeof scheme - 1) != 0)
+        return false;
+    const char *host = text + sizeof scheme - 1;
+    return *host != '\0' && strpbrk(host, "/?#@ ") == NULL;
+}
+
+static int check(struct settings *settings, struct fault *fault)
+{
+    if (settings->address == NULL || settings->app_id == NULL || settings->secret_file == NULL)
+        return fault_set(fault, "%s is missing",
+                         settings->address == NULL  ? "address"
+                         : settings->app_id == NULL ? "app-id"
+                                                    : "secret-file");
+    if (!is_address(settings->address))
+        return fault_set(fault, "address %.200s: write https://HOST:PORT", settings->address);
+    if ((settings->cert_file == NULL) != (settings->key_file == NULL))
+        return fault_set(fault, "cert-file and key-file go together");
+    if (settings->callback_member != NULL &&
+        strcmp(settings->callback_member, "callbackurl") != 0 &&
+        strcmp(settings->callback_member, "callbackUrl") != 0)
+        return fault_set(fault, "callback-member takes callbackurl or callbackUrl");
+    return 0;
+}
+
+static int read_secret(struct settings *settings, struct fault *fault)
+{
+    const char *path = settings->secret_file;
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return fault_set_errno(fault, errno, "cannot open secret-file %s", path);
+    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+        close(fd);
+        return fault_set(fault, "secret-file %s: not a plain file", path);
+    }
+    if ((status.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
+        close(fd);
+        return fault_set(fault,
+                         "secret-file %s: its mode is %04o, so others can read it or write to it: "
+                         "chmod 0640 it, and chown it to root and the group that may read it",
+                         path, (unsigned)status.st_mode & 07777U);
+    }
+    if (read_rest(fd, path, SETTINGS_SECRET_MAX, &settings->secret, fault) != 0)
+        return -1;
+    size_t length = strcspn(settings->secret.bytes, "\r\n");
+    if (length == 0 ||
+        settings->secret.bytes[length + strspn(settings->secret.bytes + length, "\r\n")] != '\0')
+        return fault_set(fault, "secret-file %s: takes one line, the secret", path);
+    settings->secret.bytes[length] = '\0';
+    return 0;
+}
+
+int settings_read(struct settings *settings, const char *path, struct fault *fault)
+{
+    *settings = (struct settings){.calls_per_minute = SETTINGS_CALLS_DEFAULT,
+                                  .throttle_wait_s = SETTINGS_THROTTLE_DEFAULT,
+                                  .timeout_s = SETTINGS_TIMEOUT_DEFAULT};
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return fault_set_errno(fault, errno, "cannot open the configuration %s", path);
+    if (read_rest(fd, path, SETTINGS_FILE_MAX, &settings->text, fault) != 0)
+        return -1;
+    int number = 0;
+    char *rest = NULL;
+    for (char *line = settings->text.bytes; line != NULL; line = rest) {
+        rest = strchr(line, '\n');
+        if (rest != NULL)
+            *rest++ = '\0';
+        number++;
+        if (take_line(settings, line, fault) != 0)
+            return fault_add(fault, "%s: line %d", path, number);
+    }
+    if (check(settings, fault) != 0)
+        return fault_add(fault, "%s", path);
+    return read_secret(settings, fault);
+}
+
+void settings_release(struct settings *settings)
+{
+    if (settings->secret.bytes != NULL)
+        sodium_memzero(settings->secret.bytes, settings->secret.capacity);
+    buffer_release(&settings->secret);
+    buffer_release(&settings->text);
+}

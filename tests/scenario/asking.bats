@@ -1,0 +1,309 @@
+#!/usr/bin/env bats
+# upgrade-platform asks the platform back: what it does with each answer, and that it changes nothing that it need not.
+
+load lib
+load faults
+load asking
+
+# play OPTION...: a campaign; what the platform knows goes to $T/books, what arrived to $T/arrived.
+play() {
+    "$PYTHON" -B "$TESTS/tool/play_platform.py" --url "$URL$CALLBACK" --cacert "$CERTIFICATE" --no-broken --no-news \
+        --books "$T/books" --expect "$T/arrived" --expect-upgrades "$@" >"$T/played"
+}
+
+# The devices that reconcile must name, by the platform's books and what arrived: one a line.
+lost_devices() {
+    jq -r --slurpfile arrived "$T/arrived" '
+        ($arrived[0].list | map({key: .subOperationId, value: .state}) | from_entries) as $here
+        | .operations[] | .operationId as $operation | .devices[] | select(.status != "processing")
+        | .status as $told | $here[.subOperationId] as $state
+        | (if $state == null then "no push came" elif $state == "IN_PROGRESS" then "no result came"
+            elif ($state == "SUCCESS") != ($told == "success") then "the ends differ" else empty end) as $finding
+        | "\($operation) \(.deviceId) \(.subOperationId) \($finding)"' "$T/books" | sort
+}
+
+named_devices() {
+    jq -r '.operationId as $operation | .findings[] | "\($operation) \(.deviceId) \(.subOperationId) \(.finding)"' "$T/out" | sort
+}
+
+@test "reconcile names exactly the devices whose pushes were lost" {
+    # The platform loses every tenth push of a campaign; what reconcile finds is what the model says, device by device.
+    receiver_start
+    nginx_start
+    play --devices 80 --lose 10
+    api_start --books "$T/books"
+    ends 3 reconcile --all --json
+    lost_devices >"$T/lost"
+    named_devices >"$T/named"
+    (($(wc -l <"$T/lost") > 5)) || fail "too few were lost: $(<"$T/lost")"
+    diff "$T/named" "$T/lost" >"$T/differs" || fail "named <, lost >: $(head -n 5 "$T/differs")"
+    equal "calls" "$(asked 'map(select(.path | contains("subOperations"))) | length')" 3
+    jq -es 'all(.complete and .heard and .planned == ([.platform[]] | add)
+        and .planned == .here.inProgress + .here.success + .here.fail + .here.missing)' "$T/out" >"$T/sums" ||
+        fail "the sums differ: $(<"$T/out")"
+}
+
+# bats test_tags=full
+@test "one login is shared, renewed and made once more" {
+    # All runs on a machine share one login, which is renewed at 0.8 of its life, and once when somebody else has logged in.
+    local pids=() n
+    api_start
+    for n in 1 2 3 4; do
+        "$ASK" --state "$T/state" --config "$T/platform.conf" subscriptions >"$T/out.$n" 2>&1 3>&- &
+        pids+=("$!")
+    done
+    for n in "${pids[@]}"; do wait "$n"; done
+    equal "logins of four at once" "$(logins)" 1
+    equal "mode" "$(stat -c %a "$T/state/platform-login.json")" 600
+    # another application, or another address, is not its
+    jq -c '.appId = "another"' "$T/state/platform-login.json" >"$T/new" && mv "$T/new" "$T/state/platform-login.json"
+    ends 0 subscriptions
+    equal logins "$(logins)" 2
+    # 0.8 of 3600 s are over
+    jq -c '.loggedInMs -= 2881000' "$T/state/platform-login.json" >"$T/new" && mv "$T/new" "$T/state/platform-login.json"
+    ends 0 subscriptions
+    equal logins "$(logins)" 3
+    jq -c '.loggedInMs -= 2800000' "$T/state/platform-login.json" >"$T/new" && mv "$T/new" "$T/state/platform-login.json"
+    ends 0 subscriptions
+    equal logins "$(logins)" 3
+    # a token knocked out by somebody else
+    echo '{"knockOut": 1}' >"$T/mood"
+    ends 0 subscriptions
+    equal logins "$(logins)" 4
+    echo '{"knockOut": 1, "always": true}' >"$T/mood"
+    ends 1 subscriptions
+    complains 'error 1010005 .*another program logs in'
+    equal logins "$(logins)" 5
+    # the secret goes to the login, and nowhere else
+    if grep -rqF 'se cret' "$T/api.log" "$T/out" "$T/err" "$T/state"; then fail "the secret is told"; fi
+}
+
+# bats test_tags=full
+@test "the configuration is checked, and the peer is" {
+    # A secret that others can read is refused, as is anything that is not known; a wrong authority, a wrong name and a wrong port end with words.
+    local other
+    api_start
+    chmod 0644 "$T/secret"
+    ends 2 subscriptions
+    complains 'its mode is 0644'
+    chmod 0640 "$T/secret"
+    configure 'verify off'
+    ends 2 subscriptions
+    complains 'line 9: verify: no such name'
+    configure "address ${API/https/http}"
+    ends 2 subscriptions
+    complains 'write https://'
+    configure 'ca-file /etc/ssl/certs/ca-certificates.crt'
+    ends 1 subscriptions
+    complains 'name the authority with ca-file'
+    configure "address ${API/127.0.0.1/127.0.0.2}"
+    ends 1 subscriptions
+    configure 'expected-name platform.example.com'
+    ends 1 subscriptions
+    complains 'expected-name'
+    equal "requests so far" "$(wc -l <"$T/api.log")" 0
+    # the name in the certificate is another than the address
+    configure 'expected-name localhost'
+    ends 0 subscriptions
+    # HTML from a wrong port: nginx's
+    other=$(free_port)
+    NGINX_EXTRA="server { listen 127.0.0.1:$other ssl; ssl_certificate $CERTIFICATE; ssl_certificate_key $CERTIFICATE_KEY; }"
+    nginx_start
+    configure "address https://127.0.0.1:$other"
+    ends 1 subscriptions
+    complains 'no JSON.*<html>'
+    # nothing listens, and nothing answers
+    other=$(free_port)
+    configure "address https://127.0.0.1:$other"
+    ends 1 subscriptions
+    complains "127.0.0.1:$other"
+    configure 'timeout 1'
+    echo '{"slow": true}' >"$T/mood"
+    ends 1 subscriptions
+    complains 'timed out'
+}
+
+# bats test_tags=full
+@test "what is not understood is an error, and changes nothing" {
+    # Errors under 200, too many calls, bodies that are no JSON or lack what they should have.
+    api_start
+    echo '{"throttle": 3}' >"$T/mood"
+    ends 0 subscriptions
+    echo '{"throttle": 1000}' >"$T/mood"
+    ends 1 subscriptions
+    complains '1010009'
+    echo '{"error": ["subscriptions", 100217]}' >"$T/mood"
+    ends 1 subscriptions
+    complains 'error 100217 .HTTP 200.: as the mood is: the application is not authorised'
+    echo '{"says": ["subscriptions", "<html>wrong</html>"]}' >"$T/mood"
+    ends 1 subscribe --callback https://127.0.0.1:1/x --no-check
+    complains 'no JSON.*<html>wrong'
+    echo '{"says": ["subscriptions", "{\"subscriptions\": []}"]}' >"$T/mood"
+    ends 1 subscriptions
+    complains 'not understood: .*subscriptions'
+    echo '{"says": ["subscriptions", "{\"subscriptions\": [{\"id\": 1}], \"totalCount\": 1}"]}' >"$T/mood"
+    ends 1 subscribe --callback https://127.0.0.1:1/x --no-check
+    complains 'not understood: .*"id":1'
+    equal "subscriptions that were sent" "$(asked '[.[] | select(.method == "POST" and .body)] | length')" 0
+}
+
+# bats test_tags=full
+@test "subscribe adds what is not there, and never deletes" {
+    # The four types of the upgrade family, or those that are named; both spellings of the member; the platform's answers in words.
+    local url=https://127.0.0.1:8443/v1.0.0/messageReceiver
+    api_start
+    ends 2 subscribe --callback https://127.0.0.1/x
+    complains 'has no port'
+    ends 2 subscribe --callback https://127.0.0.1:443
+    complains 'has no path'
+    ends 2 subscribe --callback "$url" --no-check deviceAddedX
+    complains 'no such notifyType'
+    ends 0 subscribe --callback "$url" --no-check
+    equal subscribed "$(grep -c ': subscribed$' "$T/out")" 4
+    ends 0 subscribe --callback "$url" --no-check
+    equal "listed" "$(grep -c ': listed already$' "$T/out")" 4
+    ends 0 subscribe --callback "$url" --no-check deviceAdded
+    equal "service data" "$(asked 'map(select(.body.notifyType == "deviceAdded")) | .[0].body | keys | join(" ")')" "appId callbackUrl notifyType"
+    ends 0 subscriptions --json
+    equal types "$(jq '.subscriptions | length' "$T/out")" 5
+    ends 0 subscriptions
+    equal lines "$(wc -l <"$T/out")" 6
+    # the other spelling is tried once, and not if the configuration has one
+    : >"$T/api.log"
+    echo '{"member": "callbackUrl", "noList": true}' >"$T/mood"
+    ends 0 subscribe --callback "$url/2" --no-check swUpgradeResultNotify
+    equal spellings "$(asked '[.[] | select(.body) | .body | keys[0]] | join(" ")')" "callbackurl callbackUrl"
+    configure 'callback-member callbackurl'
+    ends 1 subscribe --callback "$url/3" --no-check swUpgradeResultNotify
+    complains 'error 100228'
+    echo '{"repeated": true, "noList": true}' >"$T/mood"
+    ends 0 subscribe --callback "$url/4" --no-check swUpgradeResultNotify
+    grep -q 'already subscribed' "$T/out"
+    # another server is worth a warning
+    rm "$T/mood"
+    ends 0 subscribe --callback https://127.0.0.1:9443/x --no-check swUpgradeResultNotify
+    complains 'warning: the platform also pushes to https://127.0.0.1:8443'
+    equal "deletions" "$(asked 'map(select(.method == "DELETE")) | length')" 0
+}
+
+# bats test_tags=full
+@test "check tells whether the callback URL leads here" {
+    # The question is answered 200, kept nowhere and in no counter; another receiver, or another path, is told apart; the nonce is short-lived.
+    local before after
+    api_start
+    receiver_start
+    nginx_start
+    before=$(counters)
+    # the tests' certificate is good for two days
+    printf '#!/bin/sh\nexec "%s" --days 1 "$@"\n' "$SOURCE/nginx/check-callback" >"$T/check-callback"
+    chmod 0755 "$T/check-callback"
+    ends 0 check --callback "$URL$CALLBACK" --ca "$CERTIFICATE" --script "$T/check-callback"
+    grep -q '^ok      here' "$T/out"
+    grep -q '^ok      receiver' "$T/out"
+    [[ ! -e $T/state/callback-check ]] || fail "the nonce is still there"
+    after=$(counters)
+    equal "counters" "$after" "$before"
+    equal "log lines" "$(wc -l <"$LOG")" 1
+    ends 4 check --callback "$URL$CALLBACK" --ca "$CERTIFICATE" --script "$SOURCE/nginx/check-callback"
+    grep -q '^FAILED  dates' "$T/out"
+    ends 4 check --callback "$URL/other" --ca "$CERTIFICATE" --script /nowhere/check-callback
+    complains 'no receiver of this state folder'
+    grep -q '^unknown certificates' "$T/out"
+    # another state folder: the receiver does not know the nonce
+    mkdir "$T/elsewhere"
+    code=0
+    "$ASK" --state "$T/elsewhere" check --callback "$URL$CALLBACK" --ca "$CERTIFICATE" >"$T/out" 2>"$T/err" || code=$?
+    equal code "$code" 4
+    complains 'another receiver is there'
+    equal quarantine "$(sql 'SELECT count(*) FROM quarantine')" 1
+    # an old nonce is a body like any other
+    printf '%048d' 0 >"$T/state/callback-check"
+    equal answer "$(post_body "{\"upgradeReceiverCheck\":\"$(<"$T/state/callback-check")\"}")" here
+    touch -d '2 minutes ago' "$T/state/callback-check"
+    equal answer "$(post_body "{\"upgradeReceiverCheck\":\"$(<"$T/state/callback-check")\"}")" quarantined
+    # subscribe checks first, and sends nothing if it does not lead here
+    : >"$T/api.log"
+    ends 4 subscribe --callback "$URL/other" --ca "$CERTIFICATE"
+    equal requests "$(wc -l <"$T/api.log")" 0
+    ends 0 subscribe --callback "$URL$CALLBACK" --ca "$CERTIFICATE"
+    # a receiver that wants signatures answers the question all the same
+    receiver_stop
+    echo tokenOfTheTests >"$T/tokens"
+    receiver_start --token-file "$T/tokens"
+    ends 0 check --callback "$URL$CALLBACK" --ca "$CERTIFICATE" --script /nowhere/check-callback
+}
+
+# counters: those that a question may not change.
+counters() {
+    sql 'SELECT seq, notifications, repeats, quarantined FROM totals'
+    curl -s --cacert "$CERTIFICATE" "$URL/metrics" | grep -E '^upgrade_receiver_(answers|unanswered|misdirected|refused)'
+}
+
+# post_body BODY: the result.
+post_body() {
+    curl -s --cacert "$CERTIFICATE" --data-binary "$1" "$URL$CALLBACK" | jq -r .result
+}
+
+# bats test_tags=full
+@test "reconcile reads whole lists, whatever the platform does" {
+    # totalSize for totalCount, pages that change while they are read, a status that nobody documented, a task that was never heard of, a task that is not there.
+    local operation
+    receiver_start
+    nginx_start
+    play --devices 400 --operations 1 --no-stuck
+    api_start --books "$T/books"
+    operation=$(jq -r '.operations[0].operationId' "$T/books")
+    ends 0 reconcile "$operation"
+    grep -q 'devices planned' "$T/out"
+    echo '{"totalSize": true, "moving": 4}' >"$T/mood"
+    ends 0 reconcile "$operation" --json
+    equal planned "$(jq .planned "$T/out")" "$(jq '.operations[0].devices | length' "$T/books")"
+    # what is not given is told, not guessed
+    echo '{"short": true}' >"$T/mood"
+    ends 3 reconcile "$operation"
+    grep -q 'The platform gave only' "$T/out"
+    echo '{"status": "rollback"}' >"$T/mood"
+    ends 3 reconcile "$operation"
+    grep -q 'rollback .*unknown status' "$T/out"
+    ends 1 reconcile nothing
+    complains 'operation nothing: .*123009'
+    ends 2 reconcile
+    ends 2 reconcile --all "$operation"
+    # a task of which nothing came, and one that ended long ago
+    jq -c '.operations[0] as $one | .operations = [$one, ($one | .operationId = "unheard" | .devices |= .[:2]
+        | .devices[0].status = "success" | .devices[1].status = "wait"),
+        ($one | .operationId = "old" | .status = "failed" | .stopTime = "20250101T000000Z" | .devices = [])]' \
+        "$T/books" >"$T/more"
+    stop_process "$(<"$T/background/api")" KILL
+    rm "$T/mood"
+    api_start --books "$T/more"
+    ends 3 reconcile --running --json
+    equal tasks "$(jq -r .operationId "$T/out" | tr '\n' ' ')" "$operation unheard "
+    equal findings "$(jq -c '[.heard, (.findings | length), .findings[0].finding]' "$T/out" | tail -n 1)" '[false,1,"no push came"]'
+    ends 3 reconcile --all --json
+    equal tasks "$(wc -l <"$T/out")" 3
+}
+
+# bats test_tags=full
+@test "retry shows what it would start, and starts it in chunks" {
+    # The devices that failed, 256 in a task; nothing is started unless the operation is typed once more.
+    echo '{"operations": [{"operationId": "op-1", "operateType": "firmware_upgrade", "status": "success", "devices": [
+        {"subOperationId": "s", "deviceId": "good", "status": "success"}]}]}' >"$T/books"
+    echo '{"fail": 600}' >"$T/mood"
+    api_start --books "$T/books"
+    ends 2 retry op-1
+    complains 'takes --file'
+    ends 2 retry op-1 --file f1 --start op-2
+    complains 'nothing is started'
+    ends 0 retry op-1 --file f1
+    grep -q '^600 devices failed: 3 new tasks' "$T/out"
+    equal posts "$(asked 'map(select(.body)) | length')" 0
+    ends 0 retry op-1 --file f1 --start op-1
+    equal started "$(asked 'map(select(.body) | .body.targets.devices | length | tostring) | join(" ")')" "256 256 88"
+    equal path "$(asked 'map(select(.body) | .path)[0]')" /iodm/northbound/v1.5.0/operations/firmwareUpgrade
+    equal devices "$(asked 'map(select(.body) | .body.targets.devices) | add | unique | length')" 600
+    # one that the platform does not take ends it, and what was started is told
+    echo '{"error": ["firmwareUpgrade", "100228"]}' >"$T/mood"
+    ends 1 retry op-1 --file f1 --start op-1
+    complains '100228'
+}
