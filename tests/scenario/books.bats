@@ -187,6 +187,15 @@ TEXT
 
     # All of it came four days ago, says the server's clock.
     books_sql pruning --command="UPDATE upgrade_books.batch SET kept_at = kept_at - interval '4 days'"
+    # Not while somebody reads the log: receivers would wait behind a prune that waits.
+    mkfifo "$T/reader"
+    background reader reading "$T/reader" "$TESTS/tool/postgres" psql "$BOOKS_PG" one --dbname=pruning
+    exec 7>"$T/reader"
+    echo 'BEGIN; SELECT count(*) FROM upgrade_books.log;' >&7
+    wait_for "$PATIENCE" test -s "$T/reader.out"
+    books_fail 'somebody reads the log' prune --books "$BOOKS" --before 3d
+    exec 7>&-
+    wait_for "$PATIENCE" process_is_gone "$background_pid"
     "$STATUS_BIN" books prune --books "$BOOKS" --before 3d | grep -qF 'Pruned 1 period with 6 entries.'
     after=$(books_sql pruning --command='SELECT generation FROM upgrade_books.about_1()')
     [[ $after != "$before" ]] || fail "the generation is the same"
@@ -198,9 +207,17 @@ TEXT
     } | books_sql pruning >"$T/kept"
     equal "after a prune" "$(<"$T/kept")" $'kept|9\n6|2|new\n7|2|new\n9|2|old\n3\n2'
     "$STATUS_BIN" books check --books "$BOOKS" | grep -qF 'The log is sound.'
+    # A device is taken out as nginx/README.md says, also if it came last.
+    before=$(books_sql pruning --command='SELECT generation FROM upgrade_books.about_1()')
+    awk '/^BEGIN;$/, /^COMMIT;$/' "$SOURCE/nginx/README.md" | sed "s/'DEVICE'/'device-9'/" | books_sql pruning
+    after=$(books_sql pruning --command='SELECT generation FROM upgrade_books.about_1()')
+    [[ $after != "$before" ]] || fail "the generation is the same after an erasure"
+    equal "entries left" "$(books_sql pruning --command="SELECT string_agg(device, ' ' ORDER BY number) FROM upgrade_books.log")" 'device-6 device-7'
+    "$STATUS_BIN" books check --books "$BOOKS" | grep -qF 'The log is sound.'
+    equal "kept behind it" "$(keep a 10 1 old | books_sql pruning)" 'kept|10'
     # check finds what does not belong there.
-    books_sql pruning --command="DELETE FROM upgrade_books.batch WHERE last = 9"
-    books_fail 'has entry 9, but its batches end with 8' check --books "$BOOKS"
+    books_sql pruning --command="DELETE FROM upgrade_books.batch WHERE last = 10"
+    books_fail 'has entry 10, but its batches end with 9' check --books "$BOOKS"
 }
 
 # bats test_tags=full
@@ -213,6 +230,8 @@ TEXT
         wait_for "$PATIENCE" setting_is "$setting" off
         books_fail "$setting is off: it may lose what it has confirmed" check --books "$BOOKS"
         books_fail "$setting is off" init --books "$BOOKS"
+        if "$RECEIVER_BIN" --check --state "$T/state" --books "$BOOKS" >"$T/fail.out" 2>&1; then fail "a receiver takes $setting=off"; fi
+        grep -qF "$setting is off: it may lose what it has confirmed" "$T/fail.out" || fail "the receiver says: $(<"$T/fail.out")"
         books_sql postgres --command="ALTER SYSTEM RESET $setting" --command='SELECT pg_reload_conf()' >/dev/null
         wait_for "$PATIENCE" setting_is "$setting" on
     done

@@ -258,7 +258,7 @@ SELECT format('life %s has entry %s, but its batches end with %s', f.life, x.las
   FROM (SELECT l.life, max(l.life_number) AS last FROM log l GROUP BY 1) x
   JOIN life f ON f.id = x.life
   LEFT JOIN (SELECT c.life, max(c.life_last) AS last FROM batch c GROUP BY 1) b ON b.life = x.life
- WHERE b.last IS DISTINCT FROM x.last
+ WHERE b.last IS NULL OR b.last < x.last OR b.last > x.last AND NOT (SELECT a.pruned FROM about a)
 UNION ALL
 SELECT format('the log ends with %s, and its batches with %s', l.last, b.last)
   FROM (SELECT max(number) AS last FROM log) l, (SELECT max(c.last) AS last FROM batch c) b
