@@ -5,6 +5,7 @@
 
 load lib
 load faults
+load books
 
 setup() {
     scenario_setup
@@ -18,6 +19,11 @@ setup() {
 # points: the names of all steps, in the order of the table.
 points() {
     sed -nE 's/^ +X\(([a-z_]+), ".*/\1/p' "$SOURCE/fcgi/base/fault_point.h"
+}
+
+teardown() {
+    if [[ -n ${BOOKS_PG:-} ]]; then books_teardown_file; fi
+    scenario_teardown
 }
 
 # kill_at POINT: the receiver is killed there, and its holder starts another.
@@ -150,4 +156,42 @@ start_killed() {
     equal "held" "$(sql 'SELECT count(*) FROM quarantine')" 0
     books_add_up
     status_matches_books
+}
+
+# bats test_tags=full
+@test "SIGKILL at each step of shipping skips no entry and sends none twice" {
+    # Under load the receiver is killed at each step of its shipper: the log in PostgreSQL has each entry of the journal once and in order, and each notification that was answered 200.
+    local point high missing
+    books_setup_file
+    books_make points
+    receiver_start --restart --books "$BOOKS"
+    nginx_start
+    push_behind --count 100000 --repeats 10000 --rate 200 --connections 16 --deadline 200 --ledger "$T/ledger"
+    for point in $(points | grep -E '^(journaled|books_.*)$') after_commit logged before_answer; do
+        kill_at "$point"
+        high=$(books_sql points --command='SELECT coalesce(max(number), 0) FROM upgrade_books.log')
+        wait_for "$PATIENCE" log_passes "$((high + 40))"
+    done
+    push_stop
+    receiver_stop
+    receiver_start --books "$BOOKS"
+    wait_for "$PATIENCE" journal_is_empty
+    books_match_ledger "$T/ledger"
+    # In each life the numbers follow each other, and a life begins behind the one before it.
+    equal 'gaps and repeats' "$(books_sql points --command='SELECT count(*) FROM (
+        SELECT life_number - lag(life_number) OVER (ORDER BY number) AS step FROM upgrade_books.log) s WHERE step <> 1')" 0
+    missing=$(comm -23 <(sql 'SELECT lower(hex(body)) FROM notifications' | sort -u) \
+        <(books_sql points --command="SELECT encode(body, 'hex') FROM upgrade_books.log" | sort -u) | wc -l)
+    equal 'notifications that the books lack' "$missing" 0
+    equal 'entries for each notification and repeat' \
+        "$(books_sql points --command='SELECT count(*) FROM upgrade_books.log')" \
+        "$(sql 'SELECT sum(deliveries) FROM notifications')"
+}
+
+log_passes() {
+    (($(books_sql points --command='SELECT coalesce(max(number), 0) FROM upgrade_books.log') >= $1))
+}
+
+journal_is_empty() {
+    [[ $(sql 'SELECT count(*) FROM journal') == 0 ]]
 }
