@@ -231,8 +231,7 @@ static int start_thread(struct viewer *viewer, size_t number, struct fault *faul
     thread->queue = number < VIEWER_THREADS ? &viewer->reads : &viewer->tables;
     const struct shared *shared = viewer->site.shared;
     if (store_reader_new(&thread->reader, viewer->site.options->state, fault) != 0 ||
-        (shared != NULL &&
-         store_reader_new(&thread->copy, shared_copy_folder(shared), fault) != 0))
+        (shared != NULL && store_reader_new(&thread->copy, shared_copy_folder(shared), fault) != 0))
         return fault_add(fault, "viewer");
     int error = pthread_create(&thread->thread, NULL, attend, thread);
     if (error != 0)
