@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { workingDay } from './books.mjs';
-import { done, isFull, open, place, test, withMock } from './lib.mjs';
+import { done, isFull, open, place, test, until, withMock } from './lib.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -110,6 +110,30 @@ test('every state has a mark of its own shape, and every part of a bar a pattern
     .locator('table.operations tbody tr:first-child .bar g')
     .evaluateAll(all => all.map(one => one.querySelector('[fill]')?.getAttribute('fill') ?? 'plain'));
   assert.deepEqual(patterns, ['plain', 'url(#hatch)', 'url(#dots)']);
+
+  /* So they are told apart in the reader's own colours, too; and with more contrast nothing is quiet. */
+  const looks = () =>
+    page.evaluate(() => {
+      const style = selector => getComputedStyle(document.querySelector(selector));
+      const row = 'table.operations tbody tr:first-child';
+      return {
+        success: style(`${row} rect.SUCCESS`).fill,
+        progress: style(`${row} rect.IN_PROGRESS`).fill,
+        mark: style(`${row} .mark.FAIL`).color,
+        cut: style('#mark-FAIL .cut').stroke,
+        quiet: style('.narrow .what').color,
+        ink: style('h1').color,
+      };
+    });
+  const usual = await looks();
+  assert.notEqual(usual.quiet, usual.ink);
+  await page.emulateMedia({ contrast: 'more' });
+  await until('more contrast', async () => (await looks()).quiet === usual.ink);
+  await page.emulateMedia({ contrast: null, forcedColors: 'active' });
+  await until('forced colours', async () => (await looks()).success !== usual.success);
+  const forced = await looks();
+  assert.equal(new Set([forced.success, forced.progress]).size, 2);
+  assert.notEqual(forced.mark, forced.cut);
   await done(page);
 });
 

@@ -146,6 +146,16 @@ test('the search: / comes to it, arrows choose, Enter opens, Escape closes', asy
   await query.fill('');
   await page.keyboard.type('a/b');
   assert.equal(await query.inputValue(), 'a/b');
+
+  /* The key alone can be switched off, and stays so. */
+  const slash = page.getByLabel('The key / goes to the search');
+  await slash.uncheck();
+  await page.locator('h1').focus();
+  await page.keyboard.press('/');
+  assert.equal((await focused(page)).tag, 'h1');
+  await page.reload();
+  await page.locator('main h1').waitFor();
+  assert.equal(await slash.isChecked(), false);
   await done(page);
 });
 

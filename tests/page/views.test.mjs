@@ -269,6 +269,9 @@ test('lists of devices: by state, stuck and contradictory, in pages', async t =>
   const failed = one.upgrades.filter(upgrade => upgrade.state === 'FAIL').map(upgrade => upgrade.deviceId);
   const seen = [];
   for (;;) {
+    const last = Math.min(failed.length, seen.length + 50);
+    const rows_ = `Rows ${seen.length + 1} to ${last} of ${failed.length}`;
+    await until(rows_, async () => (await text(page.locator('.pager'))).startsWith(rows_));
     const ids = (await rowsOf(page.locator('.devices-table'))).map(([id]) => id);
     seen.push(...ids);
     const next = page
@@ -628,6 +631,10 @@ test('a campaign: its state, plan, note and pace, apart from how the receiver is
     await text(page.locator('.rate')),
     /^[\d,]+ upgrades ended in the last 5 mins: [\d,.]+ a minute\.( At this steady pace all [\d,]+ planned devices will have ended at about .*)?$/,
   );
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+  await page.getByRole('button', { name: 'Copy id' }).click();
+  await until('it is said', async () => (await text(page.locator('#announce'))) === 'Copied.');
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), one.operationId);
   await page.getByRole('link', { name: '2 have not reported' }).click();
   await until('who is missing', async () => (await rowsOf(page.locator('.missing-table'))).join() === 'late-1,late-2');
 
