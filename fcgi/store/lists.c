@@ -231,13 +231,18 @@ bool store_next_error(struct store_rows *rows, struct store_error_row *row)
     return true;
 }
 
-struct store_rows store_list_errors(struct store_reader *reader,
+struct store_rows store_list_errors(struct store_reader *reader, int64_t operation,
                                     const struct store_page_token *after, size_t most,
                                     struct fault *fault)
 {
-    struct store_rows rows = {
-        .reader = reader, .fault = fault, .left = most, .numbers_length = 1, .key_length = 1};
-    store_rows_begin(&rows, store_text(STORE_TEXT_errors), after);
+    struct store_rows rows = {.reader = reader,
+                              .fault = fault,
+                              .left = most,
+                              .numbers = {operation},
+                              .numbers_length = operation != 0 ? 2 : 1,
+                              .key_length = 1};
+    store_rows_begin(&rows, store_text(operation != 0 ? STORE_TEXT_errors_of : STORE_TEXT_errors),
+                     after);
     return rows;
 }
 

@@ -149,16 +149,16 @@ bool store_next_failure(struct store_rows *rows, struct store_failure_row *row);
 struct store_rows store_list_failures(struct store_reader *reader, int64_t operation, size_t most,
                                       struct fault *fault);
 
-/* How many upgrades of all operations are FAIL now with each error code, and in how many
- * operations, the most frequent first. Reads what is counted of every operation. A page begins
- * after a number of codes, so codes may move between pages while the counts change. */
+/* How many upgrades of all operations, or of OPERATION unless that is 0, are FAIL now with each
+ * error code, and in how many operations, the most frequent first. Reads all these counts. A page
+ * begins after a number of codes, so codes may move between pages while the counts change. */
 struct store_error_row {
     const char *error_code;
     const char *example;
     int64_t count, operations;
 };
 bool store_next_error(struct store_rows *rows, struct store_error_row *row);
-struct store_rows store_list_errors(struct store_reader *reader,
+struct store_rows store_list_errors(struct store_reader *reader, int64_t operation,
                                     const struct store_page_token *after, size_t most,
                                     struct fault *fault);
 

@@ -107,7 +107,7 @@ enum view_result view_operations(struct store_reader *reader, const struct view_
     return result == 0 ? ended : VIEW_FAILED;
 }
 
-/* --- failures of all operations --------------------------------------------------------------- */
+/* --- failures by error code ------------------------------------------------------------------- */
 
 static void add_error(struct buffer *out, const struct view_query *query,
                       const struct store_error_row *row)
@@ -135,8 +135,12 @@ enum view_result view_errors(struct store_reader *reader, const struct view_quer
 {
     const size_t bound = view_bound(out);
     const struct store_page_token after = view_after(query);
+    int64_t operation = 0;
+    enum view_result result = view_find_asked(reader, query, &operation, fault);
+    if (result != VIEW_DONE)
+        return result;
     view_begin_list(out, query, "errors", "errorCode,count,operations,example");
-    struct store_rows rows = store_list_errors(reader, &after, view_limit(query), fault);
+    struct store_rows rows = store_list_errors(reader, operation, &after, view_limit(query), fault);
     struct store_error_row row;
     while (out->length <= bound && store_next_error(&rows, &row))
         add_error(out, query, &row);

@@ -285,6 +285,22 @@ enum view_result view_find_named(struct store_reader *reader, const struct view_
     return VIEW_NOT_FOUND;
 }
 
+enum view_result view_find_asked(struct store_reader *reader, const struct view_query *query,
+                                 int64_t *operation, struct fault *fault)
+{
+    if (query->operation_id == NULL && query->app_id != NULL) {
+        fault_set(fault, "appId: goes with operationId");
+        return VIEW_MISUSED;
+    }
+    struct view_named named = {.id = 0};
+    enum view_result result = query->operation_id == NULL
+                                  ? VIEW_DONE
+                                  : view_find_named(reader, query, &named, fault);
+    *operation = named.id;
+    view_release_named(&named);
+    return result;
+}
+
 void view_release_named(struct view_named *named)
 {
     buffer_release(&named->app_id);

@@ -107,6 +107,10 @@ void view_release_named(struct view_named *named);
 enum view_result view_find_named(struct store_reader *reader, const struct view_query *query,
                                  struct view_named *named, struct fault *fault);
 
+/* Sets OPERATION to that which the query names, or to 0 if it names none. */
+enum view_result view_find_asked(struct store_reader *reader, const struct view_query *query,
+                                 int64_t *operation, struct fault *fault);
+
 /* Upgrades in progress that began before this time are stuck. */
 int64_t view_stuck_before(const struct view_query *query);
 

@@ -113,14 +113,8 @@ enum view_result view_failures(struct store_reader *reader, const struct view_qu
                                struct buffer *out, struct store_page_token *next,
                                struct fault *fault)
 {
-    enum view_result result = VIEW_DONE;
     struct store_upgrade_filter filter = {.error_code = query->error_code};
-    if (query->operation_id != NULL) {
-        result = read_filter(reader, query, &filter, fault);
-    } else if (query->app_id != NULL) {
-        fault_set(fault, "appId: goes with operationId");
-        result = VIEW_MISUSED;
-    }
+    enum view_result result = view_find_asked(reader, query, &filter.operation, fault);
     filter.of_state = true;
     filter.state = RECORD_FAIL;
     return result == VIEW_DONE ? list(reader, query, &filter, false, out, next, fault) : result;

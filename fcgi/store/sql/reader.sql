@@ -20,6 +20,10 @@ WHERE operation = ?1 AND count > 0 ORDER BY count DESC;
 SELECT error_code, sum(count), count(*), max(example), row_number() OVER (ORDER BY sum(count) DESC, error_code)
 FROM failure WHERE count > 0 GROUP BY error_code ORDER BY 2 DESC, 1 LIMIT -1 OFFSET ?1;
 
+-- errors_of: of the operation ?1, without the first ?2
+SELECT error_code, count, 1, example, row_number() OVER (ORDER BY count DESC, error_code)
+FROM failure WHERE operation = ?1 AND count > 0 ORDER BY 2 DESC, 1 LIMIT -1 OFFSET ?2;
+
 -- transitions
 SELECT source, target, success, fail FROM transition
 WHERE operation = ?1 AND success + fail > 0 ORDER BY success + fail DESC;

@@ -483,6 +483,11 @@ static void next_leads_through_every_list(void **state)
          "errors",
          {0},
          "SELECT count(DISTINCT error_code) FROM failure WHERE count > 0"},
+        {"errors.json",
+         "errors",
+         {.operation_id = "o2"},
+         "SELECT count(*) FROM failure WHERE count > 0 AND operation = (SELECT id FROM operation"
+         " WHERE operation_id = 'o2' ORDER BY last_seq DESC LIMIT 1)"},
         {"quarantine.json", "bodies", {.reason = "not JSON"}, "SELECT 5"},
         {"missing.json", "devices", {.operation_id = "o2"}, "SELECT 7"},
     };
@@ -877,6 +882,10 @@ static void failures_of_all_operations_are_told_together(void **state)
         text, "{\"errors\":[{\"errorCode\":\"4\",\"count\":3,\"operations\":2,\"example\":"
               "\"low battery\"},{\"errorCode\":\"=5\",\"count\":2,\"operations\":2,\"example\":"
               "\"\"}],\"next\":null}\n");
+    free(text);
+    text = show(shown, "errors.json", &(struct view_query){.operation_id = "o2", .limit = 1}, NULL);
+    support_assert_has(text, "\"errorCode\":\"4\",\"count\":1,\"operations\":1");
+    support_assert_has(text, "\"next\":\"1\"");
     free(text);
     text = show(shown, "errors.csv", &(struct view_query){.byte_order_mark = true}, NULL);
     assert_string_equal(text, "\xEF\xBB\xBF"

@@ -218,7 +218,10 @@ static void what_cannot_be_shown_says_why_and_leaves_the_text(void **state)
         {"overview.json", {.after = "x"}, VIEW_MISUSED, "after: not a token"},
         {"overview.json", {.after = "1.2.3"}, VIEW_MISUSED, "after: not a token"},
         {"overview.json", {.after = long_place}, VIEW_MISUSED, "after: not a token"},
-        {"upgrades.json", {.operation_id = "o", .after = "1"}, VIEW_MISUSED, "after: not a token"},
+        {"upgrades.json",
+         {.operation_id = "o", .after = "1.2"},
+         VIEW_MISUSED,
+         "after: not a token"},
         {"failures.json", {.after = "1"}, VIEW_MISUSED, "after: not a token"},
         {"failures.csv", {.after = "1.2.3"}, VIEW_MISUSED, "after: not a token"},
         {"device.json", {.device_id = "device", .after = "-"}, VIEW_MISUSED, "after: not a token"},
@@ -230,6 +233,8 @@ static void what_cannot_be_shown_says_why_and_leaves_the_text(void **state)
         {"missing.jsonl", {.operation_id = "O"}, VIEW_NOT_FOUND, "no operation O has been"},
         {"missing.csv", {.operation_id = "o", .after = "1.2"}, VIEW_MISUSED, "after: not a token"},
         {"errors.json", {.after = "1.2"}, VIEW_MISUSED, "after: not a token"},
+        {"errors.json", {.app_id = "app"}, VIEW_MISUSED, "appId: goes with operationId"},
+        {"errors.csv", {.operation_id = "x"}, VIEW_NOT_FOUND, "no operation x"},
     };
     for (size_t i = 0; i < LENGTH(asked); i++) {
         struct buffer out = {0};
