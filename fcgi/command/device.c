@@ -105,7 +105,18 @@ static int add_page(void *owner, json_t *page, bool first, struct fault *fault)
 
 int command_show_device(struct command_call *call, struct fault *fault)
 {
-    const struct view_query query = {
+    struct view_query query = {
         .now_ms = call->now_ms, .device_id = call->words[0], .limit = UPGRADES_MAX};
-    return command_show_document(call, "device.json", "history", &query, add_page, call, fault);
+    struct fault unclear = FAULT_NONE;
+    int code = command_show_document(call, "device.json", "history", &query, add_page, call, fault);
+    if (code != COMMAND_NOT_THERE || call->words[0][0] == '\0')
+        return code;
+    /* It is dear to find the ids that begin so, and few are given in part. */
+    query.device_id = command_find_device(call, call->words[0], &unclear);
+    if (query.device_id == call->words[0])
+        return code;
+    *fault = unclear;
+    return query.device_id == NULL ? code
+                                   : command_show_document(call, "device.json", "history", &query,
+                                                           add_page, call, fault);
 }

@@ -196,23 +196,44 @@ static json_t *collect(const struct command_call *call, const json_t *operations
 }
 
 /* The id in IDS, all of which begin with WORD, that WORD stands for. NULL if that is not clear. */
-static const char *choose_id(json_t *ids, const char *word, enum command_find how,
+static const char *choose_id(json_t *ids, const char *word, const char *what, bool is_verdict,
                              struct fault *fault)
 {
     const char *only = json_object_iter_key(json_object_iter(ids));
-    bool is_verdict = how == COMMAND_FIND_VERDICT;
     if (only == NULL || json_object_get(ids, word) != NULL)
         return word;
     if (json_object_size(ids) == 1 && !is_verdict)
         return only;
     struct buffer names = {0};
     add_names(ids, &names);
-    fault_set(fault, "%.100s: the beginning of %s: %.*s%s", word,
-              json_object_size(ids) == 1 ? "an operation's ID" : "several operations' IDs",
-              (int)names.length, names.failed ? "" : names.bytes,
+    fault_set(fault, "%.100s: the beginning of %zu %s%s: %.*s%s", word, json_object_size(ids), what,
+              json_object_size(ids) == 1 ? "" : "s", (int)names.length,
+              names.failed ? "" : names.bytes,
               is_verdict ? "; --fail-above takes the whole ID" : "");
     buffer_release(&names);
     return NULL;
+}
+
+/* Keeps ID, which may be NULL or WORD, for the call. */
+static const char *keep_id(struct command_call *call, const char *id, const char *word)
+{
+    if (id == NULL || id == word)
+        return id;
+    buffer_add(&call->found_id, id, strlen(id) + 1);
+    return call->found_id.failed ? word : call->found_id.bytes;
+}
+
+const char *command_find_device(struct command_call *call, const char *word, struct fault *fault)
+{
+    json_t *ids = json_object();
+    const char *id;
+    struct store_rows rows = store_find_devices(call->reader, word, STORE_PAGE_MAX, NULL);
+    while (store_next_expected(&rows, &id))
+        json_object_set_new(ids, id, json_null());
+    store_rows_end(&rows, NULL);
+    id = keep_id(call, choose_id(ids, word, "device", false, fault), word);
+    json_decref(ids);
+    return id;
 }
 
 const char *command_find_operation(struct command_call *call, const char *word,
@@ -228,7 +249,7 @@ const char *command_find_operation(struct command_call *call, const char *word,
         return word[0] == '\0' ? NULL : word;
     const json_t *operations = json_object_get(document, "operations");
     json_t *ids = collect(call, operations, NULL, "operationId");
-    const char *id = choose_id(ids, word, how, fault);
+    const char *id = choose_id(ids, word, "operation", how == COMMAND_FIND_VERDICT, fault);
     json_t *apps = collect(call, operations, id, "appId");
     if (id != NULL && how != COMMAND_FIND_ANY && json_object_size(apps) > 1) {
         add_names(apps, &names);
@@ -236,10 +257,7 @@ const char *command_find_operation(struct command_call *call, const char *word,
                   id, (int)names.length, names.failed ? "" : names.bytes);
         id = NULL;
     }
-    if (id != NULL && id != word) {
-        buffer_add(&call->found_id, id, strlen(id) + 1);
-        id = call->found_id.failed ? word : call->found_id.bytes;
-    }
+    id = keep_id(call, id, word);
     json_decref(apps);
     json_decref(ids);
     json_decref(document);

@@ -68,6 +68,9 @@ enum command_find {
 const char *command_find_operation(struct command_call *call, const char *word,
                                    enum command_find how, struct fault *fault);
 
+/* The same for a device with an upgrade. Reads all upgrades. */
+const char *command_find_device(struct command_call *call, const char *word, struct fault *fault);
+
 /* Sets the time of --longer-than in QUERY, if it was given. */
 int command_read_longer_than(const struct command_call *call, struct view_query *query,
                              struct fault *fault);

@@ -85,6 +85,7 @@ static const struct command_entry commands[] = {
     {.words = {"device", ""},
      .arguments = "ID",
      .help = "one device: its upgrades in all operations, and what it said",
+     .more = "The beginning of an ID is enough if no other begins so; it takes longer.\n",
      .least = 1,
      .most = 1,
      .completes = {COMMAND_WORD_DEVICE},

@@ -205,6 +205,16 @@ struct store_rows store_list_device(struct store_reader *reader, const char *dev
     return rows;
 }
 
+struct store_rows store_find_devices(struct store_reader *reader, const char *prefix, size_t most,
+                                     struct fault *fault)
+{
+    struct store_rows rows = {.reader = reader, .fault = fault, .left = most};
+    sqlite3_stmt *read = store_rows_begin(&rows, store_text(STORE_TEXT_devices_beginning), NULL);
+    if (read != NULL)
+        sqlite3_bind_text(read, 1, prefix, -1, SQLITE_STATIC);
+    return rows;
+}
+
 bool store_next_notification(struct store_rows *rows, struct store_kept *kept)
 {
     sqlite3_stmt *read = store_rows_next(rows);

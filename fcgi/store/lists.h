@@ -243,6 +243,11 @@ struct store_rows store_list_device(struct store_reader *reader, const char *dev
                                     const struct store_page_token *after, size_t most,
                                     struct fault *fault);
 
+/* Ids of devices that begin with PREFIX, read with store_next_expected. Reads all upgrades. No next
+ * page. */
+struct store_rows store_find_devices(struct store_reader *reader, const char *prefix, size_t most,
+                                     struct fault *fault);
+
 /* Notifications about one device in one operation, the latest first. OPERATION 0 means those
  * without an operation. If SUB_OPERATION_ID is not NULL, only those of that sub-operation. Sorts
  * the seqs of all of the device's notifications there. No next page. KEPT is borrowed like a row's

@@ -215,6 +215,8 @@ SAID
     equal "b" "$(operator operation b --json | jq -r .operationId)" beta
     equal "failures" "$(operator failures --operation b --app other --json | jq -r '.failures[].operationId')" beta
     equal "upgrades" "$(operator upgrades --operation b --app app-1 --json | jq -r '.upgrades[].deviceId')" d-1
+    equal "device d-2" "$(operator device d-2 --json | jq -r .deviceId)" d-2
+    equal "device dev" "$(operator device dev --json | jq -r .deviceId)" device-1
     local words said
     while IFS='|' read -r words said; do
         # shellcheck disable=SC2086
@@ -222,12 +224,14 @@ SAID
         [[ ! -s $T/out ]] || fail "$words: $(<"$T/out")"
         equal "$words" "$(<"$T/err")" "upgrade-status: $said"
     done <<'SAID'
-operation a|a: the beginning of several operations' IDs: alpha-1-b, alpha-1
-failures --operation alpha|alpha: the beginning of several operations' IDs: alpha-1-b, alpha-1
+operation a|a: the beginning of 2 operations: alpha-1-b, alpha-1
+failures --operation alpha|alpha: the beginning of 2 operations: alpha-1-b, alpha-1
 upgrades --operation beta|beta: an operation of several applications, name one with --app: other, app-1
-operation alpha-1- --fail-above 5%|alpha-1-: the beginning of an operation's ID: alpha-1-b; --fail-above takes the whole ID
+operation alpha-1- --fail-above 5%|alpha-1-: the beginning of 1 operation: alpha-1-b; --fail-above takes the whole ID
 operation beta --fail-above 5%|beta: an operation of several applications, name one with --app: other, app-1
 operation gamma|no operation gamma has been heard of
+device d-|d-: the beginning of 2 devices: d-1, d-2
+device gamma|no device gamma has been heard of
 SAID
     ends_with 3 operation beta --app other --fail-above 5%
 }
@@ -519,6 +523,9 @@ print("x" + "".join(map(chr, points)) + "\x1b]0;t\x07z", end="")')
     ends_with 0 log
     [[ ! -s $T/out ]] || fail "log: $(<"$T/out")"
     ends_with 6 device d-1
+    printf 'no notification\n' >"$T/one"
+    post_lines "$T/one"
+    wait_for "$PATIENCE" receiver_line "running since .*: no notification yet, all that came is in quarantine"
     receiver_stop
     sqlite3 "$T/state/upgrades.db" 'PRAGMA user_version = 99'
     ends_with 1
@@ -621,7 +628,7 @@ receiver_line() {
     answered 503
     wait_for "$PATIENCE" receiver_line "running since .*, pid $pid: answers 503 since .*Z: "
     unlock_store
-    wait_for "$PATIENCE" receiver_line "running since .*, pid $pid: keeping"
+    wait_for "$PATIENCE" receiver_line "running since .*, pid $pid: keeping notifications; answers other than 200 since the last 200: 1;"
     kill -s STOP "$pid"
     jq '.nextBefore = "2026-01-01T00:00:00.000Z"' "$T/state/status.json" >"$T/old"
     cp "$T/old" "$T/state/status.json"

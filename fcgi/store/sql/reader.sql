@@ -12,6 +12,9 @@ FROM cursor ORDER BY name;
 -- cursor
 SELECT seq, life FROM cursor WHERE name = ?1;
 
+-- devices_beginning: as operations_beginning; reads all upgrades
+SELECT DISTINCT device_id FROM upgrade WHERE device_id >= ?1 AND device_id < ?1 || CAST(x'FF' AS TEXT);
+
 -- failures
 SELECT error_code, example, count, first_at, last_at FROM failure
 WHERE operation = ?1 AND count > 0 ORDER BY count DESC;
