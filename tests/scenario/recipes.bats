@@ -25,6 +25,7 @@ to_command() {
     local port
     port=$(free_port)
     make_secret
+    # shellcheck disable=SC2016 # for the bash that is started
     background to_command bash -c 'exec "$0" --secret-file "$1" --port "$2" -- '"$1" "$COMMAND" "$T/secret" "$port"
     HOOK=http://localhost:$port/
 }
