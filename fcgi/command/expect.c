@@ -65,7 +65,7 @@ static int read_saved(struct command_call *call, const struct store_operation_ro
                                                  fault);
     const char *id;
     bool fits = true;
-    while (fits && store_next_expected(&rows, &id)) {
+    while (fits && store_next_expected(&rows, &id, NULL)) {
         struct roster_entry *entry = roster_add(&expectation->roster, id);
         fits = entry != NULL;
         if (fits)
@@ -242,8 +242,9 @@ struct giving {
     size_t given;
 };
 
-static const char *give_id(void *owner)
+static const char *give_id(void *owner, const char **told)
 {
+    (void)told;
     struct giving *giving = owner;
     const struct roster *roster = giving->roster;
     return giving->given < roster->length ? roster_id(roster, &roster->entries[giving->given++])

@@ -116,6 +116,10 @@ static void add_counts(const struct command_call *call, const json_t *operation,
     snprintf(remark, sizeof remark, "of %lld planned", (long long)planned);
     if (planned > 0)
         add_count(call, out, "missing", TERM_WARN, missing, remark);
+    int64_t lost = whole_number(operation, "missingSuccess");
+    if (lost > 0)
+        add_count(call, out, "lost", TERM_BAD, lost,
+                  "of those missing: they succeeded, the platform says");
     int64_t contradictory = whole_number(operation, "contradictory");
     add_count(call, out, "contradictory", TERM_WARN, contradictory,
               contradictory > 0 ? "ended with another version than the result says" : "");

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/owner.h"
+#include "notification/content.h"
 
 #include <locale.h>
 #include <sodium.h>
@@ -218,6 +219,7 @@ int main(int argc, char **argv)
     (void)argc;
     umask(0027);
     setlocale(LC_CTYPE, "");
+    content_init();
     store_library_init();
     struct platform_call call = {.words_length = 0};
     struct fault fault = FAULT_NONE;

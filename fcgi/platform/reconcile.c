@@ -3,9 +3,11 @@
 
 #include "base/json_writer.h"
 #include "command/columns.h"
+#include "command/command.h"
 #include "platform/platform.h"
 #include "platform/tasks.h"
 #include "store/lists.h"
+#include "store/plan.h"
 
 #include <string.h>
 
@@ -245,11 +247,58 @@ static void add_text(struct comparing *comparing, struct buffer *out)
     buffer_add_string(out, "\n");
 }
 
+/* --- what is kept --------------------------------------------------------------------------- */
+
+/* Gives the devices of the platform. */
+struct giving {
+    json_t *statuses; /* by device */
+    void *at;
+};
+
+static const char *give_device(void *owner, const char **told)
+{
+    struct giving *giving = owner;
+    if (giving->at == NULL)
+        return NULL;
+    const char *id = json_object_iter_key(giving->at);
+    *told = json_string_value(json_object_iter_value(giving->at));
+    giving->at = json_object_iter_next(giving->statuses, giving->at);
+    return id;
+}
+
+/* Notes in the store what was asked back: which devices there are, and how the platform says that
+ * each is. A list that was not read whole, or nothing, is no list. */
+static int keep(const struct comparing *comparing, struct store *store, struct fault *fault)
+{
+    const struct store_named named = {.app_id = comparing->call->settings.app_id,
+                                      .operation_id = comparing->operation_id,
+                                      .now_ms = comparing->call->now_ms};
+    struct giving giving = {.statuses = json_object()};
+    struct store_planned planned;
+    const char *id;
+    json_t *device;
+    if (comparing->pruned || comparing->total == 0 || read_devices(comparing) < comparing->total) {
+        json_decref(giving.statuses);
+        return 0;
+    }
+    json_object_foreach(comparing->devices, id, device)
+    {
+        json_t *status = json_object_get(device, "status");
+        if (status != NULL)
+            json_object_set(giving.statuses, platform_text(device, "deviceId"), status);
+    }
+    giving.at = json_object_iter(giving.statuses);
+    int result = store_save_expected(store, &named, give_device, &giving, &planned, fault);
+    json_decref(giving.statuses);
+    return result == 0 ? 0 : fault_add(fault, "operation %.200s", comparing->operation_id);
+}
+
 /* --- the command ------------------------------------------------------------------------------ */
 
 /* Compares one task, and prints it. Returns an exit code. */
 static int reconcile_one(struct platform_call *call, struct store_reader *reader,
-                         const json_t *task, struct buffer *out, struct fault *fault)
+                         struct store *store, const json_t *task, struct buffer *out,
+                         struct fault *fault)
 {
     struct comparing comparing = {.call = call,
                                   .reader = reader,
@@ -266,7 +315,8 @@ static int reconcile_one(struct platform_call *call, struct store_reader *reader
         else
             add_text(&comparing, out);
         code = differs(&comparing) ? PLATFORM_DIFFERS : PLATFORM_DONE;
-        if (term_print(&call->term, out, fault) != 0)
+        if (term_print(&call->term, out, fault) != 0 ||
+            (store != NULL && keep(&comparing, store, fault) != 0))
             code = PLATFORM_UNUSABLE;
     }
     columns_release(&comparing.table);
@@ -279,19 +329,24 @@ static int reconcile_one(struct platform_call *call, struct store_reader *reader
 static int reconcile_each(struct platform_call *call, struct store_reader *reader, json_t *tasks,
                           struct fault *fault)
 {
+    struct command_call opening = {.options = &call->options, .reader = reader};
+    struct store *store = NULL;
     int code = PLATFORM_DONE;
+    if (call->keep && command_open_store(&opening, &store, fault) != 0)
+        return PLATFORM_UNUSABLE;
     struct buffer out = {0};
     const char *id;
     json_t *task;
     json_object_foreach(tasks, id, task)
     {
-        int one = reconcile_one(call, reader, task, &out, fault);
+        int one = reconcile_one(call, reader, store, task, &out, fault);
         if (one != PLATFORM_DONE)
             code = one;
         if (one == PLATFORM_UNUSABLE)
             break;
     }
     buffer_release(&out);
+    store_free(store);
     return code;
 }
 

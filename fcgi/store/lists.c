@@ -170,13 +170,26 @@ struct store_rows store_list_targets(struct store_reader *reader, int64_t operat
     return rows;
 }
 
-bool store_next_expected(struct store_rows *rows, const char **device_id)
+bool store_next_expected(struct store_rows *rows, const char **device_id, const char **told)
 {
     sqlite3_stmt *read = store_rows_next(rows);
     if (read == NULL)
         return false;
     *device_id = store_column_text(read, 0);
+    if (told != NULL)
+        *told = store_column_text(read, 1);
     return true;
+}
+
+int store_count_lost(struct store_reader *reader, int64_t operation, int64_t *count,
+                     struct fault *fault)
+{
+    struct store_rows rows = {
+        .reader = reader, .fault = fault, .left = 1, .numbers = {operation}, .numbers_length = 1};
+    store_rows_begin(&rows, store_text(STORE_TEXT_lost), NULL);
+    sqlite3_stmt *read = store_rows_next(&rows);
+    *count = read == NULL ? 0 : sqlite3_column_int64(read, 0);
+    return store_rows_end(&rows, NULL);
 }
 
 struct store_rows store_list_expected(struct store_reader *reader, int64_t operation,

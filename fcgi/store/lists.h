@@ -183,11 +183,17 @@ struct store_rows store_list_targets(struct store_reader *reader, int64_t operat
                                      struct fault *fault);
 
 /* The devices of the operation's saved list, or only those without an upgrade, in the list's order.
+ * TOLD, unless NULL, is set to a device's status by the platform's own account, "" if nobody asked.
  */
-bool store_next_expected(struct store_rows *rows, const char **device_id);
+bool store_next_expected(struct store_rows *rows, const char **device_id, const char **told);
 struct store_rows store_list_expected(struct store_reader *reader, int64_t operation,
                                       bool only_missing, const struct store_page_token *after,
                                       size_t most, struct fault *fault);
+
+/* Sets *COUNT to the devices of that list that have no upgrade, though the platform says that they
+ * succeeded: their pushes were lost. */
+int store_count_lost(struct store_reader *reader, int64_t operation, int64_t *count,
+                     struct fault *fault);
 
 /* The operation's counters over time, in order. There is one row for each interval of WIDTH_MS in
  * which they changed, with their values at its end. There are at most STORE_TIMELINE_MAX rows. The

@@ -190,19 +190,21 @@ static int expect_some(struct store *store, void *argument, struct fault *fault)
 {
     struct planning *planning = argument;
     sqlite3_stmt *expect = NULL;
-    const char *id;
+    const char *id, *told = NULL;
     int result = check_mark(store, planning, fault);
     planning->changed = 0;
     if (result == 0 && sqlite3_prepare_v2(store->db, store_text(STORE_TEXT_plan_expect), -1,
                                           &expect, NULL) != SQLITE_OK)
         result = store_fault(store->db, fault, "cannot save a list");
     while (result == 0 && planning->changed < CHUNK_ROWS &&
-           (id = planning->each(planning->owner)) != NULL) {
+           (id = planning->each(planning->owner, &told)) != NULL) {
         sqlite3_bind_int64(expect, 1, planning->operation);
         sqlite3_bind_int64(expect, 2, store_low32(content_hash_string(id, store->hash_key)));
         sqlite3_bind_text(expect, 3, id, -1, SQLITE_STATIC);
+        sqlite3_bind_text(expect, 4, told, -1, SQLITE_STATIC);
         result = store_run(store, expect, "cannot save a list", fault);
         planning->changed++;
+        told = NULL;
     }
     sqlite3_finalize(expect);
     return result;

@@ -21,8 +21,9 @@ struct store_named {
     int64_t now_ms; /* since 1970 */
 };
 
-/* Gives the next id of a list, lent until the next call, or NULL at its end. No id comes twice. */
-typedef const char *store_each_id(void *owner);
+/* Gives the next id of a list, lent until the next call, or NULL at its end. No id comes twice.
+ * *TOLD may be set to the device's status by the platform's own account; it is NULL before. */
+typedef const char *store_each_id(void *owner, const char **told);
 
 /* How many devices a list has, and how many of them have no upgrade in the operation. */
 struct store_planned {

@@ -150,7 +150,7 @@ enum view_result view_errors(struct store_reader *reader, const struct view_quer
 /* --- devices that are missing ----------------------------------------------------------------- */
 
 static void add_missing(struct buffer *out, const struct view_query *query,
-                        const struct view_named *named, const char *device_id)
+                        const struct view_named *named, const char *device_id, const char *told)
 {
     struct view_room room;
     if (query->form == VIEW_CSV) {
@@ -161,6 +161,8 @@ static void add_missing(struct buffer *out, const struct view_query *query,
     } else {
         json_open(out, NULL, '{');
         view_add_text(out, "deviceId", device_id, VIEW_ID_MAX);
+        if (told[0] != '\0')
+            view_add_text(out, "platform", told, VIEW_TEXT_MAX);
         json_close(out, '}');
     }
     view_end_row(out, query);
@@ -180,9 +182,9 @@ static enum view_result list_missing(struct store_reader *reader, const struct v
     }
     struct store_rows rows = store_list_expected(reader, named->id, true, &after, view_limit(query),
                                                  fault);
-    const char *device_id;
-    while (out->length <= bound && store_next_expected(&rows, &device_id))
-        add_missing(out, query, named, device_id);
+    const char *device_id, *told;
+    while (out->length <= bound && store_next_expected(&rows, &device_id, &told))
+        add_missing(out, query, named, device_id, told);
     return view_end_list(out, query, &rows, next, fault);
 }
 

@@ -357,6 +357,7 @@ export class Books {
     const stuck = this.stuck(one.upgrades, longerThan);
     return {
       ...operationDocument(one, this.more, longerThan),
+      missingSuccess: 0,
       alsoIn,
       failures: failures.slice(0, 50),
       failuresMore: failures.length > 50,

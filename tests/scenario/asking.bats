@@ -26,8 +26,18 @@ named_devices() {
     jq -r '.operationId as $operation | .findings[] | "\($operation) \(.deviceId) \(.subOperationId) \(.finding)"' "$T/out" | sort
 }
 
+# planned_of OPERATION: its devices, those of which nothing arrived, and those of them that succeeded.
+planned_of() {
+    jq -c --slurpfile arrived "$T/arrived" --arg operation "$1" '
+        (.operations[] | select(.operationId == $operation) | .devices) as $devices
+        | [$arrived[0].list[] | select(.operationId == $operation) | .deviceId] as $here
+        | [$devices[] | {key: .deviceId, value: .status}] | from_entries
+        | [length, (keys - $here | length), ([to_entries[] | select(.value == "success") | .key] - $here | length)]' "$T/books"
+}
+
 @test "reconcile names exactly the devices whose pushes were lost" {
-    # The platform loses every tenth push of a campaign; what reconcile finds is what the model says, device by device.
+    # The platform loses every tenth push of a campaign, and all of every tenth device; what reconcile finds is what the model says, device by device.
+    local operation
     receiver_start
     nginx_start
     play --devices 80 --lose 10
@@ -41,6 +51,16 @@ named_devices() {
     jq -es 'all(.complete and .heard and .planned == ([.platform[]] | add)
         and .planned == .here.inProgress + .here.success + .here.fail + .here.missing)' "$T/out" >"$T/sums" ||
         fail "the sums differ: $(<"$T/out")"
+    # what was asked back is kept as that: a plan, and no notification
+    equal notifications "$(sql 'SELECT notifications FROM totals')" "$(jq .totals.notifications "$T/arrived")"
+    cp "$T/out" "$T/first"
+    ends 3 reconcile --all --keep --json
+    diff "$T/out" "$T/first"
+    equal notifications "$(sql 'SELECT notifications FROM totals')" "$(jq .totals.notifications "$T/arrived")"
+    operation=$(jq -rs 'max_by(.planned).operationId' "$T/out")
+    "${RECEIVER_BIN%/*}/upgrade-status" --state "$T/state" operation "$operation" --json >"$T/operation"
+    planned_of "$operation" | jq -e 'min > 0'
+    equal "planned, missing, and lost" "$(jq -c '[.planned, .missing, .missingSuccess]' "$T/operation")" "$(planned_of "$operation")"
 }
 
 # bats test_tags=full

@@ -67,7 +67,7 @@ def read_options(arguments):
     add("--no-contradictory", action="store_true", help="versions are what results say")
     add("--no-news", action="store_true", help="no data of devices beside")
     add("--no-broken", action="store_true", help="nothing for quarantine")
-    add("--lose", type=number(2, 1000000), metavar="N", help="one push in N about an upgrade is lost: it is never sent")
+    add("--lose", type=number(2, 1000000), metavar="N", help="one push in N is lost, and all of one upgrade in N")
     add("--books", metavar="FILE", help="write what the platform itself knows, for platform_api.py")
     add("--expect", metavar="FILE", help="write what the books must say in the end")
     add("--expect-upgrades", action="store_true", help="with a list of all upgrades in it")
@@ -111,12 +111,13 @@ def write_whole(path, document):
 
 
 def lossy(lanes, one_in):
-    """The LANES without one push in ONE_IN of those about upgrades."""
+    """The LANES without all pushes about one upgrade in ONE_IN, and one in ONE_IN of the others."""
     for lane in lanes:
         kept = [
             push
             for number, push in enumerate(lane.make())
-            if "operationId" not in (push.content or {}) or (lane.number + number) % one_in != 0
+            if "operationId" not in (push.content or {})
+            or (lane.number % one_in != 0 and (lane.number + number) % one_in != 0)
         ]
         lane.make = lambda kept=kept: kept
         if kept:

@@ -104,10 +104,12 @@ CREATE TABLE expected (
     operation INTEGER NOT NULL,
     device INTEGER NOT NULL,  -- hash of device_id
     device_id TEXT NOT NULL,
-    reported INTEGER NOT NULL  -- whether it has an upgrade in the operation
+    reported INTEGER NOT NULL, -- whether it has an upgrade in the operation
+    told TEXT                  -- its status by the platform's own account, in its words; NULL: nobody asked
 );
 CREATE INDEX expected_device ON expected (operation, device);
 CREATE INDEX expected_missing ON expected (operation) WHERE reported = 0;
+CREATE INDEX expected_lost ON expected (operation) WHERE reported = 0 AND told = 'success';
 
 -- How much an operation's counters changed in each interval.
 CREATE TABLE timeline (

@@ -17,8 +17,8 @@ SELECT planned = ?2 FROM operation WHERE id = ?1;
 DELETE FROM expected WHERE id IN (SELECT id FROM expected WHERE operation = ?1 LIMIT ?2);
 
 -- plan_expect
-INSERT INTO expected (operation, device, device_id, reported)
-VALUES (?1, ?2, ?3, EXISTS (SELECT 1 FROM lookup l CROSS JOIN upgrade u ON u.id = l.upgrade
+INSERT INTO expected (operation, device, device_id, told, reported)
+VALUES (?1, ?2, ?3, ?4, EXISTS (SELECT 1 FROM lookup l CROSS JOIN upgrade u ON u.id = l.upgrade
     WHERE l.operation = ?1 AND l.device = ?2 AND u.device_id = ?3));
 
 -- plan_finish

@@ -38,11 +38,14 @@ SELECT target, sum(count) FROM (
 ) GROUP BY target ORDER BY 2 DESC, 1;
 
 -- expected: a page, in the order of the list
-SELECT device_id, id FROM expected WHERE operation = ?1 AND id > ?2 ORDER BY id;
+SELECT device_id, coalesce(told, ''), id FROM expected WHERE operation = ?1 AND id > ?2 ORDER BY id;
 
 -- missing: a page, in the order of the list
-SELECT device_id, id FROM expected INDEXED BY expected_missing
+SELECT device_id, coalesce(told, ''), id FROM expected INDEXED BY expected_missing
 WHERE operation = ?1 AND reported = 0 AND id > ?2 ORDER BY id;
+
+-- lost: devices that have not reported, though the platform says that they succeeded
+SELECT count(*) FROM expected INDEXED BY expected_lost WHERE operation = ?1 AND reported = 0 AND told = 'success';
 
 -- timeline: an interval whose changes cancel each other is no point. Nothing is known after the last change; if the
 -- clock stepped back, an interval may begin after it.

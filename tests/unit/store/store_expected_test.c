@@ -15,8 +15,9 @@ struct giving {
     size_t count, given;
 };
 
-static const char *give(void *owner)
+static const char *give(void *owner, const char **told)
 {
+    (void)told;
     struct giving *giving = owner;
     static char numbered[32];
     if (giving->given == giving->count)
@@ -62,7 +63,7 @@ static void assert_listed(const struct books *books, bool only_missing, const ch
     do {
         struct fault fault = FAULT_NONE;
         struct store_rows rows = store_list_expected(reader, 1, only_missing, &token, 2, &fault);
-        while (store_next_expected(&rows, &id))
+        while (store_next_expected(&rows, &id, NULL))
             buffer_addf(&ids, "%s ", id);
         lists_must(store_rows_end(&rows, &token), &fault);
     } while (token.text[0] != '\0');
@@ -93,6 +94,46 @@ static void who_reports_is_not_missing(void **state)
     expect(books, NULL, "operation", 2, 1); /* in place of the first list */
     books_assert(books, COUNTS, "2|1\nnone|0");
     books_assert(books, "SELECT count(*) FROM expected", "2");
+}
+
+static const char *give_told(void *owner, const char **told)
+{
+    static const char *const statuses[] = {"success", "success", "fail", NULL};
+    size_t *given = owner;
+    *told = *given < 4 ? statuses[*given] : NULL;
+    return *given < 4 ? (const char *[]){"d1", "d2", "d3", "d4"}[(*given)++] : NULL;
+}
+
+static void assert_lost(const struct books *books, int64_t expected)
+{
+    struct store_reader *reader = lists_reader(books);
+    struct fault fault = FAULT_NONE;
+    int64_t count = -1;
+    lists_must(store_count_lost(reader, 1, &count, &fault), &fault);
+    assert_int_equal(count, expected);
+    store_reader_free(reader);
+}
+
+static void what_the_platform_tells_is_kept_and_is_no_report(void **state)
+{
+    struct books *books = *state;
+    const struct store_named named = {.operation_id = "operation", .now_ms = 5 * DAY};
+    struct store_planned planned;
+    struct fault fault = FAULT_NONE;
+    size_t given = 0;
+    add(books, "d1");
+    assert_lost(books, 0);
+    lists_must(store_save_expected(books->store, &named, give_told, &given, &planned, &fault),
+               &fault);
+    books_assert(books, COUNTS, "4|3");
+    books_assert(books, "SELECT device_id, coalesce(told, '-') FROM expected ORDER BY id",
+                 "d1|success\nd2|success\nd3|fail\nd4|-");
+    assert_lost(books, 1);
+    lists_assert_sound(books->folder);
+    add(books, "d2");
+    assert_lost(books, 0);
+    expect(books, NULL, "operation", 3, 1); /* a list of the operator's own knows nothing of it */
+    assert_lost(books, 0);
 }
 
 static void an_operation_may_have_a_list_before_its_first_notification(void **state)
@@ -295,6 +336,7 @@ int store_expected_tests(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(who_reports_is_not_missing),
+        TEST(what_the_platform_tells_is_kept_and_is_no_report),
         TEST(an_operation_may_have_a_list_before_its_first_notification),
         TEST(which_operation_is_meant_must_be_clear),
         TEST(what_reports_after_the_saving_or_a_killed_one_is_counted),

@@ -557,8 +557,9 @@ static void keep_long(struct books *books, char texts[LONG_ROWS][LONG_TEXT])
 }
 
 /* Gives the ids of a list, each as long as it may be. */
-static const char *give_long(void *owner)
+static const char *give_long(void *owner, const char **told)
 {
+    (void)told;
     static char id[VIEW_ID_MAX + 1];
     size_t *left = owner;
     if (*left == 0)
