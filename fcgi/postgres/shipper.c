@@ -491,7 +491,7 @@ static int ship(struct shipper *shipper, struct fault *fault)
 /* Takes the lock of the process that ships: 0, or 1 if another has it, or -1. */
 static int take_over(struct shipper *shipper, struct fault *fault)
 {
-    int fd = store_lock_file(shipper->config.folder, "books.lock", fault);
+    int fd = store_lock_file(shipper->config.folder, STORE_JOURNAL_LOCK, fault);
     if (fd < 0)
         return -1;
     if (flock(fd, LOCK_EX | LOCK_NB) == 0) {

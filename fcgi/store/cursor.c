@@ -15,7 +15,9 @@
 int store_lock_delivery(const char *folder, const char *name, int *fd, struct fault *fault)
 {
     char file[STORE_CURSOR_NAME_MAX + sizeof "delivery-.lock"];
-    int length = snprintf(file, sizeof file, "delivery-%s.lock", name);
+    int length = strcmp(name, STORE_JOURNAL_NAME) == 0
+                     ? snprintf(file, sizeof file, "%s", STORE_JOURNAL_LOCK)
+                     : snprintf(file, sizeof file, "delivery-%s.lock", name);
     if (length < 0 || (size_t)length >= sizeof file)
         return fault_set(fault, "%s: is too long for an application's name", name);
     *fd = store_lock_file(folder, file, fault);
@@ -83,7 +85,10 @@ static int forget(struct store *store, void *argument, struct fault *fault)
 int store_forget(struct store *store, const char *name, bool *found, struct fault *fault)
 {
     struct forgetting forgetting = {.name = name, .fd = -1};
+    bool journal = store->config.journal;
     int result = store_transact(store, forget, &forgetting, fault);
+    if (result != 0)
+        store->config.journal = journal;
     if (forgetting.fd >= 0)
         close(forgetting.fd);
     if (result == 0)

@@ -22,10 +22,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The name of shared books among those that hold up pruning, and of the lock of the process that
- * ships a store's journal (store_lock_delivery). store_forget with this name ends the journal and
- * removes its entries. An opening with a journal begins it again, and ships everything again. */
+/* The name of shared books among those that hold up pruning. store_forget with this name ends the
+ * journal and removes its entries, unless a process ships them. An opening with a journal begins it
+ * again, and ships everything again. */
 #define STORE_JOURNAL_NAME "shared-books"
+
+/* The file of the state folder that the process which ships the journal has locked (flock). */
+#define STORE_JOURNAL_LOCK "books.lock"
 
 /* What an entry says. The numbers are in the stores and in the shared books. */
 enum store_journal_kind {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -333,7 +334,14 @@ static void a_journal_that_is_ended_begins_again_with_everything(void **state)
     struct books *books = *state;
     struct fault fault = FAULT_NONE;
     bool found;
+    int fd = store_lock_file(books->folder, STORE_JOURNAL_LOCK, &fault);
     add(books, "a");
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0); /* a receiver ships */
+    assert_int_equal(store_forget(books->store, STORE_JOURNAL_NAME, &found, &fault), -1);
+    close(fd);
+    fault = FAULT_NONE;
+    add(books, "a");
+    books_assert(books, ENTRIES, "1:1 1 x1\n2:1 1 x1");
     assert_int_equal(store_forget(books->store, STORE_JOURNAL_NAME, &found, &fault), 0);
     assert_true(found);
     books_assert(books, "SELECT (SELECT count(*) FROM journal), kept FROM journal_state", "0|0");
@@ -343,7 +351,7 @@ static void a_journal_that_is_ended_begins_again_with_everything(void **state)
     assert_int_equal(store_forget(books->store, STORE_JOURNAL_NAME, &found, &fault), 0);
     assert_false(found);
     reopen(books, true);
-    books_assert(books, ENTRIES, "2:1 1 x1 again\n3:1 2 x1 again");
+    books_assert(books, ENTRIES, "3:1 1 x2 again\n4:1 2 x1 again");
     assert_sound(books);
 }
 
