@@ -150,7 +150,7 @@ struct asked {
 static void take_value(struct fuzz_input *input, const char *name, char value[VALUE_MAX + 1])
 {
     static const char *const states[] = {"IN_PROGRESS", "SUCCESS", "FAIL", "running", "stalled"};
-    static const char *const times[] = {"1h", "2023-11-14", "2023-11-14T22:20:00Z", "7d", "1"};
+    static const char *const moments[] = {"1h", "2023-11-14", "2023-11-14T22:20:00Z", "7d", "1"};
     static const char *const orders[] = {"latest", "failures", "name"};
     static const char *const shares[] = {"0", "0.5", "1", "0.333333", "2"};
     static const char *const numbers[] = {"1", "7", "60", "0", "1000", "1001", "3700", "+1"};
@@ -167,7 +167,7 @@ static void take_value(struct fuzz_input *input, const char *name, char value[VA
     } else if (strcmp(name, "limit") == 0 || strcmp(name, "longerThan") == 0) {
         buffer_add_string(&text, numbers[fuzz_below(input, LENGTH(numbers))]);
     } else if (strcmp(name, "since") == 0 || strcmp(name, "until") == 0) {
-        buffer_add_string(&text, times[fuzz_below(input, LENGTH(times))]);
+        buffer_add_string(&text, moments[fuzz_below(input, LENGTH(moments))]);
     } else if (strcmp(name, "sort") == 0) {
         buffer_add_string(&text, orders[fuzz_below(input, LENGTH(orders))]);
     } else if (strcmp(name, "failAbove") == 0) {
