@@ -234,6 +234,7 @@ took_some() {
     forward_stop
 }
 
+# bats test_tags=full
 @test "it refuses what would give secrets away" {
     # A secret that others can read, a URL without TLS or with a password; and it sends nothing to a server with another certificate.
     refused() {
