@@ -58,6 +58,7 @@ usr/share/man/man8/upgrade-receiver.8.gz"
 usr/bin/upgrade-forward
 usr/share/doc/upgrade-forward/changelog.gz
 usr/share/doc/upgrade-forward/copyright
+usr/share/lintian/overrides/upgrade-forward
 usr/share/man/man8/upgrade-forward.8.gz"
     equal upgrade-status "$(files_of upgrade-status)" "usr/bin/upgrade-status
 usr/share/bash-completion/completions/upgrade-status
