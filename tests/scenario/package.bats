@@ -23,7 +23,7 @@ setup() {
 @test "two builds in two folders make the same packages" {
     # Each .deb, and the source package, of one build has the bytes of the other's.
     equal "packages" "$(cd first && echo *.deb | tr ' ' '\n' | sed 's/_.*//' | sort | paste -sd ' ')" \
-        "libpushreceiver-dev libpushreceiver0 libpushreceiver0-dbgsym upgrade-forward upgrade-forward-dbgsym upgrade-receiver upgrade-receiver-dbgsym upgrade-status upgrade-status-dbgsym"
+        "libpushreceiver-dev libpushreceiver0 libpushreceiver0-dbgsym upgrade-forward upgrade-forward-dbgsym upgrade-platform upgrade-platform-dbgsym upgrade-receiver upgrade-receiver-dbgsym upgrade-status upgrade-status-dbgsym"
     equal "sums" "$(cd second && sha256sum ./*.deb ./*.dsc ./*.tar.xz)" "$(cd first && sha256sum ./*.deb ./*.dsc ./*.tar.xz)"
 }
 
@@ -60,6 +60,12 @@ usr/share/doc/upgrade-forward/changelog.gz
 usr/share/doc/upgrade-forward/copyright
 usr/share/lintian/overrides/upgrade-forward
 usr/share/man/man8/upgrade-forward.8.gz"
+    equal upgrade-platform "$(files_of upgrade-platform)" "lib/systemd/system/upgrade-platform-reconcile.service
+lib/systemd/system/upgrade-platform-reconcile.timer
+usr/bin/upgrade-platform
+usr/share/doc/upgrade-platform/changelog.gz
+usr/share/doc/upgrade-platform/copyright
+usr/share/man/man8/upgrade-platform.8.gz"
     equal upgrade-status "$(files_of upgrade-status)" "usr/bin/upgrade-status
 usr/share/bash-completion/completions/upgrade-status
 usr/share/doc/upgrade-status/changelog.gz
