@@ -228,7 +228,7 @@ const char *command_find_device(struct command_call *call, const char *word, str
     json_t *ids = json_object();
     const char *id;
     struct store_rows rows = store_find_devices(call->reader, word, STORE_PAGE_MAX, NULL);
-    while (store_next_expected(&rows, &id))
+    while (store_next_expected(&rows, &id, NULL))
         json_object_set_new(ids, id, json_null());
     store_rows_end(&rows, NULL);
     id = keep_id(call, choose_id(ids, word, "device", false, fault), word);
