@@ -123,7 +123,7 @@ age() {
     ends_with 0 prune --before 30d
     grep -q ': 0 notifications, 0 upgrades of 0 operations' "$T/out" || fail "$(<"$T/out")"
     ends_with 0 prune --before 5d
-    grep -q ': 20 notifications, 20 upgrades of 1 operations' "$T/out" || fail "$(<"$T/out")"
+    grep -q ': 20 notifications, 20 upgrades of 1 operation' "$T/out" || fail "$(<"$T/out")"
     equal "left" "$(sql "SELECT count(*), min(json_extract(body, '\$.operationId')) FROM notifications")" "20|new"
     operator | grep '^old' | diff - <(sed 's/$/  pruned/' "$T/before")
     equal "codes" "$(operator operation old --json | jq -c '[.pruned, .fail, .failures[0].count]')" '[true,20,20]'
@@ -150,7 +150,7 @@ age() {
     meddle 'UPDATE cursor SET seq = 2'
     age 'operation > 0' 10
     ends_with 0 prune --before 5d
-    grep -q '^Left: what application application has not got yet, 1 operations' "$T/out" || fail "$(<"$T/out")"
+    grep -q '^Left: what application application has not got yet, 1 operation' "$T/out" || fail "$(<"$T/out")"
     equal "left" "$(sql 'SELECT count(*) FROM notifications')" 5
 }
 
@@ -167,7 +167,7 @@ age() {
     wait_for_status '.seq == 19'
     grep -rlq erase-me "$T/state" || fail "it is not there"
     ends_with 0 erase erase-me
-    equal "said" "$(head -n 1 "$T/out")" "Erased: 2 notifications, 1 upgrades of 1 operations, 1 bodies in quarantine."
+    equal "said" "$(head -n 1 "$T/out")" "Erased: 2 notifications, 1 upgrade of 1 operation, 1 body in quarantine."
     wait_for "$PATIENCE" is_nowhere erase-me
     grep -rlq '"d-12"' "$T/state" || fail "others are gone"
     operator --json | jq '[.operations[] | del(.lastAt)], .totals' | diff "$T/before" -
