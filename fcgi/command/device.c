@@ -26,10 +26,10 @@ static void add_note(const struct command_call *call, struct buffer *out, const 
     const json_t *body = json_object_get(note, "body");
     const char *news = command_news(body);
     int64_t deliveries = whole_number(note, "deliveries");
-    char time[COMMAND_TIME_SIZE];
+    char time[COMMAND_TIME_SIZE], type[RECORD_ENVELOPE_TYPE_SIZE];
     buffer_addf(out, "  %s  %8lld  ", command_time(call, whole_text(note, "receivedAt"), time),
                 (long long)whole_number(note, "seq"));
-    term_add_safe(call->term, out, command_type(body), 0);
+    term_add_safe(call->term, out, command_type(body, type), 0);
     buffer_add_string(out, news[0] != '\0' ? " " : "");
     term_add_safe(call->term, out, news, 0);
     if (deliveries > 1)

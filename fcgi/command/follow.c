@@ -84,11 +84,11 @@ static void add_cells(const struct command_call *call, struct columns *table,
     const char *news = command_news(record.json);
     const char *texts[] = {record.device_id, record.operation_id, news, record.source_version,
                            record.target_version};
-    char received[CLOCK_TEXT_SIZE], time[COMMAND_TIME_SIZE];
+    char received[CLOCK_TEXT_SIZE], time[COMMAND_TIME_SIZE], type[RECORD_ENVELOPE_TYPE_SIZE];
     columns_add(table, TERM_FAINT,
                 command_time(call, clock_format(kept->received_ms, received), time));
     if (news[0] == '\0')
-        texts[2] = command_type(record.json);
+        texts[2] = command_type(record.json, type);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         columns_add(table,
                     i == 0   ? TERM_STRONG

@@ -5,6 +5,7 @@
 #include "command/show.h"
 
 #include "base/units.h"
+#include "notification/notification.h"
 
 #include <string.h>
 #include <strings.h>
@@ -152,9 +153,9 @@ const char *command_news(const json_t *body)
                                                          : text;
 }
 
-const char *command_type(const json_t *body)
+const char *command_type(const json_t *body, char text[RECORD_ENVELOPE_TYPE_SIZE])
 {
-    const char *type = whole_text(body, "notifyType");
+    const char *type = notification_type(body, text);
     return type[0] != '\0' ? type : "commandStatus";
 }
 

@@ -5,6 +5,7 @@
 #include "command/columns.h"
 #include "command/command.h"
 #include "command/whole.h"
+#include "notification/record.h"
 
 /* Columns of a bar in a list. */
 #define COMMAND_BAR_NARROW 10
@@ -84,8 +85,9 @@ bool command_is(const json_t *object, const char *name);
 /* The tone in which a state is shown. */
 enum term_tone command_state_tone(const char *state);
 
-/* The result or step that a notification's BODY tells, "" if none; and its type. */
+/* The result or step that a notification's BODY tells, "" if none; and its type, perhaps in TEXT.
+ */
 const char *command_news(const json_t *body);
-const char *command_type(const json_t *body);
+const char *command_type(const json_t *body, char text[RECORD_ENVELOPE_TYPE_SIZE]);
 
 #endif

@@ -28,7 +28,8 @@ static const char *member(const json_t *json, const char *name)
 const char *notification_type(const json_t *json, char text[RECORD_ENVELOPE_TYPE_SIZE])
 {
     const char *type = json_string_value(json_object_get(json, "notifyType"));
-    if (type != NULL || json_object_get(json, "commandId") != NULL)
+    if (type != NULL || json_object_get(json, "commandId") != NULL ||
+        json_object_get(json, "notify_data") == NULL)
         return type == NULL ? "" : type;
     snprintf(text, RECORD_ENVELOPE_TYPE_SIZE, "%s.%s", member(json, "resource"),
              member(json, "event"));

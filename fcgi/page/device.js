@@ -134,6 +134,11 @@ function notesOf(notes, owner) {
   );
 }
 
+/* RESOURCE.EVENT of an envelope of the platform's successor. */
+function envelopeType({ commandId, resource, event, notify_data: data }) {
+  return commandId === undefined && data !== undefined ? `${textOf(resource)}.${textOf(event)}` : '';
+}
+
 /* Any member of BODY may be of any type, unless a schema says which. */
 function noteKind({ body, bodyBytes }) {
   if (body === null) return words('note.long', { size: bytes(bodyBytes) });
@@ -146,7 +151,7 @@ function noteKind({ body, bodyBytes }) {
     stepInWords(textOf(body.step)),
   ].find(one => one !== '');
   return [
-    foreign(textOf(body.notifyType) || 'commandStatus', 60, 'said'),
+    foreign(textOf(body.notifyType) || envelopeType(body) || 'commandStatus', 60, 'said'),
     value === undefined ? null : [' ', h('strong', null, foreign(value, 40, 'said'))],
   ];
 }

@@ -321,6 +321,7 @@ bool store_next_quarantined(struct store_rows *rows, struct store_quarantined_ro
         .pointer = store_column_text(read, 2),
         .body_length = (size_t)sqlite3_column_int64(read, 3),
         .id = sqlite3_column_int64(read, 4),
+        .body = store_column_text(read, 5),
     };
     return true;
 }

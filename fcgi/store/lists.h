@@ -276,6 +276,7 @@ int store_read_between(struct store_reader *reader, int64_t since_ms, int64_t un
 struct store_quarantined_row {
     int64_t id, received_ms;
     const char *reason, *pointer;
+    const char *body; /* its first 2,048 bytes, or those before a NUL; may not be UTF-8 */
     size_t body_length;
 };
 bool store_next_quarantined(struct store_rows *rows, struct store_quarantined_row *row);

@@ -141,12 +141,14 @@ static void add_quarantined(struct buffer *out, const struct view_query *query,
         add_quarantined_line(out, row);
         return;
     }
+    struct view_room room;
     json_open(out, NULL, '{');
     json_add_number(out, "id", row->id);
     json_add_time(out, "receivedAt", row->received_ms);
     view_add_text(out, "reason", row->reason, VIEW_TEXT_MAX);
     view_add_text(out, "pointer", row->pointer, VIEW_TEXT_MAX);
     json_add_number(out, "bytes", (int64_t)row->body_length);
+    json_add_string(out, "body", view_cut(row->body, VIEW_TEXT_MAX, &room));
     json_close(out, '}');
     view_end_row(out, query);
 }
