@@ -327,7 +327,7 @@ static void a_table_is_whole_however_long(void **state)
                         3 + strlen("appId,operationId,"));
     assert_null(strstr(fixture->body + 4, "appId"));
     const char *line = fixture->body;
-    for (int i = 0; i < FAILURES; i++) {
+    for (int i = FAILURES; i-- > 0;) { /* the newest first */
         char device[16];
         snprintf(device, sizeof device, ",\"d%d\",", i);
         line = strstr(line, "\r\n");
