@@ -463,13 +463,16 @@ static void add_upgrade(const struct command_call *call, struct columns *table,
     bool of_any_state = call->command->run == command_show_upgrades;
     bool of_all = call->command->run == command_show_failures && call->operation_id == NULL;
     const char *state = whole_text(upgrade, "state");
-    const char *description = whole_text(upgrade, "description");
+    bool is_failure = strcmp(state, "FAIL") == 0;
+    /* A step may have members of a result, which mean nothing. */
+    bool has_ended = is_failure || strcmp(state, "SUCCESS") == 0;
+    const char *description = has_ended ? whole_text(upgrade, "description") : "";
     char time[COMMAND_TIME_SIZE];
-    if (description[0] == '\0')
+    if (description[0] == '\0' && has_ended)
         description = whole_text(upgrade, "resultDesc");
     columns_add(table, TERM_STRONG, whole_text(upgrade, "deviceId"));
     columns_add(table, TERM_PLAIN, of_all ? whole_text(upgrade, "operationId") : "");
-    columns_add(table, TERM_BAD, whole_text(upgrade, "errorCode"));
+    columns_add(table, TERM_BAD, is_failure ? whole_text(upgrade, "errorCode") : "");
     columns_add(table, command_state_tone(state), of_any_state ? state : "");
     columns_add(table, TERM_PLAIN, whole_text(upgrade, "step"));
     columns_add(table, TERM_PLAIN, description);
