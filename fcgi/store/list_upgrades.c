@@ -95,6 +95,8 @@ static const struct walk walk_in_progress = {
     .beginning = {INT64_MAX, INT64_MAX},
     .key_length = 2,
 };
+static const struct walk walk_success = {INDEX("success"),
+                                         .where = " AND u.state = 1 AND u.id < ?2", BY_ID};
 static const struct walk walk_fail = {INDEX("fail"), .where = " AND u.state = 2 AND u.id < ?2",
                                       BY_ID};
 static const struct walk walk_fail_code = {
@@ -123,6 +125,8 @@ static const struct walk *choose_walk(const struct store_upgrade_filter *filter)
         return &walk_contradictory;
     if (filter->of_state && filter->state == RECORD_FAIL)
         return &walk_fail;
+    if (filter->of_state && filter->state == RECORD_SUCCESS)
+        return &walk_success;
     if (filter->began_before_ms > 0)
         return &walk_stuck;
     if (filter->of_state && filter->state == RECORD_IN_PROGRESS)

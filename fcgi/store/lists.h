@@ -237,8 +237,7 @@ struct store_upgrade_filter {
 /* Upgrades in a stable order: those first of which the first notification was kept last; those in
  * progress by the time of that notification. With BEGAN_BEFORE_MS those first that began first.
  * Failures of all operations come by operation, the newest first. Upgrades of pruned operations are
- * gone. With two conditions, the list may read and skip rows that meet only the first; so it may
- * for SUCCESS, most of an operation in the end. */
+ * gone. With two conditions, the list may read and skip rows that meet only the first. */
 struct store_rows store_list_upgrades(struct store_reader *reader,
                                       const struct store_upgrade_filter *filter,
                                       const struct store_page_token *after, size_t most,

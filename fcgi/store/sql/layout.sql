@@ -71,6 +71,7 @@ CREATE TABLE upgrade (
 );
 CREATE INDEX upgrade_operation ON upgrade (operation);
 CREATE INDEX upgrade_in_progress ON upgrade (operation, began_at) WHERE state = 0;
+CREATE INDEX upgrade_success ON upgrade (operation) WHERE state = 1;
 CREATE INDEX upgrade_fail ON upgrade (operation) WHERE state = 2;
 -- The code comes first: the index also finds the operations with failures of that code.
 CREATE INDEX upgrade_fail_code ON upgrade (error_code, operation) WHERE state = 2;

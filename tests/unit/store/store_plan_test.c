@@ -266,7 +266,7 @@ static const struct {
      false},
     {"stuck", stuck, "upgrade_in_progress (operation=? AND began_at>? AND began_at<?)",
      "TEMP B-TREE", false},
-    {"succeeded", succeeded, "upgrade_operation (operation=? AND rowid<?)", "TEMP B-TREE", false},
+    {"succeeded", succeeded, "upgrade_success (operation=? AND rowid<?)", "TEMP B-TREE", false},
     {"failed", failed, "upgrade_fail (operation=? AND rowid<?)", "TEMP B-TREE", false},
     {"failed with", failed_with, "upgrade_fail_code (error_code=? AND operation=? AND rowid<?)",
      "TEMP B-TREE", false},
