@@ -4,6 +4,7 @@
 #include "compare.h"
 
 #include "base/clock.h"
+#include "notification/notification.h"
 #include "store/engine.h"
 #include "view/view.h"
 
@@ -120,13 +121,24 @@ static void compare_note(sqlite3_stmt *row, const struct model *model, size_t in
     fuzz_demand(index < model->notes_length, "no further notification");
     const struct model_note *note = &model->notes[index];
     const json_t *header = json_object_get(note->json, "header");
+    const json_t *data = json_object_get(note->json, "notify_data");
+    const json_t *outer = json_object_get(data, "header"), *inner = json_object_get(data, "body");
+    char type[RECORD_ENVELOPE_TYPE_SIZE];
     demand_number(row, 0, (int64_t)index + 1);
     demand_time(row, 1, note->received_ms);
-    demand_member(row, 2, note, "notifyType");
-    demand_member(row, 3, note, "appId");
+    if (json_object_get(note->json, "notifyType") == NULL && data != NULL &&
+        json_object_get(note->json, "commandId") == NULL)
+        demand_text(row, 2, notification_type(note->json, type));
+    else
+        demand_member(row, 2, note, "notifyType");
+    demand_value(
+        row, 3,
+        either(json_object_get(note->json, "appId"),
+               either(json_object_get(outer, "app_id"), json_object_get(inner, "app_id"))));
     demand_value(
         row, 4,
-        either(json_object_get(note->json, "deviceId"), json_object_get(header, "deviceId")));
+        either(json_object_get(note->json, "deviceId"),
+               either(json_object_get(header, "deviceId"), json_object_get(outer, "device_id"))));
     demand_member(row, 5, note, "operationId");
     demand_member(row, 6, note, "subOperationId");
     fuzz_demand((size_t)sqlite3_column_bytes(row, 7) == note->length &&
