@@ -408,7 +408,7 @@ quarantine list --state
 USAGE
     operator_fails 6 quarantine show 1
     operator_fails 6 quarantine retry 1
-    equal "list" "$(operator quarantine list --json)" '{"held":0,"bytes":0,"fullSince":null,"unknownFullSince":null,"bodies":[],"next":null}'
+    equal "list" "$(operator quarantine list --json)" '{"held":0,"bytes":0,"fullSince":null,"unknownFullSince":null,"reasons":[],"bodies":[],"next":null}'
     operator quarantine retry | cmp - /dev/null
     operator --help | grep -q 'quarantine retry'
     equal "environment" "$(UPGRADE_RECEIVER_STATE=$T/state "$STATUS_BIN" quarantine list)" \
