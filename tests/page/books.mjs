@@ -262,6 +262,7 @@ export class Books {
         reason,
         pointer,
         bytes,
+        body: '{"notifyType":"another"}',
       });
     this.totals.quarantined += count;
   }
