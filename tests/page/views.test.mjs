@@ -565,10 +565,10 @@ test('quarantine shows what is held, and how much of its bounds', async t => {
       size,
     ]),
     [
-      ['1', 'The receiver knows no notification of this name. notifyType unknown', '/notifyType', '65 bytes'],
-      ['2', 'The receiver knows no notification of this name. notifyType unknown', '/notifyType', '65 bytes'],
-      ['3', 'The receiver knows no notification of this name. notifyType unknown', '/notifyType', '65 bytes'],
-      ['4', 'A mandatory member is missing. missing', '/deviceId', '2 KiB'],
+      ['1', 'The receiver knows no notification of this name. notifyType unknown Body 1 as received', '/notifyType', '65 bytes'],
+      ['2', 'The receiver knows no notification of this name. notifyType unknown Body 2 as received', '/notifyType', '65 bytes'],
+      ['3', 'The receiver knows no notification of this name. notifyType unknown Body 3 as received', '/notifyType', '65 bytes'],
+      ['4', 'A mandatory member is missing. missing Body 4 as received', '/deviceId', '2 KiB'],
     ],
   );
   assert.equal((await figuresOf(page)).Held, '4');
