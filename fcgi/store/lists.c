@@ -320,8 +320,8 @@ bool store_next_quarantined(struct store_rows *rows, struct store_quarantined_ro
         .reason = store_column_text(read, 1),
         .pointer = store_column_text(read, 2),
         .body_length = (size_t)sqlite3_column_int64(read, 3),
-        .id = sqlite3_column_int64(read, 4),
-        .body = store_column_text(read, 5),
+        .body = store_column_text(read, 4),
+        .id = sqlite3_column_int64(read, 5),
     };
     return true;
 }

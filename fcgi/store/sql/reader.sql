@@ -59,10 +59,10 @@ WHERE o.id = ?1 AND (p.in_progress <> 0 OR p.success <> 0 OR p.fail <> 0) WINDOW
 SELECT notify_type, result, count FROM type_count ORDER BY 1, 2;
 
 -- quarantined: a page
-SELECT received_at, reason, pointer, length(body), id, substr(body, 1, 2048) FROM quarantined WHERE id > ?1 ORDER BY id;
+SELECT received_at, reason, pointer, length(body), substr(body, 1, 2048), id FROM quarantined WHERE id > ?1 ORDER BY id;
 
 -- quarantined_for: a page of those with the reason ?2, as far as the first colon
-SELECT received_at, reason, pointer, length(body), id, substr(body, 1, 2048) FROM quarantined
+SELECT received_at, reason, pointer, length(body), substr(body, 1, 2048), id FROM quarantined
 WHERE substr(reason, 1, instr(reason || ':', ':') - 1) = ?2 AND id > ?1 ORDER BY id;
 
 -- quarantined_reasons

@@ -649,7 +649,7 @@ static void a_search_finds_operations_and_the_device(void **state)
     json_decref(found);
 }
 
-static void quarantine_is_told_without_the_bodies(void **state)
+static void quarantine_is_told_with_the_beginning_of_each_body(void **state)
 {
     struct shown *shown = *state;
     struct record *record = support_record("{\"notifyType\":\"x\"}");
@@ -661,7 +661,8 @@ static void quarantine_is_told_without_the_bodies(void **state)
                               "null,\"reasons\":[{\"reason\":\"notifyType unknown\",\"count\":1}],"
                               "\"bodies\":[{\"id\":1,\"receivedAt\":"
                               "\"2025-11-24T16:00:00.000Z\",\"reason\":\"notifyType unknown\","
-                              "\"pointer\":\"/notifyType\",\"bytes\":18}],\"next\":null}\n");
+                              "\"pointer\":\"/notifyType\",\"bytes\":18,"
+                              "\"body\":\"{\\\"notifyType\\\":\\\"x\\\"}\"}],\"next\":null}\n");
     free(text);
 }
 
@@ -984,7 +985,7 @@ int view_pages_tests(void)
         TEST(a_device_has_its_history_and_news),
         TEST(an_upgrade_says_what_its_last_notification_does),
         TEST(a_search_finds_operations_and_the_device),
-        TEST(quarantine_is_told_without_the_bodies),
+        TEST(quarantine_is_told_with_the_beginning_of_each_body),
         TEST(bodies_are_counted_by_their_reason),
         TEST(each_state_is_what_the_filter_says),
         TEST(operations_are_filtered_and_sorted),
