@@ -161,7 +161,7 @@ start_platform() {
     setsid setpriv --pdeathsig TERM -- \
         python3 -B "$SOURCE/tests/tool/play_platform.py" \
         --url "https://localhost:$port$CALLBACK" --cacert "$state/tls/certificate.pem" \
-        --devices "$DEMO_DEVICES" --seconds "$DEMO_SECONDS" --campaigns 0 \
+        --devices "$DEMO_DEVICES" --seconds "$DEMO_SECONDS" --campaigns 0 --results-alone 2 \
         --seed "$EPOCHSECONDS" --began "$EPOCHSECONDS" >"$run/platform.out" 2>&1 </dev/null &
     platform_pid=$!
 }

@@ -125,15 +125,18 @@ seq_reached() {
 }
 
 @test "campaigns follow one another" {
-    # With --campaigns each has operations of its own, and a summary; a recount is of one campaign only.
+    # With --campaigns each has operations of its own, and a summary; a recount is of one campaign only. The second one has results alone.
     receiver_start
     nginx_start
     "$PYTHON" "$TESTS/tool/play_platform.py" --url "$URL$CALLBACK" --cacert "$CERTIFICATE" --devices 20 \
-        --campaigns 2 >"$T/platform.out"
+        --campaigns 2 --results-alone 2 >"$T/platform.out"
     equal "operations" "$(jq -s '[.[].operations[]] | unique | length' "$T/platform.out")" 6
     equal "operations in the books" "$(sql 'SELECT count(*) FROM operations')" 6
     # different ones all: the only repeats are those that each has of itself
-    jq -es 'all(.results.stored > 100 and .lanesLeft == 0)' "$T/platform.out"
+    jq -es '.[0].results.stored > 100 and .[1].results.stored > 20 and all(.lanesLeft == 0)' "$T/platform.out"
+    sql "SELECT DISTINCT notifyType LIKE '%StateChange%' FROM notifications
+        WHERE operationId IN (SELECT value FROM json_each('$(jq -sc '.[1].operations' "$T/platform.out")'))" >"$T/second"
+    equal "whether the second has state changes" "$(<"$T/second")" 0
     status=0
     "$PYTHON" "$TESTS/tool/play_platform.py" --url "$URL" --campaigns 2 --expect "$T/x" 2>"$T/platform.err" || status=$?
     equal status "$status" 2

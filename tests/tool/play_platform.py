@@ -67,6 +67,7 @@ def read_options(arguments):
     add("--no-contradictory", action="store_true", help="versions are what results say")
     add("--no-news", action="store_true", help="no data of devices beside")
     add("--no-broken", action="store_true", help="nothing for quarantine")
+    add("--results-alone", type=number(1, 1000), metavar="N", help="each N-th campaign has no state changes")
     add("--lose", type=number(2, 1000000), metavar="N", help="one push in N is lost, and all of one upgrade in N")
     add("--books", metavar="FILE", help="write what the platform itself knows, for platform_api.py")
     add("--expect", metavar="FILE", help="write what the books must say in the end")
@@ -124,6 +125,15 @@ def lossy(lanes, one_in):
             yield lane
 
 
+def results_alone(lanes):
+    """The LANES without state changes: a platform to which only results are subscribed."""
+    for lane in lanes:
+        kept = [push for push in lane.make() if "StateChange" not in (push.content or {}).get("notifyType", "")]
+        lane.make = lambda kept=kept: kept
+        if kept:
+            yield lane
+
+
 STATUSES = {"SUCCESS": "success", "FAIL": "fail", "IN_PROGRESS": "processing"}
 
 
@@ -161,7 +171,11 @@ def push(options, target, number, stopped_by):
     settings = settings_of(options, number)
     campaign = course.Campaign(settings)
     deadline = options.deadline or options.seconds + 300
-    lanes = lossy(campaign.lanes(), options.lose) if options.lose else campaign.lanes()
+    lanes = campaign.lanes()
+    if options.lose:
+        lanes = lossy(lanes, options.lose)
+    if options.results_alone and (number + 1) % options.results_alone == 0:
+        lanes = results_alone(lanes)
     schedule = sending.Schedule(lanes, options.seconds, options.rate, deadline)
     tally = sending.Tally(recount.Recount())
     began = time.monotonic()
