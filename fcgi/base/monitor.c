@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <time.h>
+#include <unistd.h>
 
 void monitor_init(struct monitor *monitor)
 {
@@ -46,4 +47,11 @@ bool monitor_wait_until(struct monitor *monitor, int64_t until_ms)
 void monitor_wake(struct monitor *monitor)
 {
     pthread_cond_broadcast(&monitor->changed);
+}
+
+void monitor_ring(int fd)
+{
+    const uint64_t one = 1;
+    ssize_t written = write(fd, &one, sizeof one);
+    (void)written; /* it fails only if FD is readable already */
 }

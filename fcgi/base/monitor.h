@@ -28,4 +28,7 @@ bool monitor_wait_until(struct monitor *monitor, int64_t until_ms);
 /* Wakes all waiting threads. */
 void monitor_wake(struct monitor *monitor);
 
+/* Makes the eventfd FD readable, for a thread that waits for descriptors instead. */
+void monitor_ring(int fd);
+
 #endif

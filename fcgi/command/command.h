@@ -146,6 +146,9 @@ int command_complete(struct command_call *call, struct fault *fault);
 /* common.c: shared by the commands. The exit code for the result of a view. */
 int command_code_of(const struct command_call *call, enum view_result result);
 
+/* The exit code for the result of a change to the store: 0 done, above 0 not there, else FAULT. */
+int command_code_of_change(int result, const struct fault *fault);
+
 /* The exit code if output or store failed; COMMAND_DONE if it is only that nobody reads any more.
  */
 int command_failed(const struct command_call *call);

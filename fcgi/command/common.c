@@ -29,6 +29,13 @@ int command_code_of(const struct command_call *call, enum view_result result)
     }
 }
 
+int command_code_of_change(int result, const struct fault *fault)
+{
+    if (result >= 0)
+        return result == 0 ? COMMAND_DONE : COMMAND_NOT_THERE;
+    return fault->misused ? COMMAND_USAGE : COMMAND_UNUSABLE;
+}
+
 int command_read_ids(const struct command_call *call, int64_t ids[COMMAND_WORDS_MAX],
                      struct fault *fault)
 {

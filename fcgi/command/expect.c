@@ -277,7 +277,7 @@ static int save(struct command_call *call, const struct roster *roster, struct f
     int result = store_save_expected(store, &named, give_id, &giving, &planned, fault);
     store_free(store);
     if (result != 0)
-        return fault->misused ? COMMAND_USAGE : COMMAND_UNUSABLE;
+        return command_code_of_change(result, fault);
     struct buffer out = {0};
     if (call->json) {
         buffer_addf(&out, "{\"planned\":%lld,\"missing\":%lld}\n", (long long)planned.planned,
@@ -301,10 +301,7 @@ static int forget(struct command_call *call, struct fault *fault)
     store_free(store);
     if (result > 0)
         fault_set(fault, "%s: no such operation, or it has no saved list", call->words[0]);
-    return result == 0      ? COMMAND_DONE
-           : result > 0     ? COMMAND_NOT_THERE
-           : fault->misused ? COMMAND_USAGE
-                            : COMMAND_UNUSABLE;
+    return command_code_of_change(result, fault);
 }
 
 /* Whether the options and the words go together. */

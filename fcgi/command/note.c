@@ -26,8 +26,5 @@ int command_note(struct command_call *call, struct fault *fault)
     store_free(store);
     if (result > 0)
         fault_set(fault, "%s: no such operation", call->words[0]);
-    return result == 0      ? COMMAND_DONE
-           : result > 0     ? COMMAND_NOT_THERE
-           : fault->misused ? COMMAND_USAGE
-                            : COMMAND_UNUSABLE;
+    return command_code_of_change(result, fault);
 }

@@ -577,15 +577,13 @@ int shipper_start(struct shipper **gives, const struct shipper_config *config, s
 
 void shipper_stop(struct shipper *shipper)
 {
-    const uint64_t one = 1;
     if (shipper == NULL)
         return;
     monitor_enter(&shipper->monitor);
     shipper->stop = true;
     monitor_wake(&shipper->monitor);
     monitor_leave(&shipper->monitor);
-    ssize_t written = write(shipper->stop_fd, &one, sizeof one);
-    (void)written; /* the first write to an eventfd does not fail */
+    monitor_ring(shipper->stop_fd);
     pthread_join(shipper->thread, NULL);
 }
 

@@ -159,7 +159,6 @@ const struct view_books *shared_read(struct shared *shared, struct shared_status
 
 void shared_stop(struct shared *shared)
 {
-    const uint64_t one = 1;
     if (shared == NULL)
         return;
     shipper_stop(shared->shipper);
@@ -169,8 +168,7 @@ void shared_stop(struct shared *shared)
     shared->stop = true;
     monitor_wake(&shared->monitor);
     monitor_leave(&shared->monitor);
-    ssize_t written = write(shared->stop_fd, &one, sizeof one);
-    (void)written; /* the first write to an eventfd does not fail */
+    monitor_ring(shared->stop_fd);
     pthread_join(shared->thread, NULL);
 }
 

@@ -83,13 +83,6 @@ struct worker_pool {
 
 /* --- connections and their memory --- */
 
-static void ring(struct worker *worker)
-{
-    const uint64_t one = 1;
-    ssize_t written = write(worker->bell, &one, sizeof one);
-    (void)written; /* if this fails, it rings already */
-}
-
 static void count_held(struct worker_pool *pool, struct connection *connection)
 {
     size_t held = connection->reader.params.capacity + connection->ahead.capacity;
@@ -670,7 +663,7 @@ static void put_into_inbox(struct connection *connection)
     monitor_enter(&worker->monitor);
     connection_line_add(&worker->inbox, connection);
     monitor_leave(&worker->monitor);
-    ring(worker);
+    monitor_ring(worker->bell);
 }
 
 void worker_seen_off(struct read_request *read_request, bool sent)
@@ -927,7 +920,7 @@ void worker_hear(void *owner)
     struct worker_pool *pool = owner;
     for (size_t i = 0; i < pool->options->workers; i++)
         if (atomic_load(&pool->workers[i].holding))
-            ring(&pool->workers[i]);
+            monitor_ring(pool->workers[i].bell);
 }
 
 int worker_check(struct worker_pool *pool, struct fault *fault)
@@ -950,7 +943,7 @@ void worker_drain(struct worker_pool *pool)
     atomic_store(&pool->drained_ms, clock_monotonic_ms() + WORKER_DRAIN_MS);
     viewer_leave(pool->viewer);
     for (size_t i = 0; i < pool->options->workers; i++)
-        ring(&pool->workers[i]);
+        monitor_ring(pool->workers[i].bell);
     for (size_t i = 0; i < pool->options->workers; i++)
         if (pool->workers[i].started)
             pthread_join(pool->workers[i].thread, NULL);
