@@ -196,7 +196,7 @@ static json_t *collect(const struct command_call *call, const json_t *operations
     return found;
 }
 
-/* The id in IDS, all of which begin with WORD, that WORD stands for. NULL if that is not clear. */
+/* The id in IDS, all of which begin with WORD, that WORD means. NULL if that is not clear. */
 static const char *choose_id(json_t *ids, const char *word, const char *what, bool is_verdict,
                              struct fault *fault)
 {

@@ -1,5 +1,5 @@
 /* callback_check: a body that asks whether a callback URL leads to the receiver of a state folder.
- * It bears a nonce that stands in a file of that folder for a short time. */
+ * It has a nonce that is in a file of that folder for a short time. */
 #ifndef NOTIFICATION_CALLBACK_CHECK_H
 #define NOTIFICATION_CALLBACK_CHECK_H
 

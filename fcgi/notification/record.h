@@ -57,7 +57,7 @@ struct record {
     /* of an entry of shared books (store/follow.h) */
     bool followed; /* it is one: it may come after what was received later */
     bool again;    /* shipped a second time: equal content is not one more delivery */
-    int64_t times; /* deliveries that it stands for; 0: one */
+    int64_t times; /* deliveries that it counts as; 0: one */
 
     /* of a notification: its parsed body and pointers into it, "" for missing texts */
     struct arena memory;

@@ -116,7 +116,7 @@ function verdictOf(operation) {
   if (state === undefined) return null;
   const ended = success + fail;
   const counts = { ended, all: totalOf(operation), open: inProgress, share: share(fail, ended) };
-  const stands = { ...counts, duration: moment(operation.lastAt, 'since') };
+  const facts = { ...counts, duration: moment(operation.lastAt, 'since') };
   const missing = hasPlan(operation) ? operation.missing : 0;
   const plan = { ...counts, planned: operation.planned, reported: hasPlan(operation) ? plannedReported(operation) : 0 };
   const sentence = {
@@ -129,7 +129,7 @@ function verdictOf(operation) {
           ? say('verdict.runningFails', counts)
           : say('verdict.running', counts),
     stalled: () =>
-      missing > 0 ? say('verdict.stalledMissing', { ...stands, missing }) : say('verdict.stalled', stands),
+      missing > 0 ? say('verdict.stalledMissing', { ...facts, missing }) : say('verdict.stalled', facts),
     finished: () => (fail > 0 ? say('verdict.finishedFails', counts) : say('verdict.finished', counts)),
   }[state];
   return h(
