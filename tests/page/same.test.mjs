@@ -117,10 +117,10 @@ test('each document is that of the receiver, and so is its head', async t => {
   }
   {
     const path = `operation.json?${ASKED}&longerThan=1`;
-    const [mocked, real] = await until('all are stuck', async () => {
+    const [mocked, real] = await until('all are stuck, and the operation has stalled', async () => {
       const asked = await ask(path);
-      const [counted, inBooks] = asked.map(({ text }) => JSON.parse(text).stuck.count);
-      return counted === inBooks && asked;
+      const [mock, receiver] = asked.map(({ text }) => JSON.parse(text));
+      return mock.stuck.count === receiver.stuck.count && mock.state === receiver.state && asked;
     });
     assert.deepEqual(headOf(mocked), headOf(real), path);
     const [{ progress, stuck, ...rest }, is] = [JSON.parse(mocked.text), JSON.parse(real.text)];
