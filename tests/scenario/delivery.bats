@@ -2,7 +2,7 @@
 # An application gets every notification that was kept, in order, and never stands in the platform's way.
 #
 # DELIVERY_COUNT and DELIVERY_KILLS set the scale of the kills. UPGRADE_RECEIVER_TEST_FULL=1 is 50,000
-# notifications and twenty kills; the default a tenth of that, five kills.
+# notifications and twenty kills; the default 2,000, three kills.
 
 # lib.bash clears the environment of the receiver's options, and of this with them.
 export TEST_FULL=${UPGRADE_RECEIVER_TEST_FULL:-${TEST_FULL:-}}
@@ -84,8 +84,7 @@ for row in csv.reader(open(sys.argv[1], newline="", encoding="utf-8"), strict=Tr
     export FAILURES_CSV=$T/failures.csv
     app_start "$EXAMPLE_BIN"
     nginx_start
-    local text fails=0 texts=('=cmd|"/c calc"!A1' '+1+2' '-1' '@SUM(A1)' $'\t=1' $'\r=1'
-        'plain' 'with "quotes", comma' $'two\nlines' '设备' '')
+    local text fails=0 texts=('=cmd|"/c calc"!A1' $'\t=1' 'with "quotes", comma' $'two\nlines' '设备' '')
     for text in "${texts[@]}"; do
         fails=$((fails + 1))
         notification "subOperationId=$fails" "deviceId=device,$fails" swUpgradeResult=FAIL \
@@ -118,6 +117,7 @@ for row in csv.reader(open(sys.argv[1], newline="", encoding="utf-8"), strict=Tr
     csv_rows | diff -u "$T/expected" -
 }
 
+# bats test_tags=full
 @test "the example builds and runs against an installed tree, which exports two names" {
     # make install into an empty folder, pkg-config from there, the README's compiler line; the library exports push_message_receiver_run and _version, at PUSHRECEIVER_0, and nothing else.
     needs_plain_build "the README's compiler line is for an ordinary library"
@@ -231,7 +231,7 @@ set_scale() {
     if [[ $TEST_FULL == 1 ]]; then
         count=${DELIVERY_COUNT:-50000} times=${DELIVERY_KILLS:-20} deadline=1200
     else
-        count=${DELIVERY_COUNT:-5000} times=${DELIVERY_KILLS:-5} deadline=120
+        count=${DELIVERY_COUNT:-2000} times=${DELIVERY_KILLS:-3} deadline=120
     fi
 }
 

@@ -35,6 +35,7 @@ load faults
     equal notifications "$(sql 'SELECT count(*) FROM notifications')" 1100
 }
 
+# bats test_tags=full
 @test "kept connections can be used again after a pause, and nginx's are" {
     # Connections kept idle for longer than a request may take are still served; through real nginx, 64 clients on few kept connections to two workers are all answered 200, then and after a pause.
     receiver_start

@@ -217,6 +217,7 @@ sum_of_log() {
     equal "told, dropped, in seq order" "$(sum_of_log)" "[$((count + 1 - dropped)),$dropped,true]"
 }
 
+# bats test_tags=full
 @test "a slow reader of stdout delays nothing, and loses whole lines only" {
     # A reader that takes a little each moment, far less than comes: answers come as before, each line it reads is whole and in order, and what it did not get is counted.
     mkfifo "$T/stdout"
@@ -341,6 +342,7 @@ start_with_stdout() {
     equal told "$(log_lines '.event == "linesDropped"' | jq .lines)" 1
 }
 
+# bats test_tags=full
 @test "SIGHUP with the log on stdout changes nothing" {
     # Without --log a SIGHUP neither ends the receiver nor loses a line.
     receiver_start
@@ -355,6 +357,7 @@ start_with_stdout() {
     check_log "$LOG" 2
 }
 
+# bats test_tags=full
 @test "large notifications that arrive at once all have their line" {
     # Twenty notifications of almost 1 MiB that come together are all told: lines are dropped for a slow reader only.
     receiver_start

@@ -185,6 +185,7 @@ may_trace() {
     equal "starts" "$(log_count '.event == "start"')" 1
 }
 
+# bats test_tags=full
 @test "the filter kills what it forbids" {
     # A program that asks for a network socket, or for another owner of a file, is killed under the unit's filter: the test above can fail.
     require systemd-analyze

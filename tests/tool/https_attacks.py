@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Peers that misbehave over HTTPS, many at once, while good requests are answered.
 
-Usage: https_attacks.py PORT CERTIFICATE ATTACK --peers N [--goods N] [--within SECONDS] [--wait SECONDS]
+Usage: https_attacks.py PORT CERTIFICATE ATTACK[,ATTACK...] --peers N [--goods N] [--within SECONDS] [--wait SECONDS]
        https_attacks.py PORT CERTIFICATE ATTACK --peers N --stay [--source ADDRESS]
 
 Each peer makes its connection and sends what ATTACK says; those that dribble send a byte each 50 ms.
@@ -148,7 +148,7 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__.split("Usage: ")[1])
     parser.add_argument("port", type=int)
     parser.add_argument("certificate")
-    parser.add_argument("attack", choices=[*ATTACKS, *PLAIN])
+    parser.add_argument("attacks", help="NAME[,NAME...]")
     parser.add_argument("--peers", type=int, default=50)
     parser.add_argument("--goods", type=int, default=3)
     parser.add_argument("--within", type=float, default=2 * fcgi_peer.GOOD_WITHIN_S)
@@ -157,8 +157,13 @@ def main():
     parser.add_argument("--wait", type=float, default=0.3, help="for an answer, at the end")
     options = parser.parse_args()
     context = ssl.create_default_context(cafile=options.certificate)
-    make, slow, expected = (ATTACKS | PLAIN)[options.attack]
-    theirs = context if options.attack in ATTACKS else None
+    for name in options.attacks.split(","):
+        attack(name, context, options)
+
+
+def attack(name, context, options):
+    make, slow, expected = (ATTACKS | PLAIN)[name]
+    theirs = context if name in ATTACKS else None
 
     def come():
         return Peer(options.port, theirs, make(fcgi_peer.notification("bad")), options.source)
@@ -184,9 +189,9 @@ def main():
     for number, peer in enumerate(peers):
         # Who may get nothing is not waited for twice.
         statuses[peer.read(options.wait if number == 0 or 0 not in expected else 0.005)] += 1
-    print(json.dumps({"attack": options.attack, "statuses": statuses, "slowestGoodMs": round(slowest * 1000)}))
+    print(json.dumps({"attack": name, "statuses": statuses, "slowestGoodMs": round(slowest * 1000)}))
     if set(statuses) - expected:
-        sys.exit(f"{options.attack}: {dict(statuses)}, not {expected}")
+        sys.exit(f"{name}: {dict(statuses)}, not {expected}")
 
 
 if __name__ == "__main__":
