@@ -124,6 +124,7 @@ seq_reached() {
     books_match_recount
 }
 
+# bats test_tags=full
 @test "campaigns follow one another" {
     # With --campaigns each has operations of its own, and a summary; a recount is of one campaign only. The second one has results alone.
     receiver_start
