@@ -3,16 +3,14 @@
 
 #include "forward/sign.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include "base/text_file.h"
+
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-/* Longest line of a secret file, with its end and the NUL. */
-#define LINE_SIZE 256
+/* Most bytes of a file of secrets. */
+#define FILE_MAX 4096
 
 int sign_add_secret(struct sign *sign, const char *text, struct fault *fault)
 {
@@ -32,43 +30,21 @@ int sign_add_secret(struct sign *sign, const char *text, struct fault *fault)
     return 0;
 }
 
-static int read_lines(struct sign *sign, FILE *file, struct fault *fault)
-{
-    char text[LINE_SIZE];
-    int result = 0;
-    for (int line = 1; result == 0 && fgets(text, sizeof text, file) != NULL; line++) {
-        size_t length = strcspn(text, "\r\n");
-        if (text[length] == '\0' && !feof(file))
-            result = fault_set(fault, "too long");
-        text[length] = '\0';
-        if (result == 0 && length > 0 && text[0] != '#')
-            result = sign_add_secret(sign, text, fault);
-        if (result != 0)
-            fault_add(fault, "line %d", line);
-    }
-    sodium_memzero(text, sizeof text);
-    if (result == 0 && ferror(file))
-        result = fault_set_errno(fault, errno, "cannot read it");
-    if (result == 0 && sign->count == 0)
-        result = fault_set(fault, "no secret in it");
-    return result;
-}
-
 int sign_read_secrets(struct sign *sign, const char *file, struct fault *fault)
 {
-    struct stat status;
-    FILE *opened = fopen(file, "re");
-    int result;
-    if (opened == NULL || fstat(fileno(opened), &status) != 0)
-        result = fault_set_errno(fault, errno, "cannot open it");
-    else if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-        result = fault_set(fault, "others than its owner may use it (mode %04o): chmod 0400",
-                           (unsigned)status.st_mode & 07777U);
-    else
-        result = read_lines(sign, opened, fault);
-    if (opened != NULL)
-        fclose(opened);
-    return result == 0 ? 0 : fault_add(fault, "%s", file);
+    struct buffer text = {0};
+    int result = text_file_read(file, FILE_MAX, true, &text, fault);
+    char *rest = text.bytes;
+    for (int number = 1; result == 0 && rest != NULL; number++) {
+        char *line = strsep(&rest, "\n");
+        line[strcspn(line, "\r")] = '\0';
+        if (line[0] != '\0' && line[0] != '#' && sign_add_secret(sign, line, fault) != 0)
+            result = fault_add(fault, "%s: line %d", file, number);
+    }
+    if (result == 0 && sign->count == 0)
+        result = fault_set(fault, "%s: no secret in it", file);
+    text_file_wipe(&text);
+    return result;
 }
 
 void sign_release(struct sign *sign)

@@ -30,8 +30,8 @@ struct sign {
 /* Adds a secret in its text form. A fault does not name it. */
 int sign_add_secret(struct sign *sign, const char *text, struct fault *fault);
 
-/* Reads the secrets in FILE, one a line; lines that are empty or begin with # do not count. Refuses
- * a file that others than its owner can read. */
+/* Reads the secrets in FILE, one a line; lines that are empty or begin with # do not count. The
+ * file is for its owner, and a group that may read it (text_file_read). */
 int sign_read_secrets(struct sign *sign, const char *file, struct fault *fault);
 
 /* Forgets the secrets. */

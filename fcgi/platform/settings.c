@@ -3,16 +3,11 @@
 
 #include "platform/settings.h"
 
+#include "base/text_file.h"
 #include "base/units.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sodium.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* The names of the file. */
 static const struct {
@@ -33,28 +28,6 @@ static const struct {
     {"throttle-wait", offsetof(struct settings, throttle_wait_s), true, 0},
     {"timeout", offsetof(struct settings, timeout_s), true, 1},
 };
-
-/* Reads the rest of FD into TEXT, with a NUL behind it, and closes FD. */
-static int read_rest(int fd, const char *path, size_t most, struct buffer *text,
-                     struct fault *fault)
-{
-    char bytes[4096];
-    ssize_t length;
-    while ((length = read(fd, bytes, sizeof bytes)) > 0 && text->length <= most)
-        buffer_add(text, bytes, (size_t)length);
-    int error = length < 0 ? errno : 0;
-    close(fd);
-    sodium_memzero(bytes, sizeof bytes);
-    buffer_add(text, "", 1);
-    if (error != 0)
-        return fault_set_errno(fault, error, "cannot read %s", path);
-    if (text->failed)
-        return fault_set(fault, "%s: out of memory", path);
-    if (text->length > most + 1)
-        return fault_set(fault, "%s: longer than %zu bytes", path, most);
-    return strlen(text->bytes) + 1 == text->length ? 0
-                                                   : fault_set(fault, "%s: has a NUL in it", path);
-}
 
 /* Takes one line, NAME VALUE. */
 static int take_line(struct settings *settings, char *line, struct fault *fault)
@@ -115,28 +88,13 @@ static int check(struct settings *settings, struct fault *fault)
 static int read_secret(struct settings *settings, struct fault *fault)
 {
     const char *path = settings->secret_file;
-    struct stat status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0)
-        return fault_set_errno(fault, errno, "cannot open secret-file %s", path);
-    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-        close(fd);
-        return fault_set(fault, "secret-file %s: not a plain file", path);
-    }
-    if ((status.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
-        close(fd);
-        return fault_set(fault,
-                         "secret-file %s: its mode is %04o, so others can read it or write to it: "
-                         "chmod 0640 it, and chown it to root and the group that may read it",
-                         path, (unsigned)status.st_mode & 07777U);
-    }
-    if (read_rest(fd, path, SETTINGS_SECRET_MAX, &settings->secret, fault) != 0)
-        return -1;
-    size_t length = strcspn(settings->secret.bytes, "\r\n");
-    if (length == 0 ||
-        settings->secret.bytes[length + strspn(settings->secret.bytes + length, "\r\n")] != '\0')
-        return fault_set(fault, "secret-file %s: takes one line, the secret", path);
-    settings->secret.bytes[length] = '\0';
+    if (text_file_read(path, SETTINGS_SECRET_MAX, true, &settings->secret, fault) != 0)
+        return fault_add(fault, "secret-file");
+    char *secret = settings->secret.bytes;
+    size_t length = strcspn(secret, "\r\n");
+    if (length == 0 || secret[length + strspn(secret + length, "\r\n")] != '\0')
+        return fault_set(fault, "secret-file: %s: takes one line, the secret", path);
+    secret[length] = '\0';
     return 0;
 }
 
@@ -145,21 +103,12 @@ int settings_read(struct settings *settings, const char *path, struct fault *fau
     *settings = (struct settings){.calls_per_minute = SETTINGS_CALLS_DEFAULT,
                                   .throttle_wait_s = SETTINGS_THROTTLE_DEFAULT,
                                   .timeout_s = SETTINGS_TIMEOUT_DEFAULT};
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0)
-        return fault_set_errno(fault, errno, "cannot open the configuration %s", path);
-    if (read_rest(fd, path, SETTINGS_FILE_MAX, &settings->text, fault) != 0)
-        return -1;
-    int number = 0;
-    char *rest = NULL;
-    for (char *line = settings->text.bytes; line != NULL; line = rest) {
-        rest = strchr(line, '\n');
-        if (rest != NULL)
-            *rest++ = '\0';
-        number++;
-        if (take_line(settings, line, fault) != 0)
+    if (text_file_read(path, SETTINGS_FILE_MAX, false, &settings->text, fault) != 0)
+        return fault_add(fault, "the configuration");
+    char *rest = settings->text.bytes;
+    for (int number = 1; rest != NULL; number++)
+        if (take_line(settings, strsep(&rest, "\n"), fault) != 0)
             return fault_add(fault, "%s: line %d", path, number);
-    }
     if (check(settings, fault) != 0)
         return fault_add(fault, "%s", path);
     return read_secret(settings, fault);
@@ -167,8 +116,6 @@ int settings_read(struct settings *settings, const char *path, struct fault *fau
 
 void settings_release(struct settings *settings)
 {
-    if (settings->secret.bytes != NULL)
-        sodium_memzero(settings->secret.bytes, settings->secret.capacity);
-    buffer_release(&settings->secret);
+    text_file_wipe(&settings->secret);
     buffer_release(&settings->text);
 }

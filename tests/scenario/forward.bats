@@ -247,8 +247,8 @@ took_some() {
     [[ $(refused 2 --to http://localhost.example.org/hook) == *"takes https"* ]]
     [[ $(refused 2 --to https://a:b@localhost/hook) == *"a name or a password"* ]]
     [[ $(refused 2 --to https://localhost/hook --forward-type swUpgradeResultNotfy) == *"is no notifyType"* ]]
-    chmod 0440 "$T/secret"
-    [[ $(refused 1 --to https://localhost/hook) == *"others than its owner may use it"* ]]
+    chmod 0444 "$T/secret"
+    [[ $(refused 1 --to https://localhost/hook) == *"its mode is 0444, so others can"* ]]
     chmod 0400 "$T/secret"
     receiver_start
     other_start
