@@ -3,12 +3,12 @@
 
 #include "base/buffer.h"
 #include "base/owner.h"
-#include "forward/post.h"
 #include "forward/run.h"
 #include "forward/settings.h"
 #include "forward/sign.h"
 #include "forward/stop.h"
 #include "forward/tell.h"
+#include "http/http.h"
 #include "notification/content.h"
 
 #include <sodium.h>
@@ -24,18 +24,16 @@ enum { DONE = 0, UNUSABLE = 1, USAGE = 2 };
 static int forward(const struct settings *settings, struct fault *fault)
 {
     struct sign sign = {.count = 0};
-    struct post *post = NULL;
     int code = UNUSABLE;
     stop_begin();
     /* Root reads the secret; the state folder's owner does the rest. */
-    if (sign_read_secrets(&sign, settings->secret_file, fault) != 0)
-        fault_add(fault, "--secret-file");
-    else if (post_new(&post, settings, fault) != 0)
+    if (http_check_url(settings->to, fault) != 0) {
+        fault_add(fault, "--to");
         code = USAGE;
-    else if (owner_become(settings->state, fault) == 0 &&
-             run_forward(settings, &sign, post, fault) == 0)
+    } else if (sign_read_secrets(&sign, settings->secret_file, fault) != 0)
+        fault_add(fault, "--secret-file");
+    else if (owner_become(settings->state, fault) == 0 && run_forward(settings, &sign, fault) == 0)
         code = DONE;
-    post_free(post);
     sign_release(&sign);
     return code;
 }

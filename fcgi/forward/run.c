@@ -22,6 +22,7 @@
 
 struct run {
     const struct settings *settings;
+    struct http_peer peer;
     struct sender sender;
     struct store_config config;
     struct store *store; /* NULL: not open */
@@ -249,6 +250,11 @@ static void log_start_line(struct run *run)
     buffer_release(&line);
 }
 
+static bool is_stopped(void)
+{
+    return stop_wait(0);
+}
+
 static void loop(struct run *run)
 {
     while (!stop_wait(0)) {
@@ -280,8 +286,7 @@ static int read_config(struct run *run, struct options *options, struct fault *f
     return 0;
 }
 
-int run_forward(const struct settings *settings, const struct sign *sign, struct post *post,
-                struct fault *fault)
+int run_forward(const struct settings *settings, const struct sign *sign, struct fault *fault)
 {
     struct run *run = calloc(1, sizeof *run);
     struct metrics *metrics = metrics_new();
@@ -292,11 +297,18 @@ int run_forward(const struct settings *settings, const struct sign *sign, struct
         return fault_set(fault, "out of memory");
     }
     run->settings = settings;
-    run->sender = (struct sender){.settings = settings, .sign = sign, .post = post};
+    run->peer = (struct http_peer){.ca_file = settings->ca_file,
+                                   .distrusted = "name the authority with --ca-file",
+                                   .timeout_s = settings->timeout_ms / 1000,
+                                   .answer_max = SEND_ANSWER_MAX,
+                                   .is_stopped = is_stopped};
+    run->sender = (struct sender){.settings = settings, .sign = sign};
     run->lock_fd = -1;
     run->version = -1;
     snprintf(run->cursor.name, sizeof run->cursor.name, "%s", settings->cursor);
     int result = read_config(run, &options, fault);
+    if (result == 0)
+        result = http_new(&run->sender.http, &run->peer, fault);
     if (result == 0)
         result = store_reader_new(&run->reader, settings->state, fault);
     /* A restart ends a pause. */
@@ -310,6 +322,8 @@ int run_forward(const struct settings *settings, const struct sign *sign, struct
         log_event(run->sender.log, "stop", "reason", "SIGTERM");
     }
     log_stop(run->sender.log);
+    buffer_release(&run->sender.answer.body);
+    http_free(run->sender.http);
     close_store(run);
     store_reader_free(run->reader);
     if (run->lock_fd >= 0)

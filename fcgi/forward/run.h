@@ -3,7 +3,6 @@
 #define FORWARD_RUN_H
 
 #include "base/fault.h"
-#include "forward/post.h"
 #include "forward/settings.h"
 #include "forward/sign.h"
 
@@ -17,7 +16,6 @@
 #define RUN_FAULT_MS 1000
 
 /* Returns 0 after SIGTERM or SIGINT, or -1 if it cannot begin. */
-int run_forward(const struct settings *settings, const struct sign *sign, struct post *post,
-                struct fault *fault);
+int run_forward(const struct settings *settings, const struct sign *sign, struct fault *fault);
 
 #endif

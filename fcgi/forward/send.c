@@ -9,9 +9,6 @@
 #include "forward/pause.h"
 #include "forward/stop.h"
 
-#include <stdio.h>
-#include <string.h>
-
 /* How often a long wait looks whether an operator has asked for something. */
 #define LOOK_MS 500
 
@@ -74,22 +71,32 @@ static bool is_refused(long status)
     return status == 400 || status == 413 || status == 415 || status == 422 || status == 431;
 }
 
-static int try_once(const struct sender *sender, const struct event *event,
-                    struct post_answer *answer)
+/* Returns 0 if the other side has taken EVENT; FAULT says why not. */
+static int try_once(struct sender *sender, const struct event *event, struct fault *fault)
 {
-    struct fault fault = FAULT_NONE;
-    struct buffer signatures = {0};
+    struct buffer headers = {0};
     int64_t at_s = clock_now_ms() / 1000;
-    sign_add_signatures(sender->sign, event->id, at_s, &event->body, &signatures);
-    int result = signatures.failed ? fault_set(&fault, "out of memory")
-                                   : post_send(sender->post, event->id, at_s, &signatures,
-                                               &event->body, answer, &fault);
-    buffer_release(&signatures);
-    if (result != 0) {
-        *answer = (struct post_answer){.status = 0};
-        snprintf(answer->problem, sizeof answer->problem, "%s", fault.text);
-    }
-    return result == 0 && answer->status >= 200 && answer->status < 300 ? 0 : -1;
+    buffer_addf(&headers, "User-Agent: upgrade-forward/" PACKAGE_VERSION "%c", 0);
+    buffer_addf(&headers, "Content-Type: application/json%cwebhook-id: %s%c", 0, event->id, 0);
+    buffer_addf(&headers, "webhook-timestamp: %lld%c", (long long)at_s, 0);
+    buffer_add_string(&headers, "webhook-signature: ");
+    sign_add_signatures(sender->sign, event->id, at_s, &event->body, &headers);
+    buffer_add(&headers, "", 1);
+    const struct http_request request = {.method = "POST",
+                                         .url = sender->settings->to,
+                                         .headers = &headers,
+                                         .body = event->body.bytes,
+                                         .length = event->body.length};
+    struct fault failed = FAULT_NONE;
+    http_send(sender->http, &request, &sender->answer, &failed);
+    buffer_release(&headers);
+    long status = sender->answer.status;
+    if (status == 0)
+        return fault_set(fault, "%s", failed.text);
+    if (status >= 200 && status < 300)
+        return 0;
+    return fault_set(fault, "it answered %ld%s", status,
+                     status >= 300 && status < 400 ? ", and a redirect is not followed" : "");
 }
 
 /* The other side wants no more. False if the process is to end. */
@@ -110,25 +117,26 @@ static bool wait_for_operator(struct sender *sender, const struct event *event)
 
 enum send_result send_event(struct sender *sender, const struct event *event)
 {
-    struct post_answer answer;
+    const struct http_answer *answer = &sender->answer;
     unsigned failures = 0, refused = 0;
-    while (try_once(sender, event, &answer) != 0) {
+    struct fault fault = FAULT_NONE;
+    for (; try_once(sender, event, &fault) != 0; fault = FAULT_NONE) {
         if (is_broken(sender, 0))
             return SEND_BROKEN;
-        if (answer.status == GONE) {
+        if (answer->status == GONE) {
             if (!wait_for_operator(sender, event))
                 return SEND_BROKEN;
             continue;
         }
         if (++failures == 1)
-            send_log(sender, "failing", event, answer.problem);
+            send_log(sender, "failing", event, fault.text);
         if (failures == SEND_NOTED_AFTER)
-            note_trouble(sender, answer.problem, false);
-        if (is_refused(answer.status) && ++refused == SEND_REFUSED_MOST) {
-            send_log(sender, "passedOver", event, answer.problem);
+            note_trouble(sender, fault.text, false);
+        if (is_refused(answer->status) && ++refused == SEND_REFUSED_MOST) {
+            send_log(sender, "passedOver", event, fault.text);
             return SEND_DONE;
         }
-        if (!wait_for(sender, pause_after(failures, answer.retry_after_s)))
+        if (!wait_for(sender, pause_after(failures, answer->retry_after_s)))
             return SEND_BROKEN;
     }
     end_trouble(sender, event, failures);

@@ -4,13 +4,17 @@
 
 #include "base/log.h"
 #include "forward/event.h"
-#include "forward/post.h"
 #include "forward/settings.h"
 #include "forward/sign.h"
+#include "http/http.h"
 
 /* How often an event is sent that the other side refuses for what it is (400, 413, 415, 422, 431).
  * Then it is passed over. With any other answer it is sent for ever. */
 #define SEND_REFUSED_MOST 6
+
+/* Most bytes of an answer's body that are read, and thrown away. With more, the connection is
+ * closed. */
+#define SEND_ANSWER_MAX 65536
 
 /* Failures in a row after which there is a note of it, for `status`. */
 #define SEND_NOTED_AFTER 3
@@ -23,7 +27,8 @@ enum send_result {
 struct sender {
     const struct settings *settings;
     const struct sign *sign;
-    struct post *post;
+    struct http *http;
+    struct http_answer answer; /* the last one */
     struct log *log;
     bool noted; /* there is a note of trouble */
 };

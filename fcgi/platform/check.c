@@ -10,8 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Seconds for the receiver's answer: the platform waits no longer. */
+/* Seconds that the platform waits for the receiver's answer. Most bytes of it. */
 #define ANSWER_S 15
+#define ANSWER_MAX 65536
 
 size_t platform_server_length(const char *url)
 {
@@ -63,19 +64,28 @@ static int judge(const struct http_answer *answer, struct fault *fault)
 
 int platform_reach(const struct platform_call *call, struct fault *fault)
 {
-    const struct http_peer peer = {.ca_file = call->ca, .timeout_s = ANSWER_S};
+    const struct http_peer peer = {.ca_file = call->ca,
+                                   .distrusted = "name the authority with --ca",
+                                   .timeout_s = ANSWER_S,
+                                   .answer_max = ANSWER_MAX};
+    struct buffer headers = {0};
     struct http_answer answer = {.status = 0};
     struct http *http = NULL;
     char body[CALLBACK_CHECK_SIZE];
     if (callback_check_begin(call->options.state, body, fault) != 0)
         return PLATFORM_UNUSABLE;
     int code = PLATFORM_UNREACHABLE;
-    const struct http_request request = {
-        .method = "POST", .url = call->callback, .body = body, .type = "application/json"};
+    buffer_addf(&headers, "Content-Type: application/json%c", 0);
+    const struct http_request request = {.method = "POST",
+                                         .url = call->callback,
+                                         .headers = &headers,
+                                         .body = body,
+                                         .length = strlen(body)};
     if (http_new(&http, &peer, fault) == 0 && http_send(http, &request, &answer, fault) == 0)
         code = judge(&answer, fault);
     callback_check_end(call->options.state);
     http_free(http);
+    buffer_release(&headers);
     buffer_release(&answer.body);
     if (code != PLATFORM_DONE)
         fault_add(fault, "%s does not lead to this receiver", call->callback);

@@ -4,6 +4,7 @@
 #include "platform/session.h"
 
 #include "base/clock.h"
+#include "base/text_file.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -18,6 +19,10 @@
 
 #define LOGIN_PATH "/iocm/app/sec/v1.1.0/login"
 #define FORM_TYPE "application/x-www-form-urlencoded"
+
+/* Most bytes of an answer. */
+#define ANSWER_MAX ((size_t)16 << 20)
+
 #define MINUTE_MS 60000
 
 /* Bytes of a body that an error shows. */
@@ -51,7 +56,10 @@ int session_new(struct session **gives, const struct settings *settings, const c
                                          .cert_file = settings->cert_file,
                                          .key_file = settings->key_file,
                                          .expected_name = settings->expected_name,
-                                         .timeout_s = settings->timeout_s}};
+                                         .distrusted = "name the authority with ca-file, and the "
+                                                       "name in its certificate with expected-name",
+                                         .timeout_s = settings->timeout_s,
+                                         .answer_max = ANSWER_MAX}};
     *gives = session;
     return http_new(&session->http, &session->peer, fault);
 }
@@ -69,9 +77,7 @@ void session_free(struct session *session)
     if (session == NULL)
         return;
     http_free(session->http);
-    if (session->answer.body.bytes != NULL)
-        sodium_memzero(session->answer.body.bytes, session->answer.body.capacity);
-    buffer_release(&session->answer.body);
+    text_file_wipe(&session->answer.body);
     forget_token(session);
     free(session);
 }
@@ -116,17 +122,30 @@ static void wait_turn(struct session *session)
     session->calls++;
 }
 
-/* Sends REQUEST to PATH, and reads the answer into the session. */
-static int exchange(struct session *session, struct http_request *request, const char *path,
-                    struct fault *fault)
+struct call {
+    const char *method, *path;
+    const char *type, *body; /* of the type; NULL: none */
+    bool with_token;
+};
+
+/* Makes CALL once, and reads the answer into the session. */
+static int exchange(struct session *session, const struct call *call, struct fault *fault)
 {
-    struct buffer url = {0};
-    buffer_addf(&url, "%s%s", session->settings->address, path);
-    buffer_add(&url, "", 1);
-    request->url = url.bytes;
+    struct buffer url = {0}, headers = {0};
+    buffer_addf(&url, "%s%s%c", session->settings->address, call->path, 0);
+    buffer_addf(&headers, "Content-Type: %s%cAccept: application/json%c", call->type, 0, 0);
+    if (call->with_token)
+        buffer_addf(&headers, "app_key: %s%cAuthorization: Bearer %s%c", session->settings->app_id,
+                    0, session->token, 0);
+    const struct http_request request = {.method = call->method,
+                                         .url = url.bytes,
+                                         .headers = &headers,
+                                         .body = call->body,
+                                         .length = call->body == NULL ? 0 : strlen(call->body)};
     wait_turn(session);
     int result = url.failed ? fault_set(fault, "out of memory")
-                            : http_send(session->http, request, &session->answer, fault);
+                            : http_send(session->http, &request, &session->answer, fault);
+    text_file_wipe(&headers);
     buffer_release(&url);
     return result;
 }
@@ -203,13 +222,13 @@ static int judge(struct session *session, json_t **parsed, struct fault *fault)
     return -1;
 }
 
-/* Makes one request, and again after a pause if there were too many. */
-static int ask(struct session *session, struct http_request *request, const char *path,
-               json_t **parsed, struct fault *fault)
+/* Makes CALL, and again after a pause if there were too many. */
+static int ask(struct session *session, const struct call *call, json_t **parsed,
+               struct fault *fault)
 {
     for (int tries = 0;; tries++) {
         struct fault now = FAULT_NONE;
-        if (exchange(session, request, path, fault) != 0)
+        if (exchange(session, call, fault) != 0)
             return -1;
         if (judge(session, parsed, &now) == 0)
             return 0;
@@ -318,12 +337,11 @@ static int post_login(struct session *session, const char *path, struct fault *f
     buffer_add_string(&form, "&secret=");
     session_add_escaped(&form, session->settings->secret.bytes);
     buffer_add(&form, "", 1);
-    struct http_request request = {.method = "POST", .type = FORM_TYPE, .body = form.bytes};
+    const struct call call = {
+        .method = "POST", .path = LOGIN_PATH, .type = FORM_TYPE, .body = form.bytes};
     int result = form.failed ? fault_set(fault, "out of memory")
-                             : ask(session, &request, LOGIN_PATH, &answer, fault);
-    if (form.bytes != NULL)
-        sodium_memzero(form.bytes, form.capacity);
-    buffer_release(&form);
+                             : ask(session, &call, &answer, fault);
+    text_file_wipe(&form);
     if (result == 0)
         result = take_login(session, answer, &life_s, fault);
     json_decref(answer);
@@ -365,12 +383,12 @@ int session_call(struct session *session, const char *method, const char *path, 
         bool is_due = session->token == NULL || clock_monotonic_ms() >= session->renew_ms;
         if ((is_due || tries > 0) && log_in(session, fault) != 0)
             break;
-        struct http_request request = {.method = method,
-                                       .type = "application/json",
-                                       .body = text,
-                                       .app_key = session->settings->app_id,
-                                       .token = session->token};
-        result = ask(session, &request, path, answer, &now);
+        const struct call call = {.method = method,
+                                  .path = path,
+                                  .type = "application/json",
+                                  .body = text,
+                                  .with_token = true};
+        result = ask(session, &call, answer, &now);
         if (result != 0 && (tries > 0 || strcmp(session->code, SESSION_BAD_TOKEN) != 0)) {
             fault_set(fault, "%s", now.text);
             break;

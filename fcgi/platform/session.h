@@ -6,7 +6,7 @@
 #define PLATFORM_SESSION_H
 
 #include "base/fault.h"
-#include "platform/http.h"
+#include "http/http.h"
 #include "platform/settings.h"
 
 #include <jansson.h>
