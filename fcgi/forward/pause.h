@@ -6,7 +6,7 @@
 
 /* The first pause and the longest. Each is twice the one before, and between half of it and all of
  * it is waited, by chance. */
-#define PAUSE_FIRST_MS 20
+#define PAUSE_FIRST_MS 10
 #define PAUSE_MOST_MS 300000
 
 /* The longest pause that the other side may ask for, by Retry-After. */

@@ -10,7 +10,7 @@ api_start() {
     make_certificate
     rm -f "$T/port"
     : >"$T/api.log"
-    background api "$PYTHON" -B "$TESTS/tool/platform_api.py" --certificate "$CERTIFICATE" --key "$CERTIFICATE_KEY" \
+    background api "$PYTHON" -SB "$TESTS/tool/platform_api.py" --certificate "$CERTIFICATE" --key "$CERTIFICATE_KEY" \
         --port-file "$T/port" --log "$T/api.log" --mood "$T/mood" "$@"
     wait_for "$PATIENCE" test -s "$T/port"
     API=https://127.0.0.1:$(<"$T/port")

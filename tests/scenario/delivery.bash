@@ -73,7 +73,7 @@ second_start() {
 
 # keep_many COUNT [SOCKET [OPTION...]]: so many new notifications, each answered 200.
 keep_many() {
-    "$PYTHON" "$TESTS/tool/fcgi_peer.py" "${2:-$T/socket}" keep --requests "$1" "${@:3}" \
+    "$PYTHON" -S "$TESTS/tool/fcgi_peer.py" "${2:-$T/socket}" keep --requests "$1" "${@:3}" \
         >"$T/keep.out" || fail "keep: $(<"$T/keep.out")"
 }
 
@@ -89,7 +89,7 @@ empty_state() {
 # $exit_status (124: it did not end by itself); its output is in $T/alone.out and $T/alone.err.
 run_alone() {
     exit_status=0
-    "$PYTHON" -c '
+    "$PYTHON" -S -c '
 import socket, subprocess, sys
 listening = socket.socket(socket.AF_UNIX)
 listening.bind(sys.argv[1])

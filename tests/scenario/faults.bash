@@ -225,7 +225,7 @@ has_ended() {
 
 # stay_attack NAME PEERS: peers that misbehave until leave NAME.
 stay_attack() {
-    stay "$1" "$PYTHON" "$TESTS/tool/fcgi_peer.py" "$T/socket" hold "$1" --peers "$2"
+    stay "$1" "$PYTHON" -S "$TESTS/tool/fcgi_peer.py" "$T/socket" hold "$1" --peers "$2"
     wait_for 20 grep -q ready "$T/$1.out"
 }
 
@@ -250,7 +250,7 @@ burst_in_one_batch() {
     pid=$(receiver_pid)
     rm -f "$T/burst.sent"
     kill -s STOP "$pid"
-    background burst "$PYTHON" "$TESTS/tool/fcgi_peer.py" "$T/socket" burst --sent "$T/burst.sent" --peers "$@"
+    background burst "$PYTHON" -S "$TESTS/tool/fcgi_peer.py" "$T/socket" burst --sent "$T/burst.sent" --peers "$@"
     wait_for "$PATIENCE" test -e "$T/burst.sent"
     kill -s CONT "$pid"
     wait "$background_pid"

@@ -23,9 +23,12 @@ other_start() {
     if [[ ! -f $T/secret ]]; then make_secret; fi
     if [[ -s $T/port ]]; then port=(--port "$(<"$T/port")"); fi
     rm -f "$T/port"
-    background other "$PYTHON" "$TESTS/tool/webhook.py" "$T/port" "$T/record" --secret "$T/secret" \
+    background other "$PYTHON" -S "$TESTS/tool/webhook.py" "$T/port" "$T/record" --secret "$T/secret" \
         --certificate "$CERTIFICATE" --key "$CERTIFICATE_KEY" "${port[@]}" "$@"
     wait_for "$PATIENCE" test -s "$T/port" || fail "$(<"$T/other.out")" || return
+    if [[ -n ${record_fd:-} ]]; then exec {record_fd}<&-; fi
+    exec {record_fd}<"$T/record"
+    taken=0 arrived=
     HOOK=https://localhost:$(<"$T/port")/hook
 }
 
@@ -65,16 +68,24 @@ said() {
     (($(grep -c "\"event\":\"$1\"" "$T/forward.out") >= ${2:-1}))
 }
 
-# took SEQ: whether the other side has answered 200 for it.
+# took SEQ: whether the other side, since its start, has answered 200 for it or a later one. Reads on in the record,
+# whose last whole line is $arrived then.
 took() {
-    grep -q "\"seq\": $1, .*\"status\": 200," "$T/record"
+    local line
+    while IFS= read -r -u "$record_fd" line; do
+        line=${record_rest:-}$line record_rest=
+        arrived=$line
+        if [[ $line =~ '"seq": '([0-9]+), && $line == *'"status": 200,'* ]]; then taken=${BASH_REMATCH[1]}; fi
+    done
+    record_rest=${record_rest:-}$line # it is being written
+    ((taken >= $1))
 }
 
 # first_arrivals COUNT: each seq from 1 to COUNT was taken, those of first arrivals in order, each signed well; one
 # that was taken before comes again with the same id.
 first_arrivals() {
     local wrong
-    wrong=$("$PYTHON" - "$T/record" "$1" <<'PYTHON'
+    wrong=$("$PYTHON" -S - "$T/record" "$1" <<'PYTHON'
 import json, sys
 
 ids, last = {}, 0

@@ -33,7 +33,7 @@ campaign() {
 
 # post_lines FILE: each of its lines is a body, posted one after the other, and answered 200.
 post_lines() {
-    "$PYTHON" - "$TESTS/tool" "$T/socket" "$1" <<'PYTHON'
+    "$PYTHON" -S - "$TESTS/tool" "$T/socket" "$1" <<'PYTHON'
 import sys
 
 sys.path.insert(0, sys.argv[1])
@@ -49,7 +49,7 @@ PYTHON
 
 # many COUNT [NAME=VALUE...]: prints so many results of devices n-1, n-2 ... in operation "many".
 many() {
-    "$PYTHON" - "$@" <<'PYTHON'
+    "$PYTHON" -S - "$@" <<'PYTHON'
 import json, sys
 
 body = dict(notifyType="swUpgradeResultNotify", deviceId="", appId="app-1", operationId="many", subOperationId="s",
@@ -74,7 +74,7 @@ ends_with() {
 # the carriage returns that a terminal puts before line feeds.
 on_terminal() {
     local status=0
-    "$PYTHON" "$TESTS/tool/on_terminal.py" "$1" "$STATUS_BIN" --state "$T/state" "${@:2}" >"$T/raw" || status=$?
+    "$PYTHON" -S "$TESTS/tool/on_terminal.py" "$1" "$STATUS_BIN" --state "$T/state" "${@:2}" >"$T/raw" || status=$?
     tr -d '\r' <"$T/raw" >"$T/shown"
     return "$status"
 }
