@@ -108,7 +108,7 @@ int command_show_device(struct command_call *call, struct fault *fault)
     struct view_query query = {
         .now_ms = call->now_ms, .device_id = call->words[0], .limit = UPGRADES_MAX};
     struct fault unclear = FAULT_NONE;
-    int code = command_show_document(call, "device.json", "history", &query, add_page, call, fault);
+    int code = command_show_document(call, "device.json", &query, add_page, call, fault);
     if (code != COMMAND_NOT_THERE || call->words[0][0] == '\0')
         return code;
     /* It is dear to find the ids that begin so, and few are given in part. */
@@ -116,7 +116,7 @@ int command_show_device(struct command_call *call, struct fault *fault)
     if (query.device_id == call->words[0])
         return code;
     *fault = unclear;
-    return query.device_id == NULL ? code
-                                   : command_show_document(call, "device.json", "history", &query,
-                                                           add_page, call, fault);
+    return query.device_id == NULL
+               ? code
+               : command_show_document(call, "device.json", &query, add_page, call, fault);
 }

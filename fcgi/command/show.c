@@ -15,7 +15,7 @@
 /* --- documents and tables ----------------------------------------------------------------------
  */
 
-int command_show_document(struct command_call *call, const char *name, const char *list,
+int command_show_document(struct command_call *call, const char *name,
                           const struct view_query *query, whole_each *each, void *owner,
                           struct fault *fault)
 {
@@ -23,7 +23,7 @@ int command_show_document(struct command_call *call, const char *name, const cha
     enum view_result result;
     term_page(call->term);
     if (call->json || call->csv)
-        result = whole_print(call->term, view, call->reader, query, call->csv ? NULL : list, fault);
+        result = whole_print(call->term, view, call->reader, query, fault);
     else
         result = whole_read(view, call->reader, query, each, owner, fault);
     return command_code_of(call, result);
@@ -88,8 +88,8 @@ int command_show_list(struct command_call *call, const struct command_list *list
     if (fault->set)
         return COMMAND_USAGE;
     columns_init(&listing.table, call->term, list->table.columns, list->table.length);
-    int code = command_show_document(call, call->csv ? list->csv : list->document, list->rows,
-                                     &marked, add_page, &listing, fault);
+    int code = command_show_document(call, call->csv ? list->csv : list->document, &marked,
+                                     add_page, &listing, fault);
     columns_release(&listing.table);
     return code;
 }

@@ -44,9 +44,9 @@ int command_show_list(struct command_call *call, const struct command_list *list
 void command_add_table(const struct command_call *call, const char *heading, const json_t *object,
                        const char *rows, const struct command_table *table, struct buffer *out);
 
-/* Prints the view NAME: with --json its document (all pages of LIST in one), otherwise through
+/* Prints the view NAME: with --json its document (all pages in one), otherwise through
  * EACH, in a pager if one is wanted. Returns an exit code. */
-int command_show_document(struct command_call *call, const char *name, const char *list,
+int command_show_document(struct command_call *call, const char *name,
                           const struct view_query *query, whole_each *each, void *owner,
                           struct fault *fault);
 

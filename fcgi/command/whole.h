@@ -13,12 +13,12 @@
 /* Rows read per page. */
 #define WHOLE_ROWS STORE_PAGE_MAX
 
-/* Prints VIEW's document as it is. If LIST names a member that comes in pages, all of them are
- * printed, one at a time, as one document of the same form, whose `next` is null. The pages of a
- * table (LIST is NULL) are printed one after the other. */
+/* Prints VIEW's document. If it has rows that come in pages, all of them are printed, one page at a
+ * time, as one document of the same form, whose `next` is null. The pages of a table are printed
+ * one after the other. */
 enum view_result whole_print(struct term *term, const struct view *view,
                              struct store_reader *reader, const struct view_query *query,
-                             const char *list, struct fault *fault);
+                             struct fault *fault);
 
 /* Gets a page, parsed and lent for the call. Another result than 0 ends the reading, which is then
  * VIEW_FAILED without a fault of its own. */
@@ -33,15 +33,6 @@ enum view_result whole_read(const struct view *view, struct store_reader *reader
  * number and each name, so it changes some (content_soften). Free the result with json_decref; NULL
  * if memory is short, or if the bytes are no JSON. */
 json_t *whole_parse(const char *json, size_t length);
-
-/* The place of a member's value in the LENGTH bytes of a valid JSON object. */
-struct whole_span {
-    const char *bytes;
-    size_t length;
-};
-
-/* Sets SPAN to the value of the object's own member NAME, a name without escapes. */
-bool whole_find(const char *json, size_t length, const char *name, struct whole_span *span);
 
 /* A member's text, "" if it is none; and its number, 0 if it is none. */
 const char *whole_text(const json_t *object, const char *name);

@@ -41,13 +41,13 @@ enum view_result view_overview(struct store_reader *reader, const struct view_qu
     view_add_applications(out, &overview);
     add_process(out, query->process);
     view_add_books(out, query->process == NULL ? NULL : query->process->books);
-    json_open(out, "operations", '[');
+    view_open_rows(out, query, "operations");
     struct store_rows rows = store_list_operations(reader, &after, view_limit(query), fault);
     struct store_operation_row row;
     int result = 0;
     while (result == 0 && out->length <= bound && store_next_operation(&rows, &row))
         result = view_add_operation(reader, query, &row, out, fault);
-    enum view_result ended = view_end_page(out, &rows, next, fault);
+    enum view_result ended = view_end_page(out, query, &rows, next, fault);
     return result == 0 ? ended : VIEW_FAILED;
 }
 
@@ -154,7 +154,8 @@ static void add_quarantined(struct buffer *out, const struct view_query *query,
 }
 
 /* Begins the document with what it says of all bodies. */
-static int begin_quarantine(struct store_reader *reader, struct buffer *out, struct fault *fault)
+static int begin_quarantine(struct store_reader *reader, const struct view_query *query,
+                            struct buffer *out, struct fault *fault)
 {
     struct store_overview overview;
     if (store_read_overview(reader, &overview, fault) != 0)
@@ -163,7 +164,7 @@ static int begin_quarantine(struct store_reader *reader, struct buffer *out, str
     view_add_quarantine(out, &overview.totals);
     if (add_reasons(reader, out, fault) != 0)
         return -1;
-    json_open(out, "bodies", '[');
+    view_open_rows(out, query, "bodies");
     return 0;
 }
 
@@ -175,7 +176,7 @@ enum view_result view_quarantine(struct store_reader *reader, const struct view_
     const struct store_page_token after = view_after(query);
     if (query->form != VIEW_JSON)
         view_begin_list(out, query, NULL, "id,receivedAt,reason,pointer,bytes");
-    else if (begin_quarantine(reader, out, fault) != 0)
+    else if (begin_quarantine(reader, query, out, fault) != 0)
         return VIEW_FAILED;
     struct store_rows rows = store_list_quarantined_for(reader, query->reason, &after,
                                                         view_limit(query), fault);

@@ -91,12 +91,27 @@ static void add_upgrades(struct buffer *out, int64_t in_progress, int64_t succes
     json_add_number(out, "contradictory", contradictory);
 }
 
-enum view_result view_end_page(struct buffer *out, struct store_rows *rows,
-                               struct store_page_token *next, const struct fault *fault)
+void view_open_rows(struct buffer *out, const struct view_query *query, const char *name)
+{
+    json_open(out, name, '[');
+    if (query->rows != NULL)
+        query->rows->begin = out->length;
+}
+
+void view_close_rows(struct buffer *out, const struct view_query *query)
+{
+    if (query->rows != NULL)
+        query->rows->end = out->length;
+    json_close(out, ']');
+}
+
+enum view_result view_end_page(struct buffer *out, const struct view_query *query,
+                               struct store_rows *rows, struct store_page_token *next,
+                               const struct fault *fault)
 {
     if (store_rows_end(rows, next) != 0)
         return view_failed(fault);
-    json_close(out, ']');
+    view_close_rows(out, query);
     view_add_next(out, next);
     view_end(out);
     return VIEW_DONE;
@@ -108,7 +123,7 @@ void view_begin_list(struct buffer *out, const struct view_query *query, const c
     bool is_first = query->after == NULL || query->after[0] == '\0';
     if (query->form == VIEW_JSON) {
         json_open(out, NULL, '{');
-        json_open(out, name, '[');
+        view_open_rows(out, query, name);
     } else if (query->form == VIEW_CSV && is_first) {
         buffer_add_string(out, query->byte_order_mark ? "\xEF\xBB\xBF" : "");
         buffer_add_string(out, header);
@@ -127,7 +142,7 @@ enum view_result view_end_list(struct buffer *out, const struct view_query *quer
                                const struct fault *fault)
 {
     if (query->form == VIEW_JSON)
-        return view_end_page(out, rows, next, fault);
+        return view_end_page(out, query, rows, next, fault);
     return store_rows_end(rows, next) == 0 ? VIEW_DONE : view_failed(fault);
 }
 

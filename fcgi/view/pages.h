@@ -61,10 +61,15 @@ enum view_result view_end_list(struct buffer *out, const struct view_query *quer
                                struct store_rows *rows, struct store_page_token *next,
                                const struct fault *fault);
 
+/* Begin and end the array NAME of the rows that come in pages. */
+void view_open_rows(struct buffer *out, const struct view_query *query, const char *name);
+void view_close_rows(struct buffer *out, const struct view_query *query);
+
 /* Ends ROWS, the array that they were added to, and the document with its member `next`. FAULT is
  * that of the rows. */
-enum view_result view_end_page(struct buffer *out, struct store_rows *rows,
-                               struct store_page_token *next, const struct fault *fault);
+enum view_result view_end_page(struct buffer *out, const struct view_query *query,
+                               struct store_rows *rows, struct store_page_token *next,
+                               const struct fault *fault);
 
 /* The words for an operation's state, and for what it upgrades; the second is NULL if that is not
  * known. */

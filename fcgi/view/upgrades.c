@@ -171,10 +171,10 @@ enum view_result view_device(struct store_reader *reader, const struct view_quer
     }
     json_open(out, NULL, '{');
     view_add_text(out, "deviceId", query->device_id, VIEW_ID_MAX);
-    json_open(out, "history", '[');
+    view_open_rows(out, query, "history");
     if (add_history(reader, query, bound, out, &count, next, fault) != 0)
         return view_failed(fault);
-    json_close(out, ']');
+    view_close_rows(out, query);
     json_open(out, "news", '[');
     if (is_first && add_notes(reader, query->device_id, 0, NULL, out, &count, fault) != 0)
         return VIEW_FAILED;

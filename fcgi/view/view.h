@@ -79,6 +79,11 @@ enum view_form {
     VIEW_JSON_LINES, /* each row the object that it is in JSON, on a line of its own */
 };
 
+/* Where the rows of a page are in its document, between two brackets. */
+struct view_rows {
+    size_t begin, end; /* 0: it has no rows that come in pages */
+};
+
 /* What the query asks of a view. NULL, false, 0: not given. */
 struct view_query {
     const char *operation_id, *app_id, *device_id;
@@ -97,7 +102,8 @@ struct view_query {
     size_t limit;
     int64_t now_ms; /* end of that time; set it before other members */
     const struct view_process *process;
-    enum view_form form; /* set by view_write */
+    struct view_rows *rows; /* set by a page of a document; NULL: not wanted */
+    enum view_form form;    /* set by view_write */
 };
 
 enum view_result {
