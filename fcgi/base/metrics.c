@@ -20,24 +20,20 @@ struct metrics {
     struct histogram histograms[METRIC_HISTOGRAM_COUNT];
 };
 
-static const struct {
-    const char *name;
-    int answer;
-    const char *help;
-} counters[] = {
-#define X(name, answer, help) {#name, answer, help},
+static const struct metrics_description counters[] = {
+#define X(name, answer, help) {#name, help, 1, answer},
     METRICS_TABLE(X)
 #undef X
 };
 
 static const struct metrics_description gauges[] = {
-#define X(name, help) {#name, help, 1},
+#define X(name, help) {#name, help, 1, 0},
     METRICS_GAUGES(X)
 #undef X
 };
 
 static const struct metrics_description histograms[] = {
-#define X(name, scale, bounds, help) {#name, help, scale},
+#define X(name, scale, bounds, help) {#name, help, scale, 0},
     METRICS_HISTOGRAMS(X)
 #undef X
 };
@@ -146,19 +142,9 @@ void metrics_read_histogram(const struct metrics *metrics, enum metric_histogram
     distribution->sum = atomic_load_explicit(&of->sum, memory_order_relaxed);
 }
 
-const char *metrics_name(enum metric metric)
+struct metrics_description metrics_describe(enum metric metric)
 {
-    return counters[metric].name;
-}
-
-const char *metrics_help(enum metric metric)
-{
-    return counters[metric].help;
-}
-
-int metrics_answer(enum metric metric)
-{
-    return counters[metric].answer;
+    return counters[metric];
 }
 
 struct metrics_description metrics_describe_gauge(enum metric_gauge gauge)

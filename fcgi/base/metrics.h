@@ -120,15 +120,13 @@ struct metrics_distribution {
 void metrics_read_histogram(const struct metrics *metrics, enum metric_histogram histogram,
                             struct metrics_distribution *distribution);
 
-/* Names, help texts and other columns of the tables above. */
-const char *metrics_name(enum metric metric);
-const char *metrics_help(enum metric metric);
-int metrics_answer(enum metric metric); /* the status whose answers it counts; 0: none */
-
+/* A row of the tables above. */
 struct metrics_description {
     const char *name, *help;
     uint64_t scale; /* of a histogram: values to one unit */
+    int answer;     /* of a counter: the status whose answers it counts; 0: none */
 };
+struct metrics_description metrics_describe(enum metric metric);
 struct metrics_description metrics_describe_gauge(enum metric_gauge gauge);
 struct metrics_description metrics_describe_histogram(enum metric_histogram histogram);
 

@@ -64,9 +64,10 @@ static int write_status(struct housekeeping *housekeeping, const struct fault *s
     struct fault warning;
     log_warning(housekeeping->log, &warning);
     struct shared_status shared;
-    const struct view_status status = {
+    const struct view_process process = {
         .books = shared_read(housekeeping->shared, &shared),
-        .time_ms = clock_now_ms(),
+        .version = PACKAGE_VERSION,
+        .now_ms = clock_now_ms(),
         .start_ms = metrics_start_ms(housekeeping->metrics),
         .next_ms = housekeeping->running >= 0 ? clock_now_ms() + HOUSEKEEPING_STATUS_VALID_MS : 0,
         .store_fault = store_fault->set ? store_fault->text : NULL,
@@ -75,7 +76,7 @@ static int write_status(struct housekeeping *housekeeping, const struct fault *s
         .metrics = housekeeping->metrics,
     };
     buffer_clear(&housekeeping->text);
-    if (view_write_status(housekeeping->reader, &status, &housekeeping->text, fault) != 0) {
+    if (view_write_status(housekeeping->reader, &process, &housekeeping->text, fault) != 0) {
         store_reader_close(housekeeping->reader);
         return -1;
     }

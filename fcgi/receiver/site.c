@@ -14,13 +14,10 @@
 
 #include <sodium.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Sizes of a strong ETag: libsodium's shortest hash, in hex and in quotes, and a NUL. */
 #define ETAG_BYTES crypto_generichash_BYTES_MIN
 #define ETAG_SIZE (2 * ETAG_BYTES + 3)
-
-#define GET_ONLY "GET, HEAD"
 
 /* The page may load from here and nowhere else, and nobody may frame it. */
 #define PAGE_HEADERS                                                                     \
@@ -38,8 +35,7 @@ struct reply {
 };
 
 struct site_endpoint {
-    const char *path;    /* if it ends in /, all paths beneath it too */
-    const char *methods; /* in the form of the header Allow */
+    const char *path; /* if it ends in /, all paths beneath it too */
     enum site_pace pace;
     bool shared; /* it reads the copy of the shared books, if there are any */
     void (*answer)(const struct site *site, const struct site_request *request,
@@ -111,24 +107,35 @@ static void add_link(const struct query_string *words, const struct store_page_t
     buffer_add_string(headers, ">; rel=\"next\"\r\n");
 }
 
+/* The state of the process. Its texts are in the rest of the struct. */
+struct process {
+    struct view_process view;
+    struct fault store_fault;
+    struct shared_status books;
+};
+
+static void read_process(const struct site *site, struct process *process)
+{
+    commit_get_fault(site->commit, &process->store_fault);
+    process->view = (struct view_process){
+        .version = PACKAGE_VERSION,
+        .start_ms = metrics_start_ms(site->metrics),
+        .now_ms = clock_now_ms(),
+        .store_fault = process->store_fault.set ? process->store_fault.text : NULL,
+        .metrics = site->metrics,
+        .quarantine_max = site->options->quarantine_max,
+        .quarantine_bytes_max = site->options->quarantine_bytes,
+        .books = shared_read(site->shared, &process->books),
+    };
+}
+
 static void show_view(const struct site *site, const struct site_request *request,
                       const struct view *view, struct store_reader *reader, struct reply *reply)
 {
-    struct fault fault = FAULT_NONE, store_fault;
-    commit_get_fault(site->commit, &store_fault);
-    struct shared_status status;
-    const struct view_process process = {
-        .books = shared_read(site->shared, &status),
-        .version = PACKAGE_VERSION,
-        .pid = getpid(),
-        .store_fault = store_fault.set ? store_fault.text : NULL,
-        .log_lines_dropped = metrics_read(site->metrics, METRIC_log_lines_dropped),
-        .refused_in_a_row = metrics_read_gauge(site->metrics, METRIC_GAUGE_refused_in_a_row),
-        .near_misses = metrics_read(site->metrics, METRIC_near_misses),
-        .quarantine_max = site->options->quarantine_max,
-        .quarantine_bytes_max = site->options->quarantine_bytes,
-    };
-    struct view_query query = {.now_ms = clock_now_ms(), .process = &process};
+    struct fault fault = FAULT_NONE;
+    struct process process;
+    read_process(site, &process);
+    struct view_query query = {.now_ms = process.view.now_ms, .process = &process.view};
     struct query_string words = {.length = 0};
     struct store_page_token next = {""};
     enum view_result result = VIEW_MISUSED;
@@ -185,22 +192,11 @@ static void show_metrics(const struct site *site, const struct site_request *req
                          struct store_reader *reader, struct reply *reply)
 {
     (void)request;
-    struct fault store_fault;
-    commit_get_fault(site->commit, &store_fault);
-    struct shared_status status;
-    const struct exposition_process process = {
-        .books = shared_read(site->shared, &status),
-        .version = PACKAGE_VERSION,
-        .start_ms = site->start_ms,
-        .now_ms = clock_now_ms(),
-        .metrics = site->metrics,
-        .store_writable = !store_fault.set,
-        .quarantine_max = site->options->quarantine_max,
-        .quarantine_bytes_max = site->options->quarantine_bytes,
-    };
+    struct process process;
+    read_process(site, &process);
     reply->type = EXPOSITION_TYPE;
     buffer_add_string(&reply->headers, "Cache-Control: no-store\r\n");
-    exposition_write(&process, reader, site->read_ms, &reply->body);
+    exposition_write(&process.view, reader, site->read_ms, &reply->body);
 }
 
 /* Health in the form that monitors know (the Internet draft "Health Check Response Format for HTTP
@@ -241,18 +237,17 @@ static void tell_ready(const struct site *site, const struct site_request *reque
 }
 
 static const struct site_endpoint endpoints[] = {
-    {"/status", GET_ONLY, SITE_AT_ONCE, false, lead_to_page},
-    {"/status/local/", GET_ONLY, SITE_READS, false, show_own_status},
-    {"/status/", GET_ONLY, SITE_READS, true, show_status},
-    {"/metrics", GET_ONLY, SITE_READS, false, show_metrics},
-    {"/health/live", GET_ONLY, SITE_AT_ONCE, false, tell_live},
-    {"/health/ready", GET_ONLY, SITE_AT_ONCE, false, tell_ready},
+    {"/status", SITE_AT_ONCE, false, lead_to_page},
+    {"/status/local/", SITE_READS, false, show_own_status},
+    {"/status/", SITE_READS, true, show_status},
+    {"/metrics", SITE_READS, false, show_metrics},
+    {"/health/live", SITE_AT_ONCE, false, tell_live},
+    {"/health/ready", SITE_AT_ONCE, false, tell_ready},
 };
 
 /* Lists that are sent whole, page by page, in other forms than a document. */
-static const struct site_endpoint shared_list = {"/status/", GET_ONLY, SITE_STREAMS, true,
-                                                 show_status};
-static const struct site_endpoint own_list = {"/status/local/", GET_ONLY, SITE_STREAMS, false,
+static const struct site_endpoint shared_list = {"/status/", SITE_STREAMS, true, show_status};
+static const struct site_endpoint own_list = {"/status/local/", SITE_STREAMS, false,
                                               show_own_status};
 
 /* --- the answer ---------------------------------------------------------------------------------
@@ -283,19 +278,6 @@ enum site_pace site_pace(const struct site_endpoint *endpoint)
     return endpoint->pace;
 }
 
-/* Whether METHOD is in a list like GET_ONLY. */
-static bool is_listed(const char *methods, const char *method)
-{
-    size_t length = strlen(method);
-    while (*methods != '\0') {
-        size_t own = strcspn(methods, ",");
-        if (own == length && memcmp(methods, method, own) == 0)
-            return true;
-        methods += own + strspn(methods + own, ", ");
-    }
-    return false;
-}
-
 static void make_etag(const struct buffer *body, char etag[ETAG_SIZE])
 {
     unsigned char hash[ETAG_BYTES];
@@ -307,23 +289,11 @@ static void make_etag(const struct buffer *body, char etag[ETAG_SIZE])
     etag[ETAG_SIZE - 1] = '\0';
 }
 
-/* Whether ETAG is in an If-None-Match header, compared weakly (RFC 9110, section 13.1.2). */
+/* Whether ETAG, with its quotes, is in an If-None-Match header, compared weakly (RFC 9110, section
+ * 13.1.2). */
 static bool has_etag(const char *list, const char *etag)
 {
-    while (list != NULL && *list != '\0') {
-        list += strspn(list, ", \t");
-        if (*list == '*')
-            return true;
-        if (strncmp(list, "W/", 2) == 0)
-            list += 2;
-        if (strncmp(list, etag, strlen(etag)) == 0)
-            return true;
-        /* skip this tag, which may contain a comma */
-        if (*list == '"')
-            list += 1 + strcspn(list + 1, "\"");
-        list += strcspn(list, ",");
-    }
-    return false;
+    return list != NULL && (list[strspn(list, " \t")] == '*' || strstr(list, etag) != NULL);
 }
 
 static void add_head(struct reply *reply, const struct site_request *request, struct buffer *out)
@@ -373,11 +343,11 @@ void site_answer(const struct site *site, const struct site_endpoint *endpoint,
 {
     struct reply reply = {.status = 200, .part = part};
     part->more = false;
-    if (is_listed(endpoint->methods, request->method)) {
+    if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0) {
         endpoint->answer(site, request, reader, &reply);
     } else {
         set_problem(&reply, 405, "this path can be read only");
-        buffer_addf(&reply.headers, "Allow: %s\r\n", endpoint->methods);
+        buffer_add_string(&reply.headers, "Allow: GET, HEAD\r\n");
     }
     finish(&reply, request, out);
 }

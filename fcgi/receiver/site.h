@@ -26,7 +26,6 @@ struct site {
     struct commit *commit;
     const struct metrics *metrics;
     struct shared *shared; /* the shared books; NULL: no --books */
-    int64_t start_ms;      /* start of the process, since 1970 */
     int read_ms;           /* time limit for reading the store, for one answer */
     atomic_bool leaving;   /* the process ends, and is not ready any more */
 };

@@ -251,7 +251,6 @@ int viewer_start(struct viewer **gives, const struct options *options,
     viewer->site.commit = commit;
     viewer->site.shared = shared;
     viewer->site.metrics = metrics;
-    viewer->site.start_ms = clock_now_ms();
     viewer->site.read_ms = limits->read_ms;
     viewer->limits = *limits;
     viewer->metrics = metrics;

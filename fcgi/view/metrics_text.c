@@ -101,11 +101,13 @@ static void put(struct buffer *out, const struct family *family, const char *con
     put_scaled(out, family, labels, value, 1);
 }
 
-/* Writes a family of one sample. */
-static void put_one(struct buffer *out, const struct family *family, int64_t value, int64_t scale)
+/* Writes a family of one sample, which is VALUE divided by SCALE. */
+static void put_one(struct buffer *out, enum kind kind, const char *name, const char *help,
+                    int64_t value, int64_t scale)
 {
-    put_family(out, family);
-    put_scaled(out, family, NULL, value, scale);
+    const struct family family = {kind, name, help};
+    put_family(out, &family);
+    put_scaled(out, &family, NULL, value, scale);
 }
 
 /* --- metrics of the process ------------------------------------------------------------------- */
@@ -117,15 +119,16 @@ static void put_counters(struct buffer *out, const struct metrics *metrics)
     for (int i = 0; i < METRIC_COUNT; i++) {
         enum metric metric = (enum metric)i;
         char code[16];
-        snprintf(code, sizeof code, "%d", metrics_answer(metric));
-        if (metrics_answer(metric) != 0)
+        int status = metrics_describe(metric).answer;
+        snprintf(code, sizeof code, "%d", status);
+        if (status != 0)
             put(out, &answers, LABELS("code", code), (int64_t)metrics_read(metrics, metric));
     }
     for (int i = 0; i < METRIC_COUNT; i++) {
         enum metric metric = (enum metric)i;
-        const struct family counter = {COUNTER, metrics_name(metric), metrics_help(metric)};
-        if (metrics_answer(metric) == 0)
-            put_one(out, &counter, (int64_t)metrics_read(metrics, metric), 1);
+        const struct metrics_description what = metrics_describe(metric);
+        if (what.answer == 0)
+            put_one(out, COUNTER, what.name, what.help, (int64_t)metrics_read(metrics, metric), 1);
     }
 }
 
@@ -162,35 +165,24 @@ static void put_histogram(struct buffer *out, const struct metrics *metrics,
     put_number(out, (int64_t)now.sum, (int64_t)what.scale);
 }
 
-static void put_process(struct buffer *out, const struct exposition_process *process)
+static void put_process(struct buffer *out, const struct view_process *process)
 {
     const struct metrics *metrics = process->metrics;
     const struct family build = {GAUGE, "build_info", "the receiver's version"};
     put_family(out, &build);
     put(out, &build, LABELS("version", process->version), 1);
-    const struct {
-        struct family family;
-        int64_t value, scale;
-    } gauges[] = {
-        {{GAUGE, "start_time_seconds", "when the process started, since 1970"},
-         process->start_ms,
-         1000},
-        {{GAUGE, "store_writable", "1: the store takes notifications, as the last write told"},
-         process->store_writable,
-         1},
-        {{GAUGE, "quarantine_held_limit", "bodies that quarantine can hold"},
-         (int64_t)process->quarantine_max,
-         1},
-        {{GAUGE, "quarantine_limit_bytes", "bytes that quarantine can hold"},
-         (int64_t)process->quarantine_bytes_max,
-         1},
-    };
-    for (size_t i = 0; i < sizeof gauges / sizeof gauges[0]; i++)
-        put_one(out, &gauges[i].family, gauges[i].value, gauges[i].scale);
-    for (int i = 0; i < METRIC_GAUGE_COUNT; i++) {
-        const struct metrics_description what = metrics_describe_gauge((enum metric_gauge)i);
-        const struct family gauge = {GAUGE, what.name, what.help};
-        put_one(out, &gauge, (int64_t)metrics_read_gauge(metrics, (enum metric_gauge)i), 1);
+    put_one(out, GAUGE, "start_time_seconds", "when the process started, since 1970",
+            process->start_ms, 1000);
+    put_one(out, GAUGE, "store_writable",
+            "1: the store takes notifications, as the last write told",
+            process->store_fault == NULL, 1);
+    put_one(out, GAUGE, "quarantine_held_limit", "bodies that quarantine can hold",
+            (int64_t)process->quarantine_max, 1);
+    put_one(out, GAUGE, "quarantine_limit_bytes", "bytes that quarantine can hold",
+            (int64_t)process->quarantine_bytes_max, 1);
+    for (enum metric_gauge gauge = 0; gauge < METRIC_GAUGE_COUNT; gauge++) {
+        const struct metrics_description what = metrics_describe_gauge(gauge);
+        put_one(out, GAUGE, what.name, what.help, (int64_t)metrics_read_gauge(metrics, gauge), 1);
     }
     put_counters(out, metrics);
     for (int i = 0; i < METRIC_HISTOGRAM_COUNT; i++)
@@ -199,43 +191,20 @@ static void put_process(struct buffer *out, const struct exposition_process *pro
 
 static void put_shared_books(struct buffer *out, const struct view_books *books)
 {
-    const struct family away = {GAUGE, "books_away",
-                                "1: answers do not wait for the shared books, which are away"},
-                        records = {GAUGE, "books_behind_records",
-                                   "entries that the shared books have not confirmed"},
-                        seconds = {GAUGE, "books_behind_seconds",
-                                   "since the first of those was received"};
-    put_one(out, &away, strcmp(books->state, "confirming") != 0, 1);
-    put_one(out, &records, books->behind_records, 1);
-    put_one(out, &seconds, books->behind_ms, 1000);
+    put_one(out, GAUGE, "books_away", "1: answers do not wait for the shared books, which are away",
+            strcmp(books->state, "confirming") != 0, 1);
+    put_one(out, GAUGE, "books_behind_records", "entries that the shared books have not confirmed",
+            books->behind_records, 1);
+    put_one(out, GAUGE, "books_behind_seconds", "since the first of those was received",
+            books->behind_ms, 1000);
 }
 
 /* --- metrics of the store --------------------------------------------------------------------- */
 
-/* Families of one sample, each from a member of the totals. */
-static const struct {
-    struct family family;
-    size_t offset;
-} totals_table[] = {
-#define MEMBER(name) offsetof(struct store_totals, name)
-    {{COUNTER, "repeats", "deliveries of what had been kept before"}, MEMBER(repeats)},
-    {{COUNTER, "quarantined", "bodies that were no notification we know"}, MEMBER(quarantined)},
-    {{COUNTER, "quarantine_log_only",
-      "of those, for which quarantine had no room: they went to the log alone"},
-     MEMBER(quarantine_log_only)},
-    {{GAUGE, "quarantine_held", "bodies in quarantine now"}, MEMBER(quarantine_held)},
-    {{GAUGE, "quarantine_bytes", "bytes of the bodies in quarantine now"},
-     MEMBER(quarantine_bytes)},
-    {{GAUGE, "upgrades_contradictory", "upgrades whose result and versions do not fit together"},
-     MEMBER(contradictory)},
-#undef MEMBER
-};
-
-static const struct family notifications = {COUNTER, "notifications",
-                                            "notifications kept, by notifyType and result"};
-
 static int put_kinds(struct buffer *out, struct store_reader *reader)
 {
+    static const struct family notifications = {COUNTER, "notifications",
+                                                "notifications kept, by notifyType and result"};
     struct store_rows rows = store_list_type_counts(reader, NULL);
     struct store_type_count_row row;
     put_family(out, &notifications);
@@ -310,14 +279,18 @@ static void put_overview(struct buffer *out, const struct store_overview *overvi
                         backlog = {GAUGE, "cursor_backlog",
                                    "notifications that an application was not told yet"},
                         full = {GAUGE, "quarantine_full",
-                                "1: quarantine had no room for the last body of that kind"},
-                        age = {GAUGE, "last_notification_age_seconds",
-                               "since a notification or a repeat was last received"};
-    for (size_t i = 0; i < sizeof totals_table / sizeof totals_table[0]; i++) {
-        int64_t value;
-        memcpy(&value, (const char *)totals + totals_table[i].offset, sizeof value);
-        put_one(out, &totals_table[i].family, value, 1);
-    }
+                                "1: quarantine had no room for the last body of that kind"};
+    put_one(out, COUNTER, "repeats", "deliveries of what had been kept before", totals->repeats, 1);
+    put_one(out, COUNTER, "quarantined", "bodies that were no notification we know",
+            totals->quarantined, 1);
+    put_one(out, COUNTER, "quarantine_log_only",
+            "of those, for which quarantine had no room: they went to the log alone",
+            totals->quarantine_log_only, 1);
+    put_one(out, GAUGE, "quarantine_held", "bodies in quarantine now", totals->quarantine_held, 1);
+    put_one(out, GAUGE, "quarantine_bytes", "bytes of the bodies in quarantine now",
+            totals->quarantine_bytes, 1);
+    put_one(out, GAUGE, "upgrades_contradictory",
+            "upgrades whose result and versions do not fit together", totals->contradictory, 1);
     put_family(out, &upgrades);
     put(out, &upgrades, LABELS("state", "IN_PROGRESS"), totals->in_progress);
     put(out, &upgrades, LABELS("state", "SUCCESS"), totals->success);
@@ -333,18 +306,15 @@ static void put_overview(struct buffer *out, const struct store_overview *overvi
     if (totals->last_ms != 0) {
         /* If the clock was set back, the age is 0, never negative. */
         int64_t age_ms = now_ms - totals->last_ms;
-        put_one(out, &age, age_ms > 0 ? age_ms : 0, 1000);
+        put_one(out, GAUGE, "last_notification_age_seconds",
+                "since a notification or a repeat was last received", age_ms > 0 ? age_ms : 0,
+                1000);
     }
 }
 
 static int put_books(struct buffer *out, struct store_reader *reader, int64_t now_ms,
                      int64_t limit_ms)
 {
-    const struct family size = {GAUGE, "store_bytes",
-                                "the store's files on disk: the main file and its log"};
-    const struct family log = {
-        GAUGE, "store_log_bytes",
-        "the store's log on disk: it grows while somebody reads an old state"};
     struct store_overview overview;
     int64_t bytes = 0, log_bytes = 0, holder;
     int result = -1;
@@ -357,23 +327,24 @@ static int put_books(struct buffer *out, struct store_reader *reader, int64_t no
     if (result != 0)
         return -1;
     put_overview(out, &overview, now_ms);
-    put_one(out, &size, bytes, 1);
-    put_one(out, &log, log_bytes, 1);
+    put_one(out, GAUGE, "store_bytes", "the store's files on disk: the main file and its log",
+            bytes, 1);
+    put_one(out, GAUGE, "store_log_bytes",
+            "the store's log on disk: it grows while somebody reads an old state", log_bytes, 1);
     return 0;
 }
 
 /* --- the whole exposition --------------------------------------------------------------------- */
 
-void exposition_write(const struct exposition_process *process, struct store_reader *reader,
+void exposition_write(const struct view_process *process, struct store_reader *reader,
                       int64_t limit_ms, struct buffer *out)
 {
-    const struct family up = {GAUGE, "store_up", "1: the store could be read just now"};
     struct buffer books = {0};
     bool readable = put_books(&books, reader, process->now_ms, limit_ms) == 0;
     put_process(out, process);
     if (process->books != NULL)
         put_shared_books(out, process->books);
-    put_one(out, &up, readable, 1);
+    put_one(out, GAUGE, "store_up", "1: the store could be read just now", readable, 1);
     if (readable)
         buffer_add(out, books.bytes, books.length);
     if (books.failed)

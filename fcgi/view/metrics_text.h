@@ -12,16 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The values of the process; all pointers are borrowed. */
-struct exposition_process {
-    const char *version;
-    int64_t start_ms, now_ms; /* since 1970 */
-    const struct metrics *metrics;
-    bool store_writable; /* as of the last write */
-    uint64_t quarantine_max, quarantine_bytes_max;
-    const struct view_books *books; /* NULL: no --books, and no metrics of them */
-};
-
 /* The Content-Type of the text. */
 #define EXPOSITION_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
@@ -35,7 +25,7 @@ struct exposition_process {
 
 /* Appends all metrics. If the store cannot be read within LIMIT_MS, its metrics are left out and
  * upgrade_receiver_store_up is 0. */
-void exposition_write(const struct exposition_process *process, struct store_reader *reader,
+void exposition_write(const struct view_process *process, struct store_reader *reader,
                       int64_t limit_ms, struct buffer *out);
 
 #endif

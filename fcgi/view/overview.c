@@ -8,6 +8,7 @@
 #include "base/json_writer.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 static void add_process(struct buffer *out, const struct view_process *process)
 {
@@ -17,11 +18,13 @@ static void add_process(struct buffer *out, const struct view_process *process)
     }
     json_open(out, "receiver", '{');
     json_add_string(out, "version", process->version);
-    json_add_number(out, "pid", process->pid);
+    json_add_number(out, "pid", getpid());
     json_add_string(out, "storeFault", process->store_fault);
-    json_add_number(out, "logLinesDropped", (int64_t)process->log_lines_dropped);
-    json_add_number(out, "refusedInARow", (int64_t)process->refused_in_a_row);
-    json_add_number(out, "nearMisses", (int64_t)process->near_misses);
+    json_add_number(out, "logLinesDropped",
+                    (int64_t)metrics_read(process->metrics, METRIC_log_lines_dropped));
+    json_add_number(out, "refusedInARow",
+                    (int64_t)metrics_read_gauge(process->metrics, METRIC_GAUGE_refused_in_a_row));
+    json_add_number(out, "nearMisses", (int64_t)metrics_read(process->metrics, METRIC_near_misses));
     json_add_number(out, "quarantineMax", (int64_t)process->quarantine_max);
     json_add_number(out, "quarantineBytesMax", (int64_t)process->quarantine_bytes_max);
     json_close(out, '}');

@@ -12,36 +12,36 @@ static void add_metrics(struct buffer *out, const struct metrics *metrics)
     json_add_line(out);
     json_open(out, "process", '{');
     for (enum metric metric = 0; metric < METRIC_COUNT; metric++)
-        json_add_number(out, metrics_name(metric), (int64_t)metrics_read(metrics, metric));
+        json_add_number(out, metrics_describe(metric).name, (int64_t)metrics_read(metrics, metric));
     for (enum metric_gauge gauge = 0; gauge < METRIC_GAUGE_COUNT; gauge++)
         json_add_number(out, metrics_describe_gauge(gauge).name,
                         (int64_t)metrics_read_gauge(metrics, gauge));
     json_close(out, '}');
 }
 
-static void add_process(struct buffer *out, const struct view_status *status)
+static void add_process(struct buffer *out, const struct view_process *process)
 {
     json_add_line(out);
-    json_add_time(out, "time", status->time_ms);
-    json_add_string(out, "version", PACKAGE_VERSION);
+    json_add_time(out, "time", process->now_ms);
+    json_add_string(out, "version", process->version);
     json_add_number(out, "pid", getpid());
-    json_add_time(out, "startedAt", status->start_ms);
-    json_add_time_or_null(out, "nextBefore", status->next_ms);
+    json_add_time(out, "startedAt", process->start_ms);
+    json_add_time_or_null(out, "nextBefore", process->next_ms);
     json_add_line(out);
     json_open(out, "store", '{');
-    json_add_bool(out, "ok", status->store_fault == NULL);
-    json_add_string(out, "fault", status->store_fault);
-    json_add_time_or_null(out, "since", status->fault_ms);
+    json_add_bool(out, "ok", process->store_fault == NULL);
+    json_add_string(out, "fault", process->store_fault);
+    json_add_time_or_null(out, "since", process->fault_ms);
     json_close(out, '}');
     json_add_line(out);
     json_open(out, "log", '{');
     json_add_number(out, "linesDropped",
-                    (int64_t)metrics_read(status->metrics, METRIC_log_lines_dropped));
-    json_add_string(out, "warning", status->log_warning);
+                    (int64_t)metrics_read(process->metrics, METRIC_log_lines_dropped));
+    json_add_string(out, "warning", process->log_warning);
     json_close(out, '}');
     json_add_line(out);
-    view_add_books(out, status->books);
-    add_metrics(out, status->metrics);
+    view_add_books(out, process->books);
+    add_metrics(out, process->metrics);
 }
 
 static int add_operations(struct store_reader *reader, struct buffer *out, struct fault *fault)
@@ -76,7 +76,7 @@ static int add_records(struct store_reader *reader, struct buffer *out, struct f
     return store_rows_end(&rows, NULL);
 }
 
-int view_write_status(struct store_reader *reader, const struct view_status *status,
+int view_write_status(struct store_reader *reader, const struct view_process *process,
                       struct buffer *out, struct fault *fault)
 {
     struct store_overview overview;
@@ -85,7 +85,7 @@ int view_write_status(struct store_reader *reader, const struct view_status *sta
     int result = store_read_overview(reader, &overview, fault);
     if (result == 0) {
         json_open(out, NULL, '{');
-        add_process(out, status);
+        add_process(out, process);
         json_add_line(out);
         view_add_totals(out, &overview.totals);
         json_add_line(out);

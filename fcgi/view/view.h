@@ -60,14 +60,16 @@ struct view_books {
     bool required;               /* without them, the platform is answered 503 */
 };
 
-/* The state of the process. Only a receiver has one. */
+/* The state of the process. Only a receiver has one. All pointers are borrowed; times are in ms
+ * since 1970. */
 struct view_process {
     const char *version;
-    int64_t pid;
-    const char *store_fault; /* NULL: the store works */
-    uint64_t log_lines_dropped;
-    uint64_t refused_in_a_row; /* consecutive answers that were not 200, up to now */
-    uint64_t near_misses;      /* POSTs on a path similar to a callback path */
+    int64_t start_ms, now_ms;
+    int64_t next_ms;               /* latest time of the next status file; 0: the process ends */
+    const char *store_fault;       /* why the store cannot keep records now; NULL: it can */
+    int64_t fault_ms;              /* since when; 0: unknown, or no fault */
+    const char *log_warning;       /* why the log has no reader; NULL: it may have one */
+    const struct metrics *metrics; /* NULL: none */
     uint64_t quarantine_max, quarantine_bytes_max;
     const struct view_books *books; /* NULL: no --books */
 };
@@ -144,25 +146,13 @@ enum view_result view_write(const struct view *view, struct store_reader *reader
                             const struct view_query *query, int64_t limit_ms, struct buffer *out,
                             struct store_page_token *next, struct fault *fault);
 
-/* The process's part of the status file; all pointers are borrowed. */
-struct view_status {
-    int64_t time_ms;                /* since 1970 */
-    int64_t start_ms;               /* when the process started */
-    int64_t next_ms;                /* latest time of the next replacement; 0: the process ends */
-    const char *store_fault;        /* why the store cannot keep records now; NULL: it can */
-    int64_t fault_ms;               /* since when; 0: unknown, or no fault */
-    const char *log_warning;        /* why the log has no reader; NULL: it may have one */
-    const struct metrics *metrics;  /* of this process; NULL: none */
-    const struct view_books *books; /* NULL: no --books */
-};
-
 /* Most rows of each list in the status file: operations, failures of one of them, notifications. */
 #define VIEW_STATUS_ROWS 10
 
-/* Appends the document for the status file: one state of the store, and STATUS. OUT is empty, or
+/* Appends the document for the status file: one state of the store, and PROCESS. OUT is empty, or
  * ends with a line. The document has several lines and VIEW_DOCUMENT_MAX bytes at most. Returns 0,
  * or -1 if the store cannot be read. Then the appended text is incomplete. */
-int view_write_status(struct store_reader *reader, const struct view_status *status,
+int view_write_status(struct store_reader *reader, const struct view_process *process,
                       struct buffer *out, struct fault *fault);
 
 #endif

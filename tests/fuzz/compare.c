@@ -389,7 +389,7 @@ static void check_status(const struct model *model, struct store_reader *reader)
 {
     struct fault fault = FAULT_NONE;
     struct buffer text = {0};
-    fuzz_demand(view_write_status(reader, &(struct view_status){.time_ms = 1}, &text, &fault) == 0,
+    fuzz_demand(view_write_status(reader, &(struct view_process){.now_ms = 1}, &text, &fault) == 0,
                 "%s", fault.text);
     fuzz_demand(text.length <= VIEW_DOCUMENT_MAX, "%zu bytes of a status", text.length);
     json_t *json = fuzz_read_document(&text);

@@ -145,7 +145,7 @@ static int read_once(struct reading *reading, struct fault *fault)
                    ? 0
                    : -1;
     return view_write_status(reading->reader,
-                             &(struct view_status){.time_ms = reading->query.now_ms}, &reading->out,
+                             &(struct view_process){.now_ms = reading->query.now_ms}, &reading->out,
                              fault);
 }
 

@@ -34,15 +34,15 @@ static void a_test_that_does_not_count_may_pass_null(void **state)
 
 static void every_counter_has_a_name_of_its_own_and_a_help_text(void **state)
 {
-    assert_string_equal(metrics_name(METRIC_store_faults), "store_faults");
+    assert_string_equal(metrics_describe(METRIC_store_faults).name, "store_faults");
     for (int metric = 0; metric < METRIC_COUNT; metric++) {
-        const char *name = metrics_name((enum metric)metric);
-        assert_true(strlen(metrics_help((enum metric)metric)) > 10);
+        const char *name = metrics_describe((enum metric)metric).name;
+        assert_true(strlen(metrics_describe((enum metric)metric).help) > 10);
         assert_true(strlen(name) > 0);
         for (const char *c = name; *c != '\0'; c++)
             assert_true(islower((unsigned char)*c) || isdigit((unsigned char)*c) || *c == '_');
         for (int other = 0; other < metric; other++)
-            assert_string_not_equal(name, metrics_name((enum metric)other));
+            assert_string_not_equal(name, metrics_describe((enum metric)other).name);
     }
 }
 
@@ -56,7 +56,7 @@ static void answers_count_by_status_and_refusals_in_a_row(void **state)
     assert_int_equal(metrics_read(metrics, METRIC_answers_503), 2);
     uint64_t answers = 0;
     for (int metric = 0; metric < METRIC_COUNT; metric++)
-        if (metrics_answer((enum metric)metric) != 0)
+        if (metrics_describe((enum metric)metric).answer != 0)
             answers += metrics_read(metrics, (enum metric)metric);
     assert_int_equal(answers, LENGTH(statuses));
     /* what does not weigh neither raises it nor ends it */

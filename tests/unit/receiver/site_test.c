@@ -36,7 +36,6 @@ static int setup(void **state)
     fixture->options = (struct options){.state = fixture->books->folder, .quarantine_max = 7};
     fixture->site.options = &fixture->options;
     fixture->site.metrics = fixture->metrics;
-    fixture->site.start_ms = clock_now_ms();
     fixture->site.read_ms = 60000;
     assert_int_equal(store_reader_new(&fixture->reader, fixture->books->folder, &fault), 0);
     *state = fixture;

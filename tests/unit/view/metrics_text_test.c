@@ -15,12 +15,11 @@
 /* Gives what is exposed, NUL-terminated. */
 static char *expose(struct books *books, const struct metrics *metrics)
 {
-    const struct exposition_process process = {
+    const struct view_process process = {
         .version = "1.2\\\"\n3",
         .start_ms = NOW_MS - 60001,
         .now_ms = NOW_MS,
         .metrics = metrics,
-        .store_writable = true,
         .quarantine_max = 10,
         .quarantine_bytes_max = 1000,
     };

@@ -19,12 +19,12 @@
 #include <unistd.h>
 
 /* Reads what READER's status file would say; free with json_decref. */
-static json_t *read_status(struct store_reader *reader, const struct view_status *status)
+static json_t *read_status(struct store_reader *reader, const struct view_process *process)
 {
     struct buffer text = {0};
     struct fault fault = FAULT_NONE;
     json_error_t error;
-    lists_must(view_write_status(reader, status, &text, &fault), &fault);
+    lists_must(view_write_status(reader, process, &text, &fault), &fault);
     assert_false(text.failed);
     assert_in_range(text.length, 1, VIEW_DOCUMENT_MAX);
     assert_true(utf8_is_valid(text.bytes, text.length));
@@ -38,10 +38,10 @@ static json_t *read_status(struct store_reader *reader, const struct view_status
     return json;
 }
 
-static json_t *show(const struct books *books, const struct view_status *status)
+static json_t *show(const struct books *books, const struct view_process *process)
 {
     struct store_reader *reader = lists_reader(books);
-    json_t *json = read_status(reader, status);
+    json_t *json = read_status(reader, process);
     store_reader_free(reader);
     return json;
 }
@@ -96,8 +96,8 @@ static void expect_json(json_t *json, const char *expected)
 
 static void an_empty_store_has_a_status(void **state)
 {
-    json_t *json = show(*state, &(struct view_status){.time_ms = 1});
-    assert_string_equal(get_text(json, "version"), PACKAGE_VERSION);
+    json_t *json = show(*state, &(struct view_process){.version = "1", .now_ms = 1});
+    assert_string_equal(get_text(json, "version"), "1");
     assert_string_equal(get_text(json, "token"), "start");
     assert_int_equal(get_number(json, "pid"), getpid());
     assert_true(json_is_object(get(json, "process")));
@@ -136,11 +136,12 @@ static void all_that_is_in_the_books_is_shown(void **state)
                                       .behind_ms = 4999,
                                       .copy_behind_records = 3,
                                       .required = true};
-    json_t *json = show(books, &(struct view_status){.books = &shared,
-                                                     .store_fault = "disk \"full\"\n",
-                                                     .fault_ms = 9,
-                                                     .start_ms = 8,
-                                                     .next_ms = 60000});
+    json_t *json = show(books, &(struct view_process){.version = "1",
+                                                      .books = &shared,
+                                                      .store_fault = "disk \"full\"\n",
+                                                      .fault_ms = 9,
+                                                      .start_ms = 8,
+                                                      .next_ms = 60000});
     support_assert_has(get_text(json, "token"), ":3");
     support_assert_has(get_text(get_item(json, "applications", 0), "token"), ":1");
     json_object_del(json_array_get(json_object_get(json, "applications"), 0), "token");
@@ -181,8 +182,9 @@ static void the_process_shows_its_counters_and_its_log(void **state)
     metrics_add(metrics, METRIC_log_lines_dropped, 7);
     metrics_add(metrics, METRIC_requests, 9);
     metrics_set_gauge(metrics, METRIC_GAUGE_log_fault, 1);
-    json_t *json = show(*state,
-                        &(struct view_status){.metrics = metrics, .log_warning = "gone \"away\""});
+    json_t *json = show(
+        *state,
+        &(struct view_process){.version = "1", .metrics = metrics, .log_warning = "gone \"away\""});
     const json_t *process = get(json, "process");
     assert_int_equal(get_number(get(json, "log"), "linesDropped"), 7);
     assert_string_equal(get_text(get(json, "log"), "warning"), "gone \"away\"");
@@ -211,7 +213,7 @@ static void there_are_ten_of_each_the_latest_or_most_frequent_first(void **state
             what.error_code = code_text;
             books_add_result(books, &what);
         }
-    json_t *json = show(books, &(struct view_status){.time_ms = 0});
+    json_t *json = show(books, &(struct view_process){.version = "1", .now_ms = 0});
     assert_int_equal(json_array_size(get(json, "operations")), 10);
     const json_t *operation = get_item(json, "operations", 0);
     assert_string_equal(get_text(operation, "operationId"), "o3");
@@ -240,7 +242,7 @@ static void a_long_body_is_left_out_and_its_length_told(void **state)
         memset(description, 'x', rest + more);
         books_add_result(books, &(struct support_result){.description = description});
     }
-    json_t *json = show(books, &(struct view_status){.time_ms = 0});
+    json_t *json = show(books, &(struct view_process){.version = "1", .now_ms = 0});
     const json_t *longer = get_item(json, "records", 0), *fits = get_item(json, "records", 1);
     assert_true(json_is_null(get(longer, "body")));
     assert_int_equal(get_number(longer, "bodyBytes"), VIEW_BODY_MAX + 1);
@@ -276,7 +278,8 @@ static void whatever_came_it_is_bounded_and_text_stays_text(void **state)
     char fault[FAULT_TEXT_MAX];
     memset(fault, 0xFF, sizeof fault - 1);
     fault[sizeof fault - 1] = '\0';
-    json_t *json = show(books, &(struct view_status){.time_ms = INT64_MAX, .store_fault = fault});
+    json_t *json = show(
+        books, &(struct view_process){.version = "1", .now_ms = INT64_MAX, .store_fault = fault});
     const json_t *operation = get_item(json, "operations", 9);
     const char *shown = get_text(operation, "operationId");
     assert_memory_equal(shown, "1", 1);
@@ -310,7 +313,7 @@ static void it_is_of_one_moment(void **state)
     int64_t version;
     lists_must(store_read_version(reader, &version, &fault), &fault);
     sqlite3_trace_v2(reader->db, SQLITE_TRACE_STMT, keep_more, books);
-    json_t *json = read_status(reader, &(struct view_status){.time_ms = 0});
+    json_t *json = read_status(reader, &(struct view_process){.version = "1", .now_ms = 0});
     int64_t seq = get_number(json, "seq");
     assert_true(seq < books_number(books, "SELECT seq FROM totals"));
     assert_int_equal(get_number(get(json, "totals"), "notifications"), seq);

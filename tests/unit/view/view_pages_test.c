@@ -188,12 +188,11 @@ static void the_overview_has_what_it_must(void **state)
 static void an_overview_of_nothing_and_of_a_receiver(void **state)
 {
     struct shown *shown = *state;
-    struct view_process process = {.version = "1.2",
-                                   .pid = 42,
-                                   .log_lines_dropped = 3,
-                                   .refused_in_a_row = 4,
-                                   .quarantine_max = 5,
-                                   .quarantine_bytes_max = 6};
+    struct metrics *metrics = metrics_new();
+    metrics_count_answer(metrics, 503, true);
+    metrics_add(metrics, METRIC_log_lines_dropped, 3);
+    struct view_process process = {
+        .version = "1.2", .metrics = metrics, .quarantine_max = 5, .quarantine_bytes_max = 6};
     json_t *overview = read(shown, "overview.json", &(struct view_query){.process = &process});
     assert_true(json_is_null(get(overview, "lastAt")));
     assert_int_equal(json_array_size(get(overview, "operations")), 0);
@@ -201,12 +200,14 @@ static void an_overview_of_nothing_and_of_a_receiver(void **state)
     assert_members(receiver, "version pid storeFault logLinesDropped refusedInARow nearMisses"
                              " quarantineMax quarantineBytesMax");
     assert_true(json_is_null(get(receiver, "storeFault")));
-    assert_int_equal(get_number(receiver, "refusedInARow"), 4);
+    assert_int_equal(get_number(receiver, "refusedInARow"), 1);
+    assert_int_equal(get_number(receiver, "logLinesDropped"), 3);
     json_decref(overview);
     process.store_fault = "disk \"full\"\n";
     overview = read(shown, "overview.json", &(struct view_query){.process = &process});
     assert_string_equal(get_text(get(overview, "receiver"), "storeFault"), "disk \"full\"\n");
     json_decref(overview);
+    metrics_free(metrics);
 }
 
 static void an_operation_has_what_it_must(void **state)
