@@ -60,6 +60,18 @@ const char *view_type(const struct view *view)
 
 /* --- parameters ------------------------------------------------------------------------------- */
 
+#define WORDS 3
+
+/* One parameter, and how its value is read into a member of the query. */
+struct parameter {
+    const char *name;
+    const char *of; /* only of views whose name begins so; NULL: of all */
+    int (*set)(struct view_query *query, void *member, const struct parameter *parameter,
+               const char *value, struct fault *fault);
+    size_t offset;            /* of the member */
+    const char *words[WORDS]; /* of set_one_of */
+};
+
 static int read_number(const char *name, const char *value, int64_t least, int64_t most,
                        int64_t *number, struct fault *fault)
 {
@@ -69,54 +81,30 @@ static int read_number(const char *name, const char *value, int64_t least, int64
     return 0;
 }
 
-static void *member(struct view_query *query, size_t offset)
+static int set_word(struct view_query *query, void *member, const struct parameter *parameter,
+                    const char *value, struct fault *fault)
 {
-    return (char *)query + offset;
-}
-
-static int set_word(struct view_query *query, size_t offset, const char *name, const char *value,
-                    struct fault *fault)
-{
-    (void)name;
+    (void)query;
+    (void)parameter;
     (void)fault;
-    *(const char **)member(query, offset) = value;
+    *(const char **)member = value;
     return 0;
 }
 
-/* Sets one of the WORDS. */
-static int set_one_of(struct view_query *query, size_t offset, const char *const words[3],
-                      const char *name, const char *value, struct fault *fault)
+static int set_one_of(struct view_query *query, void *member, const struct parameter *parameter,
+                      const char *value, struct fault *fault)
 {
-    for (size_t i = 0; i < 3; i++)
+    const char *const *words = parameter->words;
+    for (size_t i = 0; i < WORDS; i++)
         if (strcmp(value, words[i]) == 0)
-            return set_word(query, offset, name, value, fault);
-    return fault_set(fault, "%s: takes %s, %s or %s", name, words[0], words[1], words[2]);
-}
-
-static int set_state(struct view_query *query, size_t offset, const char *name, const char *value,
-                     struct fault *fault)
-{
-    static const char *const words[3] = {"IN_PROGRESS", "SUCCESS", "FAIL"};
-    return set_one_of(query, offset, words, name, value, fault);
-}
-
-static int set_operation_state(struct view_query *query, size_t offset, const char *name,
-                               const char *value, struct fault *fault)
-{
-    static const char *const words[3] = {"running", "stalled", "finished"};
-    return set_one_of(query, offset, words, name, value, fault);
-}
-
-static int set_sort(struct view_query *query, size_t offset, const char *name, const char *value,
-                    struct fault *fault)
-{
-    static const char *const words[3] = {"latest", "failures", "name"};
-    return set_one_of(query, offset, words, name, value, fault);
+            return set_word(query, member, parameter, value, fault);
+    return fault_set(fault, "%s: takes %s, %s or %s", parameter->name, words[0], words[1],
+                     words[2]);
 }
 
 /* A share such as 0.05, with six decimals at most. */
-static int set_share(struct view_query *query, size_t offset, const char *name, const char *value,
-                     struct fault *fault)
+static int set_share(struct view_query *query, void *member, const struct parameter *parameter,
+                     const char *value, struct fault *fault)
 {
     static const char digits[] = "0123456789";
     size_t whole = strspn(value, digits);
@@ -125,72 +113,68 @@ static int set_share(struct view_query *query, size_t offset, const char *name, 
     double share = strtod(value, NULL);
     if (whole != 1 || (*rest == '.' && decimals == 0) || decimals > 6 ||
         rest[decimals > 0 ? 1 + decimals : 0] != '\0' || share > 1)
-        return fault_set(fault, "%s: takes a share from 0 to 1, such as 0.05", name);
+        return fault_set(fault, "%s: takes a share from 0 to 1, such as 0.05", parameter->name);
     query->fail_above_said = true;
-    *(int64_t *)member(query, offset) = (int64_t)(share * UNITS_WHOLE + 0.5);
+    *(int64_t *)member = (int64_t)(share * UNITS_WHOLE + 0.5);
     return 0;
 }
 
-static int set_time(struct view_query *query, size_t offset, const char *name, const char *value,
-                    struct fault *fault)
+static int set_time(struct view_query *query, void *member, const struct parameter *parameter,
+                    const char *value, struct fault *fault)
 {
-    if (units_time(value, query->now_ms, member(query, offset), fault) == 0)
-        return 0;
-    return fault_add(fault, "%s", name);
+    return units_time(value, query->now_ms, member, fault) == 0
+               ? 0
+               : fault_add(fault, "%s", parameter->name);
 }
 
-static int set_flag(struct view_query *query, size_t offset, const char *name, const char *value,
-                    struct fault *fault)
+static int set_flag(struct view_query *query, void *member, const struct parameter *parameter,
+                    const char *value, struct fault *fault)
 {
+    (void)query;
     if (strcmp(value, "1") != 0)
-        return fault_set(fault, "%s: takes 1", name);
-    *(bool *)member(query, offset) = true;
+        return fault_set(fault, "%s: takes 1", parameter->name);
+    *(bool *)member = true;
     return 0;
 }
 
-static int set_limit(struct view_query *query, size_t offset, const char *name, const char *value,
-                     struct fault *fault)
+static int set_limit(struct view_query *query, void *member, const struct parameter *parameter,
+                     const char *value, struct fault *fault)
 {
     int64_t number;
-    if (read_number(name, value, 1, STORE_PAGE_MAX, &number, fault) != 0)
+    (void)query;
+    if (read_number(parameter->name, value, 1, STORE_PAGE_MAX, &number, fault) != 0)
         return -1;
-    *(size_t *)member(query, offset) = (size_t)number;
+    *(size_t *)member = (size_t)number;
     return 0;
 }
 
-static int set_seconds(struct view_query *query, size_t offset, const char *name, const char *value,
-                       struct fault *fault)
+static int set_seconds(struct view_query *query, void *member, const struct parameter *parameter,
+                       const char *value, struct fault *fault)
 {
     query->stuck_said = true;
-    return read_number(name, value, 0, VIEW_SECONDS_MAX, member(query, offset), fault);
+    return read_number(parameter->name, value, 0, VIEW_SECONDS_MAX, member, fault);
 }
 
 #define MEMBER(name) offsetof(struct view_query, name)
 
-static const struct {
-    const char *name;
-    const char *of; /* only of views whose name begins so; NULL: of all */
-    int (*set)(struct view_query *query, size_t offset, const char *name, const char *value,
-               struct fault *fault);
-    size_t offset;
-} parameters[] = {
-    {"operationId", NULL, set_word, MEMBER(operation_id)},
-    {"appId", NULL, set_word, MEMBER(app_id)},
-    {"deviceId", NULL, set_word, MEMBER(device_id)},
-    {"state", "operations.", set_operation_state, MEMBER(state)},
-    {"state", NULL, set_state, MEMBER(state)},
-    {"errorCode", NULL, set_word, MEMBER(error_code)},
-    {"q", NULL, set_word, MEMBER(search)},
-    {"after", NULL, set_word, MEMBER(after)},
-    {"contradictory", NULL, set_flag, MEMBER(contradictory)},
-    {"bom", NULL, set_flag, MEMBER(byte_order_mark)},
-    {"longerThan", NULL, set_seconds, MEMBER(stuck_s)},
-    {"limit", NULL, set_limit, MEMBER(limit)},
-    {"sort", NULL, set_sort, MEMBER(sort)},
-    {"failAbove", NULL, set_share, MEMBER(fail_above)},
-    {"since", NULL, set_time, MEMBER(since_ms)},
-    {"until", NULL, set_time, MEMBER(until_ms)},
-    {"reason", NULL, set_word, MEMBER(reason)},
+static const struct parameter parameters[] = {
+    {"operationId", NULL, set_word, MEMBER(operation_id), {NULL}},
+    {"appId", NULL, set_word, MEMBER(app_id), {NULL}},
+    {"deviceId", NULL, set_word, MEMBER(device_id), {NULL}},
+    {"state", "operations.", set_one_of, MEMBER(state), {"running", "stalled", "finished"}},
+    {"state", NULL, set_one_of, MEMBER(state), {"IN_PROGRESS", "SUCCESS", "FAIL"}},
+    {"errorCode", NULL, set_word, MEMBER(error_code), {NULL}},
+    {"q", NULL, set_word, MEMBER(search), {NULL}},
+    {"after", NULL, set_word, MEMBER(after), {NULL}},
+    {"contradictory", NULL, set_flag, MEMBER(contradictory), {NULL}},
+    {"bom", NULL, set_flag, MEMBER(byte_order_mark), {NULL}},
+    {"longerThan", NULL, set_seconds, MEMBER(stuck_s), {NULL}},
+    {"limit", NULL, set_limit, MEMBER(limit), {NULL}},
+    {"sort", NULL, set_one_of, MEMBER(sort), {"latest", "failures", "name"}},
+    {"failAbove", NULL, set_share, MEMBER(fail_above), {NULL}},
+    {"since", NULL, set_time, MEMBER(since_ms), {NULL}},
+    {"until", NULL, set_time, MEMBER(until_ms), {NULL}},
+    {"reason", NULL, set_word, MEMBER(reason), {NULL}},
 };
 
 /* Whether NAME is one of the view's parameters. */
@@ -212,7 +196,8 @@ int view_set(struct view_query *query, const struct view *view, const char *name
         if (strcmp(parameters[i].name, name) == 0 && understands(view, name) &&
             (parameters[i].of == NULL ||
              strncmp(view->name, parameters[i].of, strlen(parameters[i].of)) == 0))
-            return parameters[i].set(query, parameters[i].offset, name, value, fault);
+            return parameters[i].set(query, (char *)query + parameters[i].offset, &parameters[i],
+                                     value, fault);
     return fault_set(fault, "%.40s: not a parameter of %s", name, view->name);
 }
 
