@@ -75,73 +75,51 @@ int store_files_check(const struct store_file files[STORE_FILES], struct fault *
     return 0;
 }
 
-/* Calls TAKE for each descriptor of this process that has one of FILES open, until it returns
- * false. Returns false if /proc cannot be read. */
-typedef bool take_held(void *owner, int fd, int file);
-static bool each_held(const struct store_file files[STORE_FILES], take_held *take, void *owner)
+/* Sets HELD to a descriptor of this process for each of FILES, -1: it has none open. Returns false
+ * if /proc cannot be read. */
+static bool find_held(const struct store_file files[STORE_FILES], int held[STORE_FILES])
 {
+    for (int i = 0; i < STORE_FILES; i++)
+        held[i] = -1;
     DIR *descriptors = opendir("/proc/self/fd");
     if (descriptors == NULL)
         return false;
-    bool more = true;
-    for (struct dirent *entry; more && (entry = readdir(descriptors)) != NULL;) {
+    for (struct dirent *entry; (entry = readdir(descriptors)) != NULL;) {
         struct stat status;
-        int fd = (int)strtol(entry->d_name, NULL, 10);
         /* by name: another thread may close it now */
         if (entry->d_name[0] == '.' || fstatat(dirfd(descriptors), entry->d_name, &status, 0) != 0)
             continue;
         for (int i = 0; i < STORE_FILES; i++)
-            if (more && status.st_dev == files[i].device && status.st_ino == files[i].inode)
-                more = take(owner, fd, i);
+            if (status.st_dev == files[i].device && status.st_ino == files[i].inode)
+                held[i] = (int)strtol(entry->d_name, NULL, 10);
     }
     closedir(descriptors);
     return true;
 }
 
-static bool note_held(void *owner, int fd, int file)
-{
-    (void)fd;
-    bool *held = owner;
-    held[file] = true;
-    return true;
-}
-
 int store_files_require(const struct store_file files[STORE_FILES], struct fault *fault)
 {
-    bool held[STORE_FILES] = {false};
-    if (!each_held(files, note_held, held))
+    int held[STORE_FILES];
+    if (!find_held(files, held))
         return 0;
     for (size_t i = 0; i < STORE_FILES; i++)
-        if (!held[i] && files[i].inode != 0)
+        if (held[i] < 0 && files[i].inode != 0)
             return fault_set(fault,
                              "%s was removed or replaced, and the old one is still read here",
                              files[i].path);
     return 0;
 }
 
-struct holder {
-    int first, length;
-    int64_t pid;
-};
-
 /* Asks through SQLite's own descriptor: closing one of ours would drop SQLite's locks. */
-static bool ask_holder(void *owner, int fd, int file)
-{
-    struct holder *holder = owner;
-    struct flock bytes = {
-        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = holder->first, .l_len = holder->length};
-    if (file != STORE_SHM)
-        return true;
-    if (fcntl(fd, F_GETLK, &bytes) == 0 && bytes.l_type != F_UNLCK && bytes.l_pid > 0)
-        holder->pid = bytes.l_pid;
-    return false;
-}
-
 int64_t store_files_holder(const struct store_file files[STORE_FILES], int first, int length)
 {
-    struct holder holder = {.first = first, .length = length};
-    each_held(files, ask_holder, &holder);
-    return holder.pid;
+    int held[STORE_FILES];
+    struct flock bytes = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = first, .l_len = length};
+    return find_held(files, held) && fcntl(held[STORE_SHM], F_GETLK, &bytes) == 0 &&
+                   bytes.l_type != F_UNLCK && bytes.l_pid > 0
+               ? bytes.l_pid
+               : 0;
 }
 
 void store_give_to_owner(int fd, const char *folder)
