@@ -77,14 +77,18 @@ static ssize_t take_journaled(sqlite3_stmt *read, void *rows, size_t index)
                : (ssize_t)entry->body_length;
 }
 
-/* Copies rows of READ until their bodies reach STORE_READ_BYTES, then finalizes READ. *COUNT is how
+/* Reads rows of SQL, with NUMBERS bound, until their bodies reach STORE_READ_BYTES. *COUNT is how
  * many rows to release, also on failure. */
-static int take_rows(struct store_reader *reader, sqlite3_stmt *read, take_row *take, void *rows,
-                     size_t *count, struct fault *fault)
+static int read_rows(struct store_reader *reader, const char *sql, const int64_t *numbers,
+                     int numbers_count, take_row *take, void *rows, size_t *count,
+                     struct fault *fault)
 {
     size_t bytes = 0;
     int step = SQLITE_DONE;
     *count = 0;
+    sqlite3_stmt *read = store_query_prepare(reader, sql, numbers, numbers_count, fault);
+    if (read == NULL)
+        return -1;
     while (bytes < STORE_READ_BYTES && (step = sqlite3_step(read)) == SQLITE_ROW) {
         ssize_t length = take(read, rows, (*count)++);
         if (length < 0) {
@@ -97,20 +101,14 @@ static int take_rows(struct store_reader *reader, sqlite3_stmt *read, take_row *
     return store_reader_finish(reader, read, step == SQLITE_ROW ? SQLITE_DONE : step, fault);
 }
 
-/* Reads notifications. The last of the NUMBERS is the limit. */
 static int read_kept(struct store_reader *reader, const char *sql, const int64_t *numbers,
                      int numbers_count, struct store_kept *kept, size_t *count, struct fault *fault)
 {
-    size_t taken;
-    sqlite3_stmt *read = store_query_prepare(reader, sql, numbers, numbers_count, fault);
-    if (read == NULL)
-        return -1;
-    if (take_rows(reader, read, take_kept, kept, &taken, fault) != 0) {
-        store_kept_release(kept, taken);
-        return -1;
-    }
-    *count = taken;
-    return 0;
+    if (read_rows(reader, sql, numbers, numbers_count, take_kept, kept, count, fault) == 0)
+        return 0;
+    store_kept_release(kept, *count);
+    *count = 0;
+    return -1;
 }
 
 int store_read_after(struct store_reader *reader, int64_t after, struct store_kept *kept,
@@ -141,17 +139,12 @@ int store_read_quarantined(struct store_reader *reader, int64_t after,
                            struct fault *fault)
 {
     const int64_t numbers[] = {after, (int64_t)most};
-    size_t taken;
-    sqlite3_stmt *read = store_query_prepare(reader, store_text(STORE_TEXT_quarantined_bodies),
-                                             numbers, 2, fault);
-    if (read == NULL)
-        return -1;
-    if (take_rows(reader, read, take_quarantined, quarantined, &taken, fault) != 0) {
-        store_quarantined_release(quarantined, taken);
-        return -1;
-    }
-    *count = taken;
-    return 0;
+    if (read_rows(reader, store_text(STORE_TEXT_quarantined_bodies), numbers, 2, take_quarantined,
+                  quarantined, count, fault) == 0)
+        return 0;
+    store_quarantined_release(quarantined, *count);
+    *count = 0;
+    return -1;
 }
 
 void store_quarantined_release(struct store_quarantined *quarantined, size_t count)
@@ -167,17 +160,12 @@ int store_journal_read(struct store_reader *reader, int64_t after, struct store_
                        size_t most, size_t *count, struct fault *fault)
 {
     const int64_t numbers[] = {after, (int64_t)most};
-    size_t taken;
-    sqlite3_stmt *read = store_query_prepare(reader, store_text(STORE_TEXT_journal), numbers, 2,
-                                             fault);
-    if (read == NULL)
-        return -1;
-    if (take_rows(reader, read, take_journaled, entries, &taken, fault) != 0) {
-        store_journal_release(entries, taken);
-        return -1;
-    }
-    *count = taken;
-    return 0;
+    if (read_rows(reader, store_text(STORE_TEXT_journal), numbers, 2, take_journaled, entries,
+                  count, fault) == 0)
+        return 0;
+    store_journal_release(entries, *count);
+    *count = 0;
+    return -1;
 }
 
 void store_journal_release(struct store_journaled *entries, size_t count)
