@@ -320,7 +320,7 @@ static int run_transaction(struct store *store, store_work *work, void *argument
         return -1;
     FAULT_POINT(begun);
     int result = store_books_begin(store, fault);
-    if (result == 0)
+    if (result == 0 && work != NULL)
         result = work(store, argument, fault);
     FAULT_POINT(put);
     if (result == 0)
@@ -413,22 +413,13 @@ int store_transact(struct store *store, store_work *work, void *argument, struct
     return result == 0 ? 0 : fault_add(fault, "%s", store->files[STORE_DB].path);
 }
 
-/* For a transaction that only adds entries of what was kept before. */
-static int nothing(struct store *store, void *argument, struct fault *fault)
-{
-    (void)store;
-    (void)argument;
-    (void)fault;
-    return 0;
-}
-
 int store_journal_fill(struct store *store, struct fault *fault)
 {
     struct store_journal *journal = &store->journal;
     int result;
     journal->opening = true;
     do
-        result = store_transact(store, nothing, NULL, fault);
+        result = store_transact(store, NULL, NULL, fault); /* which adds entries */
     while (result == 0 && (journal->seq < store->ledger.totals.seq ||
                            journal->quarantine_id < store->ledger.quarantine_id));
     journal->opening = false;

@@ -33,7 +33,7 @@ void store_ledger_read(sqlite3_stmt *statement, struct store_ledger *ledger)
     store_life_copy(statement, column, ledger->totals.life);
 }
 
-void store_ledger_bind(sqlite3_stmt *statement, const struct store_ledger *ledger)
+static void bind_ledger(sqlite3_stmt *statement, const struct store_ledger *ledger)
 {
     int parameter = 1;
     sqlite3_bind_int64(statement, parameter++, ledger->totals.seq);
@@ -102,7 +102,7 @@ int store_books_finish(struct store *store, struct fault *fault)
         (store->config.journal && store_journal_finish(store, fault) != 0))
         return -1;
     sqlite3_stmt *write = store_statement(store, STORE_write_totals);
-    store_ledger_bind(write, &store->ledger);
+    bind_ledger(write, &store->ledger);
     return store_run(store, write, "cannot write the totals", fault);
 }
 
