@@ -17,6 +17,11 @@ struct store_progress {
     void *owner;
     void (*report)(void *owner, int64_t done, int64_t of);
 };
+static inline void store_report(const struct store_progress *progress, int64_t done, int64_t of)
+{
+    if (progress != NULL && progress->report != NULL)
+        progress->report(progress->owner, done, of);
+}
 
 /* Reports one flaw. */
 typedef void store_each_flaw(void *owner, const char *flaw);

@@ -219,8 +219,7 @@ static int prune_spans(struct store *store, void *argument, struct fault *fault)
 static void report(const struct store_progress *progress, const struct pruning *pruning, int64_t of)
 {
     int64_t done = pruning->pruned->notifications;
-    if (progress != NULL && progress->report != NULL)
-        progress->report(progress->owner, done, done > of ? done : of);
+    store_report(progress, done, done > of ? done : of);
 }
 
 /* Runs WORK in separate transactions until one finds nothing to do. */
@@ -298,10 +297,9 @@ static int prune_all_news(struct store *store, struct pruning *pruning,
 static int find_slowest(struct store *store, struct pruning *pruning,
                         char name[STORE_CURSOR_NAME_MAX], struct fault *fault)
 {
-    sqlite3_stmt *read = NULL;
-    if (sqlite3_prepare_v2(store->db, store_text(STORE_TEXT_prune_slowest), -1, &read, NULL) !=
-        SQLITE_OK)
-        return store_fault(store->db, fault, "cannot prune");
+    sqlite3_stmt *read = prepare(store, STORE_TEXT_prune_slowest, NULL, 0, NULL, fault);
+    if (read == NULL)
+        return -1;
     int step = sqlite3_step(read);
     pruning->deliverable = step == SQLITE_ROW ? sqlite3_column_int64(read, 1) : INT64_MAX;
     snprintf(name, STORE_CURSOR_NAME_MAX, "%s",

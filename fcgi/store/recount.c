@@ -63,11 +63,10 @@ int store_check(struct store_reader *reader, const struct store_progress *progre
         result = store_fault(reader->db, fault, reader->files[STORE_DB].path);
     *flaws = 0;
     for (int64_t i = 0; i < RECOUNTS_LENGTH && result == 0; i++) {
-        if (progress != NULL && progress->report != NULL)
-            progress->report(progress->owner, i, RECOUNTS_LENGTH);
+        store_report(progress, i, RECOUNTS_LENGTH);
         result = tell_flaws(reader, recounts[i], each, owner, flaws, fault);
     }
-    if (result == 0 && progress != NULL && progress->report != NULL)
-        progress->report(progress->owner, RECOUNTS_LENGTH, RECOUNTS_LENGTH);
+    if (result == 0)
+        store_report(progress, RECOUNTS_LENGTH, RECOUNTS_LENGTH);
     return result;
 }
