@@ -111,7 +111,7 @@ static void offer_devices(struct completion *completion, struct store_reader *re
 
 static void offer_quarantined(struct completion *completion, struct store_reader *reader)
 {
-    struct store_rows rows = store_list_quarantined(reader, NULL, OFFERED_MAX, NULL);
+    struct store_rows rows = store_list_quarantined(reader, NULL, NULL, OFFERED_MAX, NULL);
     struct store_quarantined_row row;
     while (store_next_quarantined(&rows, &row)) {
         char word[32];

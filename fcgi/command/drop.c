@@ -22,7 +22,7 @@ static int drop_matching(const struct command_call *call, struct store *store, s
 {
     struct store_page_token token = {""};
     do {
-        struct store_rows rows = store_list_quarantined(call->reader, &token, STORE_PAGE_MAX,
+        struct store_rows rows = store_list_quarantined(call->reader, NULL, &token, STORE_PAGE_MAX,
                                                         fault);
         struct store_quarantined_row row;
         drop->ids_length = 0;

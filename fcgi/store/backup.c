@@ -127,12 +127,6 @@ static int require_harmless(const struct store_reader *reader, int64_t log_most,
     return 0;
 }
 
-static void report(const struct store_progress *progress, int64_t done, int64_t of)
-{
-    if (progress->report != NULL)
-        progress->report(progress->owner, done, of);
-}
-
 /* Copies the pages of the reader's moment to the database TO. */
 static int copy_pages(struct store_reader *reader, sqlite3 *to, const struct making *making,
                       const struct store_copying *how, struct fault *fault)
@@ -143,7 +137,7 @@ static int copy_pages(struct store_reader *reader, sqlite3 *to, const struct mak
     while (result == 0 && code == SQLITE_OK) {
         code = sqlite3_backup_step(backup, STEP_PAGES);
         int64_t of = sqlite3_backup_pagecount(backup);
-        report(&how->copying, of - sqlite3_backup_remaining(backup), of);
+        store_report(&how->copying, of - sqlite3_backup_remaining(backup), of);
         if (fdatasync(making->fd) != 0)
             result = fault_set_errno(fault, errno, "cannot sync %s", making->path);
         else if (code == SQLITE_OK)
@@ -157,13 +151,11 @@ static int copy_pages(struct store_reader *reader, sqlite3 *to, const struct mak
 /* Begins the moment that is copied: SQLite does so with the first read. */
 static int begin_moment(struct store_reader *reader, int64_t *bytes, struct fault *fault)
 {
-    sqlite3_stmt *read = store_reader_prepare(reader, store_text(STORE_TEXT_bytes), fault);
-    if (read == NULL)
-        return -1;
-    int step;
-    while ((step = sqlite3_step(read)) == SQLITE_ROW)
-        *bytes = sqlite3_column_int64(read, 0);
-    return store_reader_finish(reader, read, step, fault);
+    struct store_rows rows = store_rows_begin(reader, store_text(STORE_TEXT_bytes), NULL, 0, 0,
+                                              NULL, 1, fault);
+    sqlite3_stmt *read = store_rows_next(&rows);
+    *bytes = read != NULL ? sqlite3_column_int64(read, 0) : 0;
+    return store_rows_end(&rows, NULL);
 }
 
 /* The copy needs no log of its own: if it is not finished, it is thrown away. In the end it is no
@@ -207,16 +199,15 @@ static void note_flaw(void *owner, const char *flaw)
 
 static int read_copy(struct store_reader *reader, struct store_copy *copy, struct fault *fault)
 {
-    sqlite3_stmt *read = store_reader_prepare(reader, store_text(STORE_TEXT_copied), fault);
-    if (read == NULL)
-        return -1;
-    int step;
-    while ((step = sqlite3_step(read)) == SQLITE_ROW) {
+    struct store_rows rows = store_rows_begin(reader, store_text(STORE_TEXT_copied), NULL, 0, 0,
+                                              NULL, 1, fault);
+    sqlite3_stmt *read = store_rows_next(&rows);
+    if (read != NULL) {
         copy->notifications = sqlite3_column_int64(read, 0);
         copy->last.seq = sqlite3_column_int64(read, 1);
         store_life_copy(read, 2, copy->last.life);
     }
-    return store_reader_finish(reader, read, step, fault);
+    return store_rows_end(&rows, NULL);
 }
 
 /* Checks a whole copy as a store, and reads what it has. Returns 1 if it is not sound. */
@@ -311,7 +302,7 @@ static int copy_bytes(int from, const char *file, const struct making *making,
                 0)
                 return fault_set_errno(fault, errno, "cannot write %s", making->path);
         at += length;
-        report(progress, at, status.st_size);
+        store_report(progress, at, status.st_size);
     }
     return length == 0 ? 0 : fault_set_errno(fault, errno, "cannot read %s", file);
 }

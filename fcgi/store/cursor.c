@@ -34,22 +34,16 @@ int store_lock_delivery(const char *folder, const char *name, int *fd, struct fa
 
 int store_read_cursor(struct store_reader *reader, struct store_cursor *cursor, struct fault *fault)
 {
-    if (store_reader_open(reader, fault) != 0)
-        return -1;
-    sqlite3_stmt *read = store_reader_prepare(reader, store_text(STORE_TEXT_cursor), fault);
-    if (read == NULL)
-        return -1;
-    struct token at = {.seq = 0};
-    int step;
-    sqlite3_bind_text(read, 1, cursor->name, -1, SQLITE_STATIC);
-    while ((step = sqlite3_step(read)) == SQLITE_ROW) {
-        at.seq = sqlite3_column_int64(read, 0);
-        store_life_copy(read, 1, at.life);
+    struct store_rows rows = store_rows_begin(reader, store_text(STORE_TEXT_cursor), NULL, 0, 0,
+                                              NULL, 1, fault);
+    sqlite3_bind_text(rows.statement, 1, cursor->name, -1, SQLITE_STATIC);
+    sqlite3_stmt *read = store_rows_next(&rows);
+    cursor->at = (struct token){.seq = 0};
+    if (read != NULL) {
+        cursor->at.seq = sqlite3_column_int64(read, 0);
+        store_life_copy(read, 1, cursor->at.life);
     }
-    if (store_reader_finish(reader, read, step, fault) != 0)
-        return -1;
-    cursor->at = at;
-    return 0;
+    return store_rows_end(&rows, NULL);
 }
 
 /* The argument and the result of store_forget. */

@@ -190,12 +190,14 @@ int store_reader_finish(struct store_reader *reader, sqlite3_stmt *statement, in
 sqlite3_stmt *store_query_prepare(struct store_reader *reader, const char *sql,
                                   const int64_t numbers[], int count, struct fault *fault);
 
-/* Begins a list. The caller has set READER, FAULT, LEFT and NUMBERS. The last KEY_LENGTH numbers
- * are the key before all rows. AFTER replaces them unless it is NULL or "". They are bound to the
- * first parameters of SQL. The last columns of each row are the row's own key. Returns the
- * statement, so that the caller can bind further parameters; NULL on failure. */
-sqlite3_stmt *store_rows_begin(struct store_rows *rows, const char *sql,
-                               const struct store_page_token *after);
+/* Begins a list of MOST rows. COUNT NUMBERS are bound to the first parameters of SQL. The last
+ * KEY_LENGTH of them are the key before all rows; AFTER replaces them unless it is NULL or "". The
+ * last columns of each row are the row's own key. The caller may bind further parameters of the
+ * list's STATEMENT, which is NULL on failure: SQLite then refuses them. */
+struct store_rows store_rows_begin(struct store_reader *reader, const char *sql,
+                                   const int64_t numbers[], int count, int key_length,
+                                   const struct store_page_token *after, size_t most,
+                                   struct fault *fault);
 
 /* Steps to the page's next row; NULL if there is none. */
 sqlite3_stmt *store_rows_next(struct store_rows *rows);
@@ -247,10 +249,8 @@ int store_journal_end(struct store *store, bool *found, struct fault *fault);
 int store_journal_begin_again(struct store *store, void *argument, struct fault *fault);
 int store_journal_fill(struct store *store, struct fault *fault);
 
-/* Reads the ledger from the row of a read_totals statement, and binds it to a write_totals
- * statement. */
+/* Reads the ledger from the row of a read_totals statement. */
 void store_ledger_read(sqlite3_stmt *statement, struct store_ledger *ledger);
-void store_ledger_bind(sqlite3_stmt *statement, const struct store_ledger *ledger);
 
 /* An upgrade before a record changes it. */
 struct store_upgrade {
@@ -322,7 +322,8 @@ int store_life_begin(struct store *store, struct fault *fault);
 
 /* Runs WORK in a transaction of an open store, in turn with other processes. Returns 0 after the
  * transaction is synced to disk. The ledger is read before WORK. It is written after WORK, with all
- * that the batch collected. */
+ * that the batch collected. WORK may be
+ * NULL. */
 typedef int store_work(struct store *store, void *argument, struct fault *fault);
 int store_transact(struct store *store, store_work *work, void *argument, struct fault *fault);
 

@@ -74,9 +74,8 @@ int store_life_begin(struct store *store, struct fault *fault)
 int store_read_token(struct store_reader *reader, int64_t seq, struct token *token,
                      struct fault *fault)
 {
-    if (store_reader_open(reader, fault) != 0)
-        return -1;
-    sqlite3_stmt *read = store_reader_prepare(reader, store_statement_text(STORE_find_life), fault);
+    sqlite3_stmt *read = store_query_prepare(reader, store_statement_text(STORE_find_life), NULL, 0,
+                                             fault);
     if (read == NULL)
         return -1;
     struct token found = {.seq = seq};
@@ -90,17 +89,13 @@ int store_read_token(struct store_reader *reader, int64_t seq, struct token *tok
 int store_read_standing(struct store_reader *reader, const struct token *token,
                         struct store_standing *standing, struct fault *fault)
 {
-    if (store_reader_open(reader, fault) != 0)
-        return -1;
-    sqlite3_stmt *read = store_reader_prepare(reader, store_text(STORE_TEXT_standing), fault);
-    if (read == NULL)
-        return -1;
     struct store_standing found = {.holds = false};
     char life[TOKEN_LIFE_SIZE];
-    int step;
-    sqlite3_bind_int64(read, 1, token->seq);
-    sqlite3_bind_text(read, 2, token->life, -1, SQLITE_STATIC);
-    while ((step = sqlite3_step(read)) == SQLITE_ROW) {
+    struct store_rows rows = store_rows_begin(reader, store_text(STORE_TEXT_standing), &token->seq,
+                                              1, 0, NULL, 1, fault);
+    sqlite3_bind_text(rows.statement, 2, token->life, -1, SQLITE_STATIC);
+    sqlite3_stmt *read = store_rows_next(&rows);
+    if (read != NULL) {
         found.last.seq = sqlite3_column_int64(read, 0);
         found.pruned_seq = sqlite3_column_int64(read, 1);
         store_life_copy(read, 2, life);
@@ -115,10 +110,8 @@ int store_read_standing(struct store_reader *reader, const struct token *token,
                                 : sqlite3_column_int64(read, 5) - 1;
         }
     }
-    if (store_reader_finish(reader, read, step, fault) != 0)
-        return -1;
     *standing = found;
-    return 0;
+    return store_rows_end(&rows, NULL);
 }
 
 int store_refuse_token(const struct token *token, const struct store_standing *standing,

@@ -93,15 +93,9 @@ struct store_rows store_filter_operations(struct store_reader *reader,
                                           struct fault *fault)
 {
     const struct order *order = &orders[filter->order];
-    struct store_rows rows = {.reader = reader,
-                              .fault = fault,
-                              .left = most,
-                              .numbers = {INT64_MAX, INT64_MAX},
-                              .numbers_length = order->key_length,
-                              .key_length = order->key_length};
+    const int64_t first = filter->order == STORE_BY_NAME ? 0 : INT64_MAX;
+    const int64_t numbers[] = {first, first};
     char sql[2048];
-    if (filter->order == STORE_BY_NAME)
-        rows.numbers[0] = 0;
     snprintf(sql, sizeof sql, COLUMNS ", %s%s%s%s%s%s%s%s%s", order->key, order->from,
              filter->app_id != NULL ? " AND app_id = ?5" : "",
              filter->fail_above >= 0 ? " AND fail * 1000000 > ?6 * (success + fail)" : "",
@@ -109,9 +103,9 @@ struct store_rows store_filter_operations(struct store_reader *reader,
              filter->until_ms > 0 ? " AND coalesce(first_at, last_at) < ?8" : "",
              filter->search != NULL ? " AND instr(lower(operation_id), lower(?9)) > 0" : "",
              filter->of_state ? OF_STATE : "", order->by);
-    sqlite3_stmt *read = store_rows_begin(&rows, sql, after);
-    if (read == NULL)
-        return rows;
+    struct store_rows rows = store_rows_begin(reader, sql, numbers, order->key_length,
+                                              order->key_length, after, most, fault);
+    sqlite3_stmt *read = rows.statement;
     /* SQLite does not mind a parameter that the text lacks. */
     if (filter->app_id != NULL)
         sqlite3_bind_text(read, PARAMETER_APP, filter->app_id, -1, SQLITE_STATIC);
@@ -148,13 +142,10 @@ struct store_rows store_find_operations(struct store_reader *reader, const char 
                                         const char *operation_id, bool prefix, size_t most,
                                         struct fault *fault)
 {
-    struct store_rows rows = {.reader = reader, .fault = fault, .left = most};
-    sqlite3_stmt *read = store_rows_begin(&rows, prefix ? BEGINNING : NAMED, NULL);
-    if (read == NULL)
-        return rows;
-    sqlite3_bind_text(read, 1, operation_id, -1, SQLITE_STATIC);
-    if (app_id != NULL)
-        sqlite3_bind_text(read, 2, app_id, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(read, 3, STORE_PAGE_MAX);
+    struct store_rows rows = store_rows_begin(reader, prefix ? BEGINNING : NAMED, NULL, 0, 0, NULL,
+                                              most, fault);
+    sqlite3_bind_text(rows.statement, 1, operation_id, -1, SQLITE_STATIC);
+    sqlite3_bind_text(rows.statement, 2, app_id, -1, SQLITE_STATIC); /* NULL is NULL */
+    sqlite3_bind_int64(rows.statement, 3, STORE_PAGE_MAX);
     return rows;
 }

@@ -141,13 +141,8 @@ struct store_rows store_list_upgrades(struct store_reader *reader,
 {
     const struct walk *walk = choose_walk(filter);
     int before_key = filter->operation == 0 ? 0 : 1;
-    struct store_rows rows = {.reader = reader,
-                              .fault = fault,
-                              .left = most,
-                              .numbers = {filter->operation},
-                              .numbers_length = before_key + walk->key_length,
-                              .key_length = walk->key_length};
-    memcpy(rows.numbers + before_key, walk->beginning, sizeof walk->beginning);
+    int64_t numbers[3] = {filter->operation};
+    memcpy(numbers + before_key, walk->beginning, sizeof walk->beginning);
     char sql[4096];
     snprintf(sql, sizeof sql,
              "SELECT" UPGRADE_COLUMNS ", %s FROM%s" UPGRADE_JOINS
@@ -155,9 +150,9 @@ struct store_rows store_list_upgrades(struct store_reader *reader,
              walk->key, walk->from, walk->where,
              filter->began_before_ms > 0 ? " AND u.state = 0 AND u.began_at < ?7" : "",
              walk->order);
-    sqlite3_stmt *read = store_rows_begin(&rows, sql, after);
-    if (read == NULL)
-        return rows;
+    struct store_rows rows = store_rows_begin(reader, sql, numbers, before_key + walk->key_length,
+                                              walk->key_length, after, most, fault);
+    sqlite3_stmt *read = rows.statement;
     sqlite3_bind_int(read, PARAMETER_STATE, filter->of_state ? (int)filter->state : -1);
     sqlite3_bind_int(read, PARAMETER_CONTRADICTORY, filter->contradictory);
     if (filter->began_before_ms > 0)
@@ -170,52 +165,45 @@ struct store_rows store_list_upgrades(struct store_reader *reader,
 /* --- one device --------------------------------------------------------------------------------
  */
 
-/* Begins a list about one device. Binds the device id and its hash in this store. */
-static sqlite3_stmt *begin_device(struct store_rows *rows, const char *sql,
-                                  const struct store_page_token *after, const char *device_id)
+/* Binds the device id and its hash in this store. */
+static void bind_device(struct store_rows *rows, const char *device_id)
 {
     unsigned char key[CONTENT_KEY_SIZE];
-    sqlite3_stmt *read = store_rows_begin(rows, sql, after);
-    if (read == NULL)
-        return NULL;
+    if (rows->statement == NULL)
+        return;
     if (store_read_secret(rows->reader->db, key, rows->fault) != 0) {
-        sqlite3_finalize(read);
+        sqlite3_finalize(rows->statement);
         rows->statement = NULL;
-        return NULL;
+        return;
     }
-    sqlite3_bind_int64(read, PARAMETER_DEVICE, store_low32(content_hash_string(device_id, key)));
-    sqlite3_bind_text(read, PARAMETER_DEVICE_ID, device_id, -1, SQLITE_STATIC);
-    return read;
+    sqlite3_bind_int64(rows->statement, PARAMETER_DEVICE,
+                       store_low32(content_hash_string(device_id, key)));
+    sqlite3_bind_text(rows->statement, PARAMETER_DEVICE_ID, device_id, -1, SQLITE_STATIC);
 }
 
 struct store_rows store_list_device(struct store_reader *reader, const char *device_id,
                                     const struct store_page_token *after, size_t most,
                                     struct fault *fault)
 {
-    struct store_rows rows = {.reader = reader,
-                              .fault = fault,
-                              .left = most,
-                              .numbers = {INT64_MAX, INT64_MAX},
-                              .numbers_length = 2,
-                              .key_length = 2};
-    begin_device(
-        &rows,
+    const int64_t numbers[] = {INT64_MAX, INT64_MAX};
+    struct store_rows rows = store_rows_begin(
+        reader,
         "SELECT" UPGRADE_COLUMNS ", o.id, u.id FROM operation o CROSS JOIN upgrade u"
         " ON u.id IN"
         "  (SELECT upgrade FROM lookup WHERE operation = o.id AND device = ?9)" UPGRADE_JOINS
         " WHERE o.id <= ?1 AND (o.id, u.id) < (?1, ?2)"
         " AND u.device_id = ?10 ORDER BY o.id DESC, u.id DESC",
-        after, device_id);
+        numbers, 2, 2, after, most, fault);
+    bind_device(&rows, device_id);
     return rows;
 }
 
 struct store_rows store_find_devices(struct store_reader *reader, const char *prefix, size_t most,
                                      struct fault *fault)
 {
-    struct store_rows rows = {.reader = reader, .fault = fault, .left = most};
-    sqlite3_stmt *read = store_rows_begin(&rows, store_text(STORE_TEXT_devices_beginning), NULL);
-    if (read != NULL)
-        sqlite3_bind_text(read, 1, prefix, -1, SQLITE_STATIC);
+    struct store_rows rows = store_rows_begin(reader, store_text(STORE_TEXT_devices_beginning),
+                                              NULL, 0, 0, NULL, most, fault);
+    sqlite3_bind_text(rows.statement, 1, prefix, -1, SQLITE_STATIC);
     return rows;
 }
 
@@ -236,23 +224,17 @@ bool store_next_notification(struct store_rows *rows, struct store_kept *kept)
 
 struct store_rows store_list_latest(struct store_reader *reader, size_t most, struct fault *fault)
 {
-    struct store_rows rows = {.reader = reader, .fault = fault, .left = most};
-    store_rows_begin(&rows, store_text(STORE_TEXT_notifications_latest), NULL);
-    return rows;
+    return store_rows_begin(reader, store_text(STORE_TEXT_notifications_latest), NULL, 0, 0, NULL,
+                            most, fault);
 }
 
 struct store_rows store_list_notifications(struct store_reader *reader, const char *device_id,
                                            int64_t operation, const char *sub_operation_id,
                                            size_t most, struct fault *fault)
 {
-    struct store_rows rows = {.reader = reader,
-                              .fault = fault,
-                              .left = most,
-                              .numbers = {operation},
-                              .numbers_length = 1};
     /* Only the seqs are sorted, from the index. A body is read only when its row is. */
-    sqlite3_stmt *read = begin_device(
-        &rows,
+    struct store_rows rows = store_rows_begin(
+        reader,
         "SELECT n.seq, n.received_at, n.deliveries, n.body FROM notification n WHERE n.seq IN"
         " (SELECT seq FROM lookup WHERE operation = ?1 AND device = ?9)"
         " AND coalesce(nullif(json_extract(n.body, '$.deviceId'), ''),"
@@ -260,8 +242,9 @@ struct store_rows store_list_notifications(struct store_reader *reader, const ch
         "  json_extract(n.body, '$.notify_data.header.device_id')) = ?10"
         " AND (?11 IS NULL OR json_extract(n.body, '$.subOperationId') = ?11)"
         " ORDER BY n.seq DESC",
-        NULL, device_id);
-    if (read != NULL && sub_operation_id != NULL)
-        sqlite3_bind_text(read, PARAMETER_SUB_OPERATION_ID, sub_operation_id, -1, SQLITE_STATIC);
+        &operation, 1, 0, NULL, most, fault);
+    bind_device(&rows, device_id);
+    sqlite3_bind_text(rows.statement, PARAMETER_SUB_OPERATION_ID, sub_operation_id, -1,
+                      SQLITE_STATIC); /* NULL is NULL */
     return rows;
 }

@@ -49,16 +49,23 @@ sqlite3_stmt *store_query_prepare(struct store_reader *reader, const char *sql,
     return read;
 }
 
-sqlite3_stmt *store_rows_begin(struct store_rows *rows, const char *sql,
-                               const struct store_page_token *after)
+struct store_rows store_rows_begin(struct store_reader *reader, const char *sql,
+                                   const int64_t numbers[], int count, int key_length,
+                                   const struct store_page_token *after, size_t most,
+                                   struct fault *fault)
 {
-    int64_t *key = rows->numbers + rows->numbers_length - rows->key_length;
-    rows->step = SQLITE_ROW;
+    struct store_rows rows = {.reader = reader,
+                              .fault = fault,
+                              .left = most,
+                              .step = SQLITE_ROW,
+                              .numbers_length = count,
+                              .key_length = key_length};
+    if (count > 0)
+        memcpy(rows.numbers, numbers, (size_t)count * sizeof numbers[0]);
     if (after == NULL || after->text[0] == '\0' ||
-        read_key(after, key, rows->key_length, rows->fault) == 0)
-        rows->statement = store_query_prepare(rows->reader, sql, rows->numbers,
-                                              rows->numbers_length, rows->fault);
-    return rows->statement;
+        read_key(after, rows.numbers + count - key_length, key_length, fault) == 0)
+        rows.statement = store_query_prepare(reader, sql, rows.numbers, count, fault);
+    return rows;
 }
 
 sqlite3_stmt *store_rows_next(struct store_rows *rows)
@@ -93,18 +100,6 @@ int store_rows_end(struct store_rows *rows, struct store_page_token *next)
 
 /* --- what is counted of one operation --------------------------------------------------------- */
 
-static struct store_rows list_counted(struct store_reader *reader, enum store_text text,
-                                      int64_t operation, size_t most, struct fault *fault)
-{
-    struct store_rows rows = {.reader = reader,
-                              .fault = fault,
-                              .left = most,
-                              .numbers = {operation},
-                              .numbers_length = 1};
-    store_rows_begin(&rows, store_text(text), NULL);
-    return rows;
-}
-
 bool store_next_failure(struct store_rows *rows, struct store_failure_row *row)
 {
     sqlite3_stmt *read = store_rows_next(rows);
@@ -123,7 +118,8 @@ bool store_next_failure(struct store_rows *rows, struct store_failure_row *row)
 struct store_rows store_list_failures(struct store_reader *reader, int64_t operation, size_t most,
                                       struct fault *fault)
 {
-    return list_counted(reader, STORE_TEXT_failures, operation, most, fault);
+    return store_rows_begin(reader, store_text(STORE_TEXT_failures), &operation, 1, 0, NULL, most,
+                            fault);
 }
 
 bool store_next_transition(struct store_rows *rows, struct store_transition_row *row)
@@ -143,7 +139,8 @@ bool store_next_transition(struct store_rows *rows, struct store_transition_row 
 struct store_rows store_list_transitions(struct store_reader *reader, int64_t operation,
                                          size_t most, struct fault *fault)
 {
-    return list_counted(reader, STORE_TEXT_transitions, operation, most, fault);
+    return store_rows_begin(reader, store_text(STORE_TEXT_transitions), &operation, 1, 0, NULL,
+                            most, fault);
 }
 
 bool store_next_target(struct store_rows *rows, struct store_target_row *row)
@@ -161,13 +158,9 @@ bool store_next_target(struct store_rows *rows, struct store_target_row *row)
 struct store_rows store_list_targets(struct store_reader *reader, int64_t operation, size_t most,
                                      struct fault *fault)
 {
-    struct store_rows rows = {.reader = reader,
-                              .fault = fault,
-                              .left = most,
-                              .numbers = {operation, STORE_TRANSITIONS_MAX},
-                              .numbers_length = 2};
-    store_rows_begin(&rows, store_text(STORE_TEXT_targets), NULL);
-    return rows;
+    const int64_t numbers[] = {operation, STORE_TRANSITIONS_MAX};
+    return store_rows_begin(reader, store_text(STORE_TEXT_targets), numbers, 2, 0, NULL, most,
+                            fault);
 }
 
 bool store_next_expected(struct store_rows *rows, const char **device_id, const char **told)
@@ -184,9 +177,8 @@ bool store_next_expected(struct store_rows *rows, const char **device_id, const 
 int store_count_lost(struct store_reader *reader, int64_t operation, int64_t *count,
                      struct fault *fault)
 {
-    struct store_rows rows = {
-        .reader = reader, .fault = fault, .left = 1, .numbers = {operation}, .numbers_length = 1};
-    store_rows_begin(&rows, store_text(STORE_TEXT_lost), NULL);
+    struct store_rows rows = store_rows_begin(reader, store_text(STORE_TEXT_lost), &operation, 1, 0,
+                                              NULL, 1, fault);
     sqlite3_stmt *read = store_rows_next(&rows);
     *count = read == NULL ? 0 : sqlite3_column_int64(read, 0);
     return store_rows_end(&rows, NULL);
@@ -196,15 +188,10 @@ struct store_rows store_list_expected(struct store_reader *reader, int64_t opera
                                       bool only_missing, const struct store_page_token *after,
                                       size_t most, struct fault *fault)
 {
-    struct store_rows rows = {.reader = reader,
-                              .fault = fault,
-                              .left = most,
-                              .numbers = {operation, 0},
-                              .numbers_length = 2,
-                              .key_length = 1};
-    store_rows_begin(&rows, store_text(only_missing ? STORE_TEXT_missing : STORE_TEXT_expected),
-                     after);
-    return rows;
+    const int64_t numbers[] = {operation, 0};
+    return store_rows_begin(reader,
+                            store_text(only_missing ? STORE_TEXT_missing : STORE_TEXT_expected),
+                            numbers, 2, 1, after, most, fault);
 }
 
 bool store_next_timeline(struct store_rows *rows, struct store_timeline_row *row)
@@ -225,7 +212,8 @@ bool store_next_timeline(struct store_rows *rows, struct store_timeline_row *row
 struct store_rows store_list_timeline(struct store_reader *reader, int64_t operation,
                                       struct fault *fault)
 {
-    return list_counted(reader, STORE_TEXT_timeline, operation, STORE_TIMELINE_MAX, fault);
+    return store_rows_begin(reader, store_text(STORE_TEXT_timeline), &operation, 1, 0, NULL,
+                            STORE_TIMELINE_MAX, fault);
 }
 
 /* --- of all operations ------------------------------------------------------------------------ */
@@ -248,15 +236,10 @@ struct store_rows store_list_errors(struct store_reader *reader, int64_t operati
                                     const struct store_page_token *after, size_t most,
                                     struct fault *fault)
 {
-    struct store_rows rows = {.reader = reader,
-                              .fault = fault,
-                              .left = most,
-                              .numbers = {operation},
-                              .numbers_length = operation != 0 ? 2 : 1,
-                              .key_length = 1};
-    store_rows_begin(&rows, store_text(operation != 0 ? STORE_TEXT_errors_of : STORE_TEXT_errors),
-                     after);
-    return rows;
+    const int64_t numbers[] = {operation, 0};
+    return store_rows_begin(reader,
+                            store_text(operation != 0 ? STORE_TEXT_errors_of : STORE_TEXT_errors),
+                            numbers, operation != 0 ? 2 : 1, 1, after, most, fault);
 }
 
 /* --- of the whole store ----------------------------------------------------------------------- */
@@ -265,9 +248,8 @@ int store_read_overview(struct store_reader *reader, struct store_overview *over
                         struct fault *fault)
 {
     struct store_overview taken = {.cursors_length = 0};
-    struct store_rows totals = {.reader = reader, .fault = fault, .left = 1};
-    struct store_rows cursors = {.reader = reader, .fault = fault, .left = STORE_CURSORS_MAX};
-    store_rows_begin(&totals, store_statement_text(STORE_read_totals), NULL);
+    struct store_rows totals = store_rows_begin(reader, store_statement_text(STORE_read_totals),
+                                                NULL, 0, 0, NULL, 1, fault);
     sqlite3_stmt *read = store_rows_next(&totals);
     if (read != NULL) {
         struct store_ledger ledger;
@@ -276,7 +258,8 @@ int store_read_overview(struct store_reader *reader, struct store_overview *over
     }
     if (store_rows_end(&totals, NULL) != 0)
         return -1;
-    store_rows_begin(&cursors, store_text(STORE_TEXT_cursors), NULL);
+    struct store_rows cursors = store_rows_begin(reader, store_text(STORE_TEXT_cursors), NULL, 0, 0,
+                                                 NULL, STORE_CURSORS_MAX, fault);
     while ((read = store_rows_next(&cursors)) != NULL) {
         struct store_cursor *cursor = &taken.cursors[taken.cursors_length++];
         snprintf(cursor->name, sizeof cursor->name, "%s", store_column_text(read, 0));
@@ -305,9 +288,8 @@ bool store_next_type_count(struct store_rows *rows, struct store_type_count_row 
 
 struct store_rows store_list_type_counts(struct store_reader *reader, struct fault *fault)
 {
-    struct store_rows rows = {.reader = reader, .fault = fault, .left = SIZE_MAX};
-    store_rows_begin(&rows, store_text(STORE_TEXT_type_counts), NULL);
-    return rows;
+    return store_rows_begin(reader, store_text(STORE_TEXT_type_counts), NULL, 0, 0, NULL, SIZE_MAX,
+                            fault);
 }
 
 bool store_next_quarantined(struct store_rows *rows, struct store_quarantined_row *row)
@@ -326,25 +308,17 @@ bool store_next_quarantined(struct store_rows *rows, struct store_quarantined_ro
     return true;
 }
 
-struct store_rows store_list_quarantined_for(struct store_reader *reader, const char *reason,
-                                             const struct store_page_token *after, size_t most,
-                                             struct fault *fault)
-{
-    struct store_rows rows = {
-        .reader = reader, .fault = fault, .left = most, .numbers_length = 1, .key_length = 1};
-    sqlite3_stmt *read = store_rows_begin(
-        &rows, store_text(reason != NULL ? STORE_TEXT_quarantined_for : STORE_TEXT_quarantined),
-        after);
-    if (read != NULL && reason != NULL)
-        sqlite3_bind_text(read, 2, reason, -1, SQLITE_STATIC);
-    return rows;
-}
-
-struct store_rows store_list_quarantined(struct store_reader *reader,
+struct store_rows store_list_quarantined(struct store_reader *reader, const char *reason,
                                          const struct store_page_token *after, size_t most,
                                          struct fault *fault)
 {
-    return store_list_quarantined_for(reader, NULL, after, most, fault);
+    const int64_t first = 0;
+    struct store_rows rows = store_rows_begin(
+        reader, store_text(reason != NULL ? STORE_TEXT_quarantined_for : STORE_TEXT_quarantined),
+        &first, 1, 1, after, most, fault);
+    if (reason != NULL)
+        sqlite3_bind_text(rows.statement, 2, reason, -1, SQLITE_STATIC);
+    return rows;
 }
 
 bool store_next_reason(struct store_rows *rows, struct store_reason_row *row)
@@ -361,7 +335,6 @@ bool store_next_reason(struct store_rows *rows, struct store_reason_row *row)
 
 struct store_rows store_list_reasons(struct store_reader *reader, size_t most, struct fault *fault)
 {
-    struct store_rows rows = {.reader = reader, .fault = fault, .left = most};
-    store_rows_begin(&rows, store_text(STORE_TEXT_quarantined_reasons), NULL);
-    return rows;
+    return store_rows_begin(reader, store_text(STORE_TEXT_quarantined_reasons), NULL, 0, 0, NULL,
+                            most, fault);
 }

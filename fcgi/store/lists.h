@@ -271,7 +271,8 @@ int store_read_between(struct store_reader *reader, int64_t since_ms, int64_t un
                        int64_t after, struct store_kept *kept, size_t most, size_t *count,
                        struct fault *fault);
 
-/* Quarantined bodies by id, without their bytes. */
+/* Quarantined bodies by id, without their bytes; only those with a REASON, unless that is NULL.
+ * What follows a colon in a reason differs from body to body, so it is no part of REASON. */
 struct store_quarantined_row {
     int64_t id, received_ms;
     const char *reason, *pointer;
@@ -279,15 +280,9 @@ struct store_quarantined_row {
     size_t body_length;
 };
 bool store_next_quarantined(struct store_rows *rows, struct store_quarantined_row *row);
-struct store_rows store_list_quarantined(struct store_reader *reader,
+struct store_rows store_list_quarantined(struct store_reader *reader, const char *reason,
                                          const struct store_page_token *after, size_t most,
                                          struct fault *fault);
-
-/* The same, only those with a REASON, unless that is NULL. What follows a colon in a reason differs
- * from body to body, so it is no part of REASON. */
-struct store_rows store_list_quarantined_for(struct store_reader *reader, const char *reason,
-                                             const struct store_page_token *after, size_t most,
-                                             struct fault *fault);
 
 /* How many bodies are in quarantine for each such reason, the most frequent first. No next page. */
 struct store_reason_row {

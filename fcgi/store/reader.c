@@ -148,29 +148,13 @@ void store_read_end(struct store_reader *reader)
     sqlite3_exec(reader->db, "COMMIT", NULL, NULL, NULL);
 }
 
-/* Reads the one number that SQL returns. Without a row, *NUMBER does not change. */
-static int read_number(struct store_reader *reader, const char *sql, int64_t *number,
-                       struct fault *fault)
-{
-    if (store_reader_open(reader, fault) != 0)
-        return -1;
-    sqlite3_stmt *read = store_reader_prepare(reader, sql, fault);
-    if (read == NULL)
-        return -1;
-    int64_t found = *number;
-    int step;
-    while ((step = sqlite3_step(read)) == SQLITE_ROW)
-        found = sqlite3_column_int64(read, 0);
-    if (store_reader_finish(reader, read, step, fault) != 0)
-        return -1;
-    *number = found;
-    return 0;
-}
-
 int store_read_version(struct store_reader *reader, int64_t *version, struct fault *fault)
 {
-    int64_t number = 0;
-    if (read_number(reader, "PRAGMA data_version", &number, fault) != 0)
+    struct store_rows rows = store_rows_begin(reader, "PRAGMA data_version", NULL, 0, 0, NULL, 1,
+                                              fault);
+    sqlite3_stmt *read = store_rows_next(&rows);
+    int64_t number = read != NULL ? sqlite3_column_int64(read, 0) : 0;
+    if (store_rows_end(&rows, NULL) != 0)
         return -1;
     *version = reader->opened << 32 | number;
     return 0;

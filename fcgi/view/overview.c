@@ -181,8 +181,8 @@ enum view_result view_quarantine(struct store_reader *reader, const struct view_
         view_begin_list(out, query, NULL, "id,receivedAt,reason,pointer,bytes");
     else if (begin_quarantine(reader, query, out, fault) != 0)
         return VIEW_FAILED;
-    struct store_rows rows = store_list_quarantined_for(reader, query->reason, &after,
-                                                        view_limit(query), fault);
+    struct store_rows rows = store_list_quarantined(reader, query->reason, &after,
+                                                    view_limit(query), fault);
     struct store_quarantined_row row;
     while (out->length <= bound && store_next_quarantined(&rows, &row))
         add_quarantined(out, query, &row);

@@ -387,9 +387,10 @@ static void quarantine_comes_in_pages(void **state)
         struct store_page_token token = {""};
         do {
             struct fault fault = FAULT_NONE;
-            lists_must(lists_read_quarantined(
-                           &lists, store_list_quarantined(reader, &token, most, &fault), &token),
-                       &fault);
+            lists_must(
+                lists_read_quarantined(
+                    &lists, store_list_quarantined(reader, NULL, &token, most, &fault), &token),
+                &fault);
         } while (token.text[0] != '\0');
         lists_assert(&lists, "1|0|reason 0||2\n2|1|reason 1||3\n4|3|reason 3||2\n"
                              "5|4|reason 4||3\n6|5|reason 5||4\n7|6|reason 6||2\n");
@@ -410,9 +411,10 @@ static void a_text_that_is_no_place_is_a_fault(void **state)
         struct lists lists = {.count = 0};
         snprintf(after.text, sizeof after.text, "%s", wrong[i]);
         struct fault faults[5] = {FAULT_NONE};
-        assert_int_equal(lists_read_quarantined(
-                             &lists, store_list_quarantined(reader, &after, 1, &faults[1]), &next),
-                         -1);
+        assert_int_equal(
+            lists_read_quarantined(
+                &lists, store_list_quarantined(reader, NULL, &after, 1, &faults[1]), &next),
+            -1);
         const struct store_upgrade_filter failed = {.operation = 1, .error_code = ""};
         assert_int_equal(
             lists_read_upgrades(&lists, store_list_upgrades(reader, &failed, &after, 1, &faults[2]),
