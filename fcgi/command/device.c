@@ -49,19 +49,13 @@ static void add_upgrade(const struct command_call *call, struct buffer *out, con
     const char *state = whole_text(upgrade, "state");
     char ago[COMMAND_TIME_SIZE];
     buffer_add_string(out, "\n");
-    term_begin_tone(call->term, out, command_state_tone(state));
-    buffer_add_string(out, state);
-    term_end_tone(call->term, out, command_state_tone(state));
+    term_add_tone(call->term, out, command_state_tone(state), state);
     if (command_is(upgrade, "contradictory")) {
         buffer_add_string(out, " ");
-        term_begin_tone(call->term, out, TERM_WARN);
-        buffer_add_string(out, "(contradictory)");
-        term_end_tone(call->term, out, TERM_WARN);
+        term_add_tone(call->term, out, TERM_WARN, "(contradictory)");
     }
     buffer_add_string(out, " in operation ");
-    term_begin_tone(call->term, out, TERM_STRONG);
-    term_add_safe(call->term, out, whole_text(upgrade, "operationId"), 0);
-    term_end_tone(call->term, out, TERM_STRONG);
+    term_add_tone(call->term, out, TERM_STRONG, whole_text(upgrade, "operationId"));
     buffer_addf(out, ", %s\n", command_ago(call, whole_text(upgrade, "lastAt"), ago));
     add_line(call, out, "application", whole_text(upgrade, "appId"));
     add_line(call, out, "subOperation", whole_text(upgrade, "subOperationId"));
@@ -87,9 +81,7 @@ static int add_page(void *owner, json_t *page, bool first, struct fault *fault)
     }
     if (first) {
         buffer_add_string(&out, "Device ");
-        term_begin_tone(call->term, &out, TERM_STRONG);
-        term_add_safe(call->term, &out, whole_text(page, "deviceId"), 0);
-        term_end_tone(call->term, &out, TERM_STRONG);
+        term_add_tone(call->term, &out, TERM_STRONG, whole_text(page, "deviceId"));
         buffer_add_string(&out, "\n");
     }
     if (json_array_size(json_object_get(page, "news")) > 0) {

@@ -137,9 +137,7 @@ void command_add_receiver(const struct command_call *call, struct buffer *out)
     } else if (count > 0) {
         add_running(call, pids, count, status, out);
     } else {
-        term_begin_tone(call->term, out, TERM_BAD);
-        buffer_add_string(out, "not running");
-        term_end_tone(call->term, out, TERM_BAD);
+        term_add_tone(call->term, out, TERM_BAD, "not running");
         if (status != NULL)
             buffer_addf(out, ", its last status file is from %s",
                         command_time(call, whole_text(status, "time"), time));

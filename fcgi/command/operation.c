@@ -68,9 +68,8 @@ static void add_state(const struct command_call *call, const json_t *operation, 
     size_t i;
     json_t *target;
     buffer_addf(out, "  %-14s", "state");
-    term_begin_tone(call->term, out, tone);
-    buffer_add_string(out, whole_text(operation, "firstAt")[0] != '\0' ? state : "not begun");
-    term_end_tone(call->term, out, tone);
+    term_add_tone(call->term, out, tone,
+                  whole_text(operation, "firstAt")[0] != '\0' ? state : "not begun");
     buffer_addf(out, "%s%s", kind[0] != '\0' ? "; " : "", kind);
     json_array_foreach(json_object_get(operation, "targetVersions"), i, target)
     {
@@ -92,9 +91,7 @@ static void add_counts(const struct command_call *call, const json_t *operation,
     int64_t missing = bar.missing, planned = whole_number(operation, "planned");
     char share[UNITS_TEXT_SIZE], remark[UNITS_TEXT_SIZE + 32] = "";
     buffer_add_string(out, "Operation ");
-    term_begin_tone(call->term, out, TERM_STRONG);
-    term_add_safe(call->term, out, whole_text(operation, "operationId"), 0);
-    term_end_tone(call->term, out, TERM_STRONG);
+    term_add_tone(call->term, out, TERM_STRONG, whole_text(operation, "operationId"));
     buffer_add_string(out, " of application ");
     term_add_safe(call->term, out, whole_text(operation, "appId"), 0);
     buffer_add_string(out, command_is(operation, "pruned") ? " (pruned: only counters are left)\n"

@@ -104,9 +104,7 @@ void command_add_table(const struct command_call *call, const char *heading, con
     if (json_array_size(array) == 0)
         return;
     buffer_add_string(out, "\n");
-    term_begin_tone(call->term, out, TERM_STRONG);
-    buffer_add_string(out, heading);
-    term_end_tone(call->term, out, TERM_STRONG);
+    term_add_tone(call->term, out, TERM_STRONG, heading);
     buffer_add_string(out, "\n");
     columns_init(&columns, call->term, table->columns, table->length);
     json_array_foreach(array, i, row) table->add(call, &columns, row, object);

@@ -158,6 +158,14 @@ void term_end_tone(const struct term *term, struct buffer *text, enum term_tone 
         buffer_add_string(text, "\x1B[0m");
 }
 
+void term_add_tone(const struct term *term, struct buffer *text, enum term_tone tone,
+                   const char *string)
+{
+    term_begin_tone(term, text, tone);
+    term_add_safe(term, text, string, 0);
+    term_end_tone(term, text, tone);
+}
+
 /* One character of LENGTH bytes, as it is shown: columns and bytes. */
 struct shown {
     char bytes[16];

@@ -68,7 +68,11 @@ void term_end_tone(const struct term *term, struct buffer *text, enum term_tone 
 size_t term_add_safe(const struct term *term, struct buffer *text, const char *string,
                      size_t width);
 
-/* The same for LENGTH bytes, which may contain NULs. */
+/* Appends a whole text of a stranger, with its tone. */
+void term_add_tone(const struct term *term, struct buffer *text, enum term_tone tone,
+                   const char *string);
+
+/* The same as term_add_safe for LENGTH bytes, which may contain NULs. */
 size_t term_add_safe_bytes(const struct term *term, struct buffer *text, const char *bytes,
                            size_t length, size_t width);
 
