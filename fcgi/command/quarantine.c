@@ -1,6 +1,7 @@
 /* quarantine: upgrade-status's commands on quarantined bodies: list, show, retry. */
 #include "config.h"
 
+#include "base/json_writer.h"
 #include "base/units.h"
 #include "command/show.h"
 #include "notification/dispatch.h"
@@ -47,73 +48,40 @@ int command_quarantine_list(struct command_call *call, struct fault *fault)
     return command_show_list(call, &list, &query, fault);
 }
 
-/* --- walking through the bodies ------------------------------------------------------------------
- */
-
-/* Called for a body; another result than 0 ends the walk. */
-typedef int each_body(void *owner, const struct store_quarantined *body, struct fault *fault);
-
-/* Calls EACH for every body in quarantine; *FOUND is their number. */
-static int walk(struct command_call *call, int64_t only, each_body *each, void *owner,
-                size_t *found, struct fault *fault)
-{
-    struct store_quarantined bodies[CHUNK_MAX];
-    int64_t after = only != 0 ? only - 1 : 0;
-    size_t count;
-    int result = 0;
-    *found = 0;
-    do {
-        if (store_read_quarantined(call->reader, after, bodies, only != 0 ? 1 : CHUNK_MAX, &count,
-                                   fault) != 0)
-            return -1;
-        for (size_t i = 0; i < count && result == 0; i++) {
-            after = bodies[i].id;
-            if (only != 0 && bodies[i].id != only)
-                continue;
-            ++*found;
-            result = each(owner, &bodies[i], fault);
-        }
-        store_quarantined_release(bodies, count);
-    } while (result == 0 && count > 0 && only == 0);
-    return result;
-}
-
-/* The same for the body ID; returns an exit code. */
-static int walk_one(struct command_call *call, int64_t id, each_body *each, void *owner,
+/* Reads the body ID; release it. Returns an exit code. */
+static int read_one(struct command_call *call, int64_t id, struct store_quarantined *body,
                     struct fault *fault)
 {
-    size_t found;
-    if (walk(call, id, each, owner, &found, fault) != 0)
+    size_t count;
+    if (store_read_quarantined(call->reader, id - 1, body, 1, &count, fault) != 0)
         return command_failed(call);
-    if (found > 0)
+    if (count > 0 && body->id == id)
         return COMMAND_DONE;
+    store_quarantined_release(body, count);
     fault_set(fault, "%lld is not in quarantine", (long long)id);
     return COMMAND_NOT_THERE;
 }
 
 /* --- show ------------------------------------------------------------------------------------- */
 
-static int print_body(void *owner, const struct store_quarantined *body, struct fault *fault)
-{
-    struct command_call *call = owner;
-    struct buffer bytes = {0};
-    if (call->term->is_terminal && !call->raw) {
-        term_add_safe_bytes(call->term, &bytes, body->body, body->body_length, 0);
-        buffer_add_string(&bytes, "\n");
-    } else {
-        buffer_add(&bytes, body->body, body->body_length);
-    }
-    int result = term_print(call->term, &bytes, fault);
-    buffer_release(&bytes);
-    return result;
-}
-
 int command_quarantine_show(struct command_call *call, struct fault *fault)
 {
     int64_t ids[COMMAND_WORDS_MAX];
+    struct store_quarantined body;
+    struct buffer bytes = {0};
     if (command_read_ids(call, ids, fault) != 0)
         return COMMAND_USAGE;
-    return walk_one(call, ids[0], print_body, call, fault);
+    int code = read_one(call, ids[0], &body, fault);
+    if (code != COMMAND_DONE)
+        return code;
+    if (call->term->is_terminal && !call->raw) {
+        term_add_safe_bytes(call->term, &bytes, body.body, body.body_length, 0);
+        buffer_add_string(&bytes, "\n");
+    } else {
+        buffer_add(&bytes, body.body, body.body_length);
+    }
+    store_quarantined_release(&body, 1);
+    return command_print(call, &bytes, fault);
 }
 
 /* --- retry ------------------------------------------------------------------------------------ */
@@ -132,33 +100,26 @@ static const char *outcome_word(const struct record *record)
     }
 }
 
-static void add_member(struct buffer *text, const char *name, const char *value)
-{
-    buffer_addf(text, ",\"%s\":", name);
-    buffer_add_json_string(text, value, strlen(value));
-}
-
 static void add_outcome_json(const struct record *record, struct buffer *line)
 {
-    buffer_addf(line, "{\"id\":%lld,\"result\":\"%s\"", (long long)record->requeue_id,
-                outcome_word(record));
+    json_open(line, NULL, '{');
+    json_add_number(line, "id", record->requeue_id);
+    json_add_string(line, "result", outcome_word(record));
     if (record->seq != 0)
-        buffer_addf(line, ",\"seq\":%lld", (long long)record->seq);
-    if (record->meaning == RECORD_QUARANTINE) {
-        add_member(line, "reason", record->verdict.reason);
-        if (record->verdict.pointer[0] != '\0')
-            add_member(line, "pointer", record->verdict.pointer);
-    }
-    buffer_add_string(line, "}\n");
+        json_add_number(line, "seq", record->seq);
+    if (record->meaning == RECORD_QUARANTINE)
+        json_add_string(line, "reason", record->verdict.reason);
+    if (record->meaning == RECORD_QUARANTINE && record->verdict.pointer[0] != '\0')
+        json_add_string(line, "pointer", record->verdict.pointer);
+    json_close(line, '}');
+    buffer_add_string(line, "\n");
 }
 
 static void add_outcome(const struct term *term, const struct record *record, struct buffer *line)
 {
     bool left = record->outcome == RECORD_STORED || record->outcome == RECORD_REPEATED;
     buffer_addf(line, "%lld  ", (long long)record->requeue_id);
-    term_begin_tone(term, line, left ? TERM_GOOD : TERM_WARN);
-    buffer_add_string(line, outcome_word(record));
-    term_end_tone(term, line, left ? TERM_GOOD : TERM_WARN);
+    term_add_tone(term, line, left ? TERM_GOOD : TERM_WARN, outcome_word(record));
     if (record->seq != 0)
         buffer_addf(line, "  seq %lld", (long long)record->seq);
     if (record->meaning == RECORD_QUARANTINE) {
@@ -168,24 +129,6 @@ static void add_outcome(const struct term *term, const struct record *record, st
         term_add_safe(term, line, record->verdict.pointer, 0);
     }
     buffer_add_string(line, "\n");
-}
-
-/* The arguments of retry_one beside the body. */
-struct retry {
-    struct command_call *call;
-    struct store *store;
-};
-
-static int report(const struct retry *retry, const struct record *record, struct fault *fault)
-{
-    struct buffer line = {0};
-    if (retry->call->json)
-        add_outcome_json(record, &line);
-    else
-        add_outcome(retry->call->term, record, &line);
-    int result = term_print(retry->call->term, &line, fault);
-    buffer_release(&line);
-    return result;
 }
 
 /* Whether a notification of that appId may enter the books: the operator says so, or the receiver
@@ -205,45 +148,74 @@ static bool is_app_accepted(const struct command_call *call, const struct store_
 
 /* Reads a body again. If it is a notification now, one transaction moves it from quarantine into
  * the books, with the time at which it was received. With --app, other appIds are skipped. */
-static int retry_one(void *owner, const struct store_quarantined *body, struct fault *fault)
+static int retry_one(struct command_call *call, struct store *store,
+                     const struct store_quarantined *body, struct fault *fault)
 {
-    const struct retry *retry = owner;
-    const char *app_id = retry->call->app_id;
     struct record record = {.body = body->body,
                             .body_length = body->body_length,
                             .received_ms = body->received_ms,
                             .requeue_id = body->id};
     struct record *records[] = {&record};
+    struct buffer line = {0};
     enum dispatch_result what = dispatch_read(&record);
-    bool other = what == DISPATCH_NOTIFICATION && app_id != NULL &&
-                 strcmp(record.app_id, app_id) != 0;
+    bool other = what == DISPATCH_NOTIFICATION && call->app_id != NULL &&
+                 strcmp(record.app_id, call->app_id) != 0;
     int result = 0;
     if (what == DISPATCH_NO_MEMORY)
         result = fault_set(fault, "out of memory");
-    else if (what == DISPATCH_NOTIFICATION && !is_app_accepted(retry->call, body, record.app_id))
+    else if (what == DISPATCH_NOTIFICATION && !is_app_accepted(call, body, record.app_id))
         dispatch_quarantine(&record, DISPATCH_APP_NOT_ACCEPTED, "/appId");
     else if (what == DISPATCH_NOTIFICATION && !other)
-        result = store_keep(retry->store, records, 1, NULL, 0, fault);
-    if (result == 0 && !other)
-        result = report(retry, &record, fault);
+        result = store_keep(store, records, 1, NULL, 0, fault);
+    if (result == 0 && !other) {
+        if (call->json)
+            add_outcome_json(&record, &line);
+        else
+            add_outcome(call->term, &record, &line);
+        result = term_print(call->term, &line, fault);
+        buffer_release(&line);
+    }
     record_release(&record);
+    return result;
+}
+
+static int retry_all(struct command_call *call, struct store *store, struct fault *fault)
+{
+    struct store_quarantined bodies[CHUNK_MAX];
+    int64_t after = 0;
+    size_t count;
+    int result;
+    do {
+        result = store_read_quarantined(call->reader, after, bodies, CHUNK_MAX, &count, fault);
+        for (size_t i = 0; result == 0 && i < count; i++) {
+            after = bodies[i].id;
+            result = retry_one(call, store, &bodies[i], fault);
+        }
+        store_quarantined_release(bodies, count);
+    } while (result == 0 && count > 0);
     return result;
 }
 
 int command_quarantine_retry(struct command_call *call, struct fault *fault)
 {
-    struct retry retry = {.call = call};
     int64_t ids[COMMAND_WORDS_MAX];
-    size_t found;
+    struct store *store;
     if (command_read_ids(call, ids, fault) != 0)
         return COMMAND_USAGE;
-    if (command_open_store(call, &retry.store, fault) != 0)
+    if (command_open_store(call, &store, fault) != 0)
         return COMMAND_UNUSABLE;
     int code = COMMAND_DONE;
-    if (call->words_length == 0 && walk(call, 0, retry_one, &retry, &found, fault) != 0)
+    if (call->words_length == 0 && retry_all(call, store, fault) != 0)
         code = command_failed(call);
-    for (size_t i = 0; code == COMMAND_DONE && i < call->words_length; i++)
-        code = walk_one(call, ids[i], retry_one, &retry, fault);
-    store_free(retry.store);
+    for (size_t i = 0; code == COMMAND_DONE && i < call->words_length; i++) {
+        struct store_quarantined body;
+        code = read_one(call, ids[i], &body, fault);
+        if (code != COMMAND_DONE)
+            break;
+        if (retry_one(call, store, &body, fault) != 0)
+            code = command_failed(call);
+        store_quarantined_release(&body, 1);
+    }
+    store_free(store);
     return code;
 }
