@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "base/clock.h"
+#include "base/json_writer.h"
 #include "base/units.h"
 #include "command/command.h"
 #include "postgres/admin.h"
@@ -87,8 +88,7 @@ static void tell_flaw(void *owner, const char *flaw)
 {
     struct checking *checking = owner;
     if (checking->call->json) {
-        buffer_add_string(checking->out, checking->flaws > 0 ? "," : "");
-        buffer_add_json_string(checking->out, flaw, strlen(flaw));
+        json_add_string(checking->out, NULL, flaw);
     } else {
         term_add_safe(checking->call->term, checking->out, flaw, 0);
         buffer_add_string(checking->out, "\n");
@@ -96,22 +96,20 @@ static void tell_flaw(void *owner, const char *flaw)
     checking->flaws++;
 }
 
-static const char *yes(bool is)
-{
-    return is ? "true" : "false";
-}
-
 static void add_state(const struct command_call *call, const struct link *link,
                       const struct admin_state *state, struct buffer *out)
 {
     if (call->json) {
-        buffer_add_string(out, "{\"name\":");
-        buffer_add_json_string(out, link_name(link), strlen(link_name(link)));
-        buffer_addf(out,
-                    ",\"version\":%d,\"generation\":\"%s\",\"head\":%lld,\"mayKeep\":%s,"
-                    "\"mayRead\":%s,\"mayPrune\":%s,\"standby\":%s,\"flaws\":[",
-                    state->version, state->generation, (long long)state->head, yes(state->may_keep),
-                    yes(state->may_read), yes(state->may_prune), yes(state->has_standby));
+        json_open(out, NULL, '{');
+        json_add_string(out, "name", link_name(link));
+        json_add_number(out, "version", state->version);
+        json_add_string(out, "generation", state->generation);
+        json_add_number(out, "head", state->head);
+        json_add_bool(out, "mayKeep", state->may_keep);
+        json_add_bool(out, "mayRead", state->may_read);
+        json_add_bool(out, "mayPrune", state->may_prune);
+        json_add_bool(out, "standby", state->has_standby);
+        json_open(out, "flaws", '[');
         return;
     }
     term_add_safe(call->term, out, link_name(link), 0);
@@ -142,7 +140,8 @@ int command_books_check(struct command_call *call, struct fault *fault)
     if (code == COMMAND_DONE && flaws > 0)
         code = COMMAND_FLAWS;
     if (call->json)
-        buffer_addf(&out, "],\"sound\":%s}\n", state.may_prune ? yes(flaws == 0) : "null");
+        buffer_addf(&out, "],\"sound\":%s}\n",
+                    state.may_prune ? flaws == 0 ? "true" : "false" : "null");
     else if (state.may_prune && flaws == 0)
         buffer_add_string(&out, "The log is sound.\n");
     return finish(call, link, code, &out, fault);

@@ -38,12 +38,6 @@ static void tell_flaw(void *owner, const char *flaw)
         checking->cannot_print = true;
 }
 
-static void report_check(void *owner, int64_t done, int64_t of)
-{
-    struct checking *checking = owner;
-    term_report(&checking->progress, done, of);
-}
-
 /* Sets TOKEN to the last notification that a receiver's status file names. */
 static bool read_written(const struct command_call *call, struct token *token)
 {
@@ -81,7 +75,7 @@ int command_check(struct command_call *call, struct fault *fault)
     /* Read this before the store: then the store has every notification that the file names. */
     bool is_written = read_written(call, &written);
     struct checking checking = {.call = call, .progress = {.what = "checking"}};
-    const struct store_progress progress = {.owner = &checking, .report = report_check};
+    const struct store_progress progress = {.owner = &checking.progress, .report = term_report};
     int64_t flaws = 0;
     if (call->json)
         buffer_add_string(&checking.out, "{\"flaws\":[");
