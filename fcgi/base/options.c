@@ -47,7 +47,7 @@ static void *member(struct options *options, const struct option_entry *entry)
     return (char *)options + entry->offset;
 }
 
-static int take_number(const struct option_entry *entry, const char *value, uint64_t *number,
+static int take_number(struct options *options, const struct option_entry *entry, const char *value,
                        struct fault *fault)
 {
     int64_t parsed;
@@ -55,24 +55,8 @@ static int take_number(const struct option_entry *entry, const char *value, uint
         (uint64_t)parsed > entry->max)
         return fault_set(fault, "--%s %s: takes a whole number from %llu to %llu", entry->word,
                          value, (unsigned long long)entry->min, (unsigned long long)entry->max);
-    *number = (uint64_t)parsed;
+    *(uint64_t *)member(options, entry) = (uint64_t)parsed;
     return 0;
-}
-
-static int take_size(struct options *options, const struct option_entry *entry, const char *value,
-                     struct fault *fault)
-{
-    uint64_t number = 0;
-    if (take_number(entry, value, &number, fault) != 0)
-        return -1;
-    *(size_t *)member(options, entry) = (size_t)number;
-    return 0;
-}
-
-static int take_u64(struct options *options, const struct option_entry *entry, const char *value,
-                    struct fault *fault)
-{
-    return take_number(entry, value, member(options, entry), fault);
 }
 
 static int take_text(struct options *options, const struct option_entry *entry, const char *value,
@@ -131,17 +115,17 @@ static const struct option_entry entries[] = {
     {"callback", "PATH",
      "a callback path, may be repeated (/v1.0.0/messageReceiver and the same with /cmd)",
      take_callback, MEMBER(callbacks), 0, 0},
-    {"workers", "N", "threads that take requests, each with connections of its own (1)", take_size,
-     MEMBER(workers), 1, WORKERS_MAX},
-    {"max-body", "BYTES", "largest body taken, a larger one is answered 413 (1048576)", take_size,
+    {"workers", "N", "threads that take requests, each with connections of its own (1)",
+     take_number, MEMBER(workers), 1, WORKERS_MAX},
+    {"max-body", "BYTES", "largest body taken, a larger one is answered 413 (1048576)", take_number,
      MEMBER(max_body), 1, MAX_BODY_MAX},
     {"repeat-window", "SECONDS",
-     "how long the same news (not of an upgrade) counts as a repeat (600)", take_size,
+     "how long the same news (not of an upgrade) counts as a repeat (600)", take_number,
      MEMBER(repeat_window_s), 0, REPEAT_WINDOW_MAX_S},
-    {"quarantine-max", "N", "bodies held in quarantine, more go to the log alone (10000)", take_u64,
-     MEMBER(quarantine_max), 0, INT64_MAX},
+    {"quarantine-max", "N", "bodies held in quarantine, more go to the log alone (10000)",
+     take_number, MEMBER(quarantine_max), 0, INT64_MAX},
     {"quarantine-bytes", "BYTES", "bytes held in quarantine, more go to the log alone (67108864)",
-     take_u64, MEMBER(quarantine_bytes), 0, INT64_MAX},
+     take_number, MEMBER(quarantine_bytes), 0, INT64_MAX},
     {"app-id", "ID", "accept this appId, may be repeated; others are quarantined (all)", take_item,
      MEMBER(app_ids), 0, 0},
     {"token-file", "FILE",
@@ -155,7 +139,7 @@ static const struct option_entry entries[] = {
      "ship what is kept to shared books in PostgreSQL, and answer when they have it", take_text,
      MEMBER(books), 0, 0},
     {"books-wait", "MS", "longest wait for the books; then they are away, for a time (2000)",
-     take_size, MEMBER(books_wait_ms), 1, BOOKS_WAIT_MAX_MS},
+     take_number, MEMBER(books_wait_ms), 1, BOOKS_WAIT_MAX_MS},
     {"books-required", NULL, "answer 503, not 200, while the books are away", take_switch,
      MEMBER(books_required), 0, 0},
     {"check", NULL, "see whether a start would work, write nothing, exit", take_switch,

@@ -23,9 +23,9 @@ struct options_list {
 struct options {
     const char *state;             /* the state folder */
     struct options_list callbacks; /* paths, each with '/' at the beginning */
-    size_t workers;                /* threads that read and check requests */
-    size_t max_body;               /* most bytes of one body */
-    size_t repeat_window_s;        /* how long equal news is a repeat */
+    uint64_t workers;              /* threads that read and check requests */
+    uint64_t max_body;             /* most bytes of one body */
+    uint64_t repeat_window_s;      /* how long equal news is a repeat */
     uint64_t quarantine_max;       /* most bodies in quarantine */
     uint64_t quarantine_bytes;     /* most bytes of bodies in quarantine */
     struct options_list app_ids;   /* accepted ones; empty: all */
@@ -33,7 +33,7 @@ struct options {
     const char *log;               /* a file; NULL: stdout */
     const char *listen;            /* where to make the socket; NULL: it is on descriptor 0 */
     const char *books;             /* libpq's words for the shared books; NULL: there are none */
-    size_t books_wait_ms;          /* longest wait for them */
+    uint64_t books_wait_ms;        /* longest wait for them */
     bool books_required;           /* answer 503 while they are away */
     bool refuse_invalid;           /* answer quarantined bodies with 400 or 422 instead of 200 */
     bool check;                    /* check whether all is usable, then exit */
