@@ -46,11 +46,6 @@ bool fcgi_reader_has_begun(const struct fcgi_reader *reader)
     return reader->request_id != 0 || !is_between_records(reader);
 }
 
-size_t fcgi_reader_held(const struct fcgi_reader *reader)
-{
-    return reader->params.capacity + reader->body.capacity;
-}
-
 static enum fcgi_reader_result broken(struct fcgi_reader *reader, const char *defect)
 {
     reader->defect = defect;

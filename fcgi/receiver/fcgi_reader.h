@@ -68,7 +68,4 @@ enum fcgi_reader_result fcgi_reader_feed(struct fcgi_reader *reader, const unsig
 /* Whether a request has begun to arrive. */
 bool fcgi_reader_has_begun(const struct fcgi_reader *reader);
 
-/* Bytes held now. */
-size_t fcgi_reader_held(const struct fcgi_reader *reader);
-
 #endif
