@@ -50,7 +50,7 @@ void json_add_string(struct buffer *text, const char *name, const char *value)
 void json_add_number(struct buffer *text, const char *name, int64_t value)
 {
     begin(text, name);
-    buffer_addf(text, "%lld", (long long)value);
+    buffer_add_number(text, value);
 }
 
 void json_add_bool(struct buffer *text, const char *name, bool value)

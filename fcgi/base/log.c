@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/json_writer.h"
 #include "base/monitor.h"
 
 #include <errno.h>
@@ -195,10 +196,8 @@ static bool report(struct log *log, uint64_t dropped, bool *torn)
     struct buffer line = {0};
     log_begin(&line, "linesDropped");
     buffer_addf(&line, ",\"lines\":%llu", (unsigned long long)dropped);
-    if (log->lost_by.set) {
-        buffer_add_string(&line, ",\"reason\":");
-        buffer_add_json_string(&line, log->lost_by.text, strlen(log->lost_by.text));
-    }
+    if (log->lost_by.set)
+        json_add_string(&line, "reason", log->lost_by.text);
     log_end(&line);
     size_t done = line.failed ? 0 : write_all(log, line.bytes, line.length);
     bool whole = !line.failed && done == line.length;
@@ -396,13 +395,17 @@ void log_end(struct buffer *text)
     buffer_add(text, "}\n", 2);
 }
 
+void log_line(struct log *log, struct buffer *line)
+{
+    log_end(line);
+    log_lines(log, line, 1);
+    buffer_release(line);
+}
+
 void log_event(struct log *log, const char *event, const char *member, const char *value)
 {
     struct buffer line = {0};
     log_begin(&line, event);
-    buffer_addf(&line, ",\"%s\":", member);
-    buffer_add_json_string(&line, value, strlen(value));
-    log_end(&line);
-    log_lines(log, &line, 1);
-    buffer_release(&line);
+    json_add_string(&line, member, value);
+    log_line(log, &line);
 }

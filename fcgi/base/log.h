@@ -47,12 +47,13 @@ bool log_reaches(struct log *log);
 bool log_lines(struct log *log, const struct buffer *text, size_t lines);
 
 /* Begins a line in TEXT: the time (now, or AT_MS) and the event, in an object that log_end closes.
- * The caller adds members, each with a comma before it. */
+ * The caller adds members, each with a comma before it (json_writer.h does so). */
 void log_begin(struct buffer *text, const char *event);
 void log_begin_at(struct buffer *text, int64_t at_ms, const char *event);
 
-/* Ends the line begun in TEXT. */
+/* Ends the line begun in TEXT. The second function also hands it to LOG, and releases it. */
 void log_end(struct buffer *text);
+void log_line(struct log *log, struct buffer *line);
 
 /* A whole line with one more text member: log_event(log, "fault", "fault", fault.text). */
 void log_event(struct log *log, const char *event, const char *member, const char *value);

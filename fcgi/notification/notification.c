@@ -3,6 +3,7 @@
 
 #include "notification/notification.h"
 
+#include "base/json_writer.h"
 #include "base/log.h"
 #include "base/utf8.h"
 
@@ -105,15 +106,12 @@ static void add_quarantined(const struct record *record, struct buffer *text)
 {
     log_begin(text, "quarantined");
     if (record->outcome == RECORD_QUARANTINED)
-        buffer_addf(text, ",\"id\":%lld", (long long)record->id);
+        json_add_number(text, "id", record->id);
     else
-        buffer_add_string(text, ",\"id\":null");
-    buffer_add_string(text, ",\"reason\":");
-    buffer_add_json_string(text, record->verdict.reason, strlen(record->verdict.reason));
-    if (record->verdict.pointer[0] != '\0') {
-        buffer_add_string(text, ",\"pointer\":");
-        buffer_add_json_string(text, record->verdict.pointer, strlen(record->verdict.pointer));
-    }
+        json_add_null(text, "id");
+    json_add_string(text, "reason", record->verdict.reason);
+    if (record->verdict.pointer[0] != '\0')
+        json_add_string(text, "pointer", record->verdict.pointer);
     if (record->outcome == RECORD_LOG_ONLY && utf8_is_valid(record->body, record->body_length)) {
         buffer_add_string(text, ",\"body\":");
         buffer_add_json_string(text, record->body, record->body_length);

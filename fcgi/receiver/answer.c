@@ -3,9 +3,8 @@
 
 #include "receiver/answer.h"
 
+#include "base/json_writer.h"
 #include "notification/callback_check.h"
-
-#include <string.h>
 
 static const struct {
     int status;
@@ -52,43 +51,30 @@ static size_t find_status(int status)
     return row;
 }
 
-static void add_member(struct buffer *body, const char *name, const char *value)
-{
-    buffer_addf(body, ",\"%s\":", name);
-    buffer_add_json_string(body, value, strlen(value));
-}
-
 const char *answer_title(int status)
 {
     return statuses[find_status(status)].title;
 }
 
-static void add_problem_body(struct buffer *body, int status, const char *detail,
+void answer_add_problem_body(struct buffer *body, int status, const char *detail,
                              const char *pointer)
 {
-    buffer_addf(body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d",
-                answer_title(status), status);
-    add_member(body, "detail", detail);
+    json_open(body, NULL, '{');
+    json_add_string(body, "type", "about:blank");
+    json_add_string(body, "title", answer_title(status));
+    json_add_number(body, "status", status);
+    json_add_string(body, "detail", detail);
     if (pointer[0] != '\0')
-        add_member(body, "pointer", pointer);
-    buffer_add_string(body, "}\n");
+        json_add_string(body, "pointer", pointer);
+    json_close(body, '}');
+    buffer_add_string(body, "\n");
 }
 
-void answer_add_problem_body(struct buffer *body, int status, const char *detail)
-{
-    add_problem_body(body, status, detail, "");
-}
-
-static void add_problem(struct buffer *text, int status, const char *detail, const char *pointer)
+void answer_add_problem(struct buffer *text, int status, const char *detail, const char *pointer)
 {
     struct buffer body = {0};
-    add_problem_body(&body, status, detail, pointer);
+    answer_add_problem_body(&body, status, detail, pointer);
     add_response(text, find_status(status), "application/problem+json", &body);
-}
-
-void answer_add_problem(struct buffer *text, int status, const char *detail)
-{
-    add_problem(text, status, detail, "");
 }
 
 void answer_add_here(struct buffer *text)
@@ -98,22 +84,16 @@ void answer_add_here(struct buffer *text)
     add_response(text, find_status(200), "application/json", &body);
 }
 
-/* A body that is no JSON object has no member to point at. */
-static int refusal_status(const struct schema_verdict *verdict)
-{
-    return verdict->pointer[0] == '\0' ? 400 : 422;
-}
-
 static void add_quarantined(struct buffer *body, const struct record *record)
 {
-    buffer_add_string(body, "{\"result\":\"quarantined\",\"id\":");
+    buffer_add_string(body, "{\"result\":\"quarantined\"");
     if (record->outcome == RECORD_QUARANTINED)
-        buffer_addf(body, "%lld", (long long)record->id);
+        json_add_number(body, "id", record->id);
     else
-        buffer_add_string(body, "null");
-    add_member(body, "reason", record->verdict.reason);
+        json_add_null(body, "id");
+    json_add_string(body, "reason", record->verdict.reason);
     if (record->verdict.pointer[0] != '\0')
-        add_member(body, "pointer", record->verdict.pointer);
+        json_add_string(body, "pointer", record->verdict.pointer);
 }
 
 static void add_seq(struct buffer *body, const struct record *record)
@@ -127,12 +107,13 @@ int answer_add_kept(struct buffer *text, const struct record *record, bool refus
 {
     bool quarantined = record->meaning == RECORD_QUARANTINE;
     if (record->outcome == RECORD_REFUSED) {
-        add_problem(text, 503, "quarantine is full, and the log reaches nobody", "");
+        answer_add_problem(text, 503, "quarantine is full, and the log reaches nobody", "");
         return 503;
     }
     if (quarantined && refuse_invalid) {
-        int status = refusal_status(&record->verdict);
-        add_problem(text, status, record->verdict.reason, record->verdict.pointer);
+        /* A body that is no JSON object has no member to point at. */
+        int status = record->verdict.pointer[0] == '\0' ? 400 : 422;
+        answer_add_problem(text, status, record->verdict.reason, record->verdict.pointer);
         return status;
     }
     struct buffer body = {0};

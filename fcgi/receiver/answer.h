@@ -14,11 +14,11 @@
 /* The reason phrase of an HTTP STATUS that answer.c knows. */
 const char *answer_title(int status);
 
-/* Appends a problem (RFC 9457) as JSON, without a head. */
-void answer_add_problem_body(struct buffer *body, int status, const char *detail);
-
-/* Appends a problem as a response, with an HTTP STATUS that answer.c knows. */
-void answer_add_problem(struct buffer *text, int status, const char *detail);
+/* Appends a problem (RFC 9457) as JSON, and as a response. answer.c must know the HTTP STATUS.
+ * POINTER is the place in the body that DETAIL is about, "" if there is none. */
+void answer_add_problem_body(struct buffer *body, int status, const char *detail,
+                             const char *pointer);
+void answer_add_problem(struct buffer *text, int status, const char *detail, const char *pointer);
 
 /* Appends the answer to the question whether a callback URL leads here. */
 void answer_add_here(struct buffer *text);

@@ -80,9 +80,7 @@ static void log_recovered(struct commit *commit, uint64_t refused)
     struct buffer line = {0};
     log_begin(&line, "recovered");
     buffer_addf(&line, ",\"refused\":%llu", (unsigned long long)refused);
-    log_end(&line);
-    log_lines(commit->log, &line, 1);
-    buffer_release(&line);
+    log_line(commit->log, &line);
 }
 
 /* Notes the result of a write of COUNT records, and logs if the store has failed or works again.

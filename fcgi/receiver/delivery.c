@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/fault_point.h"
+#include "base/json_writer.h"
 #include "base/monitor.h"
 #include "store/lists.h"
 
@@ -95,11 +96,11 @@ static bool is_store_failing(struct delivery *delivery)
     return fault.set;
 }
 
-static void log_line(struct delivery *delivery, const struct buffer *line)
+/* Ends LINE, logs it and releases it. */
+static void put_line(struct delivery *delivery, struct buffer *line)
 {
     monitor_enter(&delivery->monitor);
-    if (!delivery->abandoned)
-        log_lines(delivery->log, line, 1);
+    log_line(delivery->abandoned ? NULL : delivery->log, line);
     monitor_leave(&delivery->monitor);
 }
 
@@ -108,20 +109,15 @@ static void log_undelivered(struct delivery *delivery, int64_t seq)
     struct buffer line = {0};
     log_begin(&line, "undelivered");
     buffer_addf(&line, ",\"seq\":%lld", (long long)seq);
-    log_end(&line);
-    log_line(delivery, &line);
-    buffer_release(&line);
+    put_line(delivery, &line);
 }
 
 static void log_fault(struct delivery *delivery, const struct fault *fault)
 {
     struct buffer line = {0};
     log_begin(&line, "fault");
-    buffer_add_string(&line, ",\"fault\":");
-    buffer_add_json_string(&line, fault->text, strlen(fault->text));
-    log_end(&line);
-    log_line(delivery, &line);
-    buffer_release(&line);
+    json_add_string(&line, "fault", fault->text);
+    put_line(delivery, &line);
 }
 
 static void let_go(struct delivery *delivery)

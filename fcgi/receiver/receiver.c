@@ -3,6 +3,7 @@
 
 #include "push_message_receiver.h"
 
+#include "base/json_writer.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/options.h"
@@ -155,13 +156,11 @@ static void log_start_line(const struct receiver *receiver)
 {
     struct buffer line = {0};
     log_begin(&line, "start");
-    buffer_addf(&line, ",\"version\":\"%s\",\"pid\":%ld,\"state\":", PACKAGE_VERSION,
-                (long)getpid());
-    buffer_add_json_string(&line, receiver->options->state, strlen(receiver->options->state));
-    buffer_addf(&line, ",\"workers\":%zu", receiver->options->workers);
-    log_end(&line);
-    log_lines(receiver->log, &line, 1);
-    buffer_release(&line);
+    json_add_string(&line, "version", PACKAGE_VERSION);
+    json_add_number(&line, "pid", getpid());
+    json_add_string(&line, "state", receiver->options->state);
+    json_add_number(&line, "workers", (int64_t)receiver->options->workers);
+    log_line(receiver->log, &line);
 }
 
 /* A misspelt name sets nothing, and nobody would notice. */
@@ -343,7 +342,7 @@ static int run(const struct push_message_receiver *application, const struct opt
 static void answer_unable(int out)
 {
     struct buffer answer = {0};
-    answer_add_problem(&answer, 503, "the receiver cannot work now");
+    answer_add_problem(&answer, 503, "the receiver cannot work now", "");
     cgi_answer(out, &answer, NULL);
     buffer_release(&answer);
 }

@@ -49,7 +49,7 @@ static void set_problem(struct reply *reply, int status, const char *detail)
     reply->tagged = false;
     buffer_clear(&reply->headers);
     buffer_clear(&reply->body);
-    answer_add_problem_body(&reply->body, status, detail);
+    answer_add_problem_body(&reply->body, status, detail, "");
 }
 
 /* --- the endpoints ---------------------------------------------------------------------------- */

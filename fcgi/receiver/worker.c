@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/fault_point.h"
+#include "base/json_writer.h"
 #include "base/monitor.h"
 #include "notification/callback_check.h"
 #include "receiver/answer.h"
@@ -182,9 +183,7 @@ static void log_unanswered(struct worker_pool *pool, int64_t seq, int status)
     metrics_add(pool->metrics, METRIC_unanswered, 1);
     log_begin(&line, "unanswered");
     buffer_addf(&line, ",\"status\":%d,\"seq\":%lld", status, (long long)seq);
-    log_end(&line);
-    log_lines(pool->log, &line, 1);
-    buffer_release(&line);
+    log_line(pool->log, &line);
 }
 
 /* The request is answered, or could not be. The connection may be freed when this returns. */
@@ -232,7 +231,7 @@ static void reject(struct worker *worker, struct connection *connection, int sta
                    const char *detail)
 {
     buffer_clear(&worker->answer);
-    answer_add_problem(&worker->answer, status, detail);
+    answer_add_problem(&worker->answer, status, detail, "");
     reply(worker, connection, status);
 }
 
@@ -347,9 +346,7 @@ static void log_rejected(struct worker_pool *pool, const struct route *route)
     struct buffer line = {0};
     log_begin(&line, "rejected");
     buffer_addf(&line, ",\"status\":%d,\"reason\":\"%s\"", route->status, route->detail);
-    log_end(&line);
-    log_lines(pool->log, &line, 1);
-    buffer_release(&line);
+    log_line(pool->log, &line);
 }
 
 /* A POST came to a path that is nearly a callback path, perhaps from the platform, which may repeat
@@ -367,12 +364,9 @@ static void log_near_miss(struct worker_pool *pool, const struct request *reques
     log_begin(&line, "misdirected");
     buffer_add_string(&line, ",\"path\":");
     buffer_add_json_string(&line, request->path, request->path_length);
-    buffer_add_string(&line, ",\"callback\":");
-    buffer_add_json_string(&line, callback, strlen(callback));
+    json_add_string(&line, "callback", callback);
     buffer_addf(&line, ",\"count\":%zu", atomic_exchange(&pool->near_misses, 0));
-    log_end(&line);
-    log_lines(pool->log, &line, 1);
-    buffer_release(&line);
+    log_line(pool->log, &line);
 }
 
 static void count_misdirected(struct worker_pool *pool, const struct request *request,

@@ -20,7 +20,7 @@ static void expect(struct buffer *text, const char *expected)
 static void expect_problem(int status, const char *expected)
 {
     struct buffer text = {0};
-    answer_add_problem(&text, status, "why");
+    answer_add_problem(&text, status, "why", "");
     expect(&text, expected);
 }
 
@@ -150,7 +150,7 @@ static void hostile_text_stays_text(void **state)
 {
     static const char hostile[] = "\"}\r\n\r\nSet-Cookie: \\ \x01 </script> \342\200\250";
     struct buffer text = {0};
-    answer_add_problem(&text, 503, hostile);
+    answer_add_problem(&text, 503, hostile, "");
     json_t *json = read_body(&text);
     assert_string_equal(json_string_value(json_object_get(json, "detail")), hostile);
     assert_int_equal(json_object_size(json), 4);
@@ -177,7 +177,7 @@ static void a_failed_text_stays_failed(void **state)
 {
     struct buffer text = {0};
     text.failed = true;
-    answer_add_problem(&text, 503, "why");
+    answer_add_problem(&text, 503, "why", "");
     assert_true(text.failed);
     assert_int_equal(text.length, 0);
     buffer_release(&text);
