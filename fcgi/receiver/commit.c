@@ -106,16 +106,6 @@ static void note_write(struct commit *commit, size_t count, const struct fault *
         log_recovered(commit, refused);
 }
 
-/* The cursor was moved, unless another place was asked for meanwhile. */
-static void note_moved(struct commit *commit, const struct store_cursor *cursor)
-{
-    monitor_enter(&commit->monitor);
-    if (commit->cursor.at.seq == cursor->at.seq &&
-        strcmp(commit->cursor.at.life, cursor->at.life) == 0)
-        commit->move = false;
-    monitor_leave(&commit->monitor);
-}
-
 /* What else a transaction does: of the turn's beginning. */
 struct aside {
     struct store_cursor cursor;
@@ -131,15 +121,6 @@ static void take_aside(const struct commit *commit, struct aside *aside)
     aside->confirmed = commit->confirmed;
 }
 
-/* The entries up to CONFIRMED are removed, unless more were confirmed meanwhile. */
-static void note_removed(struct commit *commit, int64_t confirmed)
-{
-    monitor_enter(&commit->monitor);
-    if (commit->confirmed == confirmed)
-        commit->confirmed = 0;
-    monitor_leave(&commit->monitor);
-}
-
 /* Runs one transaction. The caller has the turn. */
 static int keep(struct commit *commit, struct record **records, size_t count,
                 const struct aside *aside, struct fault *fault)
@@ -150,10 +131,15 @@ static int keep(struct commit *commit, struct record **records, size_t count,
     note_write(commit, count, fault);
     if (result != 0)
         return -1;
-    if (aside->move)
-        note_moved(commit, &aside->cursor);
-    if (aside->confirmed != 0)
-        note_removed(commit, aside->confirmed);
+    if (aside->move || aside->confirmed != 0) {
+        monitor_enter(&commit->monitor); /* another place, or more, may be asked for by now */
+        if (aside->move && commit->cursor.at.seq == aside->cursor.at.seq &&
+            strcmp(commit->cursor.at.life, aside->cursor.at.life) == 0)
+            commit->move = false;
+        if (commit->confirmed == aside->confirmed)
+            commit->confirmed = 0;
+        monitor_leave(&commit->monitor);
+    }
     metrics_add(commit->metrics, METRIC_batches, 1);
     if (count == 0)
         return 0; /* a cursor moved, or entries were removed: no batch */

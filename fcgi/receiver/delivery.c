@@ -120,12 +120,6 @@ static void log_fault(struct delivery *delivery, const struct fault *fault)
     put_line(delivery, &line);
 }
 
-static void let_go(struct delivery *delivery)
-{
-    close(delivery->lock_fd);
-    delivery->lock_fd = -1;
-}
-
 /* Reads the cursor of the last process. If the store does not hold it, nobody knows which
  * notifications of this store the application has: the operator must decide. */
 static int read_cursor(struct delivery *delivery, struct fault *fault)
@@ -205,8 +199,10 @@ static int deliver_chunk(struct delivery *delivery, struct fault *fault)
     bool holds;
     if (read_chunk(delivery, kept, &count, &holds, fault) != 0)
         return -1;
-    if (!holds)
-        let_go(delivery); /* and take over at the cursor of the store that is there now */
+    if (!holds) { /* let go, and take over at the cursor of the store that is there now */
+        close(delivery->lock_fd);
+        delivery->lock_fd = -1;
+    }
     while (done < count && hand_over(delivery, &kept[done])) {
         store_kept_token(&kept[done], &delivery->cursor.at);
         done++;

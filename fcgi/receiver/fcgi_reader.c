@@ -147,14 +147,6 @@ static enum fcgi_reader_result owe_reply(struct fcgi_reader *reader)
     return FCGI_READER_REPLY;
 }
 
-static enum fcgi_reader_result end_params(struct fcgi_reader *reader)
-{
-    if (!read_pairs(reader))
-        return broken(reader, "a parameter is longer than all parameters");
-    reader->params_done = true;
-    return FCGI_READER_MORE;
-}
-
 /* A record of the body has begun. */
 static enum fcgi_reader_result begin_body(struct fcgi_reader *reader)
 {
@@ -200,7 +192,10 @@ static enum fcgi_reader_result begin_record(struct fcgi_reader *reader)
             return broken(reader, "parameters after their end");
         if (reader->content_left > FCGI_READER_PARAMS_MAX - reader->params.length)
             return broken(reader, "too many parameters");
-        return reader->content_left == 0 ? end_params(reader) : FCGI_READER_MORE;
+        reader->params_done = reader->content_left == 0;
+        return reader->params_done && !read_pairs(reader)
+                   ? broken(reader, "a parameter is longer than all parameters")
+                   : FCGI_READER_MORE;
     case STDIN:
         if (!reader->params_done)
             return broken(reader, "a body before the parameters");

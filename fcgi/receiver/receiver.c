@@ -110,15 +110,6 @@ static bool is_listening(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening;
 }
 
-/* Tells a person at a shell how to start the receiver. */
-static int refuse_start(void)
-{
-    fprintf(stderr, "%s: file descriptor 0 is no listening socket, and --listen is not given\n\n",
-            program_invocation_short_name);
-    options_print_help(program_invocation_short_name, stderr);
-    return EXIT_USAGE;
-}
-
 /* Whether --listen makes sense. Sets *GIVEN to ADDRESS, or to NULL if there is no --listen. */
 static int read_listen(const struct options *options, bool listening,
                        struct listen_address *address, const struct listen_address **given)
@@ -239,16 +230,6 @@ static int start_lasting(struct receiver *receiver, struct fault *fault)
                           fault);
 }
 
-/* From here on the answers wait for the shared books. */
-static int start_shared(struct receiver *receiver, struct fault *fault)
-{
-    if (shared_start(&receiver->shared, receiver->options, receiver->commit, receiver->log,
-                     receiver->pool, worker_hear, fault) != 0)
-        return -1;
-    worker_hold(receiver->pool, shared_shipper(receiver->shared));
-    return 0;
-}
-
 static int start(struct receiver *receiver, struct fault *fault)
 {
     const struct options *options = receiver->options;
@@ -261,13 +242,17 @@ static int start(struct receiver *receiver, struct fault *fault)
                    metrics, fault) != 0 ||
         commit_new(&receiver->commit, receiver->store, open_fault.set ? &open_fault : NULL,
                    receiver->log, metrics, fault) != 0 ||
-        (options->books != NULL && start_shared(receiver, fault) != 0) ||
+        (options->books != NULL &&
+         shared_start(&receiver->shared, options, receiver->commit, receiver->log, receiver->pool,
+                      worker_hear, fault) != 0) ||
         viewer_start(&receiver->viewer, options, &VIEWER_LIMITS, receiver->commit, receiver->shared,
                      metrics, worker_seen_off, fault) != 0 ||
         (receiver->listener >= 0 && start_lasting(receiver, fault) != 0) ||
         intake_new(&receiver->intake, options, receiver->auth, receiver->commit, receiver->delivery,
                    receiver->log, metrics, fault) != 0)
         return -1;
+    if (receiver->shared != NULL) /* from here on the answers wait for the shared books */
+        worker_hold(receiver->pool, shared_shipper(receiver->shared));
     receiver->started = worker_start(receiver->pool, receiver->intake, receiver->viewer, fault) ==
                         0;
     return receiver->started ? 0 : -1;
@@ -418,7 +403,12 @@ int push_message_receiver_run(const struct push_message_receiver *application, i
     } else if (options.check) {
         code = check(&options, given);
     } else if (!listening && given == NULL) {
-        code = refuse_start();
+        /* a person at a shell learns how to start it */
+        fprintf(stderr,
+                "%s: file descriptor 0 is no listening socket, and --listen is not given\n\n",
+                program_invocation_short_name);
+        options_print_help(program_invocation_short_name, stderr);
+        code = EXIT_USAGE;
     } else {
         raise_descriptor_limit();
         code = run(application, &options, given);

@@ -16,13 +16,6 @@ static bool is_callback(const struct options *options, const struct request *req
     return false;
 }
 
-static bool is_signed(const struct auth *auth, const struct request *request)
-{
-    return auth_accepts_signature(auth, request_parameter(request, "HTTP_TIMESTAMP"),
-                                  request_parameter(request, "HTTP_NONCE"),
-                                  request_parameter(request, "HTTP_SIGNATURE"));
-}
-
 static struct route back(int status, const char *detail, bool logged)
 {
     return (struct route){.to = ROUTE_BACK, .status = status, .detail = detail, .logged = logged};
@@ -80,7 +73,9 @@ static struct route find_callback(const struct auth *auth, const struct request 
 {
     if (strcmp(request->method, "POST") != 0)
         return back(405, "this path takes notifications by POST", false);
-    if (!is_signed(auth, request))
+    if (!auth_accepts_signature(auth, request_parameter(request, "HTTP_TIMESTAMP"),
+                                request_parameter(request, "HTTP_NONCE"),
+                                request_parameter(request, "HTTP_SIGNATURE")))
         return back(401, "the request is not signed with a token known here", true);
     struct route route = {.to = ROUTE_INTAKE};
     if (request->body == REQUEST_BODY_INCOMPLETE)

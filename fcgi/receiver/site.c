@@ -31,6 +31,7 @@ struct reply {
     const char *type;
     bool tagged; /* with an ETag, and 304 to a client that has it */
     struct site_part *part;
+    size_t endpoint_length; /* of its path */
     struct buffer headers, body;
 };
 
@@ -64,22 +65,6 @@ static void lead_to_page(const struct site *site, const struct site_request *req
     reply->type = "text/plain; charset=utf-8";
     buffer_add_string(&reply->headers, "Location: status/\r\n");
     buffer_add_string(&reply->body, "the page is at status/\n");
-}
-
-static void show_file(const struct page_file *file, struct reply *reply)
-{
-    reply->type = file->type;
-    reply->tagged = true;
-    buffer_add_string(&reply->headers, PAGE_HEADERS);
-    buffer_add(&reply->body, file->bytes, file->length);
-}
-
-static int status_of(enum view_result result)
-{
-    return result == VIEW_DONE        ? 200
-           : result == VIEW_MISUSED   ? 400
-           : result == VIEW_NOT_FOUND ? 404
-                                      : 503;
 }
 
 static int read_query(const struct site_request *request, const struct view *view,
@@ -157,35 +142,31 @@ static void show_view(const struct site *site, const struct site_request *reques
     reply->type = view_type(view);
     reply->tagged = !part->more;
     if (result != VIEW_DONE)
-        set_problem(reply, status_of(result), fault.text);
+        set_problem(reply,
+                    result == VIEW_MISUSED     ? 400
+                    : result == VIEW_NOT_FOUND ? 404
+                                               : 503,
+                    fault.text);
 }
 
-/* The file or document whose name is behind the path BEFORE. */
+/* The file or document whose name is behind the path of the endpoint. */
 static void show_named(const struct site *site, const struct site_request *request,
-                       const char *before, struct store_reader *reader, struct reply *reply)
+                       struct store_reader *reader, struct reply *reply)
 {
-    const char *name = request->path + strlen(before);
-    size_t length = request->path_length - strlen(before);
+    const char *name = request->path + reply->endpoint_length;
+    size_t length = request->path_length - reply->endpoint_length;
     const struct page_file *file = page_find(name, length);
     const struct view *view = view_find(name, length);
-    if (file != NULL)
-        show_file(file, reply);
-    else if (view != NULL)
+    if (file != NULL) {
+        reply->type = file->type;
+        reply->tagged = true;
+        buffer_add_string(&reply->headers, PAGE_HEADERS);
+        buffer_add(&reply->body, file->bytes, file->length);
+    } else if (view != NULL) {
         show_view(site, request, view, reader, reply);
-    else
+    } else {
         set_problem(reply, 404, "there is nothing at this path");
-}
-
-static void show_status(const struct site *site, const struct site_request *request,
-                        struct store_reader *reader, struct reply *reply)
-{
-    show_named(site, request, "/status/", reader, reply);
-}
-
-static void show_own_status(const struct site *site, const struct site_request *request,
-                            struct store_reader *reader, struct reply *reply)
-{
-    show_named(site, request, "/status/local/", reader, reply);
+    }
 }
 
 static void show_metrics(const struct site *site, const struct site_request *request,
@@ -238,17 +219,16 @@ static void tell_ready(const struct site *site, const struct site_request *reque
 
 static const struct site_endpoint endpoints[] = {
     {"/status", SITE_AT_ONCE, false, lead_to_page},
-    {"/status/local/", SITE_READS, false, show_own_status},
-    {"/status/", SITE_READS, true, show_status},
+    {"/status/local/", SITE_READS, false, show_named},
+    {"/status/", SITE_READS, true, show_named},
     {"/metrics", SITE_READS, false, show_metrics},
     {"/health/live", SITE_AT_ONCE, false, tell_live},
     {"/health/ready", SITE_AT_ONCE, false, tell_ready},
 };
 
 /* Lists that are sent whole, page by page, in other forms than a document. */
-static const struct site_endpoint shared_list = {"/status/", SITE_STREAMS, true, show_status};
-static const struct site_endpoint own_list = {"/status/local/", SITE_STREAMS, false,
-                                              show_own_status};
+static const struct site_endpoint shared_list = {"/status/", SITE_STREAMS, true, show_named};
+static const struct site_endpoint own_list = {"/status/local/", SITE_STREAMS, false, show_named};
 
 /* --- the answer ---------------------------------------------------------------------------------
  */
@@ -341,7 +321,7 @@ void site_answer(const struct site *site, const struct site_endpoint *endpoint,
                  const struct site_request *request, struct store_reader *reader,
                  struct site_part *part, struct buffer *out)
 {
-    struct reply reply = {.status = 200, .part = part};
+    struct reply reply = {.status = 200, .part = part, .endpoint_length = strlen(endpoint->path)};
     part->more = false;
     if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0) {
         endpoint->answer(site, request, reader, &reply);

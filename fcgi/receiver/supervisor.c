@@ -25,7 +25,7 @@ struct supervisor {
     struct log *log;
     bool ready;                  /* the supervisor knows that it is ready */
     bool faulty;                 /* a failure to report is logged already */
-    const char *stuck;           /* the thread that is logged as stuck; NULL: none */
+    bool stuck;                  /* a thread that is stuck is logged already */
     int64_t feed_ms;             /* when the watchdog gets its next report */
     char status[FAULT_TEXT_MAX]; /* the last status reported */
 };
@@ -76,24 +76,17 @@ static void tell_status(struct supervisor *supervisor)
         memcpy(supervisor->status, now.text, sizeof supervisor->status);
 }
 
-static const char *find_stuck(const struct supervisor *supervisor)
-{
-    int64_t limit_ms = supervisor->notify.watchdog_ms / STUCK_SHARE;
-    if (worker_is_stuck(supervisor->pool, limit_ms))
-        return "a worker makes no progress: the supervisor's watchdog gets no word";
-    return NULL;
-}
-
 static void feed(struct supervisor *supervisor)
 {
     int64_t now_ms = clock_monotonic_ms();
     if (supervisor->notify.watchdog_ms == 0 || now_ms < supervisor->feed_ms)
         return;
-    const char *stuck = find_stuck(supervisor);
-    if (stuck == NULL && tell(supervisor, "WATCHDOG=1"))
+    bool stuck = worker_is_stuck(supervisor->pool, supervisor->notify.watchdog_ms / STUCK_SHARE);
+    if (!stuck && tell(supervisor, "WATCHDOG=1"))
         supervisor->feed_ms = now_ms + supervisor->notify.watchdog_ms / FEEDS;
-    if (stuck != NULL && stuck != supervisor->stuck)
-        log_event(supervisor->log, "fault", "fault", stuck);
+    if (stuck && !supervisor->stuck)
+        log_event(supervisor->log, "fault", "fault",
+                  "a worker makes no progress: the supervisor's watchdog gets no word");
     supervisor->stuck = stuck;
 }
 
