@@ -148,16 +148,6 @@ static int copy_pages(struct store_reader *reader, sqlite3 *to, const struct mak
                                               : result;
 }
 
-/* Begins the moment that is copied: SQLite does so with the first read. */
-static int begin_moment(struct store_reader *reader, int64_t *bytes, struct fault *fault)
-{
-    struct store_rows rows = store_rows_begin(reader, store_text(STORE_TEXT_bytes), NULL, 0, 0,
-                                              NULL, 1, fault);
-    sqlite3_stmt *read = store_rows_next(&rows);
-    *bytes = read != NULL ? sqlite3_column_int64(read, 0) : 0;
-    return store_rows_end(&rows, NULL);
-}
-
 /* The copy needs no log of its own: if it is not finished, it is thrown away. In the end it is no
  * file for a write-ahead log either, so that it can be read in a folder that cannot be written. */
 static int copy_store(struct store_reader *reader, const struct making *making,
@@ -169,7 +159,13 @@ static int copy_store(struct store_reader *reader, const struct making *making,
     int64_t bytes = 0;
     if (store_read_begin(reader, 0, fault) != 0)
         return -1;
-    int result = begin_moment(reader, &bytes, fault);
+    /* The first read begins the moment that is copied. */
+    struct store_rows rows = store_rows_begin(reader, store_text(STORE_TEXT_bytes), NULL, 0, 0,
+                                              NULL, 1, fault);
+    sqlite3_stmt *read = store_rows_next(&rows);
+    if (read != NULL)
+        bytes = sqlite3_column_int64(read, 0);
+    int result = store_rows_end(&rows, NULL);
     if (result == 0)
         result = require_room(making, bytes, fault);
     if (result == 0 && (sqlite3_open_v2(making->path, &to, SQLITE_OPEN_READWRITE, NULL) != 0 ||

@@ -203,19 +203,15 @@ static int open_database(struct store *store, struct fault *fault)
     return 0;
 }
 
-static int prepare_statements(struct store *store, struct fault *fault)
+static int open_files(struct store *store, struct fault *fault)
 {
+    if (open_database(store, fault) != 0)
+        return -1;
     for (size_t i = 0; i < STORE_STATEMENT_COUNT; i++)
         if (sqlite3_prepare_v3(store->db, store_statement_text((enum store_statement)i), -1,
                                SQLITE_PREPARE_PERSISTENT, &store->statements[i], NULL) != SQLITE_OK)
             return store_fault(store->db, fault, "cannot prepare the store");
-    return 0;
-}
-
-static int open_files(struct store *store, struct fault *fault)
-{
-    if (open_database(store, fault) != 0 || prepare_statements(store, fault) != 0 ||
-        store_read_secret(store->db, store->hash_key, fault) != 0 ||
+    if (store_read_secret(store->db, store->hash_key, fault) != 0 ||
         store_sync_folder(store->config.folder, fault) != 0)
         return -1;
     struct stat wal;

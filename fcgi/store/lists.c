@@ -7,13 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int bad_token(struct fault *fault)
-{
-    if (fault != NULL && !fault->set)
-        fault->misused = true;
-    return fault_set(fault, "after: not a token that a page has given");
-}
-
 static int read_key(const struct store_page_token *token, int64_t numbers[], int count,
                     struct fault *fault)
 {
@@ -22,20 +15,14 @@ static int read_key(const struct store_page_token *token, int64_t numbers[], int
         char *end;
         numbers[i] = strtoll(at, &end, 10);
         const char *digit = at[0] == '-' ? at + 1 : at;
-        if (*digit < '0' || *digit > '9' || *end != (i < count - 1 ? '.' : '\0'))
-            return bad_token(fault);
+        if (*digit < '0' || *digit > '9' || *end != (i < count - 1 ? '.' : '\0')) {
+            if (fault != NULL && !fault->set)
+                fault->misused = true;
+            return fault_set(fault, "after: not a token that a page has given");
+        }
         at = end + 1;
     }
     return 0;
-}
-
-static void write_key(struct store_page_token *token, const int64_t numbers[], int count)
-{
-    size_t used = 0;
-    token->text[0] = '\0';
-    for (int i = 0; i < count; i++)
-        used += (size_t)snprintf(token->text + used, sizeof token->text - used, "%s%lld",
-                                 i == 0 ? "" : ".", (long long)numbers[i]);
 }
 
 sqlite3_stmt *store_query_prepare(struct store_reader *reader, const char *sql,
@@ -92,9 +79,14 @@ int store_rows_end(struct store_rows *rows, struct store_page_token *next)
     if (store_reader_finish(rows->reader, rows->statement, rows->more ? SQLITE_DONE : rows->step,
                             rows->fault) != 0)
         return -1;
-    if (next != NULL)
-        write_key(next, rows->numbers + rows->numbers_length - rows->key_length,
-                  rows->more ? rows->key_length : 0);
+    if (next == NULL)
+        return 0;
+    const int64_t *key = rows->numbers + rows->numbers_length - rows->key_length;
+    size_t used = 0;
+    next->text[0] = '\0';
+    for (int i = 0; rows->more && i < rows->key_length; i++)
+        used += (size_t)snprintf(next->text + used, sizeof next->text - used, "%s%lld",
+                                 i == 0 ? "" : ".", (long long)key[i]);
     return 0;
 }
 

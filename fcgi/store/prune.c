@@ -102,18 +102,6 @@ static int gather(struct store *store, enum store_text text, const int64_t *numb
     return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : -1;
 }
 
-/* Removes one notification with two statements: its entry and its row. */
-static int remove_one(struct store *store, sqlite3_stmt *const removes[2],
-                      const struct going *going, struct fault *fault)
-{
-    store_entry_bind(removes[0], &going->entry);
-    sqlite3_bind_int64(removes[0], 6, going->seq);
-    sqlite3_bind_int64(removes[1], 1, going->seq);
-    return store_run(store, removes[0], "cannot prune", fault) != 0
-               ? -1
-               : store_run(store, removes[1], "cannot prune", fault);
-}
-
 static int remove_notifications(struct store *store, const struct going all[], size_t length,
                                 struct pruning *pruning, struct fault *fault)
 {
@@ -123,8 +111,14 @@ static int remove_notifications(struct store *store, const struct going all[], s
     for (size_t i = 0; i < 2 && result == 0; i++)
         if (sqlite3_prepare_v2(store->db, store_text(texts[i]), -1, &removes[i], NULL) != SQLITE_OK)
             result = store_fault(store->db, fault, "cannot prune");
-    for (size_t i = 0; i < length && result == 0; i++)
-        result = remove_one(store, removes, &all[i], fault);
+    for (size_t i = 0; i < length && result == 0; i++) {
+        store_entry_bind(removes[0], &all[i].entry);
+        sqlite3_bind_int64(removes[0], 6, all[i].seq);
+        sqlite3_bind_int64(removes[1], 1, all[i].seq);
+        result = store_run(store, removes[0], "cannot prune", fault) != 0
+                     ? -1
+                     : store_run(store, removes[1], "cannot prune", fault);
+    }
     for (size_t i = 0; i < 2; i++)
         sqlite3_finalize(removes[i]);
     if (result != 0)
@@ -209,7 +203,7 @@ static int prune_news(struct store *store, void *argument, struct fault *fault)
 }
 
 /* Removes the rows of the time index that have no notification left. */
-static int prune_spans(struct store *store, void *argument, struct fault *fault)
+static int prune_time_index(struct store *store, void *argument, struct fault *fault)
 {
     const struct pruning *pruning = argument;
     const int64_t numbers[] = {pruning->before_ms, STORE_TIME_INDEX_BITS};
@@ -318,26 +312,13 @@ static int find_slowest(struct store *store, struct pruning *pruning,
     return 0;
 }
 
-/* Whether notifications without an operation are old enough to prune but were not delivered. */
-static int is_news_left(struct store *store, const struct pruning *pruning, bool *left,
-                        struct fault *fault)
-{
-    const int64_t numbers[] = {pruning->before_ms, pruning->deliverable, STORE_TIME_INDEX_BITS};
-    int64_t found = 0;
-    if (run(store, STORE_TEXT_prune_news_left, numbers, 3, NULL, &found, 1, fault) != 0)
-        return -1;
-    *left = found != 0;
-    return 0;
-}
-
 int store_prune(struct store *store, int64_t before_ms, const struct store_progress *progress,
                 struct store_pruned *pruned, struct fault *fault)
 {
     *pruned = (struct store_pruned){.operations = 0};
     struct pruning pruning = {.before_ms = before_ms, .pruned = pruned};
     char slowest[STORE_CURSOR_NAME_MAX];
-    int64_t of = 0;
-    bool left;
+    int64_t of = 0, left = 0;
     if (find_slowest(store, &pruning, slowest, fault) != 0 ||
         run(store, STORE_TEXT_prune_count, &before_ms, 1, NULL, &of, 1, fault) != 0)
         return -1;
@@ -345,11 +326,13 @@ int store_prune(struct store *store, int64_t before_ms, const struct store_progr
     if (prune_operations(store, &pruning, progress, of, fault) != 0 ||
         store_plan_prune(store, before_ms, fault) != 0)
         return -1;
+    /* Some of those without an operation may be old enough, and not delivered yet. */
+    const int64_t news[] = {before_ms, pruning.deliverable, STORE_TIME_INDEX_BITS};
     if (prune_all_news(store, &pruning, progress, of, fault) != 0 ||
-        store_transact(store, prune_spans, &pruning, fault) != 0 ||
-        is_news_left(store, &pruning, &left, fault) != 0)
+        store_transact(store, prune_time_index, &pruning, fault) != 0 ||
+        run(store, STORE_TEXT_prune_news_left, news, 3, NULL, &left, 1, fault) != 0)
         return -1;
-    if (left || pruned->undelivered > 0)
+    if (left != 0 || pruned->undelivered > 0)
         memcpy(pruned->behind, slowest, sizeof slowest);
     report(progress, &pruning, pruned->notifications); /* the total leaves out what stays */
     return 0;

@@ -206,12 +206,6 @@ static int find_destination(struct store *store, const struct record *record,
 /* Most equal notifications that are looked at for one of a repeat's time. */
 #define OTHERS_MOST 16
 
-/* Whether two times differ by WINDOW_MS at most. The clock may have stepped either way. */
-static bool is_within(int64_t window_ms, int64_t a_ms, int64_t b_ms)
-{
-    return a_ms - b_ms <= window_ms && b_ms - a_ms <= window_ms;
-}
-
 /* Whether a notification with this content is already kept: 1, with its seq in RECORD; 0; or -1. A
  * record of an unknown upgrade is never a repeat. */
 static int find_same(struct store *store, struct record *record, const struct destination *to,
@@ -231,9 +225,9 @@ static int find_same(struct store *store, struct record *record, const struct de
         if (body == NULL || !content_equals(text, length, body,
                                             (size_t)sqlite3_column_bytes(find, 2), store->hash_key))
             continue;
-        if (!is_of_upgrade(record) &&
-            !is_within(store->config.repeat_window_ms, record->received_ms,
-                       sqlite3_column_int64(find, 3))) {
+        /* Two times differ by the window at most: the clock may have stepped either way. */
+        if (!is_of_upgrade(record) && llabs(record->received_ms - sqlite3_column_int64(find, 3)) >
+                                          store->config.repeat_window_ms) {
             /* Only the latest equal one counts: there may be many. In a copy it may be another. */
             if (record->followed && ++others < OTHERS_MOST)
                 continue;
