@@ -33,16 +33,6 @@ int64_t clock_monotonic_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* Writes DIGITS digits of NUMBER to AT. Returns the end. */
-static char *put_digits(char *at, int number, int digits)
-{
-    for (int i = digits - 1; i >= 0; i--) {
-        at[i] = (char)('0' + number % 10);
-        number /= 10;
-    }
-    return at + digits;
-}
-
 /* For a year of four digits, the usual case. Each log line and each record has such a time, and a
  * format string would cost many times as much. */
 static char *format_short(const struct tm *utc, int ms, char text[CLOCK_TEXT_SIZE])
@@ -61,7 +51,10 @@ static char *format_short(const struct tm *utc, int ms, char text[CLOCK_TEXT_SIZ
     };
     char *at = text;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        at = put_digits(at, parts[i].number, parts[i].digits);
+        int number = parts[i].number;
+        for (int d = parts[i].digits - 1; d >= 0; d--, number /= 10)
+            at[d] = (char)('0' + number % 10);
+        at += parts[i].digits;
         *at++ = parts[i].behind;
     }
     *at = '\0';

@@ -17,18 +17,14 @@ static bool is_number(const char *value)
     return whole > 0 && *value == '\0';
 }
 
-/* Whether VALUE begins like a formula, or with a character that a spreadsheet skips before it looks
- * for one. */
-static bool is_formula(const char *value)
-{
-    return value[0] != '\0' && strchr("=+-@\t\r\n", value[0]) != NULL && !is_number(value);
-}
-
 void csv_add_field(struct buffer *text, const char *value, bool first)
 {
     if (!first)
         buffer_add(text, ",", 1);
-    buffer_add_string(text, is_formula(value) ? "\"'" : "\"");
+    /* It begins like a formula, or with a character that a spreadsheet skips before it looks for
+     * one. */
+    bool formula = value[0] != '\0' && strchr("=+-@\t\r\n", value[0]) != NULL && !is_number(value);
+    buffer_add_string(text, formula ? "\"'" : "\"");
     for (const char *quote; (quote = strchr(value, '"')) != NULL; value = quote + 1) {
         buffer_add(text, value, (size_t)(quote - value));
         buffer_add(text, "\"\"", 2);

@@ -228,14 +228,6 @@ static uint64_t write_turn(struct log *log, const struct turn *turn, bool *torn)
     return 0;
 }
 
-/* Waits before the next attempt after a failure. Called and returns with the lock held. */
-static void pause_before_retry(struct log *log)
-{
-    int64_t until_ms = clock_monotonic_ms() + RETRY_MS;
-    while (!log->stop && !log->reopen && monitor_wait_until(&log->monitor, until_ms))
-        continue;
-}
-
 static void *write_lines(void *argument)
 {
     struct log *log = argument;
@@ -253,8 +245,10 @@ static void *write_lines(void *argument)
         if (lost > 0 && log->stop)
             break; /* the report has no reader either */
         log->dropped += lost;
-        if (lost > 0)
-            pause_before_retry(log);
+        int64_t until_ms = clock_monotonic_ms() + RETRY_MS;
+        while (lost > 0 && !log->stop && !log->reopen &&
+               monitor_wait_until(&log->monitor, until_ms))
+            continue;
     }
     /* the lines that arrived meanwhile are lost too */
     metrics_add(log->metrics, METRIC_log_lines_dropped,

@@ -111,21 +111,15 @@ static void widen(struct columns *table, size_t c, size_t room)
     }
 }
 
-/* Whether column C is left out for what its cells say. */
-static bool is_needless(const struct columns *table, size_t c)
-{
-    const struct column *column = &table->columns[c];
-    return ((column->optional && table->cells[c].width == 0) ||
-            (column->varied && table->term->width > 0)) &&
-           is_uniform(table, c);
-}
-
 /* Finds the columns that are left out for what their cells say; one that is needed after all begins
  * the table again. */
 static void choose(struct columns *table)
 {
     for (size_t c = 0; c < table->length; c++) {
-        bool needless = is_needless(table, c);
+        const struct column *column = &table->columns[c];
+        bool needless = ((column->optional && table->cells[c].width == 0) ||
+                         (column->varied && table->term->width > 0)) &&
+                        is_uniform(table, c);
         if (table->begun && (needless || !table->needless[c]))
             continue;
         table->begun = table->begun && table->needless[c] == needless;

@@ -79,12 +79,6 @@ static int take_apart(struct command_call *call, struct line *line, char **argv,
     return 0;
 }
 
-static bool is_given(const struct command_call *call, const struct command_option *option)
-{
-    const void *member = (const char *)call + option->offset;
-    return option->value == NULL ? *(const bool *)member : *(const char *const *)member != NULL;
-}
-
 /* Finds the command, and checks that it takes the words and options given. */
 static int understand(struct command_call *call, const struct line *line, struct fault *fault)
 {
@@ -94,9 +88,13 @@ static int understand(struct command_call *call, const struct line *line, struct
     if (call->command == NULL)
         return command_refuse(call, line->words, line->words_length, fault);
     command_name(call->command, name);
-    for (const struct command_option *option = call->all_options; option->word != NULL; option++)
-        if (is_given(call, option) && !command_takes(call->command, option))
+    for (const struct command_option *option = call->all_options; option->word != NULL; option++) {
+        const void *member = (const char *)call + option->offset;
+        bool is_given = option->value == NULL ? *(const bool *)member
+                                              : *(const char *const *)member != NULL;
+        if (is_given && !command_takes(call->command, option))
             return fault_set(fault, "--%s: not an option of %s", option->word, name);
+    }
     if (call->books != NULL && call->command->own)
         return fault_set(fault,
                          "%s: is about one receiver's own store, and takes no --books: run it on "

@@ -35,13 +35,6 @@ json_t *command_read_file(const struct command_call *call)
     return status;
 }
 
-static bool is_full(const struct command_call *call)
-{
-    struct statvfs disk;
-    return statvfs(call->options->state, &disk) == 0 &&
-           (uint64_t)disk.f_bavail * disk.f_frsize < ROOM_MIN;
-}
-
 /* How a receiver that can keep notifications has answered, by its STATUS: not well if none of what
  * came was one. */
 static enum term_tone judge_answers(const struct command_call *call, const json_t *status,
@@ -78,13 +71,15 @@ static enum term_tone judge(const struct command_call *call, const json_t *statu
 {
     const json_t *store = json_object_get(status, "store");
     char now[CLOCK_TEXT_SIZE], since[COMMAND_TIME_SIZE];
+    struct statvfs disk;
     if (json_is_false(json_object_get(store, "ok"))) {
         buffer_addf(
             out, "answers 503 since %s: ", command_time(call, whole_text(store, "since"), since));
         term_add_safe(call->term, out, whole_text(store, "fault"), 0);
         return TERM_BAD;
     }
-    if (is_full(call)) {
+    if (statvfs(call->options->state, &disk) == 0 &&
+        (uint64_t)disk.f_bavail * disk.f_frsize < ROOM_MIN) {
         buffer_add_string(out, "the disk of the state folder is full");
         return TERM_BAD;
     }

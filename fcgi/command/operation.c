@@ -29,13 +29,6 @@ static int read_threshold(const struct command_call *call, struct threshold *thr
     return 0;
 }
 
-static bool is_passed(const struct threshold *threshold, const struct term_bar *bar)
-{
-    int64_t finished = bar->success + bar->fail;
-    return threshold->asked && finished >= threshold->finished &&
-           units_is_above(bar->fail, finished, threshold->share);
-}
-
 /* --- the portrait ------------------------------------------------------------------------------
  */
 
@@ -239,17 +232,6 @@ static int print(struct command_call *call, struct buffer *text, const json_t *o
     return result;
 }
 
-/* Says why the exit code is COMMAND_ABOVE. */
-static void tell_passed(const struct command_call *call, const struct term_bar *bar,
-                        struct fault *fault)
-{
-    int64_t finished = bar->success + bar->fail;
-    char share[UNITS_TEXT_SIZE];
-    fault_set(fault, "FAIL is %s of the finished (%lld of %lld), above --fail-above %s",
-              units_share_text(bar->fail, finished, share), (long long)bar->fail,
-              (long long)finished, call->fail_above);
-}
-
 int command_show_operation(struct command_call *call, struct fault *fault)
 {
     struct view_query query = {
@@ -268,8 +250,13 @@ int command_show_operation(struct command_call *call, struct fault *fault)
     if (code == COMMAND_DONE && print(call, &text, operation, fault) != 0)
         code = command_failed(call);
     const struct term_bar bar = command_bar(operation);
-    if (code == COMMAND_DONE && is_passed(&threshold, &bar)) {
-        tell_passed(call, &bar, fault);
+    int64_t finished = bar.success + bar.fail;
+    if (code == COMMAND_DONE && threshold.asked && finished >= threshold.finished &&
+        units_is_above(bar.fail, finished, threshold.share)) {
+        char share[UNITS_TEXT_SIZE];
+        fault_set(fault, "FAIL is %s of the finished (%lld of %lld), above --fail-above %s",
+                  units_share_text(bar.fail, finished, share), (long long)bar.fail,
+                  (long long)finished, call->fail_above);
         code = COMMAND_ABOVE;
     }
     json_decref(operation);

@@ -28,12 +28,6 @@ static int compare_type(const void *key, const void *entry)
     return strcmp(key, ((const struct dispatch_entry *)entry)->notify_type);
 }
 
-static const struct dispatch_entry *find_entry(const char *notify_type)
-{
-    return bsearch(notify_type, entries, sizeof entries / sizeof entries[0], sizeof entries[0],
-                   compare_type);
-}
-
 /* Marks RECORD for quarantine, with its verdict as the reason. */
 static enum dispatch_result quarantine(struct record *record)
 {
@@ -98,16 +92,6 @@ static const struct schema *find_schema(const json_t *body, const char **reason)
     return schema;
 }
 
-/* Respells the body if the store could not find its members by name. On failure the record does not
- * change. */
-static int render(struct record *record)
-{
-    if (!content_has_escaped_name(record->body, record->body_length))
-        return 0;
-    record->rendered = content_respell(record->body, record->body_length);
-    return record->rendered != NULL ? 0 : -1;
-}
-
 enum dispatch_result dispatch_read(struct record *record)
 {
     switch (content_read(record->body, record->body_length, &record->memory, &record->json,
@@ -133,12 +117,16 @@ enum dispatch_result dispatch_read(struct record *record)
         dispatch_quarantine(record, "holds a NUL", nul);
         return DISPATCH_QUARANTINE;
     }
-    if (render(record) != 0) {
+    /* The store finds members by name, and SQLite compares names as they are spelled. */
+    if (content_has_escaped_name(record->body, record->body_length) &&
+        (record->rendered = content_respell(record->body, record->body_length)) == NULL) {
         record_release(record);
         return DISPATCH_NO_MEMORY;
     }
     notification_read_ids(record);
-    const struct dispatch_entry *entry = find_entry(record->notify_type);
+    const struct dispatch_entry *entry = bsearch(record->notify_type, entries,
+                                                 sizeof entries / sizeof entries[0],
+                                                 sizeof entries[0], compare_type);
     record->meaning = entry == NULL ? RECORD_NEWS : entry->meaning;
     if (record->meaning == RECORD_RESULT)
         notification_read_result(record, &entry->members);

@@ -203,18 +203,6 @@ static bool check_any_of(const struct schema_node *const *any_of, const json_t *
     return false;
 }
 
-static bool check_kind(const struct schema_node *node, unsigned type, const json_t *value,
-                       struct schema_verdict *verdict)
-{
-    if (type == SCHEMA_STRING)
-        return check_string(node, value, verdict);
-    if (type == SCHEMA_OBJECT)
-        return check_object(node, value, verdict);
-    if (type == SCHEMA_ARRAY)
-        return check_array(node, value, verdict);
-    return true;
-}
-
 static bool check_node(const struct schema_node *node, const json_t *value,
                        struct schema_verdict *verdict)
 {
@@ -226,8 +214,11 @@ static bool check_node(const struct schema_node *node, const json_t *value,
             describe_types(type, node->types, verdict->reason);
         return false;
     }
-    return check_kind(node, type, value, verdict) &&
-           (node->any_of == NULL || check_any_of(node->any_of, value, verdict));
+    bool holds = type == SCHEMA_STRING   ? check_string(node, value, verdict)
+                 : type == SCHEMA_OBJECT ? check_object(node, value, verdict)
+                 : type == SCHEMA_ARRAY  ? check_array(node, value, verdict)
+                                         : true;
+    return holds && (node->any_of == NULL || check_any_of(node->any_of, value, verdict));
 }
 
 bool schema_check(const struct schema *schema, const json_t *body, struct schema_verdict *verdict)

@@ -23,16 +23,6 @@ static int add_also_in(struct store_reader *reader, const struct view_query *que
     return store_rows_end(&rows, NULL);
 }
 
-/* Adds how many of the missing devices the platform says have succeeded. */
-static int add_lost(struct store_reader *reader, int64_t id, struct buffer *out,
-                    struct fault *fault)
-{
-    int64_t lost = 0;
-    int result = store_count_lost(reader, id, &lost, fault);
-    json_add_number(out, "missingSuccess", lost);
-    return result;
-}
-
 static int add_versions(struct store_reader *reader, int64_t operation, struct buffer *out,
                         struct fault *fault)
 {
@@ -112,8 +102,10 @@ enum view_result view_operation(struct store_reader *reader, const struct view_q
     enum view_result result = view_find_named(reader, query, &named, fault);
     if (result == VIEW_DONE) {
         buffer_add(out, named.members.bytes, named.members.length);
-        if (add_lost(reader, named.id, out, fault) != 0 ||
-            add_also_in(reader, query, named.id, out, fault) != 0 ||
+        int64_t lost = 0;
+        int counted = store_count_lost(reader, named.id, &lost, fault);
+        json_add_number(out, "missingSuccess", lost);
+        if (counted != 0 || add_also_in(reader, query, named.id, out, fault) != 0 ||
             view_add_failures(reader, named.id, named.fail, STORE_FAILURES_MAX, out, fault) != 0 ||
             add_versions(reader, named.id, out, fault) != 0 ||
             add_progress(reader, named.id, out, fault) != 0 ||

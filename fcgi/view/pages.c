@@ -178,7 +178,9 @@ const char *view_kind_word(enum store_kind kind)
     return kind == STORE_SOFTWARE ? "software" : kind == STORE_FIRMWARE ? "firmware" : NULL;
 }
 
-static void add_plan(struct buffer *out, const struct store_operation_row *row)
+int view_add_operation_details(struct store_reader *reader, const struct view_query *query,
+                               const struct store_operation_row *row, struct buffer *out,
+                               struct fault *fault)
 {
     if (row->has_plan) {
         json_add_number(out, "planned", row->planned);
@@ -187,13 +189,6 @@ static void add_plan(struct buffer *out, const struct store_operation_row *row)
         json_add_null(out, "planned");
         json_add_null(out, "missing");
     }
-}
-
-int view_add_operation_details(struct store_reader *reader, const struct view_query *query,
-                               const struct store_operation_row *row, struct buffer *out,
-                               struct fault *fault)
-{
-    add_plan(out, row);
     json_add_string(out, "state", view_state_word(row, query));
     json_add_string(out, "software", view_kind_word(row->kind));
     struct store_rows rows = store_list_targets(reader, row->id, VIEW_TARGETS, fault);
