@@ -106,15 +106,66 @@ static void add_counts(const struct command_call *call, const json_t *operation,
     snprintf(remark, sizeof remark, "of %lld planned", (long long)planned);
     if (planned > 0)
         add_count(call, out, "missing", TERM_WARN, missing, remark);
-    int64_t lost = whole_number(operation, "missingSuccess");
-    if (lost > 0)
-        add_count(call, out, "lost", TERM_BAD, lost,
-                  "of those missing: they succeeded, the platform says");
     int64_t contradictory = whole_number(operation, "contradictory");
     add_count(call, out, "contradictory", TERM_WARN, contradictory,
               contradictory > 0 ? "ended with another version than the result says" : "");
     add_moment(call, out, "first", whole_text(operation, "firstAt"));
     add_moment(call, out, "last", whole_text(operation, "lastAt"));
+}
+
+/* --- the platform's own account --------------------------------------------------------------- */
+
+static const struct column finding_columns[] = {
+    {.title = "DEVICE", .key = true},
+    {.title = "SUB-TASK", .key = true, .spare = 2},
+    {.title = "PLATFORM"},
+    {.title = "HERE THEN"},
+    {.title = "FINDING"},
+    {.title = "DETAIL", .elastic = true, .spare = 1},
+};
+
+static void add_finding(const struct command_call *call, struct columns *table,
+                        const json_t *finding, const json_t *said)
+{
+    (void)call;
+    (void)said;
+    const char *platform = whole_text(finding, "platform"), *here = whole_text(finding, "here");
+    columns_add(table, TERM_PLAIN, whole_text(finding, "deviceId"));
+    columns_add(table, TERM_PLAIN, whole_text(finding, "subOperationId"));
+    columns_add(table, TERM_PLAIN, platform[0] == '\0' ? "-" : platform);
+    columns_add(table, TERM_PLAIN, here[0] == '\0' ? "-" : here);
+    columns_add(table, TERM_WARN, whole_text(finding, "finding"));
+    columns_add(table, TERM_PLAIN, whole_text(finding, "detailInfo"));
+}
+
+/* Adds what the platform said when it was asked last, and when that was. */
+static void add_platform(const struct command_call *call, const json_t *operation,
+                         struct buffer *out)
+{
+    const struct command_table findings = {
+        finding_columns, sizeof finding_columns / sizeof finding_columns[0], add_finding};
+    const json_t *platform = json_object_get(operation, "platform");
+    const json_t *said = json_object_get(platform, "said");
+    const json_t *counts = json_object_get(said, "platform"),
+                 *found = json_object_get(said, "found");
+    if (said == NULL)
+        return;
+    buffer_add_string(out, "\nThe platform, when it was asked\n");
+    add_moment(call, out, "asked", whole_text(platform, "askedAt"));
+    add_count(call, out, "planned", TERM_PLAIN, whole_number(said, "planned"), "");
+    add_count(call, out, "success", TERM_GOOD, whole_number(counts, "success"), "");
+    add_count(call, out, "fail", TERM_BAD, whole_number(counts, "fail"), "");
+    add_count(call, out, "not ended", TERM_PLAIN, whole_number(counts, "going"), "");
+    add_count(call, out, "waiting", TERM_PLAIN, whole_number(counts, "waiting"),
+              "of those not ended");
+    add_count(call, out, "no push came", TERM_BAD, whole_number(found, "noPushOfSuccess"),
+              "the platform says success");
+    add_count(call, out, "ends differ", TERM_BAD, whole_number(found, "endsDiffer"),
+              "ended otherwise here");
+    command_add_table(call, "Differs from what was here then", said, "findings", &findings, out);
+    if (command_is(said, "findingsMore"))
+        buffer_add_string(out,
+                          "... and more: upgrade-platform reconcile OPERATION names them all\n");
 }
 
 static const struct column failure_columns[] = {
@@ -205,6 +256,7 @@ static void add_portrait(const struct command_call *call, const json_t *operatio
         buffer_add_string(out, "\n");
     }
     add_counts(call, operation, out);
+    add_platform(call, operation, out);
     command_add_table(call, "Failures", operation, "failures", &failures, out);
     if (command_is(operation, "failuresMore"))
         buffer_add_string(out, "... and other codes, each as rare or rarer\n");

@@ -24,6 +24,11 @@ enum task_end tasks_end(const char *status)
     return TASK_UNKNOWN;
 }
 
+bool tasks_is_waiting(const char *status)
+{
+    return strncmp(status, "wait", 4) == 0 && tasks_end(status) == TASK_GOING;
+}
+
 static bool is_task(const json_t *task)
 {
     return platform_text(task, "operationId")[0] != '\0' &&

@@ -23,6 +23,9 @@ enum task_end { TASK_GOING, TASK_SUCCESS, TASK_FAIL, TASK_OTHER_END, TASK_UNKNOW
 /* The meaning of a STATUS of a task or a sub-task. */
 enum task_end tasks_end(const char *status);
 
+/* Whether it is that of a sub-task that has not begun. */
+bool tasks_is_waiting(const char *status);
+
 /* Gives the task OPERATION_ID; free it with json_decref. */
 int tasks_read(struct session *session, const char *operation_id, json_t **task,
                struct fault *fault);

@@ -166,13 +166,15 @@ bool store_next_expected(struct store_rows *rows, const char **device_id, const 
     return true;
 }
 
-int store_count_lost(struct store_reader *reader, int64_t operation, int64_t *count,
-                     struct fault *fault)
+int store_read_asked(struct store_reader *reader, int64_t operation, int64_t *asked_ms,
+                     struct buffer *said, struct fault *fault)
 {
-    struct store_rows rows = store_rows_begin(reader, store_text(STORE_TEXT_lost), &operation, 1, 0,
+    struct store_rows rows = store_rows_begin(reader, store_text(STORE_TEXT_asked), &operation, 1, 0,
                                               NULL, 1, fault);
     sqlite3_stmt *read = store_rows_next(&rows);
-    *count = read == NULL ? 0 : sqlite3_column_int64(read, 0);
+    *asked_ms = read == NULL ? 0 : sqlite3_column_int64(read, 0);
+    if (read != NULL)
+        buffer_add_string(said, store_column_text(read, 1));
     return store_rows_end(&rows, NULL);
 }
 

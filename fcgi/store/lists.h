@@ -90,7 +90,7 @@ struct store_operation_row {
     int64_t first_ms, last_ms; /* not HEARD: 0, and when an operator named it */
     bool pruned;               /* its notifications and upgrades are gone; the counters stay */
     enum store_kind kind;
-    bool has_plan;            /* an operator saved a list of devices (plan.h) */
+    bool has_plan;            /* it has a list of devices (plan.h) */
     int64_t planned, missing; /* devices in it, and those without an upgrade */
     const char *note;         /* of an operator; "": none */
 };
@@ -182,7 +182,7 @@ bool store_next_target(struct store_rows *rows, struct store_target_row *row);
 struct store_rows store_list_targets(struct store_reader *reader, int64_t operation, size_t most,
                                      struct fault *fault);
 
-/* The devices of the operation's saved list, or only those without an upgrade, in the list's order.
+/* The devices of the operation's list, or only those without an upgrade, in the list's order.
  * TOLD, unless NULL, is set to a device's status by the platform's own account, "" if nobody asked.
  */
 bool store_next_expected(struct store_rows *rows, const char **device_id, const char **told);
@@ -190,10 +190,10 @@ struct store_rows store_list_expected(struct store_reader *reader, int64_t opera
                                       bool only_missing, const struct store_page_token *after,
                                       size_t most, struct fault *fault);
 
-/* Sets *COUNT to the devices of that list that have no upgrade, though the platform says that they
- * succeeded: their pushes were lost. */
-int store_count_lost(struct store_reader *reader, int64_t operation, int64_t *count,
-                     struct fault *fault);
+/* Appends to SAID what the platform said of the operation when it was asked last, a JSON object,
+ * and sets *ASKED_MS to when that was. 0: it was not asked. */
+int store_read_asked(struct store_reader *reader, int64_t operation, int64_t *asked_ms,
+                     struct buffer *said, struct fault *fault);
 
 /* The operation's counters over time, in order. There is one row for each interval of WIDTH_MS in
  * which they changed, with their values at its end. There are at most STORE_TIMELINE_MAX rows. The

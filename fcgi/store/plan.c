@@ -1,4 +1,5 @@
-/* plan: what an operator tells of an operation: the devices that it should reach, and a note. */
+/* plan: what an operator tells of an operation: the devices that it should reach, and a note; and
+ * what the platform said of it. */
 #include "config.h"
 
 #include "store/plan.h"
@@ -58,7 +59,9 @@ struct planning {
     bool makes; /* an operation that is not there */
     bool needs_list;
     const char *note;
+    const char *said; /* by the platform; NULL: this is about something else */
     bool is_saving;
+    bool is_operators; /* an operator saved the list that is there */
     int64_t operation; /* 0: there is none */
     int64_t mark;      /* of this saving, below 0 */
     store_each_id *each;
@@ -126,6 +129,7 @@ static int find_operation(struct store *store, struct planning *planning, struct
             planning->operation = sqlite3_column_int64(find, 0);
             pruned = sqlite3_column_int(find, 1) != 0;
             has_list = sqlite3_column_int(find, 2) != 0;
+            planning->is_operators = sqlite3_column_int(find, 3) != 0;
         }
     }
     if (step != SQLITE_DONE)
@@ -150,15 +154,26 @@ static int find_operation(struct store *store, struct planning *planning, struct
 
 /* --- the list --------------------------------------------------------------------------------- */
 
-/* Marks the operation: its list is being replaced. The mark tells two savings apart. From now on
- * the writer notes in the list who reports. */
+static int keep_said(struct store *store, const struct planning *planning, struct fault *fault)
+{
+    const struct values values = {.numbers = {planning->operation, planning->named->now_ms},
+                                  .numbers_length = 2,
+                                  .texts = {planning->said},
+                                  .texts_length = 1};
+    return run(store, STORE_TEXT_plan_keep_asked, &values, NULL, 0, fault) < 0 ? -1 : 0;
+}
+
+/* Marks the operation: its list is being replaced, unless the platform's would replace an
+ * operator's. The mark tells two savings apart. From now on the writer notes in the list who
+ * reports. */
 static int begin(struct store *store, void *argument, struct fault *fault)
 {
     struct planning *planning = argument;
     planning->mark = -1 - (int64_t)randombytes_random();
-    if (find_operation(store, planning, fault) != 0)
+    if (find_operation(store, planning, fault) != 0 ||
+        (planning->said != NULL && keep_said(store, planning, fault) != 0))
         return -1;
-    return planning->operation == 0
+    return planning->operation == 0 || (planning->said != NULL && planning->is_operators)
                ? 0
                : run_for(store, STORE_TEXT_plan_begin, planning->operation, planning->mark, fault);
 }
@@ -210,6 +225,14 @@ static int expect_some(struct store *store, void *argument, struct fault *fault)
     return result;
 }
 
+/* Drops an operation that nothing has named. */
+static int drop(struct store *store, int64_t operation, struct fault *fault)
+{
+    return run_for(store, STORE_TEXT_plan_drop, operation, 0, fault) != 0
+               ? -1
+               : run_for(store, STORE_TEXT_plan_drop_asked, operation, 0, fault);
+}
+
 /* Counts the list, or ends it, and drops an operation that nothing has named. */
 static int finish(struct store *store, void *argument, struct fault *fault)
 {
@@ -222,7 +245,7 @@ static int finish(struct store *store, void *argument, struct fault *fault)
         run(store, STORE_TEXT_plan_counts, &of, counts, 2, fault) < 0)
         return -1;
     planning->planned = (struct store_planned){.planned = counts[0], .missing = counts[1]};
-    return run_for(store, STORE_TEXT_plan_drop, planning->operation, 0, fault);
+    return drop(store, planning->operation, fault);
 }
 
 /* Runs WORK in separate transactions until one finds nothing to do. */
@@ -236,18 +259,39 @@ static int repeat(struct store *store, store_work *work, struct planning *planni
     return 0;
 }
 
+/* Replaces the list, behind begin. */
+static int replace(struct store *store, struct planning *planning, struct fault *fault)
+{
+    return repeat(store, clear_some, planning, fault) != 0 ||
+                   repeat(store, expect_some, planning, fault) != 0
+               ? -1
+               : store_transact(store, finish, planning, fault);
+}
+
 int store_save_expected(struct store *store, const struct store_named *named, store_each_id *each,
                         void *owner, struct store_planned *planned, struct fault *fault)
 {
     struct planning planning = {
         .named = named, .makes = true, .is_saving = true, .each = each, .owner = owner};
     if (store_transact(store, begin, &planning, fault) != 0 ||
-        repeat(store, clear_some, &planning, fault) != 0 ||
-        repeat(store, expect_some, &planning, fault) != 0 ||
-        store_transact(store, finish, &planning, fault) != 0)
+        replace(store, &planning, fault) != 0)
         return -1;
     *planned = planning.planned;
     return 0;
+}
+
+int store_keep_asked(struct store *store, const struct store_named *named, const char *said,
+                     store_each_id *each, void *owner, struct fault *fault)
+{
+    struct planning planning = {.named = named,
+                                .makes = true,
+                                .is_saving = true,
+                                .said = said,
+                                .each = each,
+                                .owner = owner};
+    if (store_transact(store, begin, &planning, fault) != 0)
+        return -1;
+    return planning.is_operators ? 1 : replace(store, &planning, fault);
 }
 
 int store_forget_expected(struct store *store, const struct store_named *named, struct fault *fault)
@@ -277,7 +321,7 @@ static int set_note(struct store *store, void *argument, struct fault *fault)
                                   .texts_length = 1};
     return run(store, STORE_TEXT_plan_note, &values, NULL, 0, fault) < 0
                ? -1
-               : run_for(store, STORE_TEXT_plan_drop, planning->operation, 0, fault);
+               : drop(store, planning->operation, fault);
 }
 
 int store_set_note(struct store *store, const struct store_named *named, const char *text,
@@ -303,11 +347,20 @@ static int prune_some(struct store *store, void *argument, struct fault *fault)
         return 0;
     return run_for(store, STORE_TEXT_plan_prune, planning->operation, 0, fault) != 0
                ? -1
-               : run_for(store, STORE_TEXT_plan_drop, planning->operation, 0, fault);
+               : drop(store, planning->operation, fault);
+}
+
+/* Removes what the platform said of operations that are pruned. */
+static int prune_asked(struct store *store, void *argument, struct fault *fault)
+{
+    const int64_t *before_ms = argument;
+    return run_for(store, STORE_TEXT_plan_prune_asked, *before_ms, 0, fault);
 }
 
 int store_plan_prune(struct store *store, int64_t before_ms, struct fault *fault)
 {
+    if (store_transact(store, prune_asked, &before_ms, fault) != 0)
+        return -1;
     for (int64_t operation = 0;;) {
         const struct values values = {.numbers = {operation, before_ms}, .numbers_length = 2};
         int found = run(store, STORE_TEXT_plan_next_pruned, &values, &operation, 1, fault);
@@ -326,6 +379,14 @@ struct erased {
     int64_t operation;
     int rows; /* that one transaction removed */
 };
+
+/* Removes the device from what the platform said. */
+static int erase_asked(struct store *store, void *argument, struct fault *fault)
+{
+    const struct erased *erased = argument;
+    const struct values values = {.texts = {erased->device_id}, .texts_length = 1};
+    return run(store, STORE_TEXT_plan_erase_asked, &values, NULL, 0, fault) < 0 ? -1 : 0;
+}
 
 static int erase_one(struct store *store, void *argument, struct fault *fault)
 {
@@ -350,6 +411,8 @@ int store_plan_erase(struct store *store, const char *device_id, struct fault *f
         .device_id = device_id,
         .device = store_low32(content_hash_string(device_id, store->hash_key)),
     };
+    if (store_transact(store, erase_asked, &erased, fault) != 0)
+        return -1;
     do
         if (store_transact(store, erase_one, &erased, fault) != 0)
             return -1;

@@ -1,5 +1,6 @@
 /* plan: what an operator tells an open store of an operation: the devices that it should reach, and
- * a note. Each runs in small transactions between those of a running receiver. */
+ * a note; and what the platform said when an operator asked it. Each runs in small transactions
+ * between those of a running receiver. */
 #ifndef STORE_PLAN_H
 #define STORE_PLAN_H
 
@@ -35,6 +36,12 @@ struct store_planned {
  * operation is meant, or if that was pruned. The same holds for the functions below. */
 int store_save_expected(struct store *store, const struct store_named *named, store_each_id *each,
                         void *owner, struct store_planned *planned, struct fault *fault);
+
+/* Keeps SAID, a JSON object: what the platform says of the operation now. It replaces what was said
+ * before. The devices that EACH gives, all with TOLD, become the operation's list, but never in
+ * place of one that an operator saved. Returns 0, or 1 if such a list stays, or -1 as above. */
+int store_keep_asked(struct store *store, const struct store_named *named, const char *said,
+                     store_each_id *each, void *owner, struct fault *fault);
 
 /* Removes the list. An operation that has neither a notification nor a note goes with it. Returns
  * 0, or 1 if there is no such operation or list, or -1. */

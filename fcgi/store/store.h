@@ -33,7 +33,7 @@
 #define STORE_READ_MOST_MS 30000
 
 /* Version of the tables, kept in the file. A store of another version is refused. */
-#define STORE_VERSION 7
+#define STORE_VERSION 8
 
 /* Quarantine reserves one part in this many, of bodies and of bytes, for bodies that name a known
  * notifyType. So other bodies cannot fill it. */

@@ -23,6 +23,26 @@ static int add_also_in(struct store_reader *reader, const struct view_query *que
     return store_rows_end(&rows, NULL);
 }
 
+/* Adds what the platform said when upgrade-platform asked it last. */
+static int add_platform(struct store_reader *reader, int64_t id, struct buffer *out,
+                        struct fault *fault)
+{
+    struct buffer said = {0};
+    int64_t asked_ms;
+    int result = store_read_asked(reader, id, &asked_ms, &said, fault);
+    if (said.length == 0) {
+        json_add_null(out, "platform");
+    } else {
+        json_open(out, "platform", '{');
+        json_add_time(out, "askedAt", asked_ms);
+        json_add_json(out, "said", said.bytes, said.length);
+        json_close(out, '}');
+    }
+    out->failed = out->failed || said.failed;
+    buffer_release(&said);
+    return result;
+}
+
 static int add_versions(struct store_reader *reader, int64_t operation, struct buffer *out,
                         struct fault *fault)
 {
@@ -102,10 +122,8 @@ enum view_result view_operation(struct store_reader *reader, const struct view_q
     enum view_result result = view_find_named(reader, query, &named, fault);
     if (result == VIEW_DONE) {
         buffer_add(out, named.members.bytes, named.members.length);
-        int64_t lost = 0;
-        int counted = store_count_lost(reader, named.id, &lost, fault);
-        json_add_number(out, "missingSuccess", lost);
-        if (counted != 0 || add_also_in(reader, query, named.id, out, fault) != 0 ||
+        if (add_platform(reader, named.id, out, fault) != 0 ||
+            add_also_in(reader, query, named.id, out, fault) != 0 ||
             view_add_failures(reader, named.id, named.fail, STORE_FAILURES_MAX, out, fault) != 0 ||
             add_versions(reader, named.id, out, fault) != 0 ||
             add_progress(reader, named.id, out, fault) != 0 ||

@@ -157,6 +157,7 @@ static void add_missing(struct buffer *out, const struct view_query *query,
         csv_add_field(out, named->app_id.bytes, true);
         csv_add_field(out, query->operation_id, false);
         csv_add_field(out, view_cut(device_id, VIEW_ID_MAX, &room), false);
+        csv_add_field(out, view_cut(told, VIEW_TEXT_MAX, &room), false);
         csv_end_line(out);
     } else {
         json_open(out, NULL, '{');
@@ -178,7 +179,7 @@ static enum view_result list_missing(struct store_reader *reader, const struct v
         buffer_add(out, named->members.bytes, named->members.length);
         json_open(out, "devices", '[');
     } else {
-        view_begin_list(out, query, NULL, "appId,operationId,deviceId");
+        view_begin_list(out, query, NULL, "appId,operationId,deviceId,platform");
     }
     struct store_rows rows = store_list_expected(reader, named->id, true, &after, view_limit(query),
                                                  fault);

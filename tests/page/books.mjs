@@ -358,7 +358,7 @@ export class Books {
     const stuck = this.stuck(one.upgrades, longerThan);
     return {
       ...operationDocument(one, this.more, longerThan),
-      missingSuccess: 0,
+      platform: one.platform ?? null,
       alsoIn,
       failures: failures.slice(0, 50),
       failuresMore: failures.length > 50,

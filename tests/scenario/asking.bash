@@ -3,6 +3,7 @@
 # shellcheck shell=bash
 
 ASK=${RECEIVER_BIN%/*}/upgrade-platform
+APP=Zk3vXq7LmP0aT9sRwE2bYc5uHd8N
 
 # api_start [OPTION...]: starts the platform's API and writes a configuration for it.
 api_start() {
@@ -20,7 +21,7 @@ api_start() {
 
 # configure [LINE...]: the configuration, with further lines.
 configure() {
-    printf '%s\n' "# of the tests" '' "address $API" 'app-id Zk3vXq7LmP0aT9sRwE2bYc5uHd8N' "secret-file $T/secret" \
+    printf '%s\n' "# of the tests" '' "address $API" "app-id $APP" "secret-file $T/secret" \
         "ca-file $CERTIFICATE" 'throttle-wait 0' 'calls-per-minute 100000' "$@" >"$T/platform.conf"
 }
 

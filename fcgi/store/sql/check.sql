@@ -203,6 +203,10 @@ FROM expected e JOIN operation o ON o.id = e.operation AND o.planned >= 0 AND o.
 WHERE e.reported <> EXISTS (SELECT 1 FROM lookup l CROSS JOIN upgrade u ON u.id = l.upgrade
     WHERE l.operation = e.operation AND l.device = e.device AND u.device_id = e.device_id);
 
+-- asked_operation
+SELECT 'the platform was asked of an operation ' || operation || ', which is not there' FROM asked a
+WHERE NOT EXISTS (SELECT 1 FROM operation o WHERE o.id = a.operation);
+
 -- expected_operation
 SELECT 'device ' || device_id || ' is expected in no operation' FROM expected e
 WHERE NOT EXISTS (SELECT 1 FROM operation o WHERE o.id = e.operation AND o.planned IS NOT NULL);

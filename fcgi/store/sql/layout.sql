@@ -99,7 +99,8 @@ CREATE TABLE transition (
 ) WITHOUT ROWID;
 CREATE INDEX transition_count ON transition (operation, success + fail);
 
--- The devices that an operation should reach, by a list that an operator saved, in the order of that list.
+-- The devices that an operation should reach, in the order of the list that an operator saved, or that the platform
+-- gave (then each row has `told`).
 CREATE TABLE expected (
     id INTEGER PRIMARY KEY,
     operation INTEGER NOT NULL,
@@ -110,7 +111,13 @@ CREATE TABLE expected (
 );
 CREATE INDEX expected_device ON expected (operation, device);
 CREATE INDEX expected_missing ON expected (operation) WHERE reported = 0;
-CREATE INDEX expected_lost ON expected (operation) WHERE reported = 0 AND told = 'success';
+
+-- What the platform itself said of an operation when it was asked last. None of it came as a notification.
+CREATE TABLE asked (
+    operation INTEGER PRIMARY KEY,
+    asked_at INTEGER NOT NULL,
+    said TEXT NOT NULL  -- a JSON object, as upgrade-platform made it
+);
 
 -- How much an operation's counters changed in each interval.
 CREATE TABLE timeline (

@@ -1,7 +1,9 @@
 -- The statements of plan.c. A line `-- name` begins each. C calls it STORE_TEXT_name.
 
--- plan_find: the operation ?1; two rows at most
-SELECT id, pruned = 1, planned IS NOT NULL FROM operation
+-- plan_find: the operation ?1; two rows at most; and whether an operator saved its list
+SELECT id, pruned = 1, planned IS NOT NULL,
+    planned >= 0 AND (SELECT e.told IS NULL FROM expected e WHERE e.operation = o.id LIMIT 1)
+FROM operation o
 WHERE operation_id = ?1 AND (?2 IS NULL OR app_id = ?2) LIMIT 2;
 
 -- plan_add: an operation without a notification, behind the last notification
@@ -37,6 +39,22 @@ UPDATE operation SET note = nullif(?2, '') WHERE id = ?1;
 
 -- plan_drop: an operation that nothing has named
 DELETE FROM operation WHERE id = ?1 AND first_at IS NULL AND planned IS NULL AND note IS NULL;
+
+-- plan_drop_asked: with an operation that was dropped
+DELETE FROM asked WHERE operation = ?1 AND NOT EXISTS (SELECT 1 FROM operation WHERE id = ?1);
+
+-- plan_keep_asked: what the platform said, at ?2
+INSERT INTO asked (operation, asked_at, said) VALUES (?1, ?2, ?3)
+ON CONFLICT (operation) DO UPDATE SET asked_at = excluded.asked_at, said = excluded.said;
+
+-- plan_prune_asked: of operations whose rows are gone, or that have had no notification and were named before ?1
+DELETE FROM asked WHERE operation IN (
+    SELECT id FROM operation WHERE pruned = 1 OR (first_at IS NULL AND last_at < ?1));
+
+-- plan_erase_asked: the device ?1
+UPDATE asked SET said = json_set(said, '$.findings', (
+    SELECT json_group_array(json(f.value)) FROM json_each(said, '$.findings') f WHERE json_extract(f.value, '$.deviceId') <> ?1))
+WHERE EXISTS (SELECT 1 FROM json_each(said, '$.findings') f WHERE json_extract(f.value, '$.deviceId') = ?1);
 
 -- plan_next_pruned: an operation above ?1 with a list, whose rows are gone or that has had no notification since ?2
 SELECT id FROM operation o

@@ -44,8 +44,8 @@ SELECT device_id, coalesce(told, ''), id FROM expected WHERE operation = ?1 AND 
 SELECT device_id, coalesce(told, ''), id FROM expected INDEXED BY expected_missing
 WHERE operation = ?1 AND reported = 0 AND id > ?2 ORDER BY id;
 
--- lost: devices that have not reported, though the platform says that they succeeded
-SELECT count(*) FROM expected INDEXED BY expected_lost WHERE operation = ?1 AND reported = 0 AND told = 'success';
+-- asked: what the platform said of the operation
+SELECT asked_at, said FROM asked WHERE operation = ?1;
 
 -- timeline: an interval whose changes cancel each other is no point. Nothing is known after the last change; if the
 -- clock stepped back, an interval may begin after it.

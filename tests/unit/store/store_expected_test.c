@@ -98,42 +98,103 @@ static void who_reports_is_not_missing(void **state)
 
 static const char *give_told(void *owner, const char **told)
 {
-    static const char *const statuses[] = {"success", "success", "fail", NULL};
+    static const char *const statuses[] = {"success", "success", "fail", "wait"};
     size_t *given = owner;
     *told = *given < 4 ? statuses[*given] : NULL;
     return *given < 4 ? (const char *[]){"d1", "d2", "d3", "d4"}[(*given)++] : NULL;
 }
 
-static void assert_lost(const struct books *books, int64_t expected)
+#define SAID "{\"planned\":4,\"findings\":[{\"deviceId\":\"d2\"},{\"deviceId\":\"d3\"}]}"
+
+/* Keeps SAID, and the devices of give_told. Returns what store_keep_asked does. */
+static int keep(struct books *books, const char *operation, const char *said, struct fault *fault)
+{
+    const struct store_named named = {
+        .app_id = "app", .operation_id = operation, .now_ms = 5 * DAY};
+    size_t given = 0;
+    return store_keep_asked(books->store, &named, said, give_told, &given, fault);
+}
+
+static void assert_asked(const struct books *books, int64_t expected_ms, const char *expected)
 {
     struct store_reader *reader = lists_reader(books);
     struct fault fault = FAULT_NONE;
-    int64_t count = -1;
-    lists_must(store_count_lost(reader, 1, &count, &fault), &fault);
-    assert_int_equal(count, expected);
+    struct buffer said = {0};
+    int64_t asked_ms = -1;
+    lists_must(store_read_asked(reader, 1, &asked_ms, &said, &fault), &fault);
+    buffer_add(&said, "", 1);
+    assert_int_equal(asked_ms, expected_ms);
+    assert_string_equal(said.bytes, expected);
+    buffer_release(&said);
     store_reader_free(reader);
 }
 
-static void what_the_platform_tells_is_kept_and_is_no_report(void **state)
+static void what_the_platform_says_is_kept_and_is_no_report(void **state)
 {
     struct books *books = *state;
-    const struct store_named named = {.operation_id = "operation", .now_ms = 5 * DAY};
-    struct store_planned planned;
     struct fault fault = FAULT_NONE;
-    size_t given = 0;
     add(books, "d1");
-    assert_lost(books, 0);
-    lists_must(store_save_expected(books->store, &named, give_told, &given, &planned, &fault),
-               &fault);
+    assert_asked(books, 0, "");
+    assert_int_equal(keep(books, "operation", SAID, &fault), 0);
     books_assert(books, COUNTS, "4|3");
-    books_assert(books, "SELECT device_id, coalesce(told, '-') FROM expected ORDER BY id",
-                 "d1|success\nd2|success\nd3|fail\nd4|-");
-    assert_lost(books, 1);
+    books_assert(books, "SELECT device_id, told FROM expected ORDER BY id",
+                 "d1|success\nd2|success\nd3|fail\nd4|wait");
+    assert_asked(books, 5 * DAY, SAID);
+    books_assert(books, "SELECT notifications FROM totals", "1");
     lists_assert_sound(books->folder);
-    add(books, "d2");
-    assert_lost(books, 0);
-    expect(books, NULL, "operation", 3, 1); /* a list of the operator's own knows nothing of it */
-    assert_lost(books, 0);
+    assert_int_equal(keep(books, "operation", "{}", &fault), 0); /* in place of the first */
+    assert_asked(books, 5 * DAY, "{}");
+    assert_int_equal(keep(books, "never heard of", SAID, &fault), 0);
+    books_assert(books, COUNTS, "4|3\n4|4");
+    lists_assert_sound(books->folder);
+}
+
+static void an_operators_list_is_not_replaced_by_the_platforms(void **state)
+{
+    struct books *books = *state;
+    struct fault fault = FAULT_NONE;
+    add(books, "d1");
+    expect(books, NULL, "operation", 2, 1);
+    assert_int_equal(keep(books, "operation", SAID, &fault), 1);
+    assert_asked(books, 5 * DAY, SAID);
+    assert_listed(books, false, "d1 d2 ");
+    books_assert(books, COUNTS, "2|1");
+    lists_assert_sound(books->folder);
+    /* the other way round it is, and what was said stays */
+    lists_must(store_forget_expected(books->store,
+                                     &(struct store_named){.operation_id = "operation"}, &fault),
+               &fault);
+    assert_int_equal(keep(books, "operation", SAID, &fault), 0);
+    assert_listed(books, false, "d1 d2 d3 d4 ");
+    expect(books, NULL, "operation", 3, 2);
+    assert_asked(books, 5 * DAY, SAID);
+    assert_int_equal(keep(books, "operation", "{}", &fault), 1);
+    lists_assert_sound(books->folder);
+}
+
+static void what_the_platform_said_goes_with_its_operation_and_its_devices(void **state)
+{
+    struct books *books = *state;
+    struct store_erased erased;
+    struct store_pruned pruned;
+    struct fault fault = FAULT_NONE;
+    add(books, "d1");
+    assert_int_equal(keep(books, "operation", SAID, &fault), 0);
+    assert_int_equal(keep(books, "to come", SAID, &fault), 0);
+    lists_must(store_erase(books->store, "d2", &erased, &fault), &fault);
+    books_assert(books, "SELECT said FROM asked",
+                 "{\"planned\":4,\"findings\":[{\"deviceId\":\"d3\"}]}\n"
+                 "{\"planned\":4,\"findings\":[{\"deviceId\":\"d3\"}]}");
+    lists_must(store_forget_expected(books->store, &(struct store_named){.operation_id = "to come"},
+                                     &fault),
+               &fault);
+    books_assert(books, "SELECT operation FROM asked", "1");
+    assert_int_equal(keep(books, "to come", SAID, &fault), 0);
+    lists_must(store_prune(books->store, 5 * DAY + 1, NULL, &pruned, &fault), &fault);
+    books_assert(books, "SELECT count(*) FROM asked", "0");
+    assert_int_equal(keep(books, "operation", SAID, &fault), -1);
+    support_assert_fault(&fault, "was pruned");
+    lists_assert_sound(books->folder);
 }
 
 static void an_operation_may_have_a_list_before_its_first_notification(void **state)
@@ -308,6 +369,8 @@ static void check_finds_what_is_wrong(void **state)
         {"UPDATE expected SET reported = 1 - reported",
          "device d2 has not reported, and is not missing"},
         {"UPDATE operation SET planned = NULL", "device d1 is expected in no operation"},
+        {"INSERT INTO asked VALUES (9, 1, '{}')",
+         "the platform was asked of an operation 9, which"},
         {"UPDATE operation SET first_at = NULL", "it has notifications, and does not say since"},
     };
     struct books *books = *state;
@@ -323,7 +386,8 @@ static void check_finds_what_is_wrong(void **state)
         buffer_add(&flaws, "", 1);
         support_assert_has(flaws.bytes, wrongs[i].flaw);
         buffer_release(&flaws);
-        books_meddle(books, "UPDATE operation SET planned = 2, missing = 1, first_at = 1000;"
+        books_meddle(books, "DELETE FROM asked;"
+                            "UPDATE operation SET planned = 2, missing = 1, first_at = 1000;"
                             "UPDATE expected SET reported = device_id = 'd1'");
         lists_assert_sound(books->folder);
     }
@@ -336,7 +400,9 @@ int store_expected_tests(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(who_reports_is_not_missing),
-        TEST(what_the_platform_tells_is_kept_and_is_no_report),
+        TEST(what_the_platform_says_is_kept_and_is_no_report),
+        TEST(an_operators_list_is_not_replaced_by_the_platforms),
+        TEST(what_the_platform_said_goes_with_its_operation_and_its_devices),
         TEST(an_operation_may_have_a_list_before_its_first_notification),
         TEST(which_operation_is_meant_must_be_clear),
         TEST(what_reports_after_the_saving_or_a_killed_one_is_counted),

@@ -218,7 +218,7 @@ static void an_operation_has_what_it_must(void **state)
                              &(struct view_query){.operation_id = "o",
                                                   .app_id = "a",
                                                   .now_ms = 1764000005000 + 3600000});
-    assert_members(operation, OPERATION " missingSuccess alsoIn failures failuresMore versions"
+    assert_members(operation, OPERATION " platform alsoIn failures failuresMore versions"
                                         " versionsMore progress stuck");
     assert_string_equal(json_string_value(json_array_get(get(operation, "alsoIn"), 0)), "b");
     const json_t *failure = json_array_get(get(operation, "failures"), 0);
@@ -416,6 +416,21 @@ static void expect(struct books *books, const char *operation, size_t count)
     lists_must(store_save_expected(books->store, &named, give_id, &count, &planned, &fault),
                &fault);
     free(app);
+}
+
+/* Keeps that the platform said SAID of operation o of application a, and that COUNT such devices
+ * wait. */
+static const char *give_waiting(void *owner, const char **told)
+{
+    *told = "wait";
+    return give_id(owner, told);
+}
+
+static void keep_asked(struct books *books, const char *said, size_t count)
+{
+    struct fault fault = FAULT_NONE;
+    const struct store_named named = {.app_id = "a", .operation_id = "o", .now_ms = 1764000000000};
+    lists_must(store_keep_asked(books->store, &named, said, give_waiting, &count, &fault), &fault);
 }
 
 static void next_leads_through_every_list(void **state)
@@ -926,11 +941,39 @@ static void who_is_missing_is_told(void **state)
     assert_string_equal(get_text(device, "deviceId"), "=planned 1");
     json_decref(missing);
     char *text = show(shown, "missing.csv", &query, NULL);
-    assert_string_equal(text, "appId,operationId,deviceId\r\n\"a\",\"o\",\"'=planned 3\"\r\n"
-                              "\"a\",\"o\",\"'=planned 1\"\r\n");
+    assert_string_equal(text, "appId,operationId,deviceId,platform\r\n"
+                              "\"a\",\"o\",\"'=planned 3\",\"\"\r\n"
+                              "\"a\",\"o\",\"'=planned 1\",\"\"\r\n");
     free(text);
     text = show(shown, "missing.jsonl", &query, NULL);
     assert_string_equal(text, "{\"deviceId\":\"=planned 3\"}\n{\"deviceId\":\"=planned 1\"}\n");
+    free(text);
+}
+
+static void what_the_platform_said_is_shown_with_when(void **state)
+{
+    struct shown *shown = *state;
+    struct support_result what = {.app = "a", .operation = "o", .device = "=planned 2"};
+    const struct view_query query = {.operation_id = "o"};
+    books_add_result(shown->books, &what);
+    json_t *operation = read(shown, "operation.json", &query);
+    assert_true(json_is_null(get(operation, "platform")));
+    json_decref(operation);
+    keep_asked(shown->books, "{\"planned\":7}", 3);
+    operation = read(shown, "operation.json", &query);
+    const json_t *platform = get(operation, "platform");
+    assert_members(platform, "askedAt said");
+    assert_string_equal(get_text(platform, "askedAt"), "2025-11-24T16:00:00.000Z");
+    assert_int_equal(get_number(get(platform, "said"), "planned"), 7);
+    assert_int_equal(get_number(operation, "planned"), 3);
+    json_decref(operation);
+    json_t *missing = read(shown, "missing.json", &query);
+    assert_string_equal(get_text(json_array_get(get(missing, "devices"), 1), "platform"), "wait");
+    json_decref(missing);
+    char *text = show(shown, "missing.csv", &query, NULL);
+    assert_string_equal(text, "appId,operationId,deviceId,platform\r\n"
+                              "\"a\",\"o\",\"'=planned 3\",\"wait\"\r\n"
+                              "\"a\",\"o\",\"'=planned 1\",\"wait\"\r\n");
     free(text);
 }
 
@@ -993,6 +1036,7 @@ int view_pages_tests(void)
         TEST(an_operation_says_what_is_planned_and_what_it_upgrades),
         TEST(failures_of_all_operations_are_told_together),
         TEST(who_is_missing_is_told),
+        TEST(what_the_platform_said_is_shown_with_when),
         TEST(lines_say_what_the_document_says),
     };
     return cmocka_run_group_tests(tests, support_begin, NULL);
