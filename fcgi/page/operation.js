@@ -24,6 +24,7 @@ import {
   table,
   totalOf,
 } from './parts.js';
+import { platformPanel } from './platform.js';
 import { LISTS, address, listOf, longerThan, pageOf, route, to, toOperation } from './route.js';
 import { documentOf, refusalOf } from './reading.js';
 import { duration, foreign, none, number, said, share, stepInWords } from './text.js';
@@ -59,6 +60,7 @@ export function operationView() {
       panel('pace', words('panel.pace'), paceOf(operation)),
       panel('stuck', words('panel.stuck'), stuckOf(operation)),
     ),
+    platformPanel(operation),
     h(
       'div',
       { class: 'pair' },
@@ -477,15 +479,17 @@ function csvLink({ operationId, appId }) {
   );
 }
 
-/* Devices of the plan: ids, or objects with one. */
+/* Devices of the plan. If it is the platform's, each has the status that it had there. */
 function missingTable(devices) {
   if (devices.length === 0) return h('p', { key: 'none', class: 'quiet' }, words('list.none.missing'));
+  const isTold = devices.some(({ platform }) => platform !== undefined);
   return table(
     words('list.caption.missing'),
-    [[words('column.device'), 'name']],
-    devices
-      .map(device => (typeof device === 'string' ? { deviceId: device } : device))
-      .map(device => ({ key: device.deviceId, cells: [deviceLink(device)] })),
+    [[words('column.device'), 'name'], ...(isTold ? [[words('column.platformThen'), '']] : [])],
+    devices.map(device => ({
+      key: device.deviceId,
+      cells: [deviceLink(device), ...(isTold ? [said(device.platform ?? '')] : [])],
+    })),
     'missing-table',
   );
 }
