@@ -191,14 +191,38 @@ static size_t take_bytes(char *bytes, size_t size, size_t count, void *owner)
     return taker->body->failed ? 0 : size * count;
 }
 
+/* What may be wrong, and what to do; NULL: CODE says enough. */
+static const char *explain(const struct http *http, CURLcode code)
+{
+    bool shows_own = http->peer->cert_file != NULL;
+    switch (code) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return http->peer->distrusted;
+    case CURLE_SSL_CONNECT_ERROR:
+        return shows_own ? "is this the HTTPS port, and does it take your certificate?"
+                         : "is this the HTTPS port? It may want a certificate of your own";
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+        return shows_own ? "it may not take your certificate"
+               : strstr(http->error, "certificate required") != NULL
+                   ? "it wants a certificate of your own"
+                   : NULL;
+    case CURLE_SSL_CERTPROBLEM:
+        return "certificate and key are PEM, and belong together";
+    case CURLE_SSL_CACERT_BADFILE:
+        return "the authority's file is PEM";
+    case CURLE_WRITE_ERROR:
+        return "the answer is too long";
+    default:
+        return NULL;
+    }
+}
+
 static int read_answer(const struct http *http, CURLcode code, struct http_answer *answer,
                        struct fault *fault)
 {
     curl_off_t asked = 0;
-    const char *more = code == CURLE_PEER_FAILED_VERIFICATION ? http->peer->distrusted
-                       : code == CURLE_SSL_CONNECT_ERROR      ? "is this the HTTPS port?"
-                       : code == CURLE_WRITE_ERROR            ? "the answer is too long"
-                                                              : NULL;
+    const char *more = explain(http, code);
     curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &answer->status);
     curl_easy_getinfo(http->curl, CURLINFO_RETRY_AFTER, &asked);
     answer->retry_after_s = asked > 0 ? asked : 0;

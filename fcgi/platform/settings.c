@@ -6,8 +6,10 @@
 #include "base/text_file.h"
 #include "base/units.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The names of the file. */
 static const struct {
@@ -85,6 +87,22 @@ static int check(struct settings *settings, struct fault *fault)
     return 0;
 }
 
+/* Whether the files that libcurl will read can be read, and the key by nobody else. */
+static int check_files(const struct settings *settings, struct fault *fault)
+{
+    const char *const files[][2] = {{"ca-file", settings->ca_file},
+                                    {"cert-file", settings->cert_file}};
+    struct buffer key = {0};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        if (files[i][1] != NULL && access(files[i][1], R_OK) != 0)
+            return fault_set_errno(fault, errno, "cannot read %s %s", files[i][0], files[i][1]);
+    if (settings->key_file == NULL)
+        return 0;
+    int result = text_file_read(settings->key_file, SETTINGS_FILE_MAX, true, &key, fault);
+    text_file_wipe(&key);
+    return result == 0 ? 0 : fault_add(fault, "key-file");
+}
+
 static int read_secret(struct settings *settings, struct fault *fault)
 {
     const char *path = settings->secret_file;
@@ -111,7 +129,7 @@ int settings_read(struct settings *settings, const char *path, struct fault *fau
             return fault_add(fault, "%s: line %d", path, number);
     if (check(settings, fault) != 0)
         return fault_add(fault, "%s", path);
-    return read_secret(settings, fault);
+    return check_files(settings, fault) != 0 ? -1 : read_secret(settings, fault);
 }
 
 void settings_release(struct settings *settings)

@@ -19,6 +19,17 @@ api_start() {
     configure ""
 }
 
+# make_client NAME: an authority $T/NAME-ca.pem, and a client's certificate of it, $T/NAME.pem with $T/NAME.key.
+make_client() {
+    local new=(openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes)
+    {
+        "${new[@]}" -x509 -days 2 -subj "/CN=$1 authority" -keyout "$T/$1-ca.key" -out "$T/$1-ca.pem"
+        "${new[@]}" -subj "/CN=$1" -keyout "$T/$1.key" -out "$T/$1.csr"
+        openssl x509 -req -in "$T/$1.csr" -CA "$T/$1-ca.pem" -CAkey "$T/$1-ca.key" -days 2 -out "$T/$1.pem"
+    } 2>"$T/openssl" || fail "no certificate: $(<"$T/openssl")"
+    chmod 0600 "$T/$1.key"
+}
+
 # configure [LINE...]: the configuration, with further lines.
 configure() {
     printf '%s\n' "# of the tests" '' "address $API" "app-id $APP" "secret-file $T/secret" \

@@ -189,6 +189,45 @@ TEXT
 }
 
 # bats test_tags=full
+@test "a platform that wants a certificate gets the configured one, and what is wrong with it is said" {
+    # The right one, none, one of another authority, a key that others can read, one that belongs to another certificate, files that are no PEM or not there.
+    make_client good
+    make_client other
+    api_start --client-ca "$T/good-ca.pem"
+    ends 1 subscriptions
+    complains 'it wants a certificate of your own'
+    configure "cert-file $T/other.pem" "key-file $T/other.key"
+    ends 1 subscriptions
+    complains 'it may not take your certificate'
+    equal "requests so far" "$(wc -l <"$T/api.log")" 0
+    configure "cert-file $T/good.pem" "key-file $T/good.key"
+    ends 0 subscriptions
+    configure "cert-file $T/good.pem"
+    ends 2 subscriptions
+    complains 'cert-file and key-file go together'
+    configure "cert-file $T/good.pem" "key-file $T/other.key"
+    ends 1 subscriptions
+    complains 'certificate and key are PEM, and belong together'
+    configure "cert-file $T/nothing" "key-file $T/good.key"
+    ends 2 subscriptions
+    complains "cannot read cert-file $T/nothing: No such file"
+    configure "cert-file $T/good.pem" "key-file $T/nothing"
+    ends 2 subscriptions
+    complains "key-file: cannot open $T/nothing: No such file"
+    chmod 0644 "$T/good.key"
+    configure "cert-file $T/good.pem" "key-file $T/good.key"
+    ends 2 subscriptions
+    complains "key-file: $T/good.key: its mode is 0644"
+    chmod 0640 "$T/good.key"
+    configure "cert-file $T/good.pem" "key-file $T/good.key" "ca-file $T/secret"
+    ends 1 subscriptions
+    complains "the authority's file is PEM"
+    configure "cert-file $T/good.pem" "key-file $T/good.key" "ca-file $T/nothing"
+    ends 2 subscriptions
+    complains "cannot read ca-file $T/nothing"
+}
+
+# bats test_tags=full
 @test "what is not understood is an error, and changes nothing" {
     # Errors under 200, too many calls, bodies that are no JSON or lack what they should have.
     api_start

@@ -2,9 +2,10 @@
 """The IoT platform's own API, as upgrade-platform asks it: login, subscriptions, tasks and packages.
 
 Usage: platform_api.py --certificate FILE --key FILE --port-file FILE --log FILE [--books FILE] [--mood FILE]
+                       [--client-ca FILE]
 
 Serves HTTPS on a free port of 127.0.0.1, whose number goes to --port-file. --books is what play_platform.py
---books wrote. --log gets a line of JSON for each request. --mood is a JSON object, read again before each
+--books wrote. With --client-ca, clients show a certificate of that authority. --log gets a line of JSON for each request. --mood is a JSON object, read again before each
 request, of what the platform is to do wrong:
 
   life N            logins are good for N seconds (3600)
@@ -217,13 +218,16 @@ def main():
     parser = argparse.ArgumentParser(description="The IoT platform's own API.")
     for name in ("certificate", "key", "port-file", "log"):
         parser.add_argument(f"--{name}", required=True)
-    for name in ("books", "mood"):
+    for name in ("books", "mood", "client-ca"):
         parser.add_argument(f"--{name}")
     options = parser.parse_args()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler_for(Platform(options)))
     server.daemon_threads = True
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(options.certificate, options.key)
+    if options.client_ca:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(options.client_ca)
     # Each connection shakes hands in its own thread, when it is first read.
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     with open(options.port_file + ".new", "w", encoding="ascii") as file:
