@@ -8,18 +8,28 @@ load status_command
 
 # completes LINE: what bash would offer for the last word of LINE (behind the program's name), on one line.
 completes() {
+    offered "$SOURCE/fcgi/completion/upgrade-status" _upgrade_status "$STATUS_BIN" "$1"
+}
+
+# completes_by_help PROGRAM LINE: the same of another program.
+completes_by_help() {
+    offered "$SOURCE/fcgi/completion/by-help" _upgrade_by_help "${STATUS_BIN%/*}/$1" "$2"
+}
+
+# offered FILE FUNCTION PROGRAM LINE: what bash would offer for the last word of LINE (behind the program's name), on one line.
+offered() {
     # shellcheck disable=SC2016 # for the other shell
     env -i PATH="$PATH" HOME="$T" LC_ALL="$LC_ALL" UPGRADE_RECEIVER_STATE="$T/state" bash --norc -c '
-        cd "$2" || exit
-        source "$1"
-        read -r -a COMP_WORDS <<<"$4"
-        if [[ $4 == *" " ]]; then COMP_WORDS+=(""); fi
-        COMP_WORDS=("$3" "${COMP_WORDS[@]}")
+        cd "$1" || exit
+        source "$2"
+        read -r -a COMP_WORDS <<<"$5"
+        if [[ $5 == *" " ]]; then COMP_WORDS+=(""); fi
+        COMP_WORDS=("$4" "${COMP_WORDS[@]}")
         if ((${#COMP_WORDS[@]} == 1)); then COMP_WORDS+=(""); fi
         COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
-        _upgrade_status "$3"
+        "$3" "$4"
         printf "%s\n" "${COMPREPLY[@]}" | sort | tr "\n" " "
-    ' bash "$SOURCE/fcgi/completion/upgrade-status" "$T" "$STATUS_BIN" "$1"
+    ' bash "$T" "$@"
 }
 
 @test "every command and every option is offered where it belongs" {
@@ -40,6 +50,30 @@ completes() {
     equal "an option's beginning" "$(completes 'operation op --fail')" "--fail-above "
     equal "colours" "$(completes '--color ')" "always auto never "
     equal "colours behind =" "$(completes '--color = a')" "always auto "
+}
+
+# bats test_tags=full
+@test "upgrade-platform and upgrade-forward complete by their help" {
+    # Each command, each option where it belongs, files where a file belongs, and nothing for a value that only a person knows.
+    local program command
+    [[ -x ${STATUS_BIN%/*}/upgrade-platform ]] || skip "upgrade-platform is not built: it takes libcurl"
+    for program in upgrade-platform upgrade-forward; do
+        for command in '' check subscribe reconcile retry status; do
+            completes_by_help "$program" "$command --" | tr ' ' '\n' >>"$T/$program"
+        done
+        equal "options of $program" "$(grep . "$T/$program" | sort -u)" \
+            "$("${STATUS_BIN%/*}/$program" --help | grep -oE '^  --[a-z-]+' | tr -d ' ' | sort -u)"
+    done
+    equal "commands" "$(completes_by_help upgrade-platform '')" "check reconcile retry subscribe subscriptions "
+    equal "s" "$(completes_by_help upgrade-platform '--state = /x --json s')" "subscribe subscriptions "
+    equal "options of retry" "$(completes_by_help upgrade-platform 'retry --')" "--config --file --help --json --start --state --version "
+    equal "commands" "$(completes_by_help upgrade-forward '')" "resend resume status "
+    touch "$T/fleet.txt"
+    equal "a file" "$(completes_by_help upgrade-platform 'check --ca fl')" "fleet.txt "
+    equal "a file" "$(completes_by_help upgrade-forward '--ca-file = fl')" "fleet.txt "
+    # the operation is to be typed once more
+    equal "a value" "$(completes_by_help upgrade-platform 'retry op --start ')" " "
+    equal "no store" "$(completes_by_help upgrade-platform "--state = $T retry ")" " "
 }
 
 @test "operations, devices, numbers and files are offered, and what is offered is safe to type" {
@@ -64,4 +98,7 @@ completes() {
     equal "another store" "$(completes "--state $T/empty operation ")" " "
     equal "another store" "$(completes "--state = $T/empty operation ")" " "
     equal "this store" "$(completes "--state $T/state operation t")" "two "
+    if [[ -x ${STATUS_BIN%/*}/upgrade-platform ]]; then
+        equal "operations" "$(completes_by_help upgrade-platform 'reconcile --keep ')" "one two unlike "
+    fi
 }
