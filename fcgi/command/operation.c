@@ -117,7 +117,7 @@ static void add_counts(const struct command_call *call, const json_t *operation,
 
 static const struct column finding_columns[] = {
     {.title = "DEVICE", .key = true},
-    {.title = "SUB-TASK", .key = true, .spare = 2},
+    {.title = "SUB-TASK", .spare = 2},
     {.title = "PLATFORM"},
     {.title = "HERE THEN"},
     {.title = "FINDING"},

@@ -65,7 +65,8 @@ static int judge(const struct http_answer *answer, struct fault *fault)
 int platform_reach(const struct platform_call *call, struct fault *fault)
 {
     const struct http_peer peer = {.ca_file = call->ca,
-                                   .distrusted = "name the authority with --ca",
+                                   .distrusted = "name the root of its certificate with --ca; the "
+                                                 "name in it must be that of the URL",
                                    .timeout_s = ANSWER_S,
                                    .answer_max = ANSWER_MAX};
     struct buffer headers = {0};

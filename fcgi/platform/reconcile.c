@@ -14,7 +14,7 @@
 
 static const struct column columns[] = {
     {.title = "DEVICE", .key = true},
-    {.title = "SUB-TASK", .key = true, .spare = 2},
+    {.title = "SUB-TASK", .spare = 2},
     {.title = "PLATFORM", .elastic = true},
     {.title = "HERE"},
     {.title = "FINDING"},
@@ -53,9 +53,11 @@ static void add_table(const struct platform_call *call, const struct comparison 
 static void add_counts(const struct comparison *comparison, struct buffer *out)
 {
     const int64_t *ends = comparison->ends, *here = comparison->here;
-    buffer_addf(out, "  platform: %lld success, %lld fail, %lld not ended (%lld of them waiting)",
+    buffer_addf(out, "  platform: %lld success, %lld fail, %lld not ended",
                 (long long)ends[TASK_SUCCESS], (long long)ends[TASK_FAIL],
-                (long long)ends[TASK_GOING], (long long)comparison->waiting);
+                (long long)ends[TASK_GOING]);
+    if (comparison->waiting > 0)
+        buffer_addf(out, " (%lld of them waiting)", (long long)comparison->waiting);
     if (ends[TASK_OTHER_END] > 0)
         buffer_addf(out, ", %lld stopped or timed out", (long long)ends[TASK_OTHER_END]);
     if (ends[TASK_UNKNOWN] > 0)
@@ -78,11 +80,14 @@ static void add_text(const struct platform_call *call, const struct comparison *
     term_add_safe(term, out, comparison->operation_id, 0);
     buffer_add_string(out, " (");
     term_add_safe(term, out, platform_text(comparison->task, "status"), 0);
-    buffer_addf(out, "): %lld devices planned.%s\n", (long long)comparison->total, why);
+    buffer_add_string(out, "): ");
+    command_add_count(out, comparison->total, "device");
+    buffer_addf(out, " planned.%s\n", why);
     add_counts(comparison, out);
     if (comparison_read(comparison) < comparison->total)
-        buffer_addf(out, "  The platform gave only %lld of the devices: ask again.\n",
-                    (long long)comparison_read(comparison));
+        buffer_addf(
+            out, "  The platform gave only %lld of them: its list changed meanwhile, ask again.\n",
+            (long long)comparison_read(comparison));
     if (kept == 1)
         buffer_add_string(out, "  Its list of devices is an operator's, and stays.\n");
     if (comparison_differs(comparison))

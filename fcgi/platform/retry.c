@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "base/json_writer.h"
+#include "command/command.h"
 #include "platform/platform.h"
 #include "platform/tasks.h"
 
@@ -87,7 +88,9 @@ static int start_one(const struct retrying *retrying, size_t from, struct fault 
     } else if (result == 0) {
         buffer_add_string(&out, "Started operation ");
         term_add_safe(&call->term, &out, id, 0);
-        buffer_addf(&out, " over %zu devices.\n", count);
+        buffer_add_string(&out, " over ");
+        command_add_count(&out, (int64_t)count, "device");
+        buffer_add_string(&out, ".\n");
     }
     if (result == 0 && term_print(&call->term, &out, fault) != 0)
         result = -1;
@@ -123,7 +126,10 @@ static int show(const struct retrying *retrying, struct fault *fault)
         term_add_safe(&call->term, &out, json_string_value(device), 0);
         buffer_add_string(&out, "\n");
     }
-    buffer_addf(&out, "%zu devices failed: %zu new tasks, with the file ", length, tasks);
+    command_add_count(&out, (int64_t)length, "device");
+    buffer_add_string(&out, " failed: ");
+    command_add_count(&out, (int64_t)tasks, "new task");
+    buffer_add_string(&out, ", with the file ");
     term_add_safe(&call->term, &out, call->file, 0);
     buffer_add_string(&out, ". Nothing is started yet. To start: add --start ");
     term_add_safe(&call->term, &out, retrying->operation_id, 0);
@@ -133,6 +139,12 @@ static int show(const struct retrying *retrying, struct fault *fault)
 
 static int show_or_start(const struct retrying *retrying, struct fault *fault)
 {
+    struct buffer out = {0};
+    if (json_array_size(retrying->failed) == 0 && !retrying->call->json) {
+        buffer_add_string(&out, "No device failed, by what the platform says: there is nothing to "
+                                "start.\n");
+        return platform_print(retrying->call, &out, fault);
+    }
     if (retrying->call->start == NULL)
         return show(retrying, fault);
     for (size_t from = 0; from < json_array_size(retrying->failed); from += RETRY_CHUNK)

@@ -122,7 +122,7 @@ int settings_read(struct settings *settings, const char *path, struct fault *fau
                                   .throttle_wait_s = SETTINGS_THROTTLE_DEFAULT,
                                   .timeout_s = SETTINGS_TIMEOUT_DEFAULT};
     if (text_file_read(path, SETTINGS_FILE_MAX, false, &settings->text, fault) != 0)
-        return fault_add(fault, "the configuration");
+        return fault_add(fault, "the configuration, which upgrade-platform(8) describes");
     char *rest = settings->text.bytes;
     for (int number = 1; rest != NULL; number++)
         if (take_line(settings, strsep(&rest, "\n"), fault) != 0)

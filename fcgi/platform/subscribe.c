@@ -61,9 +61,9 @@ static int read_list(struct platform_call *call, json_t **list, struct fault *fa
 int platform_subscriptions(struct platform_call *call, struct fault *fault)
 {
     static const struct column columns[] = {
-        {.title = "NOTIFYTYPE", .key = true},
+        {.title = "NOTIFYTYPE"},
         {.title = "CALLBACK", .key = true},
-        {.title = "SUBSCRIPTION", .elastic = true, .optional = true},
+        {.title = "SUBSCRIPTION", .optional = true, .spare = 1},
     };
     json_t *list, *row;
     size_t index;

@@ -105,7 +105,29 @@ TEXT
     operation=$(jq -rs 'max_by(.planned).operationId' "$T/out")
     "${RECEIVER_BIN%/*}/upgrade-status" --state "$T/state" operation "$operation" --json >"$T/operation"
     planned_of "$operation" | jq -e 'min > 0'
+    # on a terminal of 80 columns a row is a line
+    "$PYTHON" "$TESTS/tool/on_terminal.py" 80 "$ASK" --state "$T/state" --config "$T/platform.conf" reconcile "$operation" >"$T/shown" || equal "exit code" $? 3
+    (($(grep -cE '^[0-9a-f-]{36} .*(no push came|no result came|the ends differ)' "$T/shown") > 2)) || fail "rows: $(<"$T/shown")"
+    equal "long lines" "$(tr -d '\r' <"$T/shown" | sed 's/\x1b\[[0-9;]*m//g' | grep -cE '.{81}')" 0
     equal "planned, missing, and lost" "$(jq -c '[.planned, .missing, .platform.said.found.noPushOfSuccess]' "$T/operation")" "$(planned_of "$operation")"
+}
+
+# bats test_tags=full
+@test "the timer's service runs as its unit lets it" {
+    # All that reconcile --running --keep does is allowed by the unit's filter, whose first forbidden call would kill.
+    local unit=${RECEIVER_BIN%/*/*}/nginx/upgrade-platform-reconcile.service code=0
+    command -v systemd-analyze >/dev/null || skip "systemd-analyze is not installed"
+    needs_plain_build "the filter forbids what the tool itself does"
+    receiver_start
+    echo '{"operations": [{"operationId": "one", "status": "processing", "devices": [
+        {"subOperationId": "s", "deviceId": "lost", "status": "success"}]}]}' >"$T/books"
+    api_start --books "$T/books"
+    grep -q 'ExecStart=.*/upgrade-platform --state %S/upgrade-receiver reconcile --running --keep$' "$unit"
+    "$PYTHON" "$TESTS/tool/sandbox.py" "$unit" -- "$ASK" --state "$T/state" --config "$T/platform.conf" reconcile --running --keep \
+        >"$T/out" 2>"$T/err" || code=$?
+    equal "exit code ($(<"$T/err"))" "$code" 3
+    grep -q '^lost .*no push came$' "$T/out"
+    equal "kept" "$(sql 'SELECT count(*) FROM asked')" 1
 }
 
 # bats test_tags=full
@@ -213,7 +235,7 @@ TEXT
     complains "cannot read cert-file $T/nothing: No such file"
     configure "cert-file $T/good.pem" "key-file $T/nothing"
     ends 2 subscriptions
-    complains "key-file: cannot open $T/nothing: No such file"
+    complains "key-file: $T/nothing: cannot open it: No such file"
     chmod 0644 "$T/good.key"
     configure "cert-file $T/good.pem" "key-file $T/good.key"
     ends 2 subscriptions
@@ -310,6 +332,8 @@ TEXT
     equal "log lines" "$(wc -l <"$LOG")" 1
     ends 4 check --callback "$URL$CALLBACK" --ca "$CERTIFICATE" --script "$SOURCE/nginx/check-callback"
     grep -q '^FAILED  dates' "$T/out"
+    ends 4 check --callback "$URL$CALLBACK" --script "$SOURCE/nginx/check-callback"
+    complains 'name the root of its certificate with --ca'
     ends 4 check --callback "$URL/other" --ca "$CERTIFICATE" --script /nowhere/check-callback
     complains 'no receiver of this state folder'
     grep -q '^unknown certificates' "$T/out"
@@ -393,8 +417,10 @@ post_body() {
     # The devices that failed, 256 in a task; nothing is started unless the operation is typed once more.
     echo '{"operations": [{"operationId": "op-1", "operateType": "firmware_upgrade", "status": "success", "devices": [
         {"subOperationId": "s", "deviceId": "good", "status": "success"}]}]}' >"$T/books"
-    echo '{"fail": 600}' >"$T/mood"
     api_start --books "$T/books"
+    ends 0 retry op-1 --file f1 --start op-1
+    grep -q '^No device failed' "$T/out"
+    echo '{"fail": 600}' >"$T/mood"
     ends 2 retry op-1
     complains 'takes --file'
     ends 2 retry op-1 --file f1 --start op-2

@@ -42,6 +42,10 @@ require() {
     sed "s|^ExecStart=[^ ]*|ExecStart=$RECEIVER_BIN|" "$UNIT" >"$T/units/upgrade-receiver.service"
     sed "s|^ExecStart=[^ ]*|ExecStart=$STATUS_BIN|" "$UNITS/upgrade-receiver-prune.service" \
         >"$T/units/upgrade-receiver-prune.service"
+    if [[ -f $UNITS/upgrade-platform-reconcile.service ]]; then
+        sed "s|^ExecStart=[^ ]*|ExecStart=$STATUS_BIN|" "$UNITS/upgrade-platform-reconcile.service" \
+            >"$T/units/upgrade-platform-reconcile.service"
+    fi
     if [[ -f $UNITS/upgrade-forward.service ]]; then
         sed "s|^ExecStart=[^ ]*|ExecStart=$RECEIVER_BIN|" "$UNITS/upgrade-forward.service" >"$T/units/upgrade-forward.service"
     fi
