@@ -4,7 +4,11 @@
 #include "command/columns.h"
 #include "command/command.h"
 #include "platform/compare.h"
+#include "store/follow.h"
+#include "store/journal.h"
 #include "store/plan.h"
+
+#include <stdio.h>
 
 #include <string.h>
 
@@ -172,11 +176,12 @@ static int reconcile_one(struct platform_call *call, struct store_reader *reader
     return code;
 }
 
-/* Compares the tasks of an object. Returns an exit code. */
-static int reconcile_each(struct platform_call *call, struct store_reader *reader, json_t *tasks,
-                          struct fault *fault)
+/* Compares the tasks of an object with what was RECEIVED. OWN is the store itself. Returns an exit
+ * code. */
+static int reconcile_each(struct platform_call *call, struct store_reader *own,
+                          struct store_reader *received, json_t *tasks, struct fault *fault)
 {
-    struct command_call opening = {.options = &call->options, .reader = reader};
+    struct command_call opening = {.options = &call->options, .reader = own};
     struct store *store = NULL;
     int code = PLATFORM_DONE;
     if (call->keep && command_open_store(&opening, &store, fault) != 0)
@@ -186,7 +191,7 @@ static int reconcile_each(struct platform_call *call, struct store_reader *reade
     json_t *task;
     json_object_foreach(tasks, id, task)
     {
-        int one = reconcile_one(call, reader, store, task, &out, fault);
+        int one = reconcile_one(call, received, store, task, &out, fault);
         if (one != PLATFORM_DONE)
             code = one;
         if (one == PLATFORM_UNUSABLE)
@@ -212,27 +217,51 @@ static int read_named(struct platform_call *call, json_t *tasks, struct fault *f
     return 0;
 }
 
+/* Opens OWN, the store, and SHARED, if the store is one of several that share books: the receiver's
+ * copy of these, as the store has what came to this machine alone. */
+static int open_readers(const struct platform_call *call, struct store_reader **own,
+                        struct store_reader **shared, struct fault *fault)
+{
+    struct store_journal_state journal;
+    char folder[SESSION_PATH_MAX];
+    int64_t version;
+    if (store_reader_new(own, call->options.state, fault) != 0 ||
+        store_read_version(*own, &version, fault) != 0 ||
+        store_journal_state(*own, &journal, fault) != 0)
+        return -1;
+    if (!journal.kept)
+        return 0;
+    snprintf(folder, sizeof folder, "%s/" STORE_COPY_FOLDER, call->options.state);
+    if (store_reader_new(shared, folder, fault) != 0 ||
+        store_read_version(*shared, &version, fault) != 0)
+        return fault_add(fault, "the copy of the shared books");
+    if (journal.first <= journal.last)
+        term_complain(PLATFORM_PROGRAM,
+                      "warning: what this machine has kept is not all in the shared books yet, so "
+                      "devices may be named that have reported");
+    return 0;
+}
+
 int platform_reconcile(struct platform_call *call, struct fault *fault)
 {
-    struct store_reader *reader = NULL;
+    struct store_reader *own = NULL, *shared = NULL;
     json_t *tasks = NULL;
-    int64_t version;
     if ((call->words_length > 0) + call->all + call->running != 1) {
         fault_set(fault, "reconcile: takes OPERATIONs, or --all, or --running");
         return PLATFORM_USAGE;
     }
     int code = PLATFORM_UNUSABLE;
-    if (store_reader_new(&reader, call->options.state, fault) == 0 &&
-        store_read_version(reader, &version, fault) == 0) {
+    if (open_readers(call, &own, &shared, fault) == 0) {
         int result = -1;
         if (call->words_length == 0)
             result = tasks_read_all(call->session, call->running, call->now_ms, &tasks, fault);
         else if ((tasks = json_object()) != NULL)
             result = read_named(call, tasks, fault);
         if (result == 0)
-            code = reconcile_each(call, reader, tasks, fault);
+            code = reconcile_each(call, own, shared == NULL ? own : shared, tasks, fault);
     }
-    store_reader_free(reader);
+    store_reader_free(shared);
+    store_reader_free(own);
     json_decref(tasks);
     return code;
 }

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/monitor.h"
 #include "postgres/follower.h"
+#include "store/follow.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -62,7 +63,7 @@ int shared_start(struct shared **gives, const struct options *options, struct co
     shared->log = log;
     shared->stop_fd = -1;
     monitor_init(&shared->monitor);
-    snprintf(shared->folder, sizeof shared->folder, "%s/shared", options->state);
+    snprintf(shared->folder, sizeof shared->folder, "%s/" STORE_COPY_FOLDER, options->state);
     if (shipper_start(&shared->shipper, &config, fault) != 0) {
         shared_free(shared);
         return -1;

@@ -15,6 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The receiver's own copy, in its state folder. */
+#define STORE_COPY_FOLDER "shared"
+
 /* Bytes of the texts of a position, each with the NUL. */
 #define STORE_POSITION_TEXT_MAX 104
 

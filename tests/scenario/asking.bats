@@ -113,6 +113,32 @@ TEXT
 }
 
 # bats test_tags=full
+@test "with shared books, reconcile knows what other machines received" {
+    # The store has what came to this machine; the copy of the shared books, which the receiver keeps beside it, has the rest.
+    receiver_start
+    send deviceId=here subOperationId=here operationId=one "appId=$APP"
+    sqlite3 "$T/state/upgrades.db" 'UPDATE journal_state SET kept = 1'
+    receiver_stop
+    mkdir "$T/elsewhere"
+    cp -r "$T/state" "$T/elsewhere/shared"
+    echo '{"operations": [{"operationId": "one", "status": "processing", "devices": [
+        {"subOperationId": "here", "deviceId": "here", "status": "success"}, {"subOperationId": "there", "deviceId": "there", "status": "success"}]}]}' >"$T/books"
+    api_start --books "$T/books"
+    ends 1 reconcile one
+    complains 'the copy of the shared books: .*/shared'
+    mv "$T/state" "$T/alone"
+    mv "$T/elsewhere/shared" "$T/state"
+    receiver_start
+    send deviceId=there subOperationId=there operationId=one "appId=$APP"
+    receiver_stop
+    mv "$T/state" "$T/alone/shared"
+    mv "$T/alone" "$T/state"
+    ends 0 reconcile one --keep
+    grep -q '^  Nothing differs.$' "$T/out"
+    equal "kept in the own store" "$(sql 'SELECT count(*) FROM asked')" 1
+}
+
+# bats test_tags=full
 @test "the timer's service runs as its unit lets it" {
     # All that reconcile --running --keep does is allowed by the unit's filter, whose first forbidden call would kill.
     local unit=${RECEIVER_BIN%/*/*}/nginx/upgrade-platform-reconcile.service code=0
