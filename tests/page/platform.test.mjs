@@ -89,7 +89,7 @@ test('what the platform said is shown with when it was asked, and beside what ca
     [resultOf('good', 'SUCCESS'), resultOf('differs', 'SUCCESS'), resultOf('own', 'FAIL')].map(one => JSON.stringify(one)),
   );
   assert.ok(answers.every(({ status }) => status === 200));
-  const lost = Object.fromEntries(Array.from({ length: 14 }, (_, i) => [`lost-${i}`, 'success']));
+  const lost = Object.fromEntries(Array.from({ length: 14 }, (_, i) => [`lost-${i === 9 ? '9'.repeat(300) : i}`, 'success']));
   const ask = await platform(t, served, {
     good: 'success',
     differs: 'fail',
@@ -132,6 +132,10 @@ test('what the platform said is shown with when it was asked, and beside what ca
       ['own', '–', 'Fail', 'not at the platform', '–'],
     ],
   );
+
+  await page.setViewportSize({ width: 320, height: 640 });
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 320, 'nothing is wider than a phone');
+  await page.setViewportSize({ width: 1280, height: 860 });
 
   /* Who is missing, with the status there. */
   assert.equal((await figuresOf(page))['Planned devices'], '19');
