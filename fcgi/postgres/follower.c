@@ -188,8 +188,16 @@ static void copy_value(const struct link *link, size_t row, size_t column, char 
 static int ask_head(struct follower *follower, struct fault *fault)
 {
     struct store_position *head = &follower->head;
-    if (ask(follower, ABOUT, NULL, 0, fault) != 0)
-        return -1;
+    if (ask(follower, ABOUT, NULL, 0, fault) != 0) {
+        const char *sqlstate = link_sqlstate(follower->link);
+        if (strncmp(sqlstate, "42", 2) != 0 && strncmp(sqlstate, "3F", 2) != 0)
+            return -1;
+        *fault = FAULT_NONE; /* it shows the statement, which says less */
+        return fault_set(fault,
+                         "%s: there are no shared books that this login may read (SQLSTATE %s; "
+                         "upgrade-status books check tells more)",
+                         link_name(follower->link), sqlstate);
+    }
     if (link_rows(follower->link) != 1)
         return fault_set(fault, "%s: there are no shared books", link_name(follower->link));
     copy_value(follower->link, 0, 1, head->generation);
@@ -369,7 +377,6 @@ static int run(struct follower *follower, struct follower_state *state, struct f
     if (is < 0 || (is == 0 && choose_copy(follower, fault) != 0))
         return -1;
     int result = catch_up(follower, fault);
-    state->number = follower->at.number;
     if (result != 0 || !follower->builds)
         return result;
     store_checkpoint(follower->reader, true, NULL, NULL); /* its readers begin without a log */
@@ -392,6 +399,7 @@ int follower_run(struct follower *follower, struct follower_state *state, struct
                    : fault_set_errno(fault, error, "cannot lock %s", follower->lock_name);
     }
     int result = run(follower, state, fault);
+    state->number = follower->at.number;
     if (result != 0)
         close_copy(follower); /* the next run looks again which one to go on with */
     close(fd);

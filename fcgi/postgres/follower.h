@@ -30,7 +30,7 @@ struct follower_config {
 /* How far a copy has come. */
 struct follower_state {
     int64_t number; /* of its last entry */
-    int64_t head;   /* of the log's last entry, when the run began */
+    int64_t head;   /* of the log's last entry, when the run began; 0: unknown */
     bool built;     /* the run put a new copy in place */
 };
 

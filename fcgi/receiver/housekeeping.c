@@ -35,6 +35,7 @@ struct seen {
     char fault[FAULT_TEXT_MAX];
     char log_warning[FAULT_TEXT_MAX];
     char books[FAULT_TEXT_MAX]; /* the state of the shared books, and their fault */
+    char copy[FAULT_TEXT_MAX];  /* whether this machine's copy of them is behind, and its fault */
 };
 
 struct housekeeping {
@@ -107,8 +108,11 @@ static void look(struct housekeeping *housekeeping, struct seen *seen, struct fa
         snprintf(seen->log_warning, sizeof seen->log_warning, "%s", warning.text);
     struct shared_status shared;
     const struct view_books *books = shared_read(housekeeping->shared, &shared);
-    if (books != NULL)
+    if (books != NULL) {
         snprintf(seen->books, sizeof seen->books, "%s %.480s", books->state, shared.shipper.fault);
+        snprintf(seen->copy, sizeof seen->copy, "%d %.480s", books->copy_behind_ms > 0,
+                 shared.copy_fault);
+    }
 }
 
 static bool is_log_long(const struct housekeeping *housekeeping)

@@ -9,7 +9,6 @@
 #include "store/follow.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,12 +26,13 @@ struct shared {
     int stop_fd; /* readable at the end */
     struct link *link;
     struct follower *follower;
-    atomic_int_fast64_t behind; /* entries of the log that it does not have */
-    char fault[FAULT_TEXT_MAX]; /* of the thread's last run */
     bool following;
     pthread_t thread;
     struct monitor monitor; /* guards what follows */
     bool stop;
+    int64_t copied, head;       /* entries of the copy and of the log, as last seen */
+    int64_t had_all_ms;         /* when the copy had all of the log for the last time */
+    char fault[FAULT_TEXT_MAX]; /* of the last run */
 };
 
 static bool is_failing(void *store)
@@ -62,6 +62,7 @@ int shared_start(struct shared **gives, const struct options *options, struct co
     shared->options = options;
     shared->log = log;
     shared->stop_fd = -1;
+    shared->had_all_ms = clock_monotonic_ms();
     monitor_init(&shared->monitor);
     snprintf(shared->folder, sizeof shared->folder, "%s/" STORE_COPY_FOLDER, options->state);
     if (shipper_start(&shared->shipper, &config, fault) != 0) {
@@ -72,12 +73,35 @@ int shared_start(struct shared **gives, const struct options *options, struct co
     return 0;
 }
 
-/* Logs a fault of the copy once. */
-static void note_fault(struct shared *shared, const struct fault *fault)
+/* For struct store_progress. */
+static void note_progress(void *owner, int64_t copied, int64_t head)
 {
-    if (fault->set && strcmp(fault->text, shared->fault) != 0)
-        log_event(shared->log, "fault", "fault", fault->text);
+    struct shared *shared = owner;
+    monitor_enter(&shared->monitor);
+    shared->copied = copied;
+    shared->head = head;
+    monitor_leave(&shared->monitor);
+}
+
+/* Notes what came of a run that began at BEGAN_MS; logs a fault once. At the end, that the link is
+ * stopped is no fault. */
+static void note_run(struct shared *shared, const struct follower_state *state, bool all,
+                     int64_t began_ms, const struct fault *fault)
+{
+    monitor_enter(&shared->monitor);
+    bool is_new = fault->set && !shared->stop && strcmp(fault->text, shared->fault) != 0;
+    if (state->head > 0 || all) {
+        shared->copied = state->number;
+        shared->head = state->head;
+    }
+    if (all)
+        shared->had_all_ms = began_ms;
     snprintf(shared->fault, sizeof shared->fault, "%s", fault->set ? fault->text : "");
+    monitor_leave(&shared->monitor);
+    struct fault said = *fault;
+    fault_add(&said, "copy of the shared books");
+    if (is_new)
+        log_event(shared->log, "fault", "fault", said.text);
 }
 
 /* Waits until the copy should be brought up to date; false at the end. */
@@ -101,11 +125,9 @@ static void *follow(void *argument)
     while (wait_to_follow(shared, next_ms)) {
         struct follower_state state = {.number = 0};
         struct fault fault = FAULT_NONE;
-        if (follower_run(shared->follower, &state, &fault) != 1)
-            atomic_store(&shared->behind, state.head - state.number);
-        fault_add(&fault, "copy of the shared books");
-        if (wait_to_follow(shared, 0)) /* at the end, that the link is stopped is no fault */
-            note_fault(shared, &fault);
+        int64_t began_ms = clock_monotonic_ms();
+        int result = follower_run(shared->follower, &state, &fault);
+        note_run(shared, &state, result == 0, began_ms, &fault);
         next_ms = clock_monotonic_ms() + SHARED_COPY_MS;
     }
     return NULL;
@@ -113,7 +135,8 @@ static void *follow(void *argument)
 
 int shared_follow(struct shared *shared, struct fault *fault)
 {
-    struct follower_config config = {.folder = shared->folder};
+    struct follower_config config = {.folder = shared->folder,
+                                     .tells = {.owner = shared, .report = note_progress}};
     store_config_read(shared->options, &config.store);
     shared->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int error = shared->stop_fd < 0 ? errno : 0;
@@ -145,6 +168,12 @@ const struct view_books *shared_read(struct shared *shared, struct shared_status
         return NULL;
     shipper_get_status(shared->shipper, &status->shipper);
     const struct shipper_status *shipper = &status->shipper;
+    monitor_enter(&shared->monitor);
+    status->copied = shared->copied;
+    status->head = shared->head;
+    snprintf(status->copy_fault, sizeof status->copy_fault, "%s", shared->fault);
+    int64_t late_ms = clock_monotonic_ms() - shared->had_all_ms;
+    monitor_leave(&shared->monitor);
     status->books = (struct view_books){
         .name = shipper->name,
         .state = shipper_state_word(shipper->state),
@@ -152,7 +181,9 @@ const struct view_books *shared_read(struct shared *shared, struct shared_status
         .fault = shipper->fault[0] != '\0' ? shipper->fault : NULL,
         .behind_records = shipper->behind_records,
         .behind_ms = shipper->behind_ms,
-        .copy_behind_records = atomic_load(&shared->behind),
+        .copy_behind_records = status->head > status->copied ? status->head - status->copied : 0,
+        .copy_behind_ms = late_ms > SHARED_COPY_LATE_MS ? late_ms : 0,
+        .copy_fault = status->copy_fault[0] != '\0' ? status->copy_fault : NULL,
         .required = shared->options->books_required,
     };
     return &status->books;

@@ -15,6 +15,9 @@ struct shared;
 /* How often the copy is brought up to date. */
 #define SHARED_COPY_MS 1000
 
+/* The copy has all that the books have, if it had that so short a time ago. */
+#define SHARED_COPY_LATE_MS 5000
+
 /* How much lower the priority of the thread that does so is (nice). */
 #define SHARED_COPY_NICE 10
 
@@ -36,6 +39,8 @@ struct shipper *shared_shipper(struct shared *shared);
 struct shared_status {
     struct view_books books;
     struct shipper_status shipper;
+    int64_t copied, head; /* entries of the copy and of the log, as last seen; 0: unknown */
+    char copy_fault[FAULT_TEXT_MAX];
 };
 
 /* Fills STATUS, and returns its books, or NULL if SHARED is NULL. Thread-safe. */

@@ -169,6 +169,49 @@ static void show_named(const struct site *site, const struct site_request *reque
     }
 }
 
+/* Says how far a copy of the shared books is that cannot be read yet. Programs see the member
+ * `copy` of the problem. */
+static void set_copy_problem(const struct site *site, struct reply *reply)
+{
+    struct shared_status status;
+    const char *fault = shared_read(site->shared, &status)->copy_fault;
+    struct buffer detail = {0};
+    if (fault != NULL)
+        buffer_addf(&detail, "there is no copy of the shared books yet: %s", fault);
+    else if (status.head > 0)
+        buffer_addf(&detail, "the copy of the shared books is being made: %lld of %lld entries",
+                    (long long)status.copied, (long long)status.head);
+    else
+        buffer_add_string(&detail, "the copy of the shared books is not made yet");
+    buffer_add_string(&detail, "; what this receiver got itself is under /status/local/");
+    buffer_add(&detail, "", 1);
+    set_problem(reply, 503, "");
+    buffer_clear(&reply->body);
+    json_open(&reply->body, NULL, '{');
+    json_add_string(&reply->body, "type", "about:blank");
+    json_add_string(&reply->body, "title", answer_title(503));
+    json_add_number(&reply->body, "status", 503);
+    json_add_string(&reply->body, "detail", detail.failed ? "" : detail.bytes);
+    json_open(&reply->body, "copy", '{');
+    json_add_number(&reply->body, "entries", status.copied);
+    json_add_number(&reply->body, "of", status.head);
+    json_add_string(&reply->body, "fault", fault);
+    json_close(&reply->body, '}');
+    json_close(&reply->body, '}');
+    buffer_add_string(&reply->body, "\n");
+    buffer_release(&detail);
+}
+
+static void show_shared(const struct site *site, const struct site_request *request,
+                        struct store_reader *reader, struct reply *reply)
+{
+    int64_t version;
+    show_named(site, request, reader, reply);
+    if (reply->status == 503 && site->shared != NULL &&
+        store_read_version(reader, &version, NULL) != 0)
+        set_copy_problem(site, reply);
+}
+
 static void show_metrics(const struct site *site, const struct site_request *request,
                          struct store_reader *reader, struct reply *reply)
 {
@@ -220,14 +263,14 @@ static void tell_ready(const struct site *site, const struct site_request *reque
 static const struct site_endpoint endpoints[] = {
     {"/status", SITE_AT_ONCE, false, lead_to_page},
     {"/status/local/", SITE_READS, false, show_named},
-    {"/status/", SITE_READS, true, show_named},
+    {"/status/", SITE_READS, true, show_shared},
     {"/metrics", SITE_READS, false, show_metrics},
     {"/health/live", SITE_AT_ONCE, false, tell_live},
     {"/health/ready", SITE_AT_ONCE, false, tell_ready},
 };
 
 /* Lists that are sent whole, page by page, in other forms than a document. */
-static const struct site_endpoint shared_list = {"/status/", SITE_STREAMS, true, show_named};
+static const struct site_endpoint shared_list = {"/status/", SITE_STREAMS, true, show_shared};
 static const struct site_endpoint own_list = {"/status/local/", SITE_STREAMS, false, show_named};
 
 /* --- the answer ---------------------------------------------------------------------------------

@@ -197,6 +197,11 @@ static void put_shared_books(struct buffer *out, const struct view_books *books)
             books->behind_records, 1);
     put_one(out, GAUGE, "books_behind_seconds", "since the first of those was received",
             books->behind_ms, 1000);
+    put_one(out, GAUGE, "books_copy_behind_records",
+            "entries of the shared books that this machine's copy does not have, as last seen",
+            books->copy_behind_records, 1);
+    put_one(out, GAUGE, "books_copy_behind_seconds",
+            "since the copy had all of them for the last time", books->copy_behind_ms, 1000);
 }
 
 /* --- metrics of the store --------------------------------------------------------------------- */

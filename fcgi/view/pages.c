@@ -389,6 +389,8 @@ void view_add_books(struct buffer *out, const struct view_books *books)
     json_add_number(out, "behindRecords", books->behind_records);
     json_add_number(out, "behindSeconds", books->behind_ms / 1000);
     json_add_number(out, "copyBehindRecords", books->copy_behind_records);
+    json_add_number(out, "copyBehindSeconds", books->copy_behind_ms / 1000);
+    json_add_string(out, "copyFault", books->copy_fault);
     json_add_bool(out, "required", books->required);
     json_close(out, '}');
 }

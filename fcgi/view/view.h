@@ -56,7 +56,9 @@ struct view_books {
     const char *fault;           /* NULL: none */
     int64_t behind_records;      /* kept here, and not confirmed */
     int64_t behind_ms;           /* since the first of them was received; 0: none */
-    int64_t copy_behind_records; /* in the books, and not in this machine's copy */
+    int64_t copy_behind_records; /* in the books, and not in this machine's copy, as last seen */
+    int64_t copy_behind_ms;      /* since the copy had all of them for the last time; 0: it does */
+    const char *copy_fault;      /* why the copy cannot be brought up to date; NULL: none */
     bool required;               /* without them, the platform is answered 503 */
 };
 

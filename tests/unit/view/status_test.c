@@ -135,6 +135,8 @@ static void all_that_is_in_the_books_is_shown(void **state)
                                       .behind_records = 5,
                                       .behind_ms = 4999,
                                       .copy_behind_records = 3,
+                                      .copy_behind_ms = 6001,
+                                      .copy_fault = "no room",
                                       .required = true};
     json_t *json = show(books, &(struct view_process){.version = "1",
                                                       .books = &shared,
@@ -160,7 +162,7 @@ static void all_that_is_in_the_books_is_shown(void **state)
         "'log':{'linesDropped':0,'warning':null},"
         "'books':{'name':'books/upgrades','state':'away','since':'1970-01-01T00:00:00.006Z',"
         "'fault':'gone','behindRecords':5,'behindSeconds':4,'copyBehindRecords':3,"
-        "'required':true},"
+        "'copyBehindSeconds':6,'copyFault':'no room','required':true},"
         "'totals':{'notifications':3,'repeats':1,'quarantined':1,'quarantineLogOnly':0},"
         "'upgrades':{'inProgress':1,'success':1,'fail':1,'contradictory':1},"
         "'quarantine':{'held':1,'bytes':7,'fullSince':null,'unknownFullSince':null},"
