@@ -14,7 +14,7 @@ import { overviewView } from './overview.js';
 import { heading, mark, totalOf, unseen } from './parts.js';
 import { documentsOf, pageOf, route, to } from './route.js';
 import { quarantineView } from './quarantine.js';
-import { documentOf, latest, link, pauseRefresh, readSeldom, refresh, tellReader } from './reading.js';
+import { documentOf, isCopying, latest, link, pauseRefresh, readSeldom, refresh, tellReader } from './reading.js';
 import { hasSlash, startSearch, switchSlash } from './search.js';
 import { cut, foreign, number, visible } from './text.js';
 import { moment, timeWords, zone } from './time.js';
@@ -242,7 +242,8 @@ const textOf = tree =>
 function renderFreshness() {
   const state = isStale() ? 'stale' : link.updated === null ? 'waiting' : link.isPaused ? 'paused' : 'live';
   const word = {
-    stale: () => (isRefused() ? words('fresh.refused') : words('fresh.gone')),
+    stale: () =>
+      isCopying() ? words('fresh.copying') : isRefused() ? words('fresh.refused') : words('fresh.gone'),
     waiting: () => words('fresh.waiting'),
     paused: () => words('fresh.paused'),
     live: () => words('fresh.live'),

@@ -2,8 +2,8 @@
 
 import { FILLING, fillBar } from './parts.js';
 import { to } from './route.js';
-import { latest, link, refresh, samples } from './reading.js';
-import { bytes, foreign, number, refusalInWords } from './text.js';
+import { isCopying, latest, link, refresh, samples } from './reading.js';
+import { bytes, duration, foreign, number, refusalInWords } from './text.js';
 import { clockTime, moment, serverNow } from './time.js';
 import { h } from './tree.js';
 import { say, words } from './words.js';
@@ -13,6 +13,7 @@ const PLATFORM_ACTS_AT = 10; /* answers in a row that are not 200 */
 const GROWS_FROM = 3; /* bodies; one or two may be somebody who tries the address */
 const MOST_OF_ALL = 0.5; /* of what arrives: something is wrong with all of it */
 const CRITICAL_FROM = 10; /* bodies of which most are no notification */
+const COPY_LATE_S = 30; /* of the shared books, behind for so long */
 
 /* One failed try may be nothing: what is there is not called stale before the second, or before it is
  * old. */
@@ -42,7 +43,8 @@ function backlogOf(application) {
 export function troubles() {
   const found = [];
   const add = (kind, level, title, ...text) => found.push({ kind, level, title, text });
-  if (isStale()) addGone(add);
+  if (isStale() && isCopying()) addCopying(add);
+  else if (isStale()) addGone(add);
   if (latest === null) return found;
   const { receiver, applications } = latest;
   if (receiver?.storeFault) {
@@ -66,6 +68,7 @@ export function troubles() {
     );
   }
   addBooks(add);
+  addCopyBehind(add);
   addQuarantine(add);
   if (receiver?.logLinesDropped > 0) {
     add('log', 'warning', words('warn.log', { count: receiver.logLinesDropped }), say('warn.log.text'));
@@ -100,6 +103,20 @@ function addGone(add) {
     link.updated === null
       ? say('warn.gone.never', { reason, button })
       : say('warn.gone.text', { reason, button, updated: clockTime(link.updated) }),
+  );
+}
+
+/* The copy of the shared books in which everything is that is shown, before it is there. */
+function addCopying(add) {
+  const { entries, of, fault } = link.refusal.copy;
+  const local = inner => h('a', { href: 'local/' }, inner);
+  add(
+    'copying',
+    'warning',
+    fault === null ? words('warn.copying') : words('warn.copying.fails'),
+    fault === null ? '' : [foreign(fault, 400, 'said'), '. '],
+    of > 0 ? [say('warn.copying.text', { copied: number(entries), all: number(of) }), ' '] : '',
+    say('warn.copying.local', { local }),
   );
 }
 
@@ -182,6 +199,19 @@ function addBooks(add) {
   );
 }
 
+/* What others got meanwhile is not shown. */
+function addCopyBehind(add) {
+  const books = latest.books ?? null;
+  if (books === null || books.copyBehindSeconds < COPY_LATE_S) return;
+  add(
+    'copy',
+    'warning',
+    words('warn.copy'),
+    books.copyFault ? [foreign(books.copyFault, 400, 'said'), '. '] : '',
+    say('warn.copy.text', { count: books.copyBehindRecords, duration: duration(books.copyBehindSeconds) }),
+  );
+}
+
 const received = ({ notifications, repeats, quarantined }) => notifications + repeats + quarantined;
 
 /* What arrived within what the samples span, and how much of it is in quarantine: FIRST and LAST are when; FIRST is
@@ -242,6 +272,16 @@ export function checks({ receiver, totals, quarantine, applications, books }) {
         : books.state === 'refused'
           ? words('check.books.refused')
           : words('check.books.away'),
+    );
+    add(
+      books.copyBehindSeconds === 0,
+      words('check.copy'),
+      books.copyBehindSeconds === 0
+        ? say('check.copy.behind', { count: books.copyBehindRecords })
+        : say('check.copy.late', {
+            count: books.copyBehindRecords,
+            duration: duration(books.copyBehindSeconds),
+          }),
     );
   }
   const held = { count: quarantine.held, size: bytes(quarantine.bytes), link: toQuarantine };

@@ -2,7 +2,7 @@
 
 import { announce } from './draw.js';
 import { address, to } from './route.js';
-import { link, refusalOf } from './reading.js';
+import { isCopying, link, refusalOf } from './reading.js';
 import { cut, foreign, refusalInWords, share, stepInWords, visible } from './text.js';
 import { moment, serverNow } from './time.js';
 import { h } from './tree.js';
@@ -288,7 +288,11 @@ export function instead(name, what) {
     return h(
       'p',
       { key: 'instead', class: 'waiting' },
-      link.failures > 0 ? words('instead.gone') : words('instead.waiting'),
+      isCopying()
+        ? words('instead.copying')
+        : link.failures > 0
+          ? words('instead.gone')
+          : words('instead.waiting'),
     );
   }
   return h(

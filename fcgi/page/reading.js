@@ -38,10 +38,12 @@ class Round {
   }
 }
 
+/* COPY: of the shared books, which is being made: what is asked for is in it ({entries, of, fault}), or null. */
 export class Refusal extends Error {
-  constructor(status, detail) {
+  constructor(status, detail, copy = null) {
     super(detail);
     this.status = status;
+    this.copy = copy;
   }
 }
 
@@ -66,7 +68,7 @@ async function read(url, signal) {
     signal,
   });
   learnTime(answer.headers.get('Date'), asked_ms, performance.now());
-  if (answer.status !== 304 && !answer.ok) throw new Refusal(answer.status, await detailOf(answer));
+  if (answer.status !== 304 && !answer.ok) throw await refusalIn(answer);
   const text =
     await answer.text(); /* even if it is empty: an unread answer holds its connection */
   let now = before;
@@ -82,12 +84,12 @@ async function read(url, signal) {
   if (kept.size > DOCUMENTS_KEPT) kept.delete(kept.keys().next().value);
 }
 
-export async function detailOf(answer) {
+export async function refusalIn(answer) {
   try {
     const problem = await answer.json();
-    return String(problem.detail ?? problem.title ?? '');
+    return new Refusal(answer.status, String(problem.detail ?? problem.title ?? ''), problem.copy ?? null);
   } catch {
-    return answer.statusText;
+    return new Refusal(answer.status, answer.statusText);
   }
 }
 
@@ -138,11 +140,14 @@ function noteOutcome(gone) {
   link.refusal = gone instanceof Refusal ? gone : null;
 }
 
+/* Whether there is nothing to read because the copy of the shared books is not made yet. */
+export const isCopying = () => link.refusal !== null && link.refusal.copy !== null;
+
 function scheduleRefresh() {
   clearTimeout(link.timer);
   if (link.isPaused) return;
-  const soon =
-    link.failures === 0 ? REFRESH_MS : Math.min(RETRY_MS * 1.7 ** (link.failures - 1), RETRY_MOST_MS);
+  const isRegular = link.failures === 0 || isCopying(); /* which goes on, and is watched */
+  const soon = isRegular ? REFRESH_MS : Math.min(RETRY_MS * 1.7 ** (link.failures - 1), RETRY_MOST_MS);
   const wait = document.hidden ? HIDDEN_MS : soon;
   link.next_try = performance.now() + wait;
   link.timer = setTimeout(refresh, wait);

@@ -3,7 +3,7 @@
 import { go } from './going.js';
 import { inWords } from './parts.js';
 import { address, to, toOperation } from './route.js';
-import { Refusal, detailOf } from './reading.js';
+import { Refusal, refusalIn } from './reading.js';
 import { foreign, refusalInWords } from './text.js';
 import { h, updateChildren } from './tree.js';
 import { say, setting, words } from './words.js';
@@ -22,7 +22,7 @@ async function find() {
   if (q === '') return closeSearch();
   try {
     const answer = await fetch(address('search.json', { q, limit: 8 }), { cache: 'no-store' });
-    if (!answer.ok) throw new Refusal(answer.status, await detailOf(answer));
+    if (!answer.ok) throw await refusalIn(answer);
     const found = await answer.json();
     if (round !== search.round) return undefined;
     search.found = [

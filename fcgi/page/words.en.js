@@ -31,6 +31,7 @@ export const en = {
     'fresh.paused': 'Paused',
     'fresh.refused': 'Refused',
     'fresh.gone': 'No answer',
+    'fresh.copying': 'Copying',
     'fresh.last': 'Last notification {when}',
     'fresh.last.never': 'Last notification: none yet',
     'fresh.updated': 'Updated {when}',
@@ -58,6 +59,7 @@ export const en = {
     /* What stands for a document that is not there. */
     'instead.waiting': 'Reading…',
     'instead.gone': 'Nothing to show until the receiver answers.',
+    'instead.copying': 'Nothing to show until the copy of the shared books is made.',
     'instead.operation': 'There is no such operation.',
     'instead.device': 'There is no such device.',
     'instead.list': 'There is no such list.',
@@ -189,6 +191,9 @@ export const en = {
     'check.books.confirming': { one: 'confirm, {count} record behind', other: 'confirm, {count} records behind' },
     'check.books.away': 'cannot be reached',
     'check.books.refused': 'refuse this receiver',
+    'check.copy': 'Copy of the shared books',
+    'check.copy.behind': { one: '{count} record behind', other: '{count} records behind' },
+    'check.copy.late': { one: '{count} record behind, {duration}', other: '{count} records behind, {duration}' },
     'check.quarantine': 'Quarantine',
     'check.quarantine.held': {
       one: '<link>{count} body</link>, {size}',
@@ -238,6 +243,15 @@ export const en = {
     'warn.books.required': {
       one: '{fault}The platform is answered 503 until they confirm again; {count} record waits to be shipped.',
       other: '{fault}The platform is answered 503 until they confirm again; {count} records wait to be shipped.',
+    },
+    'warn.copying': 'The copy of the shared books is being made.',
+    'warn.copying.fails': 'There is no copy of the shared books yet:',
+    'warn.copying.text': '{copied} of {all} entries so far.',
+    'warn.copying.local': 'Until then, see <local>what this receiver got itself</local>.',
+    'warn.copy': 'The copy of the shared books is behind:',
+    'warn.copy.text': {
+      one: 'It had all of them {duration} ago; {count} record that it does not have is known.',
+      other: 'It had all of them {duration} ago; {count} records that it does not have are known.',
     },
     'warn.full': 'Quarantine is full:',
     'warn.fullSince': 'Quarantine is full since {since}:',

@@ -217,6 +217,8 @@ test('an application falls behind, or takes nothing', async t => {
     behindRecords: 12,
     behindSeconds: 3,
     copyBehindRecords: 0,
+    copyBehindSeconds: 0,
+    copyFault: null,
     required: false,
   };
   await pass(page, 3000, 1000);
@@ -229,6 +231,19 @@ test('an application falls behind, or takes nothing', async t => {
   await pass(page, 3000, 1000);
   assert.equal(await page.locator('.alarm').count(), 0);
   assert.match(await text(page.locator('.checks')), /Shared books confirm, 0 records behind/);
+  assert.match(await text(page.locator('.checks')), /Copy of the shared books 0 records behind/);
+
+  /* And a copy of them in which others' notifications are missing. */
+  Object.assign(mock.books.shared, { copyBehindRecords: 1200, copyBehindSeconds: 29 });
+  await pass(page, 3000, 1000);
+  assert.equal(await page.locator('.alarm').count(), 0);
+  assert.match(await text(page.locator('.checks')), /Copy of the shared books 1,200 records behind, 29 secs?/);
+  Object.assign(mock.books.shared, { copyBehindSeconds: 90, copyFault: 'the disk has no room' });
+  await pass(page, 3000, 1000);
+  assert.match(
+    await text(banner(page, 'copy')),
+    /The copy of the shared books is behind: the disk has no room\. It had all of them 1 min,? 30 secs? ago; 1,200 records/,
+  );
   await done(page);
 });
 
@@ -295,6 +310,41 @@ test('while documents are refused the page says so, and nothing is called live o
     await until('it is back', async () => (await page.locator('.alarm').count()) === 0);
     assert.match(await text(page.locator('#fresh')), /^Live/);
   }
+  await done(page);
+});
+
+test('while the copy of the shared books is made the page says how far it is, and where to look meanwhile', async t => {
+  const mock = await withMock(t, workingDay(now));
+  const copy = { entries: 0, of: 0, fault: null };
+  mock.answers = name => (name.endsWith('.json') ? { status: 503, detail: 'being made', copy } : null);
+  const page = await open(mock.url, { ownClock: true });
+  await banner(page, 'copying').waitFor();
+  await stopClock(page);
+  const said = /^The copy of the shared books is being made\. Until then, see what this receiver got itself\.$/;
+  assert.match(await text(banner(page, 'copying')), said);
+  assert.equal(await banner(page, 'copying').getByRole('link').getAttribute('href'), 'local/');
+  assert.equal(await banner(page, 'gone').count(), 0);
+  assert.match(await text(page.locator('#fresh')), /^Copying/);
+  assert.match(await text(page.locator('main')), /Nothing to show until the copy of the shared books is made/);
+  /* It is read as often as ever, so the page shows how it goes on. */
+  for (copy.entries = 1000, copy.of = 5000; copy.entries <= 5000; copy.entries += 1000) {
+    await pass(page, 2500, 500);
+    assert.match(await text(banner(page, 'copying')), new RegExp(`${copy.entries / 1000},000 of 5,000 entries so far`));
+  }
+  Object.assign(copy, { entries: 5000, fault: 'no route to host' });
+  await pass(page, 3000, 1000);
+  assert.match(
+    await text(banner(page, 'copying')),
+    /^There is no copy of the shared books yet: no route to host\. 5,000 of 5,000/,
+  );
+  await page.getByRole('button', { name: '中文' }).click();
+  await pass(page, 3000, 1000);
+  assert.match(await text(banner(page, 'copying')), /^共享账本的本机副本尚未建成：.*在此之前，可查看本接收器自己收到的内容。$/);
+  await page.getByRole('button', { name: 'English' }).click();
+  mock.answers = null;
+  await pass(page, 3000, 1000);
+  await page.locator('table.operations').waitFor();
+  assert.equal(await page.locator('.alarm').count(), 0);
   await done(page);
 });
 

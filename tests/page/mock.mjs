@@ -32,7 +32,7 @@ export class Mock {
     this.books = books;
     this.requests = [];
     this.gone = false; /* connections are cut */
-    this.answers = null; /* (path) => {status, detail} in place of the document, or null */
+    this.answers = null; /* (path) => {status, detail, copy} in place of the document, or null */
     this.delay_ms = 0;
     this.held = null; /* while it is a list, documents wait in it for release() */
     this.server = createServer((request, answer) => this.take(request, answer));
@@ -81,7 +81,7 @@ export class Mock {
     answer.setHeader('Date', new Date(this.books.now()).toUTCString());
     answer.setHeader('X-Content-Type-Options', 'nosniff');
     const other = this.answers?.(name);
-    if (other) return this.problem(answer, other.status, other.detail);
+    if (other) return this.problem(answer, other.status, other.detail, other.copy);
     const file = name === '' ? 'index.html' : name;
     const type = TYPES[/^[\w-][\w.-]*\.(\w+)$/.exec(file)?.[1]];
     if (type !== undefined && existsSync(new URL(file, PAGE))) return this.file(request, answer, file, type);
@@ -101,9 +101,9 @@ export class Mock {
     }
   }
 
-  problem(answer, status, detail) {
+  problem(answer, status, detail, copy) {
     answer.writeHead(status, { 'Content-Type': 'application/problem+json' });
-    answer.end(JSON.stringify({ status, detail }));
+    answer.end(JSON.stringify({ status, detail, copy }));
   }
 
   send(request, answer, type, body) {
