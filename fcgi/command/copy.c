@@ -27,6 +27,7 @@ struct command_copy {
     struct term_progress bar;
     char folder[4096];
     int64_t refreshed_ms;
+    struct fault fault; /* of the last time */
     struct follower_state state;
 };
 
@@ -103,9 +104,16 @@ int command_begin_copy(struct command_call *call, struct options *options, struc
 int command_refresh(struct command_call *call, struct fault *fault)
 {
     struct command_copy *copy = call->copy;
-    if (copy == NULL || clock_monotonic_ms() - copy->refreshed_ms < REFRESH_MS)
+    if (copy == NULL)
         return 0;
-    return follow_books(copy, fault);
+    if (clock_monotonic_ms() - copy->refreshed_ms >= REFRESH_MS) {
+        copy->fault = FAULT_NONE;
+        follow_books(copy, &copy->fault);
+    }
+    if (!copy->fault.set)
+        return 0;
+    *fault = copy->fault;
+    return -1;
 }
 
 void command_add_books(const struct command_call *call, struct buffer *out)

@@ -180,9 +180,10 @@ static int begin(struct follow *follow, const struct token *since, int64_t since
 static int check_token(struct follow *follow, struct fault *fault)
 {
     const struct token *token = &follow->token;
+    const struct command_call *call = follow->call;
     struct store_standing standing;
     char text[TOKEN_TEXT_SIZE];
-    if (store_read_standing(follow->call->reader, token, &standing, fault) != 0)
+    if (store_read_standing(call->reader, token, &standing, fault) != 0)
         return -1;
     follow->refused = true;
     if (!standing.holds) {
@@ -193,6 +194,13 @@ static int check_token(struct follow *follow, struct fault *fault)
                        " --since start"
                      : "to read all that it has use --since start",
                  token_write(&standing.end, text));
+        if (call->copy != NULL && standing.end.seq == 0)
+            return fault_set(fault,
+                             "the copy of the shared books does not have %s: it was made anew since"
+                             " (the log or this program is another), or it is another copy; to read"
+                             " all that it has use --since start, or what was received from a time"
+                             " on, --since TIME",
+                             token_write(token, text));
         return store_refuse_token(token, &standing, hint, fault);
     }
     if (standing.pruned_seq > token->seq && standing.pruned_seq > follow->pruned_seq)
@@ -227,24 +235,27 @@ static int read_new(struct follow *follow, struct store_kept *kept, size_t *coun
     return result;
 }
 
-/* The same, but waits for a store that cannot be read for a while, and reports that once. */
+/* The same, but waits for a store that cannot be read for a while, or for shared books that are
+ * away, and reports that once. */
 static int await_new(struct follow *follow, struct store_kept *kept, size_t *count,
                      struct fault *fault)
 {
-    struct fault trouble = FAULT_NONE;
+    struct fault away = FAULT_NONE, trouble = FAULT_NONE;
     *count = 0;
-    if (command_refresh(follow->call, &trouble) == 0 &&
-        read_new(follow, kept, count, &trouble) == 0) {
+    command_refresh(follow->call, &away);
+    if (read_new(follow, kept, count, &trouble) != 0) {
+        store_reader_close(follow->call->reader);
+    } else if (!away.set) {
         follow->waiting = false;
         return 0;
     }
-    store_reader_close(follow->call->reader);
-    if (follow->refused || trouble.lasting) {
-        *fault = trouble;
+    const struct fault *reason = trouble.set ? &trouble : &away;
+    if (follow->refused || reason->lasting) {
+        *fault = *reason;
         return -1;
     }
     if (!follow->waiting)
-        fprintf(stderr, COMMAND_PROGRAM ": waiting: %s\n", trouble.text);
+        fprintf(stderr, COMMAND_PROGRAM ": waiting: %s\n", reason->text);
     follow->waiting = true;
     return 0;
 }

@@ -22,6 +22,7 @@ setup() {
 }
 
 teardown() {
+    servers_teardown
     let_read
     scenario_teardown
 }
@@ -130,4 +131,107 @@ copy_is() {
     books_sql postgres --command="ALTER DATABASE $DATABASE ALLOW_CONNECTIONS true"
     say 'ALTER FUNCTION upgrade_books.gone RENAME TO read_1'
     wait_for "$PATIENCE" shows /status/overview.json '.totals.notifications == 4 and .books.copyBehindRecords == 0 and .books.copyBehindSeconds == 0 and .books.copyFault == null'
+}
+
+# --- follow ---------------------------------------------------------------------------------------
+
+# follow NAME [OPTION]...: follow --books beside the test, its lines in $T/NAME.out and complaints in $T/NAME.err.
+# Sets $follow_pid.
+follow() {
+    "$STATUS_BIN" --books "$BOOKS" --copy "$T/copy" follow "${@:2}" >"$T/$1.out" 2>"$T/$1.err" 3>&- </dev/null &
+    follow_pid=$!
+    echo "$follow_pid" >"$T/background/$1"
+}
+
+# post_devices DEVICE...: one notification of each.
+post_devices() {
+    local device
+    for device in "$@"; do
+        post - < <(notification "deviceId=$device")
+        expect_answer 200
+    done
+}
+
+# devices FILE: those of its lines, in one line.
+devices() {
+    jq -rn '[inputs.body.deviceId] | join(" ")' "$1"
+}
+
+# lines_are NAME DEVICES
+lines_are() {
+    [[ $(devices "$T/$1.out") == "$2" ]]
+}
+
+# follow_refused PATTERN: follow ends by itself and says so.
+follow_refused() {
+    local code=0
+    wait "$follow_pid" || code=$?
+    equal "exit code ($(<"$T/$1.err"))" "$code" 7
+    grep -q -- "$2" "$T/$1.err" || fail "$(<"$T/$1.err")"
+}
+
+@test "follow: the order of the log; a cursor after kill -9; the books away: one line says so" {
+    local cursor
+    receiver_start --books "$BOOKS" --books-wait 200
+    nginx_start
+    post_devices a b c
+    follow one --since start
+    post_devices d b e
+    wait_for "$PATIENCE" lines_are one 'a b c d e'
+    # shellcheck disable=SC2016 # PostgreSQL's quotes
+    equal 'the log' "$(say "SELECT string_agg(device, ' ' ORDER BY number) FROM upgrade_books.log")" 'a b c d b e'
+    kill -KILL "$follow_pid"
+    wait "$follow_pid" || true
+    cursor=$(jq -rs '.[2].token' "$T/one.out")
+    post_devices f
+    follow two --since "$cursor"
+    wait_for "$PATIENCE" lines_are two 'd e f'
+
+    books_sql postgres --command="ALTER DATABASE $DATABASE ALLOW_CONNECTIONS false" \
+        --command="SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '$DATABASE'" >/dev/null
+    post_devices g
+    wait_for "$PATIENCE" grep -q '^upgrade-status: waiting: ' "$T/two.err"
+    pause 3
+    books_sql postgres --command="ALTER DATABASE $DATABASE ALLOW_CONNECTIONS true"
+    wait_for "$PATIENCE" lines_are two 'd e f g'
+    equal 'lines about it' "$(grep -c waiting "$T/two.err")" 1
+    stop_process "$follow_pid" TERM
+}
+
+@test "follow: goes on across a failover that loses nothing; refuses to go on in a log that is another" {
+    local cursor
+    server make one
+    server psql one --command='CREATE DATABASE upgrades'
+    server copy one two
+    BOOKS="host=$T/pg/one,$T/pg/two user=postgres dbname=upgrades"
+    "$STATUS_BIN" books init --books "$BOOKS" >/dev/null
+    receiver_start --books "$BOOKS" --books-wait 500
+    nginx_start
+    post_devices a b c
+    follow one --since start
+    wait_for "$PATIENCE" lines_are one 'a b c'
+    server kill one
+    post_devices d
+    server promote two
+    post_devices e
+    wait_for "$PATIENCE" lines_are one 'a b c d e'
+    [[ ! -e $T/copy.new ]]
+    cursor=$(jq -rs '.[4].token' "$T/one.out")
+
+    # A server without the last entries gives their numbers to others.
+    receiver_stop
+    server psql two --dbname=upgrades --command='DELETE FROM upgrade_books.log WHERE number > 3' \
+        --command='DELETE FROM upgrade_books.batch WHERE last > 3'
+    mv "$T/state" "$T/first"
+    receiver_start --books "$BOOKS"
+    post_devices x y z
+    follow_refused one 'the copy of the shared books does not have .*:5: it was made anew since'
+    follow two --since "$cursor"
+    follow_refused two 'it was made anew since'
+    follow three --since start
+    wait_for "$PATIENCE" lines_are three 'a b c x y z'
+
+    # Another generation.
+    server psql two --dbname=upgrades --command='UPDATE upgrade_books.about SET generation = gen_random_uuid()'
+    follow_refused three '--since start'
 }
