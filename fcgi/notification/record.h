@@ -21,7 +21,10 @@ enum record_meaning {
     RECORD_PROGRESS,   /* an upgrade continues: its step */
     RECORD_RESULT,     /* an upgrade ended: SUCCESS or FAIL */
     RECORD_QUARANTINE, /* not a known notification */
-    RECORD_LEFT,       /* a body left quarantine; only in the log of shared books */
+    /* only in the log of shared books: */
+    RECORD_LEFT,     /* a body left quarantine */
+    RECORD_NOTE,     /* an operator noted something about an operation */
+    RECORD_EXPECTED, /* or said which devices it should reach */
 };
 
 /* State of an upgrade, with the numbers in the store's tables. */

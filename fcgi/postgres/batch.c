@@ -119,7 +119,7 @@ static void add_content(struct batch *batch, const struct record *record)
     struct buffer *to = batch->columns;
     bool upgrade = record->meaning == RECORD_PROGRESS || record->meaning == RECORD_RESULT;
     add_cut(&to[NOTIFY_TYPE], record->notify_type);
-    if (upgrade) {
+    if (upgrade || record->meaning == RECORD_NOTE) {
         add_bytes(&to[APP], record->app_id, strlen(record->app_id));
         add_bytes(&to[OPERATION], record->operation_id, strlen(record->operation_id));
     } else {
@@ -148,6 +148,26 @@ static int add_notification(struct batch *batch, const struct store_journaled *e
     return result == DISPATCH_NO_MEMORY ? -1 : 0;
 }
 
+/* Adds the operation of a note or of a list, so that the entry goes when that is pruned. */
+static int add_plan(struct batch *batch, const struct store_journaled *entry)
+{
+    struct arena memory = {0};
+    const json_t *json = NULL;
+    struct schema_verdict verdict;
+    struct record record = {.meaning = RECORD_NEWS};
+    enum content_result result = content_read(entry->body, entry->body_length, &memory, &json,
+                                              &verdict);
+    if (result == CONTENT_OBJECT) {
+        record.app_id = json_string_value(json_object_get(json, "appId"));
+        record.operation_id = json_string_value(json_object_get(json, "operationId"));
+    }
+    if (record.app_id != NULL && record.operation_id != NULL)
+        record.meaning = RECORD_NOTE;
+    add_content(batch, &record);
+    content_release(&memory, json);
+    return result == CONTENT_NO_MEMORY ? -1 : 0;
+}
+
 static int add_entry(struct batch *batch, const struct store_journaled *entry, const char *refused)
 {
     struct buffer *to = batch->columns;
@@ -158,6 +178,9 @@ static int add_entry(struct batch *batch, const struct store_journaled *entry, c
     add_number(&to[DELIVERIES], entry->deliveries);
     if (refused == NULL && entry->kind == STORE_JOURNAL_NOTIFICATION)
         result = add_notification(batch, entry);
+    else if (refused == NULL &&
+             (entry->kind == STORE_JOURNAL_NOTE || entry->kind == STORE_JOURNAL_EXPECTED))
+        result = add_plan(batch, entry);
     else
         add_content(batch, &(struct record){.meaning = RECORD_NEWS});
     add_cut(&to[REASON], refused != NULL ? refused : entry->reason);

@@ -416,8 +416,9 @@ int store_journal_fill(struct store *store, struct fault *fault)
     journal->opening = true;
     do
         result = store_transact(store, NULL, NULL, fault); /* which adds entries */
-    while (result == 0 && (journal->seq < store->ledger.totals.seq ||
-                           journal->quarantine_id < store->ledger.quarantine_id));
+    while (result == 0 &&
+           (journal->seq < store->ledger.totals.seq ||
+            journal->quarantine_id < store->ledger.quarantine_id || journal->plan < INT64_MAX));
     journal->opening = false;
     return result;
 }

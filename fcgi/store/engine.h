@@ -146,6 +146,7 @@ struct store_journal {
     int64_t number; /* of the last entry */
     /* Up to which there are entries; up to which they are made again. */
     int64_t seq, quarantine_id, again_seq, again_quarantine_id;
+    int64_t plan; /* of the operations up to this one, changes to notes and lists have entries */
 };
 
 struct store {
@@ -236,10 +237,12 @@ int store_books_drop(struct store *store, int64_t id, struct fault *fault);
 /* journal.c, for a store with config.journal and within its transaction: begin reads the journal's
  * state, and finish adds entries of what has none and writes the state. The others add an entry:
  * for a notification that was kept or repeated, for a body that was quarantined, and for the body
- * ID before it leaves quarantine. Confirm removes entries, and end all of them and the journal,
+ * ID before it leaves quarantine. Next gives the number of an entry that the caller adds. Confirm
+ * removes entries, and end all of them and the journal,
  * also without config.journal. Fill adds entries, in transactions of its own, until none is
  * missing. */
 int store_journal_begin(struct store *store, struct fault *fault);
+int store_journal_next(struct store *store, int64_t *number, struct fault *fault);
 int store_journal_finish(struct store *store, struct fault *fault);
 int store_journal_notification(struct store *store, struct record *record, struct fault *fault);
 int store_journal_quarantined(struct store *store, struct record *record, struct fault *fault);
@@ -298,6 +301,47 @@ void store_bind_key(sqlite3_stmt *statement, int index, const char *text);
  * named before BEFORE_MS; and a device that has no upgrade any more from all lists. */
 int store_plan_prune(struct store *store, int64_t before_ms, struct fault *fault);
 int store_plan_erase(struct store *store, const char *device_id, struct fault *fault);
+
+/* What a statement of sql/plan.sql takes: numbers, and texts behind them. */
+struct store_plan_values {
+    int64_t numbers[7];
+    int numbers_length;
+    const char *texts[2]; /* NULL is NULL */
+    int texts_length;
+};
+
+/* plan.c: runs TEXT. Sets FOUND, unless COLUMNS is 0, to the first row's columns. Returns the
+ * number of rows, or -1. */
+int store_plan_run(struct store *store, enum store_text text,
+                   const struct store_plan_values *values, int64_t *found, int columns,
+                   struct fault *fault);
+
+/* plan.c: adds a device to the list of OPERATION. EXPECT is the statement plan_expect. */
+int store_plan_expect(struct store *store, sqlite3_stmt *expect, int64_t operation, const char *id,
+                      const char *told, struct fault *fault);
+
+/* Steps of a list in the journal. A list has a mark below 0. A list that begins takes the place of
+ * any other of its operation, and what comes of another mark then changes nothing. */
+#define STORE_LIST_BEGIN "begin"
+#define STORE_LIST_SAVED "saved"
+#define STORE_LIST_REMOVED "removed"
+
+/* plan_journal.c, within a transaction: note adds an entry of an operation's note, list of a step
+ * of the list MARK, and devices of COUNT devices of that list, from the row FIRST on. They add
+ * nothing to a store without config.journal, nor if fill has yet to come to the operation. Fill
+ * adds entries of what was noted before, of about MOST devices, until journal.plan is INT64_MAX.
+ * Check fails if a journal was begun beside this opening, which has none. */
+int store_plan_check(struct store *store, struct fault *fault);
+int store_plan_journal_note(struct store *store, int64_t operation, struct fault *fault);
+int store_plan_journal_list(struct store *store, int64_t operation, int64_t mark, const char *step,
+                            struct fault *fault);
+int store_plan_journal_devices(struct store *store, int64_t operation, int64_t mark, int64_t first,
+                               int64_t count, struct fault *fault);
+int store_plan_fill(struct store *store, int64_t most, struct fault *fault);
+
+/* plan_journal.c: does in a copy what an entry of a note or a list says. One that cannot be read
+ * changes nothing. */
+int store_plan_follow(struct store *store, const struct record *record, struct fault *fault);
 
 /* recount.c: gives DB's SQL the function counted_as(TEXT), a text's key. Returns SQLite's code.
  */

@@ -57,6 +57,12 @@ int store_follow_read(const struct store_journaled *entry, struct record *record
     case STORE_JOURNAL_LEFT:
         record->meaning = RECORD_LEFT;
         return 0;
+    case STORE_JOURNAL_NOTE:
+        record->meaning = RECORD_NOTE;
+        return 0;
+    case STORE_JOURNAL_EXPECTED:
+        record->meaning = RECORD_EXPECTED;
+        return 0;
     default:
         return 1;
     }
@@ -65,6 +71,8 @@ int store_follow_read(const struct store_journaled *entry, struct record *record
 static int put(struct store *store, struct record *record, struct fault *fault)
 {
     int64_t id;
+    if (record->meaning == RECORD_NOTE || record->meaning == RECORD_EXPECTED)
+        return store_plan_follow(store, record, fault);
     if (record->meaning != RECORD_LEFT && record->meaning != RECORD_QUARANTINE)
         return store_books_put(store, record, fault);
     if (record->meaning == RECORD_QUARANTINE && !record->again)

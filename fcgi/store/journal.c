@@ -26,6 +26,7 @@ int store_journal_begin(struct store *store, struct fault *fault)
         journal->quarantine_id = sqlite3_column_int64(read, 3);
         journal->again_seq = sqlite3_column_int64(read, 4);
         journal->again_quarantine_id = sqlite3_column_int64(read, 5);
+        journal->plan = sqlite3_column_int64(read, 6);
     } else {
         store_fault(store->db, fault, "cannot read the journal");
     }
@@ -47,8 +48,7 @@ static int begin_life(struct store *store, int64_t first, struct fault *fault)
     return store_run(store, begin, "cannot begin a life of the journal", fault);
 }
 
-/* Gives the next entry its number, in the life of this opening. */
-static int next_number(struct store *store, int64_t *number, struct fault *fault)
+int store_journal_next(struct store *store, int64_t *number, struct fault *fault)
 {
     struct store_journal *journal = &store->journal;
     if (!journal->alive && !journal->begins && begin_life(store, journal->number + 1, fault) != 0)
@@ -64,7 +64,7 @@ int store_journal_notification(struct store *store, struct record *record, struc
     bool is_new = record->outcome == RECORD_STORED;
     if (is_new ? record->seq != journal->seq + 1 : record->seq > journal->seq)
         return 0; /* it comes with those that have no entries yet, in their order */
-    if (next_number(store, &record->entry, fault) != 0)
+    if (store_journal_next(store, &record->entry, fault) != 0)
         return -1;
     sqlite3_stmt *add = store_statement(store, STORE_journal_notification);
     sqlite3_bind_int64(add, 1, record->entry);
@@ -82,7 +82,7 @@ int store_journal_notification(struct store *store, struct record *record, struc
 static int journal_body(struct store *store, enum store_journal_kind kind, int64_t id,
                         int64_t *number, struct fault *fault)
 {
-    if (next_number(store, number, fault) != 0)
+    if (store_journal_next(store, number, fault) != 0)
         return -1;
     sqlite3_stmt *add = store_statement(store, STORE_journal_body);
     sqlite3_bind_int64(add, 1, *number);
@@ -181,10 +181,18 @@ int store_journal_finish(struct store *store, struct fault *fault)
     if (journal->quarantine_id < store->ledger.quarantine_id &&
         fill_quarantined(store, most, fault) != 0)
         return -1;
+    if (journal->opening && journal->plan < INT64_MAX && store_plan_fill(store, most, fault) != 0)
+        return -1;
     if (!journal->changed)
         return 0;
-    const int64_t values[] = {journal->number, journal->seq, journal->quarantine_id,
-                              journal->again_seq, journal->again_quarantine_id};
+    const int64_t values[] = {
+        journal->number,
+        journal->seq,
+        journal->quarantine_id,
+        journal->again_seq,
+        journal->again_quarantine_id,
+        journal->plan,
+    };
     sqlite3_stmt *write = store_statement(store, STORE_write_journal_state);
     for (int i = 0; i < (int)(sizeof values / sizeof values[0]); i++)
         sqlite3_bind_int64(write, i + 1, values[i]);
@@ -210,7 +218,7 @@ int store_journal_begin_again(struct store *store, void *argument, struct fault 
     if (store_run(store, end, "cannot end a life of the journal", fault) != 0 ||
         begin_life(store, first, fault) != 0)
         return -1;
-    journal->seq = journal->quarantine_id = 0;
+    journal->seq = journal->quarantine_id = journal->plan = 0;
     journal->again_seq = store->ledger.totals.seq;
     journal->again_quarantine_id = store->ledger.quarantine_id;
     journal->changed = true;

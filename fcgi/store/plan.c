@@ -13,18 +13,9 @@
 /* Most rows of one transaction, which takes some milliseconds. */
 #define CHUNK_ROWS 1000
 
-/* What a statement takes: numbers, and texts behind them. */
-struct values {
-    int64_t numbers[3];
-    int numbers_length;
-    const char *texts[2]; /* NULL is NULL */
-    int texts_length;
-};
-
-/* Runs TEXT. Sets FOUND, unless COLUMNS is 0, to the first row's columns. Returns the number of
- * rows, or -1. */
-static int run(struct store *store, enum store_text text, const struct values *values,
-               int64_t *found, int columns, struct fault *fault)
+int store_plan_run(struct store *store, enum store_text text,
+                   const struct store_plan_values *values, int64_t *found, int columns,
+                   struct fault *fault)
 {
     sqlite3_stmt *statement = NULL;
     int rows = 0, step = SQLITE_ERROR;
@@ -47,8 +38,8 @@ static int run(struct store *store, enum store_text text, const struct values *v
 static int run_for(struct store *store, enum store_text text, int64_t operation, int64_t number,
                    struct fault *fault)
 {
-    const struct values values = {.numbers = {operation, number}, .numbers_length = 2};
-    return run(store, text, &values, NULL, 0, fault) < 0 ? -1 : 0;
+    const struct store_plan_values values = {.numbers = {operation, number}, .numbers_length = 2};
+    return store_plan_run(store, text, &values, NULL, 0, fault) < 0 ? -1 : 0;
 }
 
 /* --- the operation ---------------------------------------------------------------------------- */
@@ -121,6 +112,8 @@ static int find_operation(struct store *store, struct planning *planning, struct
     sqlite3_stmt *find = NULL;
     int rows = 0, step = SQLITE_ERROR;
     bool pruned = false, has_list = false;
+    if (store_plan_check(store, fault) != 0)
+        return -1;
     if (sqlite3_prepare_v2(store->db, store_text(STORE_TEXT_plan_find), -1, &find, NULL) ==
         SQLITE_OK) {
         sqlite3_bind_text(find, 1, named->operation_id, -1, SQLITE_STATIC);
@@ -173,18 +166,25 @@ static int begin(struct store *store, void *argument, struct fault *fault)
     if (find_operation(store, planning, fault) != 0 ||
         (planning->said != NULL && keep_said(store, planning, fault) != 0))
         return -1;
-    return planning->operation == 0 || (planning->said != NULL && planning->is_operators)
-               ? 0
-               : run_for(store, STORE_TEXT_plan_begin, planning->operation, planning->mark, fault);
+    if (planning->operation == 0 || (planning->said != NULL && planning->is_operators))
+        return 0;
+    const struct store_plan_values values = {
+        .numbers = {planning->operation, planning->mark, planning->named->now_ms},
+        .numbers_length = 3};
+    return store_plan_run(store, STORE_TEXT_plan_begin, &values, NULL, 0, fault) < 0
+               ? -1
+               : store_plan_journal_list(store, planning->operation, planning->mark,
+                                         STORE_LIST_BEGIN, fault);
 }
 
 /* Fails if another process saves a list of the operation, or if the operation is gone. */
 static int check_mark(struct store *store, const struct planning *planning, struct fault *fault)
 {
-    const struct values values = {.numbers = {planning->operation, planning->mark},
-                                  .numbers_length = 2};
+    const struct store_plan_values values = {.numbers = {planning->operation, planning->mark},
+                                             .numbers_length = 2};
     int64_t mine = 0;
-    if (run(store, STORE_TEXT_plan_is_mine, &values, &mine, 1, fault) < 0)
+    if (store_plan_check(store, fault) != 0 ||
+        store_plan_run(store, STORE_TEXT_plan_is_mine, &values, &mine, 1, fault) < 0)
         return -1;
     return mine != 0 ? 0
                      : fault_set(fault, "another process changed the list of operation %.200s",
@@ -201,11 +201,22 @@ static int clear_some(struct store *store, void *argument, struct fault *fault)
     return 0;
 }
 
+int store_plan_expect(struct store *store, sqlite3_stmt *expect, int64_t operation, const char *id,
+                      const char *told, struct fault *fault)
+{
+    sqlite3_bind_int64(expect, 1, operation);
+    sqlite3_bind_int64(expect, 2, store_low32(content_hash_string(id, store->hash_key)));
+    sqlite3_bind_text(expect, 3, id, -1, SQLITE_STATIC);
+    sqlite3_bind_text(expect, 4, told, -1, SQLITE_STATIC);
+    return store_run(store, expect, "cannot save a list", fault);
+}
+
 static int expect_some(struct store *store, void *argument, struct fault *fault)
 {
     struct planning *planning = argument;
     sqlite3_stmt *expect = NULL;
     const char *id, *told = NULL;
+    int64_t first = 0;
     int result = check_mark(store, planning, fault);
     planning->changed = 0;
     if (result == 0 && sqlite3_prepare_v2(store->db, store_text(STORE_TEXT_plan_expect), -1,
@@ -213,16 +224,16 @@ static int expect_some(struct store *store, void *argument, struct fault *fault)
         result = store_fault(store->db, fault, "cannot save a list");
     while (result == 0 && planning->changed < CHUNK_ROWS &&
            (id = planning->each(planning->owner, &told)) != NULL) {
-        sqlite3_bind_int64(expect, 1, planning->operation);
-        sqlite3_bind_int64(expect, 2, store_low32(content_hash_string(id, store->hash_key)));
-        sqlite3_bind_text(expect, 3, id, -1, SQLITE_STATIC);
-        sqlite3_bind_text(expect, 4, told, -1, SQLITE_STATIC);
-        result = store_run(store, expect, "cannot save a list", fault);
-        planning->changed++;
+        result = store_plan_expect(store, expect, planning->operation, id, told, fault);
+        if (planning->changed++ == 0)
+            first = sqlite3_last_insert_rowid(store->db);
         told = NULL;
     }
     sqlite3_finalize(expect);
-    return result;
+    return result != 0 || planning->changed == 0
+               ? result
+               : store_plan_journal_devices(store, planning->operation, planning->mark, first,
+                                            planning->changed, fault);
 }
 
 /* Drops an operation that nothing has named. */
@@ -237,12 +248,15 @@ static int drop(struct store *store, int64_t operation, struct fault *fault)
 static int finish(struct store *store, void *argument, struct fault *fault)
 {
     struct planning *planning = argument;
-    const struct values of = {.numbers = {planning->operation}, .numbers_length = 1};
+    const struct store_plan_values of = {.numbers = {planning->operation}, .numbers_length = 1};
     int64_t counts[2] = {0};
     if (check_mark(store, planning, fault) != 0 ||
         run_for(store, planning->is_saving ? STORE_TEXT_plan_finish : STORE_TEXT_plan_end,
                 planning->operation, 0, fault) != 0 ||
-        run(store, STORE_TEXT_plan_counts, &of, counts, 2, fault) < 0)
+        store_plan_run(store, STORE_TEXT_plan_counts, &of, counts, 2, fault) < 0 ||
+        store_plan_journal_list(store, planning->operation, planning->mark,
+                                planning->is_saving ? STORE_LIST_SAVED : STORE_LIST_REMOVED,
+                                fault) != 0)
         return -1;
     planning->planned = (struct store_planned){.planned = counts[0], .missing = counts[1]};
     return drop(store, planning->operation, fault);
@@ -315,11 +329,13 @@ static int set_note(struct store *store, void *argument, struct fault *fault)
         return -1;
     if (planning->operation == 0)
         return 0;
-    const struct values values = {.numbers = {planning->operation},
-                                  .numbers_length = 1,
-                                  .texts = {planning->note},
-                                  .texts_length = 1};
-    return run(store, STORE_TEXT_plan_note, &values, NULL, 0, fault) < 0
+    const struct store_plan_values values = {
+        .numbers = {planning->operation, planning->named->now_ms},
+        .numbers_length = 2,
+        .texts = {planning->note},
+        .texts_length = 1};
+    return store_plan_run(store, STORE_TEXT_plan_note, &values, NULL, 0, fault) < 0 ||
+                   store_plan_journal_note(store, planning->operation, fault) != 0
                ? -1
                : drop(store, planning->operation, fault);
 }
@@ -340,7 +356,8 @@ int store_set_note(struct store *store, const struct store_named *named, const c
 static int prune_some(struct store *store, void *argument, struct fault *fault)
 {
     struct planning *planning = argument;
-    if (run_for(store, STORE_TEXT_plan_clear, planning->operation, CHUNK_ROWS, fault) != 0)
+    if (run_for(store, STORE_TEXT_plan_prune_begin, planning->operation, 0, fault) != 0 ||
+        run_for(store, STORE_TEXT_plan_clear, planning->operation, CHUNK_ROWS, fault) != 0)
         return -1;
     planning->changed = sqlite3_changes(store->db);
     if (planning->changed > 0)
@@ -362,8 +379,10 @@ int store_plan_prune(struct store *store, int64_t before_ms, struct fault *fault
     if (store_transact(store, prune_asked, &before_ms, fault) != 0)
         return -1;
     for (int64_t operation = 0;;) {
-        const struct values values = {.numbers = {operation, before_ms}, .numbers_length = 2};
-        int found = run(store, STORE_TEXT_plan_next_pruned, &values, &operation, 1, fault);
+        const struct store_plan_values values = {.numbers = {operation, before_ms},
+                                                 .numbers_length = 2};
+        int found = store_plan_run(store, STORE_TEXT_plan_next_pruned, &values, &operation, 1,
+                                   fault);
         if (found <= 0)
             return found;
         struct planning planning = {.operation = operation};
@@ -391,12 +410,12 @@ static int erase_asked(struct store *store, void *argument, struct fault *fault)
 static int erase_one(struct store *store, void *argument, struct fault *fault)
 {
     struct erased *erased = argument;
-    const struct values values = {.numbers = {erased->operation, erased->device},
-                                  .numbers_length = 2,
-                                  .texts = {erased->device_id},
-                                  .texts_length = 1};
+    const struct store_plan_values values = {.numbers = {erased->operation, erased->device},
+                                             .numbers_length = 2,
+                                             .texts = {erased->device_id},
+                                             .texts_length = 1};
     int64_t found[3] = {0};
-    erased->rows = run(store, STORE_TEXT_plan_next_erased, &values, found, 3, fault);
+    erased->rows = store_plan_run(store, STORE_TEXT_plan_next_erased, &values, found, 3, fault);
     if (erased->rows <= 0)
         return erased->rows;
     erased->operation = found[0];

@@ -48,6 +48,8 @@ CREATE TABLE operation (
     planned INTEGER,                         -- rows of `expected`; NULL: no list; below 0: one is being saved
     missing INTEGER NOT NULL DEFAULT 0,      -- those of them without an upgrade
     note TEXT,                               -- of an operator; NULL: none
+    planned_at INTEGER,                      -- when the operator last changed the list, and the note; NULL: never,
+    noted_at INTEGER,                        -- or the list was pruned
     pruned INTEGER NOT NULL DEFAULT 0,       -- 1: its rows are gone; 2: those of some devices
     timeline_width INTEGER NOT NULL DEFAULT 1000,  -- ms
     UNIQUE (app_id, operation_id)
@@ -214,16 +216,18 @@ CREATE TABLE journal_life (
     id TEXT NOT NULL
 );
 
--- The journal has entries of all notifications up to seq, and of all bodies in quarantine up to quarantine_id.
+-- The journal has entries of all notifications up to seq, of all bodies in quarantine up to quarantine_id, and of notes
+-- and lists of all operations up to plan; the largest number there is: of all.
 CREATE TABLE journal_state (
     kept INTEGER NOT NULL,                -- whether an opening has kept a journal
     number INTEGER NOT NULL,              -- of the last entry
     seq INTEGER NOT NULL,
     quarantine_id INTEGER NOT NULL,
     again_seq INTEGER NOT NULL,           -- up to here the entries are made again
-    again_quarantine_id INTEGER NOT NULL
+    again_quarantine_id INTEGER NOT NULL,
+    plan INTEGER NOT NULL
 );
-INSERT INTO journal_state VALUES (0, 0, 0, 0, 0, 0);
+INSERT INTO journal_state VALUES (0, 0, 0, 0, 0, 0, 0);
 
 CREATE TABLE secret (hash_key BLOB NOT NULL);
 

@@ -158,10 +158,11 @@ ON CONFLICT DO UPDATE SET life = excluded.life, seq = excluded.seq WHERE exclude
 DELETE FROM cursor WHERE name = ?1;
 
 -- read_journal_state
-SELECT kept, number, seq, quarantine_id, again_seq, again_quarantine_id FROM journal_state;
+SELECT kept, number, seq, quarantine_id, again_seq, again_quarantine_id, plan FROM journal_state;
 
 -- write_journal_state
-UPDATE journal_state SET kept = 1, number = ?1, seq = ?2, quarantine_id = ?3, again_seq = ?4, again_quarantine_id = ?5;
+UPDATE journal_state
+SET kept = 1, number = ?1, seq = ?2, quarantine_id = ?3, again_seq = ?4, again_quarantine_id = ?5, plan = ?6;
 
 -- begin_journal_life
 INSERT OR REPLACE INTO journal_life (first_number, id) VALUES (?1, ?2);
@@ -202,7 +203,7 @@ DELETE FROM journal WHERE number <= ?1;
 DELETE FROM journal;
 
 -- forget_journal_state: its numbers are not given again, and what it had is
-UPDATE journal_state SET kept = 0, seq = 0, quarantine_id = 0, again_seq = (SELECT seq FROM totals),
+UPDATE journal_state SET kept = 0, seq = 0, quarantine_id = 0, plan = 0, again_seq = (SELECT seq FROM totals),
     again_quarantine_id = (SELECT quarantine_id FROM totals);
 
 -- probe
