@@ -381,10 +381,15 @@ static inline int64_t store_low32(uint64_t hash)
     return (int64_t)(hash & 0xFFFFFFFFu);
 }
 
-/* tools.c: a fault with SQLite's message. A statement of the writer, ready for binding. Run steps a
+/* A statement of the writer, ready for binding. */
+static inline sqlite3_stmt *store_statement(struct store *store, enum store_statement statement)
+{
+    return store->statements[statement];
+}
+
+/* tools.c: a fault with SQLite's message. Run steps a
  * statement that returns no rows, and resets it. A column's text, "" for NULL. */
 int store_fault(sqlite3 *db, struct fault *fault, const char *what);
-sqlite3_stmt *store_statement(struct store *store, enum store_statement statement);
 int store_run(struct store *store, sqlite3_stmt *statement, const char *what, struct fault *fault);
 const char *store_column_text(sqlite3_stmt *statement, int column);
 

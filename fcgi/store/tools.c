@@ -34,11 +34,6 @@ int store_fault(sqlite3 *db, struct fault *fault, const char *what)
                      db != NULL ? sqlite3_extended_errcode(db) : SQLITE_NOMEM);
 }
 
-sqlite3_stmt *store_statement(struct store *store, enum store_statement statement)
-{
-    return store->statements[statement];
-}
-
 int store_run(struct store *store, sqlite3_stmt *statement, const char *what, struct fault *fault)
 {
     int step = sqlite3_step(statement);
