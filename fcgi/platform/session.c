@@ -52,9 +52,7 @@ int session_new(struct session **gives, const struct settings *settings, const c
         return fault_set(fault, "out of memory");
     *session = (struct session){.settings = settings,
                                 .folder = folder,
-                                .peer = {.advice = ": name the authority with ca-file, and the "
-                                                   "name in its certificate with expected-name",
-                                         .ca_file = settings->ca_file,
+                                .peer = {.ca_file = settings->ca_file,
                                          .cert_file = settings->cert_file,
                                          .key_file = settings->key_file,
                                          .expected_name = settings->expected_name,

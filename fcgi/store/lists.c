@@ -169,8 +169,8 @@ bool store_next_expected(struct store_rows *rows, const char **device_id, const 
 int store_read_asked(struct store_reader *reader, int64_t operation, int64_t *asked_ms,
                      struct buffer *said, struct fault *fault)
 {
-    struct store_rows rows = store_rows_begin(reader, store_text(STORE_TEXT_asked), &operation, 1, 0,
-                                              NULL, 1, fault);
+    struct store_rows rows = store_rows_begin(reader, store_text(STORE_TEXT_asked), &operation, 1,
+                                              0, NULL, 1, fault);
     sqlite3_stmt *read = store_rows_next(&rows);
     *asked_ms = read == NULL ? 0 : sqlite3_column_int64(read, 0);
     if (read != NULL)

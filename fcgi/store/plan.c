@@ -149,11 +149,12 @@ static int find_operation(struct store *store, struct planning *planning, struct
 
 static int keep_said(struct store *store, const struct planning *planning, struct fault *fault)
 {
-    const struct values values = {.numbers = {planning->operation, planning->named->now_ms},
-                                  .numbers_length = 2,
-                                  .texts = {planning->said},
-                                  .texts_length = 1};
-    return run(store, STORE_TEXT_plan_keep_asked, &values, NULL, 0, fault) < 0 ? -1 : 0;
+    const struct store_plan_values values = {
+        .numbers = {planning->operation, planning->named->now_ms},
+        .numbers_length = 2,
+        .texts = {planning->said},
+        .texts_length = 1};
+    return store_plan_run(store, STORE_TEXT_plan_keep_asked, &values, NULL, 0, fault) < 0 ? -1 : 0;
 }
 
 /* Marks the operation: its list is being replaced, unless the platform's would replace an
@@ -403,8 +404,8 @@ struct erased {
 static int erase_asked(struct store *store, void *argument, struct fault *fault)
 {
     const struct erased *erased = argument;
-    const struct values values = {.texts = {erased->device_id}, .texts_length = 1};
-    return run(store, STORE_TEXT_plan_erase_asked, &values, NULL, 0, fault) < 0 ? -1 : 0;
+    const struct store_plan_values values = {.texts = {erased->device_id}, .texts_length = 1};
+    return store_plan_run(store, STORE_TEXT_plan_erase_asked, &values, NULL, 0, fault) < 0 ? -1 : 0;
 }
 
 static int erase_one(struct store *store, void *argument, struct fault *fault)
