@@ -409,16 +409,32 @@ int store_transact(struct store *store, store_work *work, void *argument, struct
     return result == 0 ? 0 : fault_add(fault, "%s", store->files[STORE_DB].path);
 }
 
+/* Most devices, about, whose entries a transaction adds. */
+#define FILL_DEVICES 20000
+
+/* Whether all notifications and bodies in quarantine have entries. */
+static bool has_entries(const struct store *store)
+{
+    return store->journal.seq >= store->ledger.totals.seq &&
+           store->journal.quarantine_id >= store->ledger.quarantine_id;
+}
+
+/* For a transaction that only adds entries of what was kept before: notes and lists here, behind
+ * the rest, which the end of each transaction adds. */
+static int fill_plans(struct store *store, void *argument, struct fault *fault)
+{
+    (void)argument;
+    return has_entries(store) ? store_plan_fill(store, FILL_DEVICES, fault) : 0;
+}
+
 int store_journal_fill(struct store *store, struct fault *fault)
 {
     struct store_journal *journal = &store->journal;
     int result;
     journal->opening = true;
     do
-        result = store_transact(store, NULL, NULL, fault); /* which adds entries */
-    while (result == 0 &&
-           (journal->seq < store->ledger.totals.seq ||
-            journal->quarantine_id < store->ledger.quarantine_id || journal->plan < INT64_MAX));
+        result = store_transact(store, fill_plans, NULL, fault);
+    while (result == 0 && (!has_entries(store) || journal->plan < INT64_MAX));
     journal->opening = false;
     return result;
 }

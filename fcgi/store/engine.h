@@ -310,13 +310,13 @@ struct store_plan_values {
     int texts_length;
 };
 
-/* plan.c: runs TEXT. Sets FOUND, unless COLUMNS is 0, to the first row's columns. Returns the
+/* tools.c: runs TEXT. Sets FOUND, unless COLUMNS is 0, to the first row's columns. Returns the
  * number of rows, or -1. */
 int store_plan_run(struct store *store, enum store_text text,
                    const struct store_plan_values *values, int64_t *found, int columns,
                    struct fault *fault);
 
-/* plan.c: adds a device to the list of OPERATION. EXPECT is the statement plan_expect. */
+/* plan_journal.c: adds a device to the list of OPERATION. EXPECT is the statement plan_expect. */
 int store_plan_expect(struct store *store, sqlite3_stmt *expect, int64_t operation, const char *id,
                       const char *told, struct fault *fault);
 

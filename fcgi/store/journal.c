@@ -181,8 +181,6 @@ int store_journal_finish(struct store *store, struct fault *fault)
     if (journal->quarantine_id < store->ledger.quarantine_id &&
         fill_quarantined(store, most, fault) != 0)
         return -1;
-    if (journal->opening && journal->plan < INT64_MAX && store_plan_fill(store, most, fault) != 0)
-        return -1;
     if (!journal->changed)
         return 0;
     const int64_t values[] = {

@@ -13,28 +13,6 @@
 /* Most rows of one transaction, which takes some milliseconds. */
 #define CHUNK_ROWS 1000
 
-int store_plan_run(struct store *store, enum store_text text,
-                   const struct store_plan_values *values, int64_t *found, int columns,
-                   struct fault *fault)
-{
-    sqlite3_stmt *statement = NULL;
-    int rows = 0, step = SQLITE_ERROR;
-    if (sqlite3_prepare_v2(store->db, store_text(text), -1, &statement, NULL) == SQLITE_OK) {
-        for (int i = 0; i < values->numbers_length; i++)
-            sqlite3_bind_int64(statement, i + 1, values->numbers[i]);
-        for (int i = 0; i < values->texts_length; i++)
-            sqlite3_bind_text(statement, values->numbers_length + i + 1, values->texts[i], -1,
-                              SQLITE_STATIC);
-        while ((step = sqlite3_step(statement)) == SQLITE_ROW)
-            for (int i = rows++ == 0 ? 0 : columns; i < columns; i++)
-                found[i] = sqlite3_column_int64(statement, i);
-    }
-    if (step != SQLITE_DONE)
-        store_fault(store->db, fault, "cannot change what is planned");
-    sqlite3_finalize(statement);
-    return step == SQLITE_DONE ? rows : -1;
-}
-
 static int run_for(struct store *store, enum store_text text, int64_t operation, int64_t number,
                    struct fault *fault)
 {
@@ -200,16 +178,6 @@ static int clear_some(struct store *store, void *argument, struct fault *fault)
         return -1;
     planning->changed = sqlite3_changes(store->db);
     return 0;
-}
-
-int store_plan_expect(struct store *store, sqlite3_stmt *expect, int64_t operation, const char *id,
-                      const char *told, struct fault *fault)
-{
-    sqlite3_bind_int64(expect, 1, operation);
-    sqlite3_bind_int64(expect, 2, store_low32(content_hash_string(id, store->hash_key)));
-    sqlite3_bind_text(expect, 3, id, -1, SQLITE_STATIC);
-    sqlite3_bind_text(expect, 4, told, -1, SQLITE_STATIC);
-    return store_run(store, expect, "cannot save a list", fault);
 }
 
 static int expect_some(struct store *store, void *argument, struct fault *fault)

@@ -237,6 +237,16 @@ static int follow_note(struct store *store, const struct record *record, struct 
                : 0;
 }
 
+int store_plan_expect(struct store *store, sqlite3_stmt *expect, int64_t operation, const char *id,
+                      const char *told, struct fault *fault)
+{
+    sqlite3_bind_int64(expect, 1, operation);
+    sqlite3_bind_int64(expect, 2, store_low32(content_hash_string(id, store->hash_key)));
+    sqlite3_bind_text(expect, 3, id, -1, SQLITE_STATIC);
+    sqlite3_bind_text(expect, 4, told, -1, SQLITE_STATIC);
+    return store_run(store, expect, "cannot save a list", fault);
+}
+
 static int follow_devices(struct store *store, const struct entry *entry, struct fault *fault)
 {
     sqlite3_stmt *expect = NULL;

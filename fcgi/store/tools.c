@@ -48,3 +48,25 @@ const char *store_column_text(sqlite3_stmt *statement, int column)
     const char *text = (const char *)sqlite3_column_text(statement, column);
     return text == NULL ? "" : text;
 }
+
+int store_plan_run(struct store *store, enum store_text text,
+                   const struct store_plan_values *values, int64_t *found, int columns,
+                   struct fault *fault)
+{
+    sqlite3_stmt *statement = NULL;
+    int rows = 0, step = SQLITE_ERROR;
+    if (sqlite3_prepare_v2(store->db, store_text(text), -1, &statement, NULL) == SQLITE_OK) {
+        for (int i = 0; i < values->numbers_length; i++)
+            sqlite3_bind_int64(statement, i + 1, values->numbers[i]);
+        for (int i = 0; i < values->texts_length; i++)
+            sqlite3_bind_text(statement, values->numbers_length + i + 1, values->texts[i], -1,
+                              SQLITE_STATIC);
+        while ((step = sqlite3_step(statement)) == SQLITE_ROW)
+            for (int i = rows++ == 0 ? 0 : columns; i < columns; i++)
+                found[i] = sqlite3_column_int64(statement, i);
+    }
+    if (step != SQLITE_DONE)
+        store_fault(store->db, fault, "cannot change what is planned");
+    sqlite3_finalize(statement);
+    return step == SQLITE_DONE ? rows : -1;
+}

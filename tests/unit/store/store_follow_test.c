@@ -10,6 +10,7 @@
 #include "store/follow.h"
 #include "store/journal.h"
 #include "store/maintenance.h"
+#include "store/plan.h"
 #include "view/view.h"
 
 #include <stdio.h>
@@ -165,6 +166,7 @@ static char *tell(const struct books *books)
         const char *parameters[] = {"appId", row, "operationId", bar + 1, NULL};
         add_document(reader, "operation.json", parameters, &out);
         add_document(reader, "upgrades.json", parameters, &out);
+        add_document(reader, "missing.json", parameters, &out);
     }
     free(rows);
     rows = books_query(books, "SELECT DISTINCT device_id FROM upgrade ORDER BY 1 LIMIT 20");
@@ -250,6 +252,77 @@ static void add_news(struct world *world, struct books *books)
     support_record_free(record);
 }
 
+/* --- what operators tell ---------------------------------------------------------------------- */
+
+static void note(struct world *world, struct books *books, const char *app, const char *operation,
+                 const char *text)
+{
+    const struct store_named named = {
+        .app_id = app, .operation_id = operation, .now_ms = world->clock_ms};
+    struct fault fault = FAULT_NONE;
+    if (store_set_note(books->store, &named, text, &fault) < 0)
+        fail_msg("%s", fault.text);
+}
+
+/* Gives ids, a line each. */
+static const char *give_line(void *owner, const char **told)
+{
+    char **rest = owner;
+    *told = strlen(*rest) % 2 == 0 ? "success" : NULL;
+    return strtok_r(*rest, "\n", rest);
+}
+
+/* Saves a list, and gives how many devices it has. */
+static int64_t expect(struct world *world, struct books *books, const char *app,
+                      const char *operation, char *lines)
+{
+    const struct store_named named = {
+        .app_id = app, .operation_id = operation, .now_ms = world->clock_ms};
+    struct store_planned planned;
+    struct fault fault = FAULT_NONE;
+    if (store_save_expected(books->store, &named, give_line, &lines, &planned, &fault) != 0)
+        fail_msg("%s", fault.text);
+    return planned.planned;
+}
+
+/* Saves a list of COUNT devices, d1 and so on. */
+static void expect_many(struct world *world, struct books *books, const char *operation,
+                        size_t count)
+{
+    struct buffer lines = {0};
+    for (size_t i = 1; i <= count; i++)
+        buffer_addf(&lines, "d%zu\n", i);
+    buffer_add(&lines, "", 1);
+    assert_int_equal(expect(world, books, "app", operation, lines.bytes), count);
+    buffer_release(&lines);
+}
+
+/* Tells something of an operation: of one that reports, or of another. */
+static void plan(struct world *world, struct books *books)
+{
+    static const char *const notes[] = {"halted", "asked the \"maker\"\n", ""};
+    char sql[512];
+    snprintf(sql, sizeof sql, "SELECT app_id, operation_id FROM operation LIMIT 1 OFFSET %zu",
+             support_random_below(&world->seed, CAMPAIGNS));
+    char *row = books_query(books, sql), *rest = row;
+    const char *app = strtok_r(rest, "|", &rest), *operation = strtok_r(rest, "\n", &rest);
+    if (operation == NULL)
+        app = operation = "named";
+    if (support_random_below(&world->seed, 2) == 0) {
+        note(world, books, app, operation, notes[support_random_below(&world->seed, 3)]);
+    } else if (support_random_below(&world->seed, 4) == 0) {
+        const struct store_named named = {
+            .app_id = app, .operation_id = operation, .now_ms = world->clock_ms};
+        assert_true(store_forget_expected(books->store, &named, NULL) >= 0);
+    } else {
+        char *lines = books_query(books, "SELECT DISTINCT device_id FROM upgrade WHERE id % 3 > 0"
+                                         " UNION SELECT 'late-' || seq FROM totals");
+        expect(world, books, app, operation, lines);
+        free(lines);
+    }
+    free(row);
+}
+
 /* Something beside the campaigns. */
 static void disturb(struct world *world, struct books *books)
 {
@@ -258,7 +331,7 @@ static void disturb(struct world *world, struct books *books)
         "\"subOperationId\":\"s\",\"deviceId\":\"d\",\"curVersion\":\"1\",\"targetVersion\":\"2\","
         "\"sourceVersion\":\"1\",\"upgradeTime\":\"60\",\"swUpgradeResult\":\"FAIL\","
         "\"resultDesc\":\"\",\"errorCode\":\"4\",\"description\":\"\"}";
-    switch (support_random_below(&world->seed, 8)) {
+    switch (support_random_below(&world->seed, 10)) {
     case 0:
         quarantine(world, books, hidden);
         break;
@@ -273,6 +346,10 @@ static void disturb(struct world *world, struct books *books)
         break;
     case 4:
         books_reopen(books);
+        break;
+    case 5:
+    case 6:
+        plan(world, books);
         break;
     default:
         add_news(world, books);
@@ -419,6 +496,69 @@ static void what_is_shipped_again_changes_nothing(void **state)
     assert_equal(world, world->copies[0], world->receivers[0]);
 }
 
+/* The list that began last counts, and no piece of another comes into it. */
+static void a_list_comes_in_pieces_and_another_takes_its_place(void **state)
+{
+    struct world *world = *state;
+    const struct books *copy = world->copies[0];
+    expect_many(world, world->receivers[0], "operation", 2500);
+    expect_many(world, world->receivers[1], "operation", 3);
+    ship(world, 0, 2);
+    follow_all(world, 0, 64);
+    books_assert(copy, "SELECT planned < 0 FROM operation", "1");
+    books_assert(copy, "SELECT count(*) FROM expected", "1000");
+    ship(world, 1, 100);
+    ship(world, 0, 100);
+    assert_int_equal(world->log_length, 5 + 3);
+    follow_all(world, 0, 1);
+    books_assert(copy, "SELECT planned, missing FROM operation", "3|3");
+    follow_all(world, 1, 64);
+    assert_equal(world, copy, world->copies[1]);
+    expect_many(world, world->receivers[0], "operation", 1001);
+    ship(world, 0, 100);
+    follow_all(world, 0, 64);
+    assert_equal(world, copy, world->receivers[0]);
+}
+
+/* What the copy has counted in a batch before the list belongs to no list. */
+static void a_list_among_reports_counts_each_device_once(void **state)
+{
+    struct world *world = *state;
+    static char lines[] = "a\nb\nc\n";
+    books_add_result(world->receivers[0], &(struct support_result){.device = "a"});
+    expect(world, world->receivers[0], NULL, "operation", lines);
+    books_add_result(world->receivers[0], &(struct support_result){.device = "b"});
+    ship(world, 0, 100);
+    follow_all(world, 0, 64);
+    follow_all(world, 1, 1);
+    books_assert(world->copies[0], "SELECT planned, missing FROM operation", "3|1");
+    assert_equal(world, world->copies[0], world->receivers[0]);
+    assert_equal(world, world->copies[1], world->receivers[0]);
+}
+
+static void a_note_that_is_shipped_again_undoes_no_later_one(void **state)
+{
+    struct world *world = *state;
+    struct fault fault = FAULT_NONE;
+    note(world, world->receivers[0], "app", "named", "first");
+    expect_many(world, world->receivers[0], "named", 2);
+    world->clock_ms += 1000;
+    note(world, world->receivers[1], "app", "named", "second");
+    expect_many(world, world->receivers[1], "named", 5);
+    ship(world, 0, 100);
+    ship(world, 1, 100);
+    size_t begin = world->log_length;
+    assert_int_equal(store_journal_again(world->receivers[0]->store, &fault), 0);
+    ship(world, 0, 100);
+    follow_all(world, 0, 64);
+    books_assert(world->copies[0], "SELECT note, planned FROM operation", "second|5");
+    /* The other copy is one of books that had lost everything. */
+    world->followed[1] = begin;
+    follow_all(world, 1, 64);
+    books_assert(world->copies[1], "SELECT note, planned FROM operation", "first|2");
+    lists_assert_sound(world->copies[1]->folder);
+}
+
 static void entries_of_another_version_stop_nothing(void **state)
 {
     struct world *world = *state;
@@ -431,6 +571,21 @@ static void entries_of_another_version_stop_nothing(void **state)
         {STORE_JOURNAL_LEFT, "never seen"},
         {STORE_JOURNAL_REFUSED, ""},
         {99, "{}"},
+        {STORE_JOURNAL_NOTE, "no JSON"},
+        {STORE_JOURNAL_NOTE, "{\"appId\":\"a\",\"operationId\":\"o\",\"note\":7}"},
+        {STORE_JOURNAL_NOTE, "{\"appId\":\"a\",\"note\":\"n\"}"},
+        {STORE_JOURNAL_EXPECTED,
+         "{\"appId\":\"a\",\"operationId\":\"o\",\"list\":7,\"step\":\"begin\"}"},
+        {STORE_JOURNAL_EXPECTED,
+         "{\"appId\":\"a\",\"operationId\":\"o\",\"list\":-7,\"step\":\"saved\"}"},
+        {STORE_JOURNAL_EXPECTED,
+         "{\"appId\":\"a\",\"operationId\":\"o\",\"list\":-7,\"step\":\"begin\"}"},
+        {STORE_JOURNAL_EXPECTED,
+         "{\"appId\":\"a\",\"operationId\":\"o\",\"list\":-7,\"step\":\"other\"}"},
+        {STORE_JOURNAL_EXPECTED, "{\"appId\":\"a\",\"operationId\":\"o\",\"list\":-7,\"step\":"
+                                 "\"devices\",\"devices\":[7,[],[7],[\"d\",7]]}"},
+        {STORE_JOURNAL_EXPECTED,
+         "{\"appId\":\"a\",\"operationId\":\"o\",\"list\":-7,\"step\":\"saved\"}"},
         {STORE_JOURNAL_NOTIFICATION, "{\"notifyType\":\"deviceDeleted\",\"deviceId\":\"d\"}"},
     };
     for (size_t i = 0; i < LENGTH(entries); i++)
@@ -448,6 +603,8 @@ static void entries_of_another_version_stop_nothing(void **state)
     books_assert(world->copies[0], "SELECT notifyType FROM notifications",
                  "ofTheFuture\ndeviceDeleted");
     books_assert(world->copies[0], "SELECT body FROM quarantine", "no JSON");
+    books_assert(world->copies[0], "SELECT app_id, note IS NULL, planned, missing FROM operation",
+                 "a|1|1|1");
     lists_assert_sound(world->copies[0]->folder);
 }
 
@@ -481,6 +638,9 @@ int store_follow_tests(void)
         WORLD(an_outages_backlog_undoes_nothing),
         WORLD(a_clock_that_steps_back_is_taken_at_its_word),
         WORLD(what_is_shipped_again_changes_nothing),
+        WORLD(a_list_comes_in_pieces_and_another_takes_its_place),
+        WORLD(a_list_among_reports_counts_each_device_once),
+        WORLD(a_note_that_is_shipped_again_undoes_no_later_one),
         WORLD(entries_of_another_version_stop_nothing),
         WORLD(a_copy_knows_its_position),
     };

@@ -5,6 +5,7 @@
 #include "books.h"
 #include "store/journal.h"
 #include "store/maintenance.h"
+#include "store/plan.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,6 +134,75 @@ static void a_body_that_is_retried_leaves_and_comes_as_what_it_is(void **state)
     assert_sound(books);
 }
 
+static int note(struct books *books, const char *text, int64_t now_ms, struct fault *fault)
+{
+    const struct store_named named = {.app_id = "app", .operation_id = "named", .now_ms = now_ms};
+    return store_set_note(books->store, &named, text, fault);
+}
+
+static void must_note(struct books *books, const char *text, int64_t now_ms)
+{
+    struct fault fault = FAULT_NONE;
+    if (note(books, text, now_ms, &fault) != 0)
+        fail_msg("%s", fault.text);
+}
+
+/* Gives d1 to dCOUNT. */
+struct giving {
+    size_t count, given;
+};
+
+static const char *give(void *owner, const char **told)
+{
+    struct giving *giving = owner;
+    static char id[32];
+    *told = giving->given == 0 ? "success" : NULL;
+    snprintf(id, sizeof id, "d%zu", ++giving->given);
+    return giving->given <= giving->count ? id : NULL;
+}
+
+static void expect(struct books *books, size_t count, int64_t now_ms)
+{
+    const struct store_named named = {.app_id = "app", .operation_id = "named", .now_ms = now_ms};
+    struct giving giving = {.count = count};
+    struct store_planned planned;
+    struct fault fault = FAULT_NONE;
+    if (store_save_expected(books->store, &named, give, &giving, &planned, &fault) != 0)
+        fail_msg("%s", fault.text);
+}
+
+/* Kind, time, and what a note or a list says, of a list of two devices at most. */
+#define PLANS                                                                                  \
+    "SELECT kind || ' ' || received_at || CASE again WHEN 0 THEN ' ' ELSE ' again ' END ||"    \
+    " coalesce(CAST(body AS TEXT) ->> '$.step', 'note ' || (CAST(body AS TEXT) ->> '$.note'))" \
+    " || coalesce(' ' || CASE WHEN json_array_length(CAST(body AS TEXT), '$.devices') < 3"     \
+    " THEN CAST(body AS TEXT) ->> '$.devices'"                                                 \
+    " ELSE json_array_length(CAST(body AS TEXT), '$.devices') END, '')"                        \
+    " FROM journal WHERE kind IN (4, 5) ORDER BY number"
+
+static void what_an_operator_tells_has_entries_in_its_order(void **state)
+{
+    struct books *books = *state;
+    struct fault fault = FAULT_NONE;
+    must_note(books, "a \"note\"", 5);
+    expect(books, 2, 6);
+    must_note(books, "", 7);
+    expect(books, 2001, 8);
+    const struct store_named named = {.operation_id = "named", .now_ms = 9};
+    assert_int_equal(store_forget_expected(books->store, &named, &fault), 0);
+    books_assert(books, PLANS,
+                 "4 5 note a \"note\"\n"
+                 "5 6 begin\n"
+                 "5 6 devices [[\"d1\",\"success\"],[\"d2\",null]]\n"
+                 "5 6 saved\n"
+                 "4 7 note \n"
+                 "5 8 begin\n5 8 devices 1000\n5 8 devices 1000\n5 8 devices [[\"d2001\",null]]\n"
+                 "5 8 saved\n"
+                 "5 9 begin\n5 9 removed");
+    books_assert(books, "SELECT count(DISTINCT CAST(body AS TEXT) ->> '$.list') FROM journal", "3");
+    assert_sound(books);
+}
+
 static void what_was_not_kept_has_no_entry(void **state)
 {
     struct books *books = *state;
@@ -205,6 +275,46 @@ static void a_store_from_before_is_journaled_from_its_beginning(void **state)
     add(books, "c");
     reopen(books, true); /* only what has no entry yet */
     books_assert(books, "SELECT number, seq, deliveries FROM journal WHERE number > 4", "5|3|1");
+    assert_sound(books);
+}
+
+static void what_an_operator_told_before_is_journaled(void **state)
+{
+    struct books *books = *state;
+    struct fault fault = FAULT_NONE;
+    must_note(books, "before", 5);
+    expect(books, 2001, 6);
+    books_assert(books, "SELECT * FROM journal_state", "0|0|0|0|0|0|0");
+    struct books beside = *books;
+    beside.store = books_open_another(books);
+    reopen(books, true);
+    books_assert(books, PLANS,
+                 "4 5 again note before\n"
+                 "5 6 again begin\n5 6 again devices 1000\n5 6 again devices 1000\n"
+                 "5 6 again devices [[\"d2001\",null]]\n5 6 again saved");
+    confirm(books, 6);
+    /* Another opening that knows of no journal must not change what is in it. */
+    assert_int_equal(note(&beside, "beside", 7, &fault), -1);
+    support_assert_fault(&fault, "do it again");
+    store_free(beside.store);
+    books_assert(books, "SELECT note FROM operation", "before");
+    reopen(books, true);
+    must_note(books, "after", 8);
+    books_assert(books, PLANS, "4 8 note after");
+    assert_sound(books);
+}
+
+static void lists_that_were_pruned_are_not_made_again(void **state)
+{
+    struct books *books = *state;
+    struct fault fault = FAULT_NONE;
+    struct store_pruned pruned;
+    must_note(books, "stays", 5);
+    expect(books, 2, 6);
+    confirm(books, 4);
+    assert_int_equal(store_prune(books->store, 2000, NULL, &pruned, &fault), 0);
+    assert_int_equal(store_journal_again(books->store, &fault), 0);
+    books_assert(books, PLANS, "4 5 again note stays");
     assert_sound(books);
 }
 
@@ -392,10 +502,14 @@ int store_journal_tests(void)
                                         books_teardown),
         JOURNAL(each_kept_record_has_one_entry_in_its_order),
         JOURNAL(a_body_that_is_retried_leaves_and_comes_as_what_it_is),
+        JOURNAL(what_an_operator_tells_has_entries_in_its_order),
         JOURNAL(what_was_not_kept_has_no_entry),
         JOURNAL(confirmed_entries_go_and_numbers_never_go_back),
         JOURNAL(a_transaction_that_is_killed_leaves_no_entry),
         JOURNAL(a_store_from_before_is_journaled_from_its_beginning),
+        cmocka_unit_test_setup_teardown(what_an_operator_told_before_is_journaled, books_setup,
+                                        books_teardown),
+        JOURNAL(lists_that_were_pruned_are_not_made_again),
         JOURNAL(an_opening_beside_one_without_a_journal_misses_nothing),
         JOURNAL(two_openings_at_once_share_one_sequence),
         JOURNAL(a_copy_that_is_put_back_has_a_new_life_and_goes_on),
