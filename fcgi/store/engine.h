@@ -276,6 +276,13 @@ int store_upgrade_put(struct store *store, const struct record *record, struct s
                       const struct store_entry *entry, struct store_upgrade *upgrade,
                       struct fault *fault);
 
+/* put_upgrade.c: RECORD repeats a notification that was kept at KEPT_MS, and was received before
+ * that, by another receiver. From now on the notification has the record's time. What of its
+ * upgrade was received later counts instead, if the notification counted. */
+int store_upgrade_move_back(struct store *store, const struct record *record, int64_t kept_ms,
+                            struct store_tally *tally, const struct store_entry *entry,
+                            struct fault *fault);
+
 /* tally.c: the batch's tally for the operation of RECORD, NULL on failure; the counts in it; and
  * the write of all tallies. Part writes a tally's counts before one of another time comes to them,
  * so that the timeline has both. */

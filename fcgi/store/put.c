@@ -206,10 +206,16 @@ static int find_destination(struct store *store, const struct record *record,
 /* Most equal notifications that are looked at for one of a repeat's time. */
 #define OTHERS_MOST 16
 
-/* Whether a notification with this content is already kept: 1, with its seq in RECORD; 0; or -1. A
- * record of an unknown upgrade is never a repeat. */
+/* Whether two times differ by WINDOW_MS at most. The clock may have stepped either way. */
+static bool is_within(int64_t window_ms, int64_t a_ms, int64_t b_ms)
+{
+    return a_ms - b_ms <= window_ms && b_ms - a_ms <= window_ms;
+}
+
+/* Whether a notification with this content is already kept: 1, with its seq in RECORD and its time
+ * in *KEPT_MS; 0; or -1. A record of an unknown upgrade is never a repeat. */
 static int find_same(struct store *store, struct record *record, const struct destination *to,
-                     struct fault *fault)
+                     int64_t *kept_ms, struct fault *fault)
 {
     if (is_of_upgrade(record) && to->upgrade.id == 0)
         return 0;
@@ -225,9 +231,9 @@ static int find_same(struct store *store, struct record *record, const struct de
         if (body == NULL || !content_equals(text, length, body,
                                             (size_t)sqlite3_column_bytes(find, 2), store->hash_key))
             continue;
-        /* Two times differ by the window at most: the clock may have stepped either way. */
-        if (!is_of_upgrade(record) && llabs(record->received_ms - sqlite3_column_int64(find, 3)) >
-                                          store->config.repeat_window_ms) {
+        *kept_ms = sqlite3_column_int64(find, 3);
+        if (!is_of_upgrade(record) &&
+            !is_within(store->config.repeat_window_ms, record->received_ms, *kept_ms)) {
             /* Only the latest equal one counts: there may be many. In a copy it may be another. */
             if (record->followed && ++others < OTHERS_MOST)
                 continue;
@@ -267,6 +273,17 @@ static int count_repeat(struct store *store, struct record *record, struct fault
         return -1;
     record->outcome = RECORD_REPEATED;
     return store->config.journal ? store_journal_notification(store, record, fault) : 0;
+}
+
+/* Counts a repeat of what was kept at KEPT_MS. In a copy it may be the one that came first. */
+static int put_repeat(struct store *store, struct record *record, const struct destination *to,
+                      int64_t kept_ms, struct fault *fault)
+{
+    if (count_repeat(store, record, fault) != 0)
+        return -1;
+    if (!record->followed || !is_of_upgrade(record) || record->received_ms >= kept_ms)
+        return 0;
+    return store_upgrade_move_back(store, record, kept_ms, to->tally, &to->entry, fault);
 }
 
 /* Adds the notification to the batch's count for its notifyType and result. */
@@ -348,9 +365,10 @@ static int put_notification(struct store *store, struct record *record, struct f
     if (record->requeue_id == 0 &&
         (!record->followed || record->received_ms > store->ledger.totals.last_ms))
         store->ledger.totals.last_ms = record->received_ms;
-    int same = find_same(store, record, &to, fault);
+    int64_t kept_ms = 0;
+    int same = find_same(store, record, &to, &kept_ms, fault);
     if (same != 0)
-        return same < 0 ? -1 : count_repeat(store, record, fault);
+        return same < 0 ? -1 : put_repeat(store, record, &to, kept_ms, fault);
     if (add_notification(store, record, &to, fault) != 0)
         return -1;
     if (is_of_upgrade(record) &&

@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/utf8.h"
+#include "notification/dispatch.h"
 
 #include <string.h>
 
@@ -251,4 +252,81 @@ int store_upgrade_put(struct store *store, const struct record *record, struct s
     if (tally->expects && report_expected(store, record, entry, tally, fault) != 0)
         return -1;
     return add_upgrade(store, record, entry, fault);
+}
+
+/* Notes that the record's notification, kept at KEPT_MS, was received at the record's time. */
+static int set_earlier(struct store *store, const struct record *record, int64_t kept_ms,
+                       int64_t operation, struct fault *fault)
+{
+    sqlite3_stmt *receive = store_statement(store, STORE_receive_earlier);
+    sqlite3_stmt *widen = store_statement(store, STORE_widen_time_index);
+    sqlite3_stmt *begin = store_statement(store, STORE_begin_operation_earlier);
+    sqlite3_bind_int64(receive, 1, record->seq);
+    sqlite3_bind_int64(receive, 2, record->received_ms);
+    sqlite3_bind_int64(widen, 1, record->seq >> STORE_TIME_INDEX_BITS);
+    sqlite3_bind_int64(widen, 2, record->received_ms);
+    sqlite3_bind_int64(widen, 3, record->received_ms);
+    sqlite3_bind_int64(begin, 1, operation);
+    sqlite3_bind_int64(begin, 2, record->received_ms);
+    sqlite3_bind_int64(begin, 3, record->seq);
+    sqlite3_bind_int64(begin, 4, kept_ms);
+    return store_run(store, receive, "cannot set when a notification was received", fault) != 0 ||
+                   store_run(store, widen, "cannot note a time", fault) != 0 ||
+                   store_run(store, begin, "cannot set an operation's beginning", fault) != 0
+               ? -1
+               : 0;
+}
+
+/* Applies a notification that is kept already; the operation's last one stays. */
+static int apply_again(struct store *store, const struct record *record, struct store_tally *tally,
+                       const struct store_entry *entry, struct fault *fault)
+{
+    struct store_upgrade upgrade;
+    int64_t last_ms = tally->last_ms, last_seq = tally->last_seq;
+    if (store_upgrade_find(store, record, entry, &upgrade, fault) != 0 ||
+        store_upgrade_put(store, record, tally, entry, &upgrade, fault) != 0)
+        return -1;
+    tally->last_ms = last_ms;
+    tally->last_seq = last_seq;
+    return 0;
+}
+
+/* Reads the notification in the row of FIND, and applies it again. */
+static int apply_row(struct store *store, sqlite3_stmt *find, struct store_tally *tally,
+                     const struct store_entry *entry, struct fault *fault)
+{
+    struct record record = {
+        .seq = sqlite3_column_int64(find, 0),
+        .received_ms = sqlite3_column_int64(find, 1),
+        .body = (const char *)sqlite3_column_text(find, 2),
+        .body_length = (size_t)sqlite3_column_bytes(find, 2),
+        .followed = true,
+    };
+    enum dispatch_result read = record.body == NULL ? DISPATCH_NO_MEMORY : dispatch_read(&record);
+    int result = 0;
+    if (read == DISPATCH_NO_MEMORY)
+        result = fault_set(fault, "out of memory");
+    else if (record.meaning == RECORD_PROGRESS || record.meaning == RECORD_RESULT)
+        result = apply_again(store, &record, tally, entry, fault);
+    record_release(&record);
+    return result;
+}
+
+int store_upgrade_move_back(struct store *store, const struct record *record, int64_t kept_ms,
+                            struct store_tally *tally, const struct store_entry *entry,
+                            struct fault *fault)
+{
+    if (set_earlier(store, record, kept_ms, entry->operation, fault) != 0 ||
+        apply_again(store, record, tally, entry, fault) != 0)
+        return -1;
+    sqlite3_stmt *find = store_statement(store, STORE_find_later);
+    store_entry_bind(find, entry);
+    sqlite3_bind_int64(find, 5, record->received_ms);
+    int result = 0, step = SQLITE_DONE;
+    while (result == 0 && (step = sqlite3_step(find)) == SQLITE_ROW)
+        result = apply_row(store, find, tally, entry, fault);
+    if (result == 0 && step != SQLITE_DONE)
+        result = store_fault(store->db, fault, "cannot look up an upgrade's notifications");
+    sqlite3_reset(find);
+    return result;
 }

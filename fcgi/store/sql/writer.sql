@@ -119,6 +119,19 @@ UPDATE upgrade SET state = ?2, contradictory = ?3, seq = ?4, error_code = ?5 WHE
 SELECT CASE u.state WHEN 0 THEN NULL ELSE n.received_at END, s.received_at
 FROM upgrade u JOIN notification n ON n.seq = u.seq LEFT JOIN notification s ON s.seq = u.step_seq WHERE u.id = ?1;
 
+-- receive_earlier
+UPDATE notification SET received_at = ?2 WHERE seq = ?1;
+
+-- begin_operation_earlier: if the notification, kept at ?4, is its first
+UPDATE operation SET first_at = ?2
+WHERE id = ?1 AND first_at = ?4 AND (SELECT min(seq) FROM lookup WHERE operation = ?1) = ?3;
+
+-- find_later: what of an upgrade was received after ?5, in that order
+SELECT n.seq, n.received_at, n.body
+FROM lookup l CROSS JOIN notification n ON n.seq = l.seq
+WHERE l.operation = ?1 AND l.device = ?2 AND l.sub_operation = ?3 AND l.upgrade = ?4 AND n.received_at > ?5
+ORDER BY n.received_at, n.seq;
+
 -- set_step
 UPDATE upgrade SET step_seq = ?2, seq = CASE state WHEN 0 THEN ?2 ELSE seq END WHERE id = ?1;
 
