@@ -183,10 +183,13 @@ static int wait_socket(const struct link *link, int fd, short events, int64_t un
     }
 }
 
-/* What libpq says, in one line. Returns TEXT. */
+/* What libpq says, in one line, without the statement in which the server met it. Returns TEXT. */
 static char *make_line(char *text)
 {
     size_t length = 0;
+    char *context = strstr(text, "\nCONTEXT:");
+    if (context != NULL)
+        *context = '\0';
     for (const char *at = text; *at != '\0'; at++) {
         char byte = iscntrl((unsigned char)*at) ? ' ' : *at;
         if (byte != ' ' || (length > 0 && text[length - 1] != ' '))
