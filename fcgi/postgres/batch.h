@@ -18,12 +18,15 @@
 /* Bytes of a text that is for people alone; a longer one is cut at a character's boundary. */
 #define BATCH_TEXT_MAX 512
 
-/* The call. Its one row is how far the books have that life. */
+/* The server's clock, in ms since 1970. */
+#define BATCH_CLOCK_SQL "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+
+/* The call. Its one row is how far the books have that life, and the server's clock. */
 #define BATCH_SQL                                                                       \
     "SELECT upgrade_books.keep_1($1::text, $2::bigint, $3::text, $4::smallint[], "      \
     "$5::bigint[], $6::boolean[], $7::integer[], $8::text[], $9::text[], $10::text[], " \
     "$11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::integer[], " \
-    "$17::bytea[])"
+    "$17::bytea[]), " BATCH_CLOCK_SQL
 
 struct batch {
     struct buffer columns[BATCH_PARAMETERS];

@@ -32,9 +32,7 @@
 
 /* Version of the schema, and the question for it and for the server's clock. */
 #define BOOKS_VERSION 1
-#define EXAMINE_SQL                                                                \
-    "SELECT version, (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM " \
-    "upgrade_books.about_1()"
+#define EXAMINE_SQL "SELECT version, " BATCH_CLOCK_SQL " FROM upgrade_books.about_1()"
 #define EXAMINE_MS 2000
 
 struct shipper {
@@ -58,6 +56,7 @@ struct shipper {
     unsigned quick;   /* batches in a row that were confirmed quickly, without a backlog */
     int64_t well_ms;  /* when the books last answered well; monotonic */
     int64_t fault_ms; /* since when they have not; 0: they have */
+    bool clocks_differ;
     struct batch batch;
 
     pthread_t thread;
@@ -297,14 +296,14 @@ static bool is_lasting(const char *sqlstate)
     return false;
 }
 
-/* Looks whether the books are usable, and sets *AHEAD_MS to how far the server's clock is ahead of
- * this machine's. If they are not, closes the link. */
-static int examine(struct link *link, int64_t *ahead_ms, struct fault *fault)
+/* Looks whether the books are usable, and sets *CLOCK_MS to the server's clock. If they are not,
+ * closes the link. */
+static int examine(struct link *link, int64_t *clock_ms, struct fault *fault)
 {
     enum link_outcome outcome = link_call(link, EXAMINE_SQL, NULL, 0, EXAMINE_MS, fault);
     int64_t version = outcome == LINK_DONE ? link_number(link, 0, 0) : 0;
     bool lasting = outcome == LINK_REFUSED && is_lasting(link_sqlstate(link));
-    *ahead_ms = outcome == LINK_DONE ? link_number(link, 0, 1) - clock_now_ms() : 0;
+    *clock_ms = outcome == LINK_DONE ? link_number(link, 0, 1) : 0;
     if (outcome == LINK_DONE && version == BOOKS_VERSION)
         return 0;
     if (outcome == LINK_DONE)
@@ -321,28 +320,44 @@ static int examine(struct link *link, int64_t *ahead_ms, struct fault *fault)
     return -1;
 }
 
-/* Connects, and says if the clocks differ: results count in the order in which they were received.
- */
-static int connect_to_books(struct shipper *shipper, struct fault *fault)
+/* The server's clock was CLOCK_MS at some time since SENT_MS of this machine's. Says so once if
+ * they differ: results count in the order in which they were received. */
+static void compare_clocks(struct shipper *shipper, int64_t clock_ms, int64_t sent_ms)
 {
-    int64_t ahead_ms = 0;
-    int result = link_connect(shipper->link, fault);
-    monitor_enter(&shipper->monitor);
-    snprintf(shipper->name, sizeof shipper->name, "%s", link_name(shipper->link));
-    monitor_leave(&shipper->monitor);
-    if (result == 0)
-        result = examine(shipper->link, &ahead_ms, fault);
-    if (result == 0 && (ahead_ms > SHIPPER_CLOCK_MS || ahead_ms < -SHIPPER_CLOCK_MS)) {
+    int64_t now_ms = clock_now_ms();
+    int64_t ahead_ms = clock_ms > now_ms ? clock_ms - now_ms : 0;
+    int64_t behind_ms = clock_ms < sent_ms ? sent_ms - clock_ms : 0;
+    bool differ = ahead_ms > SHIPPER_CLOCK_MS || behind_ms > SHIPPER_CLOCK_MS;
+    if (differ && !shipper->clocks_differ) {
         char text[160];
         snprintf(
             text, sizeof text,
             "the clock of the shared books is %lld s %s this machine's: set both by NTP, results "
             "count in the order of their times",
-            (long long)(ahead_ms < 0 ? -ahead_ms : ahead_ms) / 1000,
-            ahead_ms < 0 ? "behind" : "ahead of");
+            (long long)(ahead_ms > 0 ? ahead_ms : behind_ms) / 1000,
+            ahead_ms > 0 ? "ahead of" : "behind");
         log_event(shipper->config.log, "fault", "fault", text);
     }
-    return result;
+    shipper->clocks_differ = differ;
+}
+
+/* Are the books there, and usable? */
+static int ask(struct shipper *shipper, struct fault *fault)
+{
+    int64_t clock_ms, sent_ms = clock_now_ms();
+    if (examine(shipper->link, &clock_ms, fault) != 0)
+        return -1;
+    compare_clocks(shipper, clock_ms, sent_ms);
+    return 0;
+}
+
+static int connect_to_books(struct shipper *shipper, struct fault *fault)
+{
+    int result = link_connect(shipper->link, fault);
+    monitor_enter(&shipper->monitor);
+    snprintf(shipper->name, sizeof shipper->name, "%s", link_name(shipper->link));
+    monitor_leave(&shipper->monitor);
+    return result == 0 ? ask(shipper, fault) : -1;
 }
 
 /* Whether the server refuses the content of an entry, and will do so for ever. */
@@ -414,7 +429,7 @@ static int send_entries(struct shipper *shipper, const struct store_journaled *e
     if (batch_make(&shipper->batch, shipper->life, first, shipper->receiver, entries, count,
                    shipper->refused[0] != '\0' ? shipper->refused : NULL, fault) != 0)
         return -1;
-    int64_t began_ms = clock_monotonic_ms();
+    int64_t began_ms = clock_monotonic_ms(), sent_ms = clock_now_ms();
     FAULT_POINT(books_before_send);
     enum link_outcome outcome = link_call(shipper->link, BATCH_SQL, shipper->batch.parameters,
                                           BATCH_PARAMETERS, SLICE_MS, fault);
@@ -423,6 +438,7 @@ static int send_entries(struct shipper *shipper, const struct store_journaled *e
     FAULT_POINT(books_answered);
     switch (outcome) {
     case LINK_DONE:
+        compare_clocks(shipper, link_number(shipper->link, 0, 1), sent_ms);
         return take_confirmation(shipper, first + (int64_t)count - 1, count > 0, began_ms, fault);
     case LINK_REFUSED:
         return judge_refusal(shipper, first, count, fault);
@@ -437,10 +453,9 @@ static int send_entries(struct shipper *shipper, const struct store_journaled *e
 }
 
 /* Nothing is to be shipped: are the books still there? */
-static int ask(struct shipper *shipper, struct fault *fault)
+static int ask_when_idle(struct shipper *shipper, struct fault *fault)
 {
-    int64_t ahead_ms;
-    if (examine(shipper->link, &ahead_ms, fault) != 0)
+    if (ask(shipper, fault) != 0)
         return -1;
     shipper->well_ms = clock_monotonic_ms();
     shipper->fault_ms = 0;
@@ -458,7 +473,7 @@ static int ship_some(struct shipper *shipper, struct fault *fault)
     if (count > 0 || !shipper_is_confirming(shipper))
         result = send_entries(shipper, entries, count, fault);
     else if (clock_monotonic_ms() - shipper->well_ms >= SHIPPER_IDLE_MS)
-        result = ask(shipper, fault);
+        result = ask_when_idle(shipper, fault);
     store_journal_release(entries, count);
     return result;
 }
@@ -605,12 +620,12 @@ void shipper_free(struct shipper *shipper)
 int shipper_check(const char *conninfo, struct fault *fault)
 {
     struct link *link = NULL;
-    int64_t ahead_ms;
+    int64_t clock_ms;
     int result = link_new(&link, conninfo, -1, fault);
     if (result == 0)
         result = link_connect(link, fault);
     if (result == 0)
-        result = examine(link, &ahead_ms, fault);
+        result = examine(link, &clock_ms, fault);
     link_free(link);
     return result;
 }
