@@ -467,16 +467,16 @@ static void of_what_both_receivers_got_the_first_time_counts(void **state)
         const char *device, *result;
         int64_t received_ms;
     } results[] = {
-        {0, "a", "FAIL", 1000}, {0, "a", "SUCCESS", 2000}, {1, "a", "FAIL", 5000},
-        {1, "b", "SUCCESS", 1500}, {0, "b", "FAIL", 2500}, {0, "b", "SUCCESS", 5500},
+        {0, "a", "FAIL", 1000},    {0, "a", "SUCCESS", 2000}, {1, "a", "FAIL", 5000},
+        {1, "b", "SUCCESS", 1500}, {0, "b", "FAIL", 2500},    {0, "b", "SUCCESS", 5500},
     };
     for (size_t i = 0; i < LENGTH(results); i++)
-        books_add_result(world->receivers[results[i].receiver],
-                         &(struct support_result){.device = results[i].device,
-                                                  .result = results[i].result,
-                                                  .error_code = results[i].result[0] == 'F' ? "7"
-                                                                                            : NULL,
-                                                  .received_ms = results[i].received_ms});
+        books_add_result(
+            world->receivers[results[i].receiver],
+            &(struct support_result){.device = results[i].device,
+                                     .result = results[i].result,
+                                     .error_code = results[i].result[0] == 'F' ? "7" : NULL,
+                                     .received_ms = results[i].received_ms});
     for (size_t first = 0; first < 2; first++) {
         world->shipped[0] = world->shipped[1] = 0;
         size_t begin = world->log_length;
@@ -517,7 +517,8 @@ static void deliver_twice(struct world *world, struct campaign *campaign)
     }
 }
 
-/* However the log mixes what receivers got, its copy has what one would have that got all at once. */
+/* However the log mixes what receivers got, its copy has what one would have that got all at once.
+ */
 static void a_log_out_of_order_ends_as_one_in_order(void **state)
 {
     struct world *world = *state;
