@@ -320,7 +320,10 @@ int store_upgrade_move_back(struct store *store, const struct record *record, in
         apply_again(store, record, tally, entry, fault) != 0)
         return -1;
     sqlite3_stmt *find = store_statement(store, STORE_find_later);
-    store_entry_bind(find, entry);
+    sqlite3_bind_int64(find, 1, entry->operation);
+    sqlite3_bind_int64(find, 2, entry->device);
+    sqlite3_bind_int64(find, 3, entry->sub_operation);
+    sqlite3_bind_int64(find, 4, entry->upgrade);
     sqlite3_bind_int64(find, 5, record->received_ms);
     int result = 0, step = SQLITE_DONE;
     while (result == 0 && (step = sqlite3_step(find)) == SQLITE_ROW)
