@@ -14,8 +14,9 @@
 
 #define GONE 410
 
-void send_log(const struct sender *sender, const char *name, const struct event *event,
-              const char *why)
+/* Appends a line to the log: EVENT, and WHY, unless it is NULL. */
+static void log_about(const struct sender *sender, const char *name, const struct event *event,
+                      const char *why)
 {
     struct buffer line = {0};
     log_begin(&line, name);
@@ -61,7 +62,7 @@ static void note_trouble(struct sender *sender, const char *problem, bool paused
 static void end_trouble(struct sender *sender, const struct event *event, unsigned failures)
 {
     if (failures > 0)
-        send_log(sender, "recovered", event, NULL);
+        log_about(sender, "recovered", event, NULL);
     if (sender->noted)
         sender->noted = notes_remove(sender->settings, NOTES_TROUBLE, NULL) != 0;
 }
@@ -103,15 +104,15 @@ static int try_once(struct sender *sender, const struct event *event, struct fau
 static bool wait_for_operator(struct sender *sender, const struct event *event)
 {
     note_trouble(sender, "it answered 410: it wants no more webhooks", true);
-    send_log(sender, "paused", event,
-             "it answered 410: it wants no more webhooks; upgrade-forward resume, or a restart,"
-             " goes on");
+    log_about(sender, "paused", event,
+              "it answered 410: it wants no more webhooks; upgrade-forward resume, or a restart,"
+              " goes on");
     /* Without the note nobody could resume: a restart remains. */
     while (!sender->noted || notes_exist(sender->settings, NOTES_TROUBLE))
         if (stop_wait(LOOK_MS))
             return false;
     sender->noted = false;
-    send_log(sender, "resumed", event, NULL);
+    log_about(sender, "resumed", event, NULL);
     return true;
 }
 
@@ -129,11 +130,11 @@ enum send_result send_event(struct sender *sender, const struct event *event)
             continue;
         }
         if (++failures == 1)
-            send_log(sender, "failing", event, fault.text);
+            log_about(sender, "failing", event, fault.text);
         if (failures == SEND_NOTED_AFTER)
             note_trouble(sender, fault.text, false);
         if (is_refused(answer->status) && ++refused == SEND_REFUSED_MOST) {
-            send_log(sender, "passedOver", event, fault.text);
+            log_about(sender, "passedOver", event, fault.text);
             return SEND_DONE;
         }
         if (!wait_for(sender, pause_after(failures, answer->retry_after_s)))

@@ -37,8 +37,4 @@ struct sender {
  * an operator removes the note. */
 enum send_result send_event(struct sender *sender, const struct event *event);
 
-/* Appends a line to the log: EVENT, and WHY, unless it is NULL. */
-void send_log(const struct sender *sender, const char *name, const struct event *event,
-              const char *why);
-
 #endif
