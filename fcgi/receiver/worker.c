@@ -1,4 +1,5 @@
-/* worker: a worker's loop, and the pool of workers. */
+/* worker: a worker's loop: reads requests, has them kept and answers; and the threads that run it.
+ */
 #include "config.h"
 
 #include "receiver/worker.h"
@@ -9,7 +10,7 @@
 #include "base/monitor.h"
 #include "notification/callback_check.h"
 #include "receiver/answer.h"
-#include "receiver/connection.h"
+#include "receiver/pool.h"
 #include "receiver/route.h"
 
 #include <errno.h>
@@ -25,155 +26,11 @@
 /* Events that a worker takes in a round. */
 #define EVENTS_MAX WORKER_BATCH_MAX
 
-/* Connections that a worker accepts in a round: other workers may be free for more. */
-#define ACCEPT_MAX 16
-
-/* Bytes that a worker reads from a connection at a time; and before a body, for which there may be
- * no room. */
-#define READ_SIZE ((size_t)64 << 10)
+/* Bytes that a worker reads from a connection at a time before a body, for which there may be no
+ * room. */
 #define READ_HEAD_SIZE ((size_t)4 << 10)
 
-struct worker {
-    struct worker_pool *pool;
-    pthread_t thread;
-    bool started;
-    atomic_int_fast64_t round_ms; /* when its round began */
-
-    /* the thread's own: */
-    int64_t now_ms; /* when its round began */
-    int64_t look_ms;
-    int epoll;
-    bool listening;           /* it listens to the pool's socket */
-    bool paused;              /* it does not listen, for lack of descriptors */
-    struct connection *first; /* all its connections */
-    struct connection_line for_room;
-    struct connection_line read_ahead; /* with bytes already read, for which no event comes */
-    struct connection_line batch;      /* whose notifications are kept next */
-    size_t batch_length, batch_bytes;
-    struct connection_line kept; /* their answers wait for the books, in the order of entry */
-    struct request_file file;
-    struct buffer answer;
-    unsigned char bytes[READ_SIZE];
-
-    int bell; /* readable if the inbox has a connection, the books have news, or the pool drains */
-    atomic_bool holding; /* KEPT is not empty: the books' news is for this worker */
-    struct monitor monitor;
-    struct connection_line inbox; /* connections that are new, or come back from a viewer */
-};
-
-struct worker_pool {
-    int listener;
-    const struct options *options;
-    const struct auth *auth;
-    struct log *log;
-    struct metrics *metrics;
-    struct intake *intake;
-    struct viewer *viewer;
-    struct shipper *shipper; /* answers wait for its confirmation; NULL: they do not wait */
-    size_t connections_max;  /* of all together */
-    atomic_size_t connections;
-    atomic_size_t taken;            /* bytes of memory reserved for bodies */
-    atomic_size_t gathered;         /* bytes of connections, except those of bodies */
-    atomic_int_fast64_t drained_ms; /* when the pool gives up all peers; 0: it does not drain */
-    atomic_bool short_of;           /* of descriptors; logged once, until an accept works */
-    atomic_size_t near_misses;      /* since the last line about them */
-    atomic_llong near_miss_ms;      /* time of that line; 0: never */
-    atomic_int accept_error;        /* why the listening socket is unusable; 0: it is usable */
-    struct worker *workers;
-};
-
-/* --- connections and their memory --- */
-
-static void count_held(struct worker_pool *pool, struct connection *connection)
-{
-    size_t held = connection->reader.params.capacity + connection->ahead.capacity;
-    atomic_fetch_add_explicit(&pool->gathered, held - connection->held, memory_order_relaxed);
-    connection->held = held;
-}
-
-static void drop(struct worker *worker, struct connection *connection);
-
-/* Waits for bytes from the connection from now on. */
-static void arm(struct worker *worker, struct connection *connection)
-{
-    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.ptr = connection};
-    if (connection->armed)
-        return;
-    connection->armed = epoll_ctl(worker->epoll, EPOLL_CTL_ADD, connection->fd, &event) == 0;
-    if (!connection->armed)
-        drop(worker, connection);
-}
-
-static void disarm(struct worker *worker, struct connection *connection)
-{
-    if (connection->armed)
-        epoll_ctl(worker->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
-    connection->armed = false;
-}
-
-/* Reserves room for the body that begins; false if there is none. */
-static bool take_room(struct worker *worker, struct connection *connection)
-{
-    atomic_size_t *taken = &worker->pool->taken;
-    size_t size = WORKER_BODY_FACTOR * connection->reader.announced;
-    size_t before = atomic_fetch_add_explicit(taken, size, memory_order_relaxed);
-    if (before > 0 && before + size > WORKER_BODIES_MAX) {
-        atomic_fetch_sub_explicit(taken, size, memory_order_relaxed);
-        return false;
-    }
-    connection->room = size;
-    return true;
-}
-
-/* Reserves room for waiting connections, the first come first, as long as there is some. */
-static void admit(struct worker *worker)
-{
-    while (worker->for_room.first != NULL && take_room(worker, worker->for_room.first))
-        connection_line_add(&worker->read_ahead, connection_line_take(&worker->for_room));
-}
-
-/* Gives back the connection's room, except SIZE bytes. Other workers see it when they look at the
- * time. */
-static void give_room(struct worker *worker, struct connection *connection, size_t size)
-{
-    if (connection->room <= size)
-        return;
-    atomic_fetch_sub_explicit(&worker->pool->taken, connection->room - size, memory_order_relaxed);
-    connection->room = size;
-    admit(worker);
-}
-
-static void drop(struct worker *worker, struct connection *connection)
-{
-    atomic_fetch_sub_explicit(&worker->pool->gathered, connection->held, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&worker->pool->connections, 1, memory_order_relaxed);
-    fcgi_reader_reset(&connection->reader);
-    give_room(worker, connection, 0);
-    if (connection->previous != NULL)
-        connection->previous->next = connection->next;
-    else
-        worker->first = connection->next;
-    if (connection->next != NULL)
-        connection->next->previous = connection->previous;
-    connection_free(connection);
-}
-
-/* A request has begun to arrive: its time runs. */
-static void note_begun(struct worker *worker, struct connection *connection)
-{
-    if (connection->idle_since_ms != 0)
-        atomic_store_explicit(&connection->deadline_ms, worker->now_ms + WORKER_REQUEST_MS,
-                              memory_order_relaxed);
-    connection->idle_since_ms = 0;
-}
-
 /* --- answers --- */
-
-static void log_broken(struct worker_pool *pool, const char *reason)
-{
-    metrics_add(pool->metrics, METRIC_broken_streams, 1);
-    log_event(pool->log, "broken", "reason", reason);
-}
 
 /* A kept record whose answer did not go out comes again, and is then a repeat: it deserves a line.
  */
@@ -184,30 +41,6 @@ static void log_unanswered(struct worker_pool *pool, int64_t seq, int status)
     log_begin(&line, "unanswered");
     buffer_addf(&line, ",\"status\":%d,\"seq\":%lld", status, (long long)seq);
     log_line(pool->log, &line);
-}
-
-/* The request is answered, or could not be. The connection may be freed when this returns. */
-static void conclude(struct worker *worker, struct connection *connection, bool sent)
-{
-    bool keep = sent && connection->reader.keep;
-    /* While draining, an answer is the last one, except for requests that have arrived already.
-     * From here on the web server cannot send, and tries elsewhere; the worker reads the bytes that
-     * it has sent, then the end. */
-    if (keep && atomic_load_explicit(&worker->pool->drained_ms, memory_order_relaxed) != 0)
-        shutdown(connection->fd, SHUT_RD);
-    if (!keep) {
-        drop(worker, connection);
-        return;
-    }
-    fcgi_reader_reset(&connection->reader);
-    record_release(&connection->record);
-    count_held(worker->pool, connection);
-    give_room(worker, connection, 0);
-    connection->idle_since_ms = worker->now_ms;
-    if (connection->ahead.length > 0)
-        connection_line_add(&worker->read_ahead, connection);
-    else
-        arm(worker, connection);
 }
 
 /* Sends the worker's answer. The connection may be freed when this returns. */
@@ -224,7 +57,7 @@ static void reply(struct worker *worker, struct connection *connection, int stat
         metrics_count_answer(pool->metrics, status, connection->weighs);
     else
         log_unanswered(pool, connection->record.seq, status);
-    conclude(worker, connection, sent);
+    pool_conclude(worker, connection, sent);
 }
 
 static void reject(struct worker *worker, struct connection *connection, int status,
@@ -272,8 +105,8 @@ static void hold(struct worker *worker, struct connection *connection)
     record_release(&connection->record);
     buffer_release(&connection->reader.body);
     buffer_release(&connection->reader.params);
-    count_held(worker->pool, connection);
-    give_room(worker, connection, 0);
+    pool_count_held(worker->pool, connection);
+    pool_give_room(worker, connection, 0);
     connection->idle_since_ms = 0;
     connection->held_until_ms = worker->now_ms + (int64_t)worker->pool->options->books_wait_ms;
     connection_line_add(&worker->kept, connection);
@@ -421,7 +254,7 @@ static void answer_question(struct worker *worker, struct connection *connection
     else
         sent = request_answer(&connection->request, connection->fd, worker->answer.bytes,
                               worker->answer.length) == 0;
-    conclude(worker, connection, sent);
+    pool_conclude(worker, connection, sent);
 }
 
 /* Hands a whole request to its destination. */
@@ -430,10 +263,10 @@ static void handle(struct worker *worker, struct connection *connection)
     struct worker_pool *pool = worker->pool;
     struct fault fault = FAULT_NONE;
     atomic_store_explicit(&connection->deadline_ms, 0, memory_order_relaxed);
-    give_room(worker, connection, WORKER_BODY_FACTOR * connection->reader.body.length);
+    pool_give_room(worker, connection, WORKER_BODY_FACTOR * connection->reader.body.length);
     if (request_read(&connection->request, &worker->file, &connection->reader, &fault) != 0) {
-        log_broken(pool, fault.text);
-        drop(worker, connection);
+        pool_log_broken(pool, fault.text);
+        pool_drop(worker, connection);
         return;
     }
     FAULT_POINT(request_read);
@@ -451,7 +284,7 @@ static void handle(struct worker *worker, struct connection *connection)
         break;
     case ROUTE_VIEW:
         /* A viewer has the connection until the answer is sent. */
-        disarm(worker, connection);
+        pool_disarm(worker, connection);
         connection->read_request = (struct read_request){
             .request = &connection->request,
             .socket = connection->fd,
@@ -487,25 +320,25 @@ static enum step feed(struct worker *worker, struct connection *connection,
         bytes += used;
         length -= used;
         bool room = result != FCGI_READER_BODY ||
-                    (worker->for_room.first == NULL && take_room(worker, connection));
+                    (worker->for_room.first == NULL && pool_take_room(worker, connection));
         if (result == FCGI_READER_WHOLE || !room) {
             buffer_add(&connection->ahead, (const char *)bytes, length);
             if (connection->ahead.failed)
                 return STEP_DROP;
-            count_held(pool, connection);
+            pool_count_held(pool, connection);
             return room ? STEP_HANDLE : STEP_WAIT_FOR_ROOM;
         }
         if (result == FCGI_READER_REPLY && send(connection->fd, reader->reply, reader->reply_length,
                                                 MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
             return STEP_DROP;
         if (result == FCGI_READER_BROKEN) {
-            log_broken(pool, reader->defect);
+            pool_log_broken(pool, reader->defect);
             return STEP_DROP;
         }
     }
-    count_held(pool, connection);
+    pool_count_held(pool, connection);
     if (atomic_load_explicit(&pool->gathered, memory_order_relaxed) > WORKER_HEADS_MAX) {
-        log_broken(pool, "too many bytes of parameters");
+        pool_log_broken(pool, "too many bytes of parameters");
         return STEP_DROP;
     }
     return STEP_AWAIT;
@@ -516,21 +349,21 @@ static void take_step(struct worker *worker, struct connection *connection, enum
     switch (step) {
     case STEP_AWAIT:
         if (fcgi_reader_has_begun(&connection->reader))
-            note_begun(worker, connection);
+            pool_note_begun(worker, connection);
         else
             connection->idle_since_ms = worker->now_ms;
-        arm(worker, connection);
+        pool_arm(worker, connection);
         break;
     case STEP_WAIT_FOR_ROOM:
-        note_begun(worker, connection);
-        disarm(worker, connection);
+        pool_note_begun(worker, connection);
+        pool_disarm(worker, connection);
         connection_line_add(&worker->for_room, connection);
         break;
     case STEP_HANDLE:
         handle(worker, connection);
         break;
     case STEP_DROP:
-        drop(worker, connection);
+        pool_drop(worker, connection);
         break;
     }
 }
@@ -542,7 +375,7 @@ static enum step see_end(struct worker_pool *pool, const struct connection *conn
     if (received < 0 && (errno == EAGAIN || errno == EINTR))
         return STEP_AWAIT;
     if (fcgi_reader_has_begun(&connection->reader))
-        log_broken(pool, "the connection ended within a request");
+        pool_log_broken(pool, "the connection ended within a request");
     return STEP_DROP;
 }
 
@@ -552,10 +385,10 @@ static void read_some(struct worker *worker, struct connection *connection)
     if (connection->ahead.length > 0)
         return;
     if (connection->held_until_ms != 0) { /* it is read, or its end seen, after its answer */
-        disarm(worker, connection);
+        pool_disarm(worker, connection);
         return;
     }
-    size_t most = connection->reader.body_begun ? READ_SIZE : READ_HEAD_SIZE;
+    size_t most = connection->reader.body_begun ? POOL_READ_SIZE : READ_HEAD_SIZE;
     ssize_t received = recv(connection->fd, worker->bytes, most, MSG_DONTWAIT);
     take_step(worker, connection,
               received > 0 ? feed(worker, connection, worker->bytes, (size_t)received)
@@ -578,88 +411,6 @@ static void read_ahead(struct worker *worker)
     }
 }
 
-/* --- new connections, and those that come back --- */
-
-static void list(struct worker *worker, struct connection *connection)
-{
-    connection->next = worker->first;
-    if (worker->first != NULL)
-        worker->first->previous = connection;
-    worker->first = connection;
-    connection->idle_since_ms = worker->now_ms;
-    atomic_store_explicit(&connection->deadline_ms, worker->now_ms + WORKER_FIRST_BYTE_MS,
-                          memory_order_relaxed);
-    metrics_add(worker->pool->metrics, METRIC_connections, 1);
-    arm(worker, connection);
-}
-
-/* Accepts one connection: 0, or the error that ended accepting for now. */
-static int accept_one(struct worker *worker)
-{
-    struct worker_pool *pool = worker->pool;
-    if (atomic_load_explicit(&pool->connections, memory_order_relaxed) >= pool->connections_max)
-        return EMFILE;
-    int fd = accept4(pool->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0)
-        return errno;
-    struct connection *connection = connection_new(fd, pool->options->max_body, worker);
-    if (connection == NULL) {
-        close(fd);
-        return ENOMEM;
-    }
-    atomic_fetch_add_explicit(&pool->connections, 1, memory_order_relaxed);
-    list(worker, connection);
-    if (atomic_load_explicit(&pool->short_of, memory_order_relaxed))
-        atomic_store(&pool->short_of, false);
-    return 0;
-}
-
-static void listen_on(struct worker *worker, bool on)
-{
-    struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.ptr = worker->pool};
-    if (worker->pool->listener < 0 || worker->listening == on)
-        return;
-    epoll_ctl(worker->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, worker->pool->listener, &event);
-    worker->listening = on;
-}
-
-static void accept_some(struct worker *worker)
-{
-    struct worker_pool *pool = worker->pool;
-    int error = 0;
-    for (int i = 0; i < ACCEPT_MAX && (error == 0 || error == EINTR || error == ECONNABORTED); i++)
-        error = accept_one(worker);
-    switch (error) {
-    case 0:
-    case EINTR:
-    case ECONNABORTED:
-    case EAGAIN:
-        break;
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM:
-    case ENOBUFS:
-        worker->paused = true;
-        listen_on(worker, false);
-        if (!atomic_exchange(&pool->short_of, true))
-            log_event(pool->log, "fault", "fault", "no more connections can be accepted now");
-        break;
-    default:
-        listen_on(worker, false);
-        atomic_store(&pool->accept_error, error);
-        break;
-    }
-}
-
-static void put_into_inbox(struct connection *connection)
-{
-    struct worker *worker = connection->worker;
-    monitor_enter(&worker->monitor);
-    connection_line_add(&worker->inbox, connection);
-    monitor_leave(&worker->monitor);
-    monitor_ring(worker->bell);
-}
-
 void worker_seen_off(struct read_request *read_request, bool sent)
 {
     struct connection *connection = (struct connection *)(void *)((char *)read_request -
@@ -667,7 +418,7 @@ void worker_seen_off(struct read_request *read_request, bool sent)
                                                                            read_request));
     atomic_store_explicit(&connection->deadline_ms, 0, memory_order_relaxed);
     connection->sent = sent;
-    put_into_inbox(connection);
+    pool_put_into_inbox(connection);
 }
 
 int worker_adopt(struct worker_pool *pool, int fd)
@@ -676,72 +427,20 @@ int worker_adopt(struct worker_pool *pool, int fd)
     if (connection == NULL)
         return -1;
     atomic_fetch_add_explicit(&pool->connections, 1, memory_order_relaxed);
-    put_into_inbox(connection);
+    pool_put_into_inbox(connection);
     return 0;
-}
-
-static void empty_inbox(struct worker *worker)
-{
-    uint64_t rung;
-    ssize_t length = read(worker->bell, &rung, sizeof rung);
-    (void)length; /* if this fails, it was heard before */
-    monitor_enter(&worker->monitor);
-    struct connection_line line = {.first = worker->inbox.first};
-    connection_line_init(&worker->inbox);
-    monitor_leave(&worker->monitor);
-    struct connection *connection;
-    while ((connection = connection_line_take(&line)) != NULL)
-        if (connection->read_request.endpoint == NULL)
-            list(worker, connection);
-        else
-            conclude(worker, connection, connection->sent);
 }
 
 /* --- the time --- */
 
-/* Shuts down the connections whose deadline has passed. Their next event is their end, or the end
- * of a viewer's answer. */
-static void end_late(struct worker *worker)
-{
-    for (struct connection *c = worker->first; c != NULL; c = c->next) {
-        int64_t deadline_ms = atomic_load_explicit(&c->deadline_ms, memory_order_relaxed);
-        if (deadline_ms != 0 && worker->now_ms >= deadline_ms)
-            shutdown(c->fd, SHUT_RDWR);
-    }
-}
-
-/* Shuts down the reading side of at most MOST connections, idle since before SINCE_MS. A request
- * that has already arrived is still read and answered. */
-static void end_idle(struct worker *worker, size_t most, int64_t since_ms)
-{
-    for (struct connection *c = worker->first; c != NULL && most > 0; c = c->next)
-        if (c->idle_since_ms != 0 && c->idle_since_ms <= since_ms) {
-            shutdown(c->fd, SHUT_RD);
-            most--;
-        }
-}
-
-/* Closes the connections whose deadline for room passed before UNTIL_MS. They came in the order of
- * their deadlines. */
-static void drop_late(struct worker *worker, int64_t until_ms)
-{
-    struct connection *first;
-    while ((first = worker->for_room.first) != NULL &&
-           atomic_load_explicit(&first->deadline_ms, memory_order_relaxed) <= until_ms) {
-        connection_line_take(&worker->for_room);
-        log_broken(worker->pool, "there was no room for its body in time");
-        drop(worker, first);
-    }
-}
-
 /* Accepts no more connections, ends the idle ones, and in the end all. */
 static void drain(struct worker *worker, int64_t drained_ms)
 {
-    listen_on(worker, false);
-    end_idle(worker, SIZE_MAX, worker->now_ms - WORKER_LINGER_MS);
+    pool_listen(worker, false);
+    pool_end_idle(worker, SIZE_MAX, worker->now_ms - WORKER_LINGER_MS);
     if (worker->now_ms < drained_ms)
         return;
-    drop_late(worker, INT64_MAX);
+    pool_drop_late(worker, INT64_MAX);
     release_unconfirmed(worker);
     for (struct connection *c = worker->first; c != NULL; c = c->next)
         shutdown(c->fd, SHUT_RDWR);
@@ -752,15 +451,15 @@ static void look_at_time(struct worker *worker)
 {
     int64_t drained_ms = atomic_load(&worker->pool->drained_ms);
     worker->look_ms = worker->now_ms + (drained_ms != 0 ? WORKER_DRAIN_LOOK_MS : WORKER_LOOK_MS);
-    end_late(worker);
-    drop_late(worker, worker->now_ms);
-    admit(worker);
+    pool_end_late(worker);
+    pool_drop_late(worker, worker->now_ms);
+    pool_admit(worker);
     if (drained_ms != 0) {
         drain(worker, drained_ms);
     } else if (worker->paused) {
-        end_idle(worker, WORKER_EVICT_MAX, worker->now_ms - WORKER_EVICT_IDLE_MS);
+        pool_end_idle(worker, WORKER_EVICT_MAX, worker->now_ms - WORKER_EVICT_IDLE_MS);
         worker->paused = false;
-        listen_on(worker, true);
+        pool_listen(worker, true);
     }
 }
 
@@ -784,9 +483,9 @@ static void read_all(struct worker *worker)
     begin_round(worker);
     for (int i = 0; i < count; i++)
         if (events[i].data.ptr == worker)
-            empty_inbox(worker);
+            pool_empty_inbox(worker);
         else if (events[i].data.ptr == worker->pool)
-            accept_some(worker);
+            pool_accept(worker);
         else
             read_some(worker, events[i].data.ptr);
     read_ahead(worker);
@@ -803,7 +502,7 @@ static void *work(void *argument)
 {
     struct worker *worker = argument;
     pthread_setname_np(pthread_self(), "worker");
-    listen_on(worker, true);
+    pool_listen(worker, true);
     while (!is_over(worker)) {
         read_all(worker);
         keep_batch(worker);
@@ -950,7 +649,7 @@ static void release_worker(struct worker *worker)
         if (connection->read_request.endpoint == NULL)
             connection_free(connection);
     while (worker->first != NULL)
-        drop(worker, worker->first);
+        pool_drop(worker, worker->first);
     request_file_close(&worker->file);
     buffer_release(&worker->answer);
     monitor_release(&worker->monitor);
