@@ -3,7 +3,8 @@
  * A copy is a folder of its own, opened with store_config.copy. Every list and document of a store
  * can be read from it. Results and steps in it count by the time at which they were received, and
  * then by the order of the log: an outage's backlog that is shipped late undoes nothing. An
- * operation's last change is the latest received, too. Two copies that were made of the same log
+ * operation's last change is the latest received, too. Notes and lists count in the order of the
+ * log. Two copies that were made of the same log
  * with the same options have the same content. */
 #ifndef STORE_FOLLOW_H
 #define STORE_FOLLOW_H

@@ -1,16 +1,17 @@
 /* journal: what a store has for shared books that they have not confirmed yet.
  *
- * A store that is opened with store_config.journal adds an entry for each record that it keeps, in
- * the same transaction. Entries have numbers without gaps, which never go back. They are read in
- * that order, and store_keep removes those that are confirmed.
+ * A store that is opened with store_config.journal adds an entry for each record that it keeps, and
+ * for each note and list that it saves (plan.h), in the same transaction. Entries have numbers
+ * without gaps, which never go back. They are read in that order, and store_keep removes those that
+ * are confirmed.
  *
  * Each opening that adds entries has its own life, as for notifications (store.h): an entry belongs
  * to the life that began last. (life, number) names one entry for ever, even if an older copy of
  * the store is put back or the machine is cloned. A life begins with any number.
  *
- * An opening that finds notifications or bodies in quarantine without entries adds those. So a
- * store that had no journal before is shipped from its beginning. Repeats of notifications, and
- * bodies that left quarantine, while no journal was kept, have no entries. */
+ * An opening that finds notifications, bodies in quarantine, notes or lists without entries adds
+ * those. So a store that had no journal before is shipped from its beginning. Repeats of
+ * notifications, and bodies that left quarantine, while no journal was kept, have no entries. */
 #ifndef STORE_JOURNAL_H
 #define STORE_JOURNAL_H
 
@@ -49,8 +50,9 @@ struct store_journaled {
     int64_t number;
     char life[TOKEN_LIFE_SIZE];
     int kind;
-    bool again;          /* shipped a second time: equal content is not one more delivery */
-    int64_t received_ms; /* since 1970 */
+    bool again;          /* shipped a second time: equal content is not one more delivery. Of notes
+                            and lists: what was there before, which undoes no later one */
+    int64_t received_ms; /* since 1970; of a note or a list, when it was saved */
     int64_t deliveries;  /* that this entry stands for */
     char *body;          /* as kept, then a NUL */
     size_t body_length;

@@ -227,3 +227,108 @@ copy_has_grown() {
     copy_in anew --json | jq -S 'del(.token)' >"$T/two"
     cmp "$T/one" "$T/two"
 }
+
+# second_start: the receiver of $T/second, whose socket nobody calls. It ships; $second_pid is its process.
+second_start() {
+    rm -f "$T/second.pid"
+    background second "$HOLD" "$T/second.socket" "$T/second.pid" -- "$RECEIVER_BIN" --state "$T/second" \
+        --log "$T/second.log" --books "$BOOKS"
+    wait_for "$PATIENCE" test -s "$T/second.pid"
+    second_pid=$(<"$T/second.pid")
+}
+
+# books_wait_in_list: the server is in the middle of a batch that has pieces of a list.
+books_wait_in_list() {
+    [[ $(books_sql postgres --command="SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == 1 ]]
+}
+
+# entries_of_lists: how many the books have.
+entries_of_lists() {
+    books_sql "$DATABASE" --command='SELECT count(*) FROM upgrade_books.log WHERE kind = 5'
+}
+
+more_entries_of_lists() {
+    (($(entries_of_lists) > $1))
+}
+
+# told COPY: what a copy says of the operation: all of it, and who is missing.
+told() {
+    local code=0
+    copy_in "$1" --json | sorted
+    copy_in "$1" operation --json "$operation" | jq 'del(.progress)' | sorted
+    copy_in "$1" expect "$operation" --json 2>&1 || code=$?
+    echo "exit code $code"
+}
+
+# same_copies: two copies of the log say the same. The first has followed it from its beginning.
+same_copies() {
+    told one >"$T/told.one"
+    rm -rf "$T/anew"
+    told anew >"$T/told.anew"
+    [[ -s $T/told.one ]]
+    diff "$T/told.one" "$T/told.anew" >"$T/diff" || fail "the copies differ: $(head -n 20 "$T/diff")"
+}
+
+# plan_is NOTE DEVICES MISSING: what the copies say of the operation.
+plan_is() {
+    same_copies
+    equal plan "$(copy_in one operation --json "$operation" | jq -c '[.note, .planned, .missing]')" "[\"$1\",$2,$3]"
+}
+
+# bats test_tags=full
+@test "a note and a list of one receiver are in all copies; kill -9 of what ships a list, and of what saves one" {
+    local operation had
+    receiver_start
+    nginx_start
+    post - < <(notification deviceId=d1)
+    operation=$(status "$T/state" --json | jq -r '.operations[0].operationId')
+    printf 'd%s\n' 1 2 3 | status "$T/state" expect --save "$operation" - >/dev/null
+    status "$T/state" note "$operation" 'told before' >/dev/null
+    receiver_stop
+    mv "$T/state" "$T/second"
+    second_start
+    receiver_start --books "$BOOKS"
+    post - < <(notification deviceId=d2)
+    wait_for "$PATIENCE" shipped "$T/second"
+    plan_is 'told before' 3 1
+
+    # The server holds on in the middle of a batch, and the receiver that waits for it is killed.
+    status "$T/second" note "$operation" 'told beside it' >/dev/null
+    # shellcheck disable=SC2016 # PostgreSQL's quotes
+    books_sql "$DATABASE" --command='CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF convert_from(NEW.body, $_$UTF8$_$) LIKE $_$%"d15000"%$_$ THEN PERFORM pg_sleep(600); END IF; RETURN NEW; END $$' \
+        --command='CREATE TRIGGER hold BEFORE INSERT ON upgrade_books.log FOR EACH ROW EXECUTE FUNCTION hold()'
+    seq -f 'd%.0f' 30000 >"$T/list"
+    status "$T/second" expect --save "$operation" "$T/list" >"$T/saved"
+    grep -q '^Saved: 30000 devices, 29999 missing' "$T/saved"
+    wait_for "$PATIENCE" books_wait_in_list
+    kill -s KILL "$second_pid"
+    books_sql postgres --command="SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'" >/dev/null
+    books_sql "$DATABASE" --command='DROP TRIGGER hold ON upgrade_books.log'
+    (($(entries_of_lists) < 30))
+    same_copies
+    second_start
+    wait_for "$PATIENCE" shipped "$T/second"
+    plan_is 'told beside it' 30000 29998
+    # The log knows whose they are, so that they go when the operation is pruned.
+    equal 'entries of no operation' \
+        "$(books_sql "$DATABASE" --command='SELECT count(*) FROM upgrade_books.log WHERE operation IS NULL')" 0
+
+    # A list that is not saved to its end is none, in the receiver's store and in the copies.
+    had=$(entries_of_lists)
+    background saving "$STATUS_BIN" --state "$T/second" expect --save "$operation" "$T/list"
+    wait_for "$PATIENCE" more_entries_of_lists "$had"
+    kill -s KILL "$background_pid" 2>/dev/null || true
+    wait "$background_pid" || true
+    wait_for "$PATIENCE" shipped "$T/second"
+    same_copies
+    equal planned "$(copy_in one operation --json "$operation" | jq .planned)" \
+        "$(status "$T/second" operation --json "$operation" | jq .planned)"
+    status "$T/second" note "$operation" '' >/dev/null
+    status "$T/second" expect --forget "$operation" >/dev/null
+    wait_for "$PATIENCE" shipped "$T/second"
+    same_copies
+    equal plan "$(copy_in one operation --json "$operation" | jq -c '[.note, .planned]')" '[null,null]'
+    copy_in one check
+    "$STATUS_BIN" books check --books "$BOOKS"
+}
