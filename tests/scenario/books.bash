@@ -46,3 +46,33 @@ servers_teardown() {
         fi
     done
 }
+
+# status STATE|--books [ARGUMENT]...: upgrade-status of a state folder, or of the shared books.
+status() {
+    local from=(--state "$1")
+    if [[ $1 == --books ]]; then from=(--books "$BOOKS"); fi
+    "$STATUS_BIN" "${from[@]}" "${@:2}"
+}
+
+# sorted: documents whose lists have an order of their own in each store: by hashes under its secret.
+sorted() {
+    jq -cS 'walk(if type == "object" then del(.token) elif type == "array" then sort_by(tostring) else . end)'
+}
+
+# documents STATE|--books [FILTER]: all documents, a line each, each operation's through the jq FILTER. What differs by
+# nature is left out: the lives in tokens, and what the process is.
+documents() {
+    local app operation
+    status "$1" --json | sorted
+    status "$1" quarantine list --json | sorted
+    status "$1" failures --csv | sort
+    status "$1" --json | jq -r '.operations[] | [.appId, .operationId] | @tsv' | sort >"$T/operations"
+    while IFS=$'\t' read -r app operation; do
+        status "$1" operation --json --app "$app" "$operation" | jq "${2:-.}" | sorted
+    done <"$T/operations"
+}
+
+# shipped STATE: the books have all that the store has.
+shipped() {
+    [[ $(sqlite3 -readonly -cmd '.timeout 5000' "$1/upgrades.db" 'SELECT count(*) FROM journal') == 0 ]]
+}

@@ -14,13 +14,6 @@ setup() {
 
 YEAR=31556952
 
-# step_to SECONDS: how far the clock is off from now on.
-step_to() {
-    local ms=$(($1 * 1000)) byte bytes=
-    for byte in 0 8 16 24 32 40 48 56; do printf -v bytes '%s\\x%02x' "$bytes" $((ms >> byte & 255)); done
-    printf '%b' "$bytes" 1<>"$T/step"
-}
-
 # says_year OFFSET: the last notification in the log has the time of a clock that is off by so much.
 says_year() {
     local said expected

@@ -340,3 +340,10 @@ preload() {
         RECEIVER_WRAP=(env "$@" "LD_PRELOAD=$library")
     fi
 }
+
+# step_to SECONDS: how far the clock is off from now on (preload clock "CLOCK_STEP=$T/step").
+step_to() {
+    local ms=$(($1 * 1000)) byte bytes=
+    for byte in 0 8 16 24 32 40 48 56; do printf -v bytes '%s\\x%02x' "$bytes" $((ms >> byte & 255)); done
+    printf '%b' "$bytes" 1<>"$T/step"
+}
