@@ -40,11 +40,23 @@ static int read_upgrades(struct comparison *comparison, struct store_reader *rea
     return store_rows_end(&rows, NULL) != 0 ? -1 : result;
 }
 
+/* Whether the list of an operation is an operator's: the platform's has its status of each device.
+ */
+static int read_list(struct comparison *comparison, struct store_reader *reader, int64_t operation,
+                     struct fault *fault)
+{
+    struct store_rows rows = store_list_expected(reader, operation, false, NULL, 1, fault);
+    const char *device_id, *told;
+    comparison->is_operators = store_next_expected(&rows, &device_id, &told) && told[0] == '\0';
+    return store_rows_end(&rows, NULL);
+}
+
 /* Reads the store after the platform: what came meanwhile is there. */
 static int read_store(struct comparison *comparison, struct store_reader *reader,
                       const char *app_id, struct fault *fault)
 {
     int64_t operation = 0;
+    bool has_plan = false;
     if (store_read_begin(reader, STORE_READ_MOST_MS, fault) != 0)
         return -1;
     struct store_rows rows = store_find_operations(reader, app_id, comparison->operation_id, false,
@@ -54,8 +66,11 @@ static int read_store(struct comparison *comparison, struct store_reader *reader
         operation = row.id;
         comparison->heard = row.heard;
         comparison->pruned = row.pruned;
+        has_plan = row.has_plan;
     }
     int result = store_rows_end(&rows, NULL);
+    if (result == 0 && has_plan)
+        result = read_list(comparison, reader, operation, fault);
     if (result == 0 && operation != 0)
         result = read_upgrades(comparison, reader, operation, fault);
     store_read_end(reader);

@@ -25,6 +25,7 @@ struct comparison {
                         are `here`, a state, and `finding`, each if there is one */
     int64_t total;   /* devices that the platform says there are */
     bool heard, pruned;
+    bool is_operators;              /* an operator saved the list of devices that it has */
     int64_t ends[TASK_UNKNOWN + 1]; /* devices at the platform by what their status means */
     int64_t waiting;                /* of those going: they have not begun */
     int64_t here[3];                /* upgrades in the store by state */

@@ -145,9 +145,10 @@ static int keep(const struct platform_call *call, const struct comparison *compa
     giving.at = json_object_iter(giving.statuses);
     comparison_add_json(comparison, KEPT_FINDINGS, KEPT_BYTES, &said);
     buffer_add(&said, "", 1);
-    int result = said.failed
-                     ? fault_set(fault, "out of memory")
-                     : store_keep_asked(store, &named, said.bytes, give_device, &giving, fault);
+    int result = said.failed ? fault_set(fault, "out of memory")
+                             : store_keep_asked(store, &named, said.bytes,
+                                                comparison->is_operators ? NULL : give_device,
+                                                &giving, fault);
     buffer_release(&said);
     json_decref(giving.statuses);
     return result >= 0 ? result : fault_add(fault, "operation %.200s", comparison->operation_id);

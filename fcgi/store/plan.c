@@ -145,6 +145,7 @@ static int begin(struct store *store, void *argument, struct fault *fault)
     if (find_operation(store, planning, fault) != 0 ||
         (planning->said != NULL && keep_said(store, planning, fault) != 0))
         return -1;
+    planning->is_operators = planning->is_operators || planning->each == NULL;
     if (planning->operation == 0 || (planning->said != NULL && planning->is_operators))
         return 0;
     const struct store_plan_values values = {

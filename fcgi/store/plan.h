@@ -39,7 +39,8 @@ int store_save_expected(struct store *store, const struct store_named *named, st
 
 /* Keeps SAID, a JSON object: what the platform says of the operation now. It replaces what was said
  * before. The devices that EACH gives, all with TOLD, become the operation's list, but never in
- * place of one that an operator saved. Returns 0, or 1 if such a list stays, or -1 as above. */
+ * place of one that an operator saved. EACH is NULL if such a list is known to be in shared books.
+ * Returns 0, or 1 if such a list stays, or -1 as above. */
 int store_keep_asked(struct store *store, const struct store_named *named, const char *said,
                      store_each_id *each, void *owner, struct fault *fault);
 

@@ -135,7 +135,14 @@ TEXT
     mv "$T/alone" "$T/state"
     ends 0 reconcile one --keep
     grep -q '^  Nothing differs.$' "$T/out"
-    equal "kept in the own store" "$(sql 'SELECT count(*) FROM asked')" 1
+    equal "kept in the own store" "$(sql 'SELECT count(*), planned FROM asked, operation')" '1|2'
+    # a list that an operator saved on another machine stays
+    "$STATUS_BIN" --state "$T/state" expect one --forget
+    echo elsewhere >"$T/list"
+    "$STATUS_BIN" --state "$T/state/shared" expect one "$T/list" --save
+    ends 0 reconcile one --keep
+    grep -q "^  Its list of devices is an operator's, and stays.$" "$T/out"
+    equal "kept in the own store" "$(sql 'SELECT count(*), planned IS NULL FROM asked, operation')" '1|1'
 }
 
 # bats test_tags=full

@@ -170,6 +170,12 @@ static void an_operators_list_is_not_replaced_by_the_platforms(void **state)
     assert_asked(books, 5 * DAY, SAID);
     assert_int_equal(keep(books, "operation", "{}", &fault), 1);
     lists_assert_sound(books->folder);
+    /* an operator's list that is elsewhere */
+    const struct store_named named = {.app_id = "app", .operation_id = "other", .now_ms = 5 * DAY};
+    assert_int_equal(store_keep_asked(books->store, &named, SAID, NULL, NULL, &fault), 1);
+    books_assert(books, COUNTS, "3|2\nnone|0");
+    books_assert(books, "SELECT operation FROM asked ORDER BY 1", "1\n2");
+    lists_assert_sound(books->folder);
 }
 
 static void what_the_platform_said_goes_with_its_operation_and_its_devices(void **state)
