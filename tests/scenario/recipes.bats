@@ -71,7 +71,7 @@ has_seqs() {
     echo "$!" >"$T/background/kafka"
     wait_for "$PATIENCE" grep -q 'bootstrap.servers=' "$T/kafka"
     start "$(recipe kcat | sed "s/localhost:9092/$(sed -n 's/.*bootstrap.servers=//p' "$T/kafka" | head -n 1)/")"
-    wait_for "$PATIENCE" has_seqs "$T/got"
+    wait_for $((PATIENCE * 3)) has_seqs "$T/got"
     forward_stop
 }
 
