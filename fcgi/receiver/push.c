@@ -96,86 +96,67 @@ static int deliver_fw_result(const struct push_message_receiver *receiver,
 
 #define HANDLER(name) offsetof(struct push_message_receiver, handle_##name)
 
-/* The notifyTypes with a struct of their own. */
+/* Every notifyType, its callback, and what fills in the struct of those that have one. "" is the
+ * body without a notifyType. */
 static const struct {
     const char *notify_type;
     size_t handler; /* offset of the callback in the struct */
     int (*deliver)(const struct push_message_receiver *receiver,
                    const struct push_notification *notification);
-} typed[] = {
-    {"swUpgradeResultNotify", HANDLER(sw_upgrade_result), deliver_sw_result},
-    {"swUpgradeStateChangeNotify", HANDLER(sw_upgrade_state_change), deliver_sw_state},
+} types[] = {
+    {"", HANDLER(command_status), NULL},
+    {"bindDevice", HANDLER(bind_device), NULL},
+    {"commandRsp", HANDLER(command_rsp), NULL},
+    {"deviceAdded", HANDLER(device_added), NULL},
+    {"deviceCapabilitiesAdded", HANDLER(device_capabilities_added), NULL},
+    {"deviceCapabilitiesChanged", HANDLER(device_capabilities_changed), NULL},
+    {"deviceCapabilitiesDeleted", HANDLER(device_capabilities_deleted), NULL},
+    {"deviceDataChanged", HANDLER(device_data_changed), NULL},
+    {"deviceDatasChanged", HANDLER(device_datas_changed), NULL},
+    {"deviceDeleted", HANDLER(device_deleted), NULL},
+    {"deviceDesiredPropertiesModifyStatusChanged",
+     HANDLER(device_desired_properties_modify_status_changed), NULL},
+    {"deviceEvent", HANDLER(device_event), NULL},
+    {"deviceInfoChanged", HANDLER(device_info_changed), NULL},
+    {"deviceModelAdded", HANDLER(device_model_added), NULL},
+    {"deviceModelDeleted", HANDLER(device_model_deleted), NULL},
     {"fwUpgradeResultNotify", HANDLER(fw_upgrade_result), deliver_fw_result},
     {"fwUpgradeStateChangeNotify", HANDLER(fw_upgrade_state_change), deliver_fw_state},
+    {"messageConfirm", HANDLER(message_confirm), NULL},
+    {"ruleEvent", HANDLER(rule_event), NULL},
+    {"serviceInfoChanged", HANDLER(service_info_changed), NULL},
+    {"swUpgradeResultNotify", HANDLER(sw_upgrade_result), deliver_sw_result},
+    {"swUpgradeStateChangeNotify", HANDLER(sw_upgrade_state_change), deliver_sw_state},
 };
 
-/* The other notifyTypes; "" is the body without a notifyType. */
-static const struct {
-    const char *notify_type;
-    size_t handler;
-} parsed[] = {
-    {"", HANDLER(command_status)},
-    {"bindDevice", HANDLER(bind_device)},
-    {"commandRsp", HANDLER(command_rsp)},
-    {"deviceAdded", HANDLER(device_added)},
-    {"deviceCapabilitiesAdded", HANDLER(device_capabilities_added)},
-    {"deviceCapabilitiesChanged", HANDLER(device_capabilities_changed)},
-    {"deviceCapabilitiesDeleted", HANDLER(device_capabilities_deleted)},
-    {"deviceDataChanged", HANDLER(device_data_changed)},
-    {"deviceDatasChanged", HANDLER(device_datas_changed)},
-    {"deviceDeleted", HANDLER(device_deleted)},
-    {"deviceDesiredPropertiesModifyStatusChanged",
-     HANDLER(device_desired_properties_modify_status_changed)},
-    {"deviceEvent", HANDLER(device_event)},
-    {"deviceInfoChanged", HANDLER(device_info_changed)},
-    {"deviceModelAdded", HANDLER(device_model_added)},
-    {"deviceModelDeleted", HANDLER(device_model_deleted)},
-    {"messageConfirm", HANDLER(message_confirm)},
-    {"ruleEvent", HANDLER(rule_event)},
-    {"serviceInfoChanged", HANDLER(service_info_changed)},
-};
-
-#define LENGTH(array) (sizeof(array) / sizeof(array)[0])
-
-/* Whether the callback at OFFSET is filled in. */
-static bool is_filled(const struct push_message_receiver *receiver, size_t offset)
+/* The callback of a row of the table. NULL: it is not filled in. */
+static push_handler *handler_of(const struct push_message_receiver *receiver, size_t row)
 {
     push_handler *handler;
-    memcpy(&handler, (const char *)receiver + offset, sizeof handler);
-    return handler != NULL;
-}
-
-static push_handler *find_handler(const struct push_message_receiver *receiver,
-                                  const char *notify_type)
-{
-    for (size_t i = 0; i < LENGTH(parsed); i++)
-        if (strcmp(parsed[i].notify_type, notify_type) == 0 &&
-            is_filled(receiver, parsed[i].handler)) {
-            push_handler *handler;
-            memcpy(&handler, (const char *)receiver + parsed[i].handler, sizeof handler);
-            return handler;
-        }
-    return receiver->handle_other;
+    memcpy(&handler, (const char *)receiver + types[row].handler, sizeof handler);
+    return handler;
 }
 
 bool push_has_handlers(const struct push_message_receiver *receiver)
 {
     bool found = receiver->handle_other != NULL;
-    for (size_t i = 0; i < LENGTH(typed); i++)
-        found = found || is_filled(receiver, typed[i].handler);
-    for (size_t i = 0; i < LENGTH(parsed); i++)
-        found = found || is_filled(receiver, parsed[i].handler);
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        found = found || handler_of(receiver, i) != NULL;
     return found;
 }
 
 static int deliver(const struct push_message_receiver *receiver,
                    const struct push_notification *notification)
 {
-    for (size_t i = 0; i < LENGTH(typed); i++)
-        if (strcmp(typed[i].notify_type, notification->notify_type) == 0 &&
-            is_filled(receiver, typed[i].handler))
-            return typed[i].deliver(receiver, notification);
-    push_handler *handler = find_handler(receiver, notification->notify_type);
+    push_handler *handler = receiver->handle_other;
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        if (strcmp(types[i].notify_type, notification->notify_type) != 0 ||
+            handler_of(receiver, i) == NULL)
+            continue;
+        if (types[i].deliver != NULL)
+            return types[i].deliver(receiver, notification);
+        handler = handler_of(receiver, i);
+    }
     return handler == NULL ? 0 : handler(receiver->application, notification);
 }
 
