@@ -322,10 +322,7 @@ void log_stop(struct log *log)
 
 void log_reopen(struct log *log)
 {
-    monitor_enter(&log->monitor);
-    log->reopen = true;
-    monitor_wake(&log->monitor);
-    monitor_leave(&log->monitor);
+    monitor_set(&log->monitor, &log->reopen);
 }
 
 void log_warning(struct log *log, struct fault *warning)

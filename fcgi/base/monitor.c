@@ -49,6 +49,24 @@ void monitor_wake(struct monitor *monitor)
     pthread_cond_broadcast(&monitor->changed);
 }
 
+void monitor_set(struct monitor *monitor, bool *flag)
+{
+    monitor_enter(monitor);
+    *flag = true;
+    monitor_wake(monitor);
+    monitor_leave(monitor);
+}
+
+bool monitor_wait_set(struct monitor *monitor, const bool *flag, int64_t until_ms)
+{
+    monitor_enter(monitor);
+    while (!*flag && monitor_wait_until(monitor, until_ms))
+        continue;
+    bool set = *flag;
+    monitor_leave(monitor);
+    return set;
+}
+
 void monitor_ring(int fd)
 {
     const uint64_t one = 1;

@@ -28,6 +28,11 @@ bool monitor_wait_until(struct monitor *monitor, int64_t until_ms);
 /* Wakes all waiting threads. */
 void monitor_wake(struct monitor *monitor);
 
+/* For a FLAG that MONITOR guards; call them without the lock. Set it, and wake all waiting threads;
+ * and wait until it is set, or until UNTIL_MS. Returns whether it is set. */
+void monitor_set(struct monitor *monitor, bool *flag);
+bool monitor_wait_set(struct monitor *monitor, const bool *flag, int64_t until_ms);
+
 /* Makes the eventfd FD readable, for a thread that waits for descriptors instead. */
 void monitor_ring(int fd);
 

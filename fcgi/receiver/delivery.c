@@ -37,14 +37,6 @@ struct delivery {
     bool abandoned; /* commit and log must not be touched any more */
 };
 
-static bool is_stopped(struct delivery *delivery)
-{
-    monitor_enter(&delivery->monitor);
-    bool stop = delivery->stop;
-    monitor_leave(&delivery->monitor);
-    return stop;
-}
-
 /* Waits for MS, or until delivery is stopped; if FOR_NEWS, also until a notification may have come.
  */
 static void wait_a_while(struct delivery *delivery, int64_t ms, bool for_news)
@@ -160,7 +152,7 @@ static int take_over(struct delivery *delivery, struct fault *fault)
 static bool hand_over(struct delivery *delivery, const struct store_kept *kept)
 {
     int64_t pause_ms = DELIVERY_PAUSE_MIN_MS;
-    while (!is_stopped(delivery)) {
+    while (!monitor_wait_set(&delivery->monitor, &delivery->stop, 0)) {
         if (delivery->target.deliver(delivery->target.owner, kept) == 0)
             return true;
         if (pause_ms == DELIVERY_PAUSE_MIN_MS)
@@ -220,7 +212,7 @@ static int deliver_chunk(struct delivery *delivery, struct fault *fault)
 static void *deliver(void *argument)
 {
     struct delivery *delivery = argument;
-    while (!is_stopped(delivery)) {
+    while (!monitor_wait_set(&delivery->monitor, &delivery->stop, 0)) {
         struct fault fault = FAULT_NONE;
         int result = delivery->lock_fd < 0 ? take_over(delivery, &fault) : 0;
         int delivered = result == 0 ? deliver_chunk(delivery, &fault) : 0;
@@ -266,10 +258,7 @@ void delivery_wake(struct delivery *delivery)
 {
     if (delivery == NULL)
         return;
-    monitor_enter(&delivery->monitor);
-    delivery->news = true;
-    monitor_wake(&delivery->monitor);
-    monitor_leave(&delivery->monitor);
+    monitor_set(&delivery->monitor, &delivery->news);
 }
 
 int delivery_stop(struct delivery *delivery)

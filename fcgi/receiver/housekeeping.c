@@ -194,22 +194,11 @@ static void keep_up(struct housekeeping *housekeeping)
         store_reader_close(housekeeping->reader);
 }
 
-/* Waits until it is time to look; false at the end. */
-static bool wait_to_look(struct housekeeping *housekeeping, int64_t look_ms)
-{
-    monitor_enter(&housekeeping->monitor);
-    while (!housekeeping->ended && monitor_wait_until(&housekeeping->monitor, look_ms))
-        continue;
-    bool ended = housekeeping->ended;
-    monitor_leave(&housekeeping->monitor);
-    return !ended;
-}
-
 static void *run(void *argument)
 {
     struct housekeeping *housekeeping = argument;
     int64_t look_ms = 0, show_ms = 0;
-    while (wait_to_look(housekeeping, look_ms)) {
+    while (!monitor_wait_set(&housekeeping->monitor, &housekeeping->ended, look_ms)) {
         struct fault fault = FAULT_NONE;
         int64_t now_ms = clock_monotonic_ms();
         look_ms = now_ms + HOUSEKEEPING_LOOK_MS;
@@ -275,10 +264,7 @@ void housekeeping_stop(struct housekeeping *housekeeping)
 {
     if (housekeeping == NULL)
         return;
-    monitor_enter(&housekeeping->monitor);
-    housekeeping->ended = true;
-    monitor_wake(&housekeeping->monitor);
-    monitor_leave(&housekeeping->monitor);
+    monitor_set(&housekeeping->monitor, &housekeeping->ended);
     pthread_join(housekeeping->thread, NULL);
     free_housekeeping(housekeeping);
 }

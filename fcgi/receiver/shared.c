@@ -104,17 +104,6 @@ static void note_run(struct shared *shared, const struct follower_state *state, 
         log_event(shared->log, "fault", "fault", said.text);
 }
 
-/* Waits until the copy should be brought up to date; false at the end. */
-static bool wait_to_follow(struct shared *shared, int64_t until_ms)
-{
-    monitor_enter(&shared->monitor);
-    while (!shared->stop && monitor_wait_until(&shared->monitor, until_ms))
-        continue;
-    bool stop = shared->stop;
-    monitor_leave(&shared->monitor);
-    return !stop;
-}
-
 static void *follow(void *argument)
 {
     struct shared *shared = argument;
@@ -122,7 +111,7 @@ static void *follow(void *argument)
     pthread_setname_np(pthread_self(), "follower");
     setpriority(PRIO_PROCESS, (id_t)gettid(),
                 getpriority(PRIO_PROCESS, (id_t)gettid()) + SHARED_COPY_NICE);
-    while (wait_to_follow(shared, next_ms)) {
+    while (!monitor_wait_set(&shared->monitor, &shared->stop, next_ms)) {
         struct follower_state state = {.number = 0};
         struct fault fault = FAULT_NONE;
         int64_t began_ms = clock_monotonic_ms();
@@ -196,10 +185,7 @@ void shared_stop(struct shared *shared)
     shipper_stop(shared->shipper);
     if (!shared->following)
         return;
-    monitor_enter(&shared->monitor);
-    shared->stop = true;
-    monitor_wake(&shared->monitor);
-    monitor_leave(&shared->monitor);
+    monitor_set(&shared->monitor, &shared->stop);
     monitor_ring(shared->stop_fd);
     pthread_join(shared->thread, NULL);
 }

@@ -283,20 +283,12 @@ static void drop_waiting(struct viewer *viewer, struct queue *queue)
     }
 }
 
-static void stop_queue(struct queue *queue)
-{
-    monitor_enter(&queue->monitor);
-    queue->stop = true;
-    monitor_wake(&queue->monitor);
-    monitor_leave(&queue->monitor);
-}
-
 void viewer_stop(struct viewer *viewer)
 {
     if (viewer == NULL)
         return;
-    stop_queue(&viewer->reads);
-    stop_queue(&viewer->tables);
+    monitor_set(&viewer->reads.monitor, &viewer->reads.stop);
+    monitor_set(&viewer->tables.monitor, &viewer->tables.stop);
     for (size_t i = 0; i < THREADS; i++) {
         struct reader_thread *thread = &viewer->threads[i];
         if (thread->started)
