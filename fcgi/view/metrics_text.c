@@ -238,9 +238,8 @@ static const char *label_id(const char *id, int64_t number, char room[ID_ROOM])
     return room;
 }
 
-/* Writes the samples of one operation: its upgrades into OUT, its last change into CHANGES. */
-static void put_operation(struct buffer *out, struct buffer *changes,
-                          const struct store_operation_row *row)
+/* Writes the samples of one operation: its upgrades, or its last change. */
+static void put_operation(struct buffer *out, bool change, const struct store_operation_row *row)
 {
     char app_room[ID_ROOM], operation_room[ID_ROOM];
     const char *app = label_id(row->app_id, row->id, app_room),
@@ -250,31 +249,29 @@ static void put_operation(struct buffer *out, struct buffer *changes,
         int64_t count;
     } states[] = {
         {"IN_PROGRESS", row->in_progress}, {"SUCCESS", row->success}, {"FAIL", row->fail}};
-    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+    if (change)
+        put_scaled(out, &operation_change, LABELS("app", app, "operation", operation), row->last_ms,
+                   1000);
+    for (size_t i = 0; !change && i < sizeof states / sizeof states[0]; i++)
         put(out, &operation_upgrades,
             LABELS("app", app, "operation", operation, "state", states[i].state), states[i].count);
-    put_scaled(changes, &operation_change, LABELS("app", app, "operation", operation), row->last_ms,
-               1000);
 }
 
+/* Writes one family of the latest operations after the other. */
 static int put_operations(struct buffer *out, struct store_reader *reader)
 {
-    struct store_rows rows = store_list_operations(reader, NULL, EXPOSITION_OPERATIONS, NULL);
-    struct store_operation_row row;
-    struct buffer upgrades = {0}, changes = {0};
-    while (store_next_operation(&rows, &row))
-        put_operation(&upgrades, &changes, &row);
-    if (upgrades.length > 0) {
-        put_family(out, &operation_upgrades);
-        buffer_add(out, upgrades.bytes, upgrades.length);
-        put_family(out, &operation_change);
-        buffer_add(out, changes.bytes, changes.length);
+    for (int change = 0; change < 2; change++) {
+        struct store_rows rows = store_list_operations(reader, NULL, EXPOSITION_OPERATIONS, NULL);
+        struct store_operation_row row;
+        for (bool first = true; store_next_operation(&rows, &row); first = false) {
+            if (first)
+                put_family(out, change ? &operation_change : &operation_upgrades);
+            put_operation(out, change, &row);
+        }
+        if (store_rows_end(&rows, NULL) != 0)
+            return -1;
     }
-    if (upgrades.failed || changes.failed)
-        out->failed = true;
-    buffer_release(&upgrades);
-    buffer_release(&changes);
-    return store_rows_end(&rows, NULL);
+    return 0;
 }
 
 static void put_overview(struct buffer *out, const struct store_overview *overview, int64_t now_ms)
@@ -344,15 +341,12 @@ static int put_books(struct buffer *out, struct store_reader *reader, int64_t no
 void exposition_write(const struct view_process *process, struct store_reader *reader,
                       int64_t limit_ms, struct buffer *out)
 {
-    struct buffer books = {0};
-    bool readable = put_books(&books, reader, process->now_ms, limit_ms) == 0;
+    size_t before = out->length;
+    bool readable = put_books(out, reader, process->now_ms, limit_ms) == 0;
+    if (!readable)
+        out->length = before;
+    put_one(out, GAUGE, "store_up", "1: the store could be read just now", readable, 1);
     put_process(out, process);
     if (process->books != NULL)
         put_shared_books(out, process->books);
-    put_one(out, GAUGE, "store_up", "1: the store could be read just now", readable, 1);
-    if (readable)
-        buffer_add(out, books.bytes, books.length);
-    if (books.failed)
-        out->failed = true;
-    buffer_release(&books);
 }
