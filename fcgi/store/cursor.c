@@ -36,7 +36,7 @@ int store_read_cursor(struct store_reader *reader, struct store_cursor *cursor, 
 {
     struct store_rows rows = store_rows_begin(reader, store_text(STORE_TEXT_cursor), NULL, 0, 0,
                                               NULL, 1, fault);
-    sqlite3_bind_text(rows.statement, 1, cursor->name, -1, SQLITE_STATIC);
+    store_bind_text(rows.statement, 1, cursor->name);
     sqlite3_stmt *read = store_rows_next(&rows);
     cursor->at = (struct token){.seq = 0};
     if (read != NULL) {
@@ -60,7 +60,7 @@ static int forget(struct store *store, void *argument, struct fault *fault)
     struct forgetting *forgetting = argument;
     bool is_journal = strcmp(forgetting->name, STORE_JOURNAL_NAME) == 0;
     sqlite3_stmt *forget = store_statement(store, STORE_forget_cursor);
-    sqlite3_bind_text(forget, 1, forgetting->name, -1, SQLITE_STATIC);
+    store_bind_text(forget, 1, forgetting->name);
     if ((is_journal ? store_journal_end(store, &forgetting->found, fault)
                     : store_run(store, forget, "cannot forget an application", fault)) != 0)
         return -1;

@@ -382,6 +382,12 @@ int store_transact(struct store *store, store_work *work, void *argument, struct
  * another connection reads or writes just then. */
 int store_empty_log(struct store *store, bool *emptied, struct fault *fault);
 
+/* Binds a text that is there until the statement has run; NULL is NULL. */
+static inline void store_bind_text(sqlite3_stmt *statement, int index, const char *text)
+{
+    sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
+}
+
 /* The form of a hash in the tables. */
 static inline int64_t store_low32(uint64_t hash)
 {
@@ -398,6 +404,13 @@ static inline sqlite3_stmt *store_statement(struct store *store, enum store_stat
  * statement that returns no rows, and resets it. A column's text, "" for NULL. */
 int store_fault(sqlite3 *db, struct fault *fault, const char *what);
 int store_run(struct store *store, sqlite3_stmt *statement, const char *what, struct fault *fault);
+
+/* Binds COUNT numbers to the first parameters of a statement, and runs it. WHAT is for the fault.
+ */
+int store_write(struct store *store, enum store_statement which, const char *what,
+                struct fault *fault, const int64_t *numbers, int count);
+#define STORE_NUMBERS(...) \
+    (const int64_t[]){__VA_ARGS__}, (int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 const char *store_column_text(sqlite3_stmt *statement, int column);
 
 /* files.c: init makes the paths of the files in FOLDER, and release frees them. Note remembers the

@@ -66,7 +66,7 @@ int store_life_begin(struct store *store, struct fault *fault)
     sodium_bin2hex(totals->life, sizeof totals->life, bytes, sizeof bytes);
     sqlite3_stmt *begin = store_statement(store, STORE_begin_life);
     sqlite3_bind_int64(begin, 1, totals->seq + 1);
-    sqlite3_bind_text(begin, 2, totals->life, -1, SQLITE_STATIC);
+    store_bind_text(begin, 2, totals->life);
     store->batch.begins_life = true;
     return store_run(store, begin, "cannot begin a life", fault);
 }
@@ -93,7 +93,7 @@ int store_read_standing(struct store_reader *reader, const struct token *token,
     char life[TOKEN_LIFE_SIZE];
     struct store_rows rows = store_rows_begin(reader, store_text(STORE_TEXT_standing), &token->seq,
                                               1, 0, NULL, 1, fault);
-    sqlite3_bind_text(rows.statement, 2, token->life, -1, SQLITE_STATIC);
+    store_bind_text(rows.statement, 2, token->life);
     sqlite3_stmt *read = store_rows_next(&rows);
     if (read != NULL) {
         found.last.seq = sqlite3_column_int64(read, 0);

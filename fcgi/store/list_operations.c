@@ -108,9 +108,9 @@ struct store_rows store_filter_operations(struct store_reader *reader,
     sqlite3_stmt *read = rows.statement;
     /* SQLite does not mind a parameter that the text lacks. */
     if (filter->app_id != NULL)
-        sqlite3_bind_text(read, PARAMETER_APP, filter->app_id, -1, SQLITE_STATIC);
+        store_bind_text(read, PARAMETER_APP, filter->app_id);
     if (filter->search != NULL)
-        sqlite3_bind_text(read, PARAMETER_SEARCH, filter->search, -1, SQLITE_STATIC);
+        store_bind_text(read, PARAMETER_SEARCH, filter->search);
     sqlite3_bind_int64(read, PARAMETER_FAIL_ABOVE, filter->fail_above);
     sqlite3_bind_int64(read, PARAMETER_SINCE, filter->since_ms);
     sqlite3_bind_int64(read, PARAMETER_UNTIL, filter->until_ms);
@@ -144,8 +144,8 @@ struct store_rows store_find_operations(struct store_reader *reader, const char 
 {
     struct store_rows rows = store_rows_begin(reader, prefix ? BEGINNING : NAMED, NULL, 0, 0, NULL,
                                               most, fault);
-    sqlite3_bind_text(rows.statement, 1, operation_id, -1, SQLITE_STATIC);
-    sqlite3_bind_text(rows.statement, 2, app_id, -1, SQLITE_STATIC); /* NULL is NULL */
+    store_bind_text(rows.statement, 1, operation_id);
+    store_bind_text(rows.statement, 2, app_id); /* NULL is NULL */
     sqlite3_bind_int64(rows.statement, 3, STORE_PAGE_MAX);
     return rows;
 }

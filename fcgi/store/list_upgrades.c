@@ -178,7 +178,7 @@ static void bind_device(struct store_rows *rows, const char *device_id)
     }
     sqlite3_bind_int64(rows->statement, PARAMETER_DEVICE,
                        store_low32(content_hash_string(device_id, key)));
-    sqlite3_bind_text(rows->statement, PARAMETER_DEVICE_ID, device_id, -1, SQLITE_STATIC);
+    store_bind_text(rows->statement, PARAMETER_DEVICE_ID, device_id);
 }
 
 struct store_rows store_list_device(struct store_reader *reader, const char *device_id,
@@ -203,7 +203,7 @@ struct store_rows store_find_devices(struct store_reader *reader, const char *pr
 {
     struct store_rows rows = store_rows_begin(reader, store_text(STORE_TEXT_devices_beginning),
                                               NULL, 0, 0, NULL, most, fault);
-    sqlite3_bind_text(rows.statement, 1, prefix, -1, SQLITE_STATIC);
+    store_bind_text(rows.statement, 1, prefix);
     return rows;
 }
 
@@ -244,7 +244,7 @@ struct store_rows store_list_notifications(struct store_reader *reader, const ch
         " ORDER BY n.seq DESC",
         &operation, 1, 0, NULL, most, fault);
     bind_device(&rows, device_id);
-    sqlite3_bind_text(rows.statement, PARAMETER_SUB_OPERATION_ID, sub_operation_id, -1,
-                      SQLITE_STATIC); /* NULL is NULL */
+    store_bind_text(rows.statement, PARAMETER_SUB_OPERATION_ID,
+                    sub_operation_id); /* NULL is NULL */
     return rows;
 }

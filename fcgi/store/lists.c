@@ -227,7 +227,7 @@ struct store_rows store_list_quarantined(struct store_reader *reader, const char
         reader, store_text(reason != NULL ? STORE_TEXT_quarantined_for : STORE_TEXT_quarantined),
         &first, 1, 1, after, most, fault);
     if (reason != NULL)
-        sqlite3_bind_text(rows.statement, 2, reason, -1, SQLITE_STATIC);
+        store_bind_text(rows.statement, 2, reason);
     return rows;
 }
 

@@ -42,7 +42,7 @@ static sqlite3_stmt *prepare(struct store *store, enum store_text text, const in
     for (int i = 0; i < count; i++)
         sqlite3_bind_int64(statement, i + 1, numbers[i]);
     if (word != NULL)
-        sqlite3_bind_text(statement, count + 1, word, -1, SQLITE_STATIC);
+        store_bind_text(statement, count + 1, word);
     return statement;
 }
 

@@ -18,11 +18,6 @@ struct destination {
     struct store_entry entry;
 };
 
-static void bind_text(sqlite3_stmt *statement, int index, const char *text)
-{
-    sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
-}
-
 void store_ledger_read(sqlite3_stmt *statement, struct store_ledger *ledger)
 {
     int column = 0;
@@ -74,11 +69,8 @@ static int write_block(struct store *store, struct fault *fault)
     const struct store_batch *batch = &store->batch;
     if (!batch->block_open)
         return 0;
-    sqlite3_stmt *widen = store_statement(store, STORE_widen_time_index);
-    sqlite3_bind_int64(widen, 1, batch->block);
-    sqlite3_bind_int64(widen, 2, batch->block_first_ms);
-    sqlite3_bind_int64(widen, 3, batch->block_last_ms);
-    return store_run(store, widen, "cannot note a time", fault);
+    return store_write(store, STORE_widen_time_index, "cannot note a time", fault,
+                       STORE_NUMBERS(batch->block, batch->block_first_ms, batch->block_last_ms));
 }
 
 static int write_types(struct store *store, struct fault *fault)
@@ -86,8 +78,8 @@ static int write_types(struct store *store, struct fault *fault)
     for (size_t i = 0; i < store->batch.types_length; i++) {
         const struct store_type_count *type = &store->batch.types[i];
         sqlite3_stmt *count = store_statement(store, STORE_count_type);
-        bind_text(count, 1, type->notify_type);
-        bind_text(count, 2, type->result);
+        store_bind_text(count, 1, type->notify_type);
+        store_bind_text(count, 2, type->result);
         sqlite3_bind_int64(count, 3, type->count);
         if (store_run(store, count, "cannot count a notifyType", fault) != 0)
             return -1;
@@ -159,8 +151,8 @@ static int put_quarantined(struct store *store, struct record *record, struct fa
     sqlite3_stmt *add = store_statement(store, STORE_add_quarantined);
     sqlite3_bind_int64(add, 1, store->ledger.quarantine_id + 1);
     sqlite3_bind_int64(add, 2, record->received_ms);
-    bind_text(add, 3, record->verdict.reason);
-    bind_text(add, 4, record->verdict.pointer);
+    store_bind_text(add, 3, record->verdict.reason);
+    store_bind_text(add, 4, record->verdict.pointer);
     sqlite3_bind_blob(add, 5, record->body_length > 0 ? record->body : "", (int)record->body_length,
                       SQLITE_STATIC);
     sqlite3_bind_int(add, 6, record->known);
@@ -254,11 +246,9 @@ static int find_same(struct store *store, struct record *record, const struct de
 static int count_deliveries(struct store *store, const struct record *record, int64_t by,
                             struct fault *fault)
 {
-    sqlite3_stmt *count = store_statement(store, STORE_count_delivery);
-    sqlite3_bind_int64(count, 1, record->seq);
-    sqlite3_bind_int64(count, 2, by);
     store->ledger.totals.repeats += by;
-    return store_run(store, count, "cannot count a repeat", fault);
+    return store_write(store, STORE_count_delivery, "cannot count a repeat", fault,
+                       STORE_NUMBERS(record->seq, by));
 }
 
 /* Counts a repeat, of a notification that has been delivered once less than the record says. One
@@ -396,9 +386,8 @@ int store_books_drop(struct store *store, int64_t id, struct fault *fault)
     if (store->config.journal && store_journal_left(store, id, fault) != 0)
         return -1;
 
-    sqlite3_stmt *remove = store_statement(store, STORE_remove_quarantined);
-    sqlite3_bind_int64(remove, 1, id);
-    if (store_run(store, remove, "cannot take a body out of quarantine", fault) != 0)
+    if (store_write(store, STORE_remove_quarantined, "cannot take a body out of quarantine", fault,
+                    &id, 1) != 0)
         return -1;
     struct store_totals *totals = &store->ledger.totals;
     count_held(totals, known, bytes, -1);
@@ -443,8 +432,8 @@ int store_books_move_cursor(struct store *store, const struct store_cursor *curs
     if (!holds)
         return 0;
     sqlite3_stmt *move = store_statement(store, STORE_move_cursor);
-    bind_text(move, 1, cursor->name);
-    bind_text(move, 2, cursor->at.life);
+    store_bind_text(move, 1, cursor->name);
+    store_bind_text(move, 2, cursor->at.life);
     sqlite3_bind_int64(move, 3, cursor->at.seq);
     sqlite3_bind_int(move, 4, cursor->back);
     int result = store_run(store, move, "cannot move a cursor", fault);

@@ -12,11 +12,6 @@
 
 #include <string.h>
 
-static void bind_text(sqlite3_stmt *statement, int index, const char *text)
-{
-    sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
-}
-
 /* Reads the first upgrade under ENTRY with an id above AFTER. Returns 1 if there is one, and sets
  * UPGRADE if its ids equal the record's. Returns 0 if there is none, or -1. */
 static int read_upgrade(struct store *store, const struct record *record,
@@ -28,8 +23,8 @@ static int read_upgrade(struct store *store, const struct record *record,
     sqlite3_bind_int64(find, 2, entry->device);
     sqlite3_bind_int64(find, 3, entry->sub_operation);
     sqlite3_bind_int64(find, 4, *after);
-    bind_text(find, 5, record->device_id);
-    bind_text(find, 6, record->sub_operation_id);
+    store_bind_text(find, 5, record->device_id);
+    store_bind_text(find, 6, record->sub_operation_id);
     int step = sqlite3_step(find);
     if (step == SQLITE_ROW) {
         *after = sqlite3_column_int64(find, 0);
@@ -78,16 +73,6 @@ static int count_failure(struct store *store, const struct record *record, int64
     return store_run(store, count, "cannot count a failure", fault);
 }
 
-/* Subtracts the upgrade's current failure from the failures by errorCode. */
-static int uncount_failure(struct store *store, int64_t operation, int64_t upgrade,
-                           struct fault *fault)
-{
-    sqlite3_stmt *uncount = store_statement(store, STORE_uncount_failure);
-    sqlite3_bind_int64(uncount, 1, operation);
-    sqlite3_bind_int64(uncount, 2, upgrade);
-    return store_run(store, uncount, "cannot take back a failure", fault);
-}
-
 /* Subtracts the versions of the upgrade's current result from the transitions. */
 static int uncount_transition(struct store *store, struct store_tally *tally,
                               const struct store_upgrade *upgrade, struct fault *fault)
@@ -130,8 +115,8 @@ static int add_upgrade(struct store *store, const struct record *record,
         sqlite3_bind_null(add, 7);
     bind_error_code(add, 8, record);
     sqlite3_bind_int64(add, 9, record->received_ms);
-    bind_text(add, 10, record->device_id);
-    bind_text(add, 11, record->sub_operation_id);
+    store_bind_text(add, 10, record->device_id);
+    store_bind_text(add, 11, record->sub_operation_id);
     return store_run(store, add, "cannot add an upgrade", fault);
 }
 
@@ -143,7 +128,7 @@ static int report_expected(struct store *store, const struct record *record,
     sqlite3_stmt *report = store_statement(store, STORE_report_expected);
     sqlite3_bind_int64(report, 1, entry->operation);
     sqlite3_bind_int64(report, 2, entry->device);
-    bind_text(report, 3, record->device_id);
+    store_bind_text(report, 3, record->device_id);
     if (store_run(store, report, "cannot note that a device has reported", fault) != 0)
         return -1;
     tally->reported += sqlite3_changes(store->db);
@@ -189,7 +174,8 @@ static int count_change(struct store *store, const struct record *record, struct
             0)
         return -1;
     if (change->uncounts_failure &&
-        uncount_failure(store, tally->operation, upgrade->id, fault) != 0)
+        store_write(store, STORE_uncount_failure, "cannot take back a failure", fault,
+                    STORE_NUMBERS(tally->operation, upgrade->id)) != 0)
         return -1;
     if (change->counts_transition &&
         store_tally_transition(tally, record->source_version, record->target_version, record->state,
@@ -203,20 +189,14 @@ static int change_upgrade(struct store *store, const struct record *record,
                           const struct store_upgrade *upgrade, const struct rules_change *change,
                           struct fault *fault)
 {
-    sqlite3_stmt *begin = store_statement(store, STORE_begin_earlier);
-    sqlite3_stmt *step = store_statement(store, STORE_set_step);
     sqlite3_stmt *result = store_statement(store, STORE_set_result);
-    if (change->begins_earlier) {
-        sqlite3_bind_int64(begin, 1, upgrade->id);
-        sqlite3_bind_int64(begin, 2, record->received_ms);
-        if (store_run(store, begin, "cannot set an upgrade's beginning", fault) != 0)
-            return -1;
-    }
-    if (change->sets_step) {
-        sqlite3_bind_int64(step, 1, upgrade->id);
-        sqlite3_bind_int64(step, 2, record->seq);
-        return store_run(store, step, "cannot set an upgrade's step", fault);
-    }
+    if (change->begins_earlier &&
+        store_write(store, STORE_begin_earlier, "cannot set an upgrade's beginning", fault,
+                    STORE_NUMBERS(upgrade->id, record->received_ms)) != 0)
+        return -1;
+    if (change->sets_step)
+        return store_write(store, STORE_set_step, "cannot set an upgrade's step", fault,
+                           STORE_NUMBERS(upgrade->id, record->seq));
     if (change->sets_result) {
         sqlite3_bind_int64(result, 1, upgrade->id);
         sqlite3_bind_int(result, 2, (int)record->state);

@@ -48,26 +48,14 @@ static enum store_kind kind_of(const struct record *record)
                                                         : STORE_KIND_UNKNOWN;
 }
 
-/* Begins an operation that an operator named before its first notification, which RECORD is. */
-static int begin_operation(struct store *store, const struct record *record, int64_t operation,
-                           struct fault *fault)
-{
-    sqlite3_stmt *begin = store_statement(store, STORE_begin_operation);
-    sqlite3_bind_int64(begin, 1, operation);
-    sqlite3_bind_int64(begin, 2, record->received_ms);
-    sqlite3_bind_int64(begin, 3, store->ledger.totals.seq + 1);
-    sqlite3_bind_int(begin, 4, (int)kind_of(record));
-    return store_run(store, begin, "cannot begin an operation", fault);
-}
-
 /* Finds the operation's row, or adds it for the next notification. Sets TALLY's operation. */
 static int identify_operation(struct store *store, const struct record *record,
                               struct store_tally *tally, struct fault *fault)
 {
     bool heard = true;
     sqlite3_stmt *find = store_statement(store, STORE_find_operation);
-    sqlite3_bind_text(find, 1, record->app_id, -1, SQLITE_STATIC);
-    sqlite3_bind_text(find, 2, record->operation_id, -1, SQLITE_STATIC);
+    store_bind_text(find, 1, record->app_id);
+    store_bind_text(find, 2, record->operation_id);
     int step = sqlite3_step(find);
     if (step == SQLITE_ROW) {
         tally->operation = sqlite3_column_int64(find, 0);
@@ -78,13 +66,16 @@ static int identify_operation(struct store *store, const struct record *record,
     }
     sqlite3_reset(find);
     if (step == SQLITE_ROW && !heard)
-        return begin_operation(store, record, tally->operation, fault);
+        /* An operator named it before its first notification, which RECORD is. */
+        return store_write(store, STORE_begin_operation, "cannot begin an operation", fault,
+                           STORE_NUMBERS(tally->operation, record->received_ms,
+                                         store->ledger.totals.seq + 1, kind_of(record)));
     if (step != SQLITE_DONE)
         return step == SQLITE_ROW ? 0 : -1;
 
     sqlite3_stmt *add = store_statement(store, STORE_add_operation);
-    sqlite3_bind_text(add, 1, record->app_id, -1, SQLITE_STATIC);
-    sqlite3_bind_text(add, 2, record->operation_id, -1, SQLITE_STATIC);
+    store_bind_text(add, 1, record->app_id);
+    store_bind_text(add, 2, record->operation_id);
     sqlite3_bind_int64(add, 3, record->received_ms);
     sqlite3_bind_int64(add, 4, store->ledger.totals.seq + 1);
     sqlite3_bind_int(add, 5, (int)kind_of(record));
@@ -165,8 +156,8 @@ static int write_transitions(struct store *store, const struct store_tally *tall
             continue;
         sqlite3_stmt *count = store_statement(store, STORE_count_transition);
         sqlite3_bind_int64(count, 1, tally->operation);
-        sqlite3_bind_text(count, 2, transition->source, -1, SQLITE_STATIC);
-        sqlite3_bind_text(count, 3, transition->target, -1, SQLITE_STATIC);
+        store_bind_text(count, 2, transition->source);
+        store_bind_text(count, 3, transition->target);
         sqlite3_bind_int64(count, 4, transition->success);
         sqlite3_bind_int64(count, 5, transition->fail);
         if (store_run(store, count, "cannot count versions", fault) != 0)
@@ -234,23 +225,9 @@ struct change {
 static int add_change(struct store *store, int64_t operation, int64_t width_ms,
                       const struct change *change, struct fault *fault)
 {
-    sqlite3_stmt *add = store_statement(store, STORE_add_timeline);
-    sqlite3_bind_int64(add, 1, operation);
-    sqlite3_bind_int64(add, 2, interval_of(change->at_ms, width_ms));
-    sqlite3_bind_int64(add, 3, change->in_progress);
-    sqlite3_bind_int64(add, 4, change->success);
-    sqlite3_bind_int64(add, 5, change->fail);
-    return store_run(store, add, "cannot note an operation's timeline", fault);
-}
-
-static int run_with(struct store *store, enum store_statement which, int64_t operation,
-                    int64_t value, struct fault *fault)
-{
-    sqlite3_stmt *statement = store_statement(store, which);
-    sqlite3_bind_int64(statement, 1, operation);
-    if (sqlite3_bind_parameter_count(statement) > 1)
-        sqlite3_bind_int64(statement, 2, value);
-    return store_run(store, statement, "cannot change an operation's timeline", fault);
+    return store_write(store, STORE_add_timeline, "cannot note an operation's timeline", fault,
+                       STORE_NUMBERS(operation, interval_of(change->at_ms, width_ms),
+                                     change->in_progress, change->success, change->fail));
 }
 
 /* Merges the existing changes into intervals of WIDTH_MS. This is rare: it happens each time that
@@ -272,8 +249,11 @@ static int lay_anew(struct store *store, int64_t operation, int64_t width_ms, st
     if (step != SQLITE_DONE)
         store_fault(store->db, fault, "cannot read an operation's timeline");
     sqlite3_reset(read);
-    if (step != SQLITE_DONE || run_with(store, STORE_remove_timeline, operation, 0, fault) != 0 ||
-        run_with(store, STORE_set_timeline_width, operation, width_ms, fault) != 0)
+    if (step != SQLITE_DONE ||
+        store_write(store, STORE_remove_timeline, "cannot change an operation's timeline", fault,
+                    &operation, 1) != 0 ||
+        store_write(store, STORE_set_timeline_width, "cannot change an operation's timeline", fault,
+                    STORE_NUMBERS(operation, width_ms)) != 0)
         return -1;
     for (size_t i = 0; i < count; i++)
         if (add_change(store, operation, width_ms, &changes[i], fault) != 0)

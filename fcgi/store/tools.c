@@ -43,6 +43,15 @@ int store_run(struct store *store, sqlite3_stmt *statement, const char *what, st
     return step == SQLITE_DONE ? 0 : -1;
 }
 
+int store_write(struct store *store, enum store_statement which, const char *what,
+                struct fault *fault, const int64_t *numbers, int count)
+{
+    sqlite3_stmt *statement = store_statement(store, which);
+    for (int i = 0; i < count; i++)
+        sqlite3_bind_int64(statement, i + 1, numbers[i]);
+    return store_run(store, statement, what, fault);
+}
+
 const char *store_column_text(sqlite3_stmt *statement, int column)
 {
     const char *text = (const char *)sqlite3_column_text(statement, column);
