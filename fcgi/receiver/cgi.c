@@ -24,11 +24,6 @@ enum record_type { BEGIN_REQUEST = 1, END_REQUEST = 3, PARAMS = 4, STDIN = 5, ST
 
 extern char **environ;
 
-bool cgi_is_asked(void)
-{
-    return getenv("REQUEST_METHOD") != NULL;
-}
-
 int cgi_take_stdout(struct fault *fault)
 {
     int fd = dup(STDOUT_FILENO);

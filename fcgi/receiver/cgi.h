@@ -22,9 +22,6 @@
  * and again for the one record. With a process per request, a burst makes a long queue. */
 #define CGI_STORE_WAIT_MS 4000
 
-/* Whether the environment is that of a CGI program. */
-bool cgi_is_asked(void);
-
 /* Keeps stdout for the answer and returns its new descriptor, or -1. From then on descriptor 1 goes
  * where stderr goes, which most web servers show as their own log. */
 int cgi_take_stdout(struct fault *fault);

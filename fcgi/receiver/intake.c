@@ -119,16 +119,6 @@ static bool log_batch(struct intake *intake, struct record **records, size_t cou
     return logged;
 }
 
-/* A body that goes to the log alone is kept if the log has taken it and is read. This is checked
- * after the line, because the reader may be gone since the body came. */
-static void judge_log_only(struct intake *intake, struct record *record, bool logged)
-{
-    if (record->outcome == RECORD_LOG_ONLY && !(logged && log_reaches(intake->log)))
-        record->outcome = RECORD_REFUSED;
-    if (record->outcome == RECORD_REFUSED)
-        metrics_add(intake->metrics, METRIC_quarantine_refused, 1);
-}
-
 int intake_keep(struct intake *intake, struct record **records, size_t count, struct fault *fault)
 {
     if (commit_keep(intake->commit, records, count, fault) != 0)
@@ -136,8 +126,14 @@ int intake_keep(struct intake *intake, struct record **records, size_t count, st
     bool logged = log_batch(intake, records, count);
     commit_leave(intake->commit);
     FAULT_POINT(logged);
-    for (size_t i = 0; i < count; i++)
-        judge_log_only(intake, records[i], logged);
+    for (size_t i = 0; i < count; i++) {
+        /* A body that goes to the log alone is kept if the log has taken it and is read. This is
+         * checked after the line, because the reader may be gone since the body came. */
+        if (records[i]->outcome == RECORD_LOG_ONLY && !(logged && log_reaches(intake->log)))
+            records[i]->outcome = RECORD_REFUSED;
+        if (records[i]->outcome == RECORD_REFUSED)
+            metrics_add(intake->metrics, METRIC_quarantine_refused, 1);
+    }
     delivery_wake(intake->delivery);
     return 0;
 }

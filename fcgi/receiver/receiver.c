@@ -374,7 +374,8 @@ int push_message_receiver_run(const struct push_message_receiver *application, i
     store_library_init();
     struct options options;
     struct fault fault = FAULT_NONE;
-    bool listening = is_listening(STDIN_FILENO), cgi = !listening && cgi_is_asked();
+    bool listening = is_listening(STDIN_FILENO),
+         cgi = !listening && getenv("REQUEST_METHOD") != NULL;
     /* The command line of a CGI program has the words of the query (RFC 3875, section 4.4). They
      * come from the sender, not from the operator. */
     if (options_read(&options, cgi ? 1 : argc, argv, &fault) != 0) {

@@ -43,16 +43,21 @@ static void log_unanswered(struct worker_pool *pool, int64_t seq, int status)
     log_line(pool->log, &line);
 }
 
-/* Sends the worker's answer. The connection may be freed when this returns. */
+/* Sends the worker's answer; false if it did not go out whole. */
+static bool send_answer(struct worker *worker, struct connection *connection)
+{
+    if (!worker->answer.failed)
+        return request_answer(&connection->request, connection->fd, worker->answer.bytes,
+                              worker->answer.length) == 0;
+    request_drop(&connection->request);
+    return false;
+}
+
+/* Sends and counts it. The connection may be freed when this returns. */
 static void reply(struct worker *worker, struct connection *connection, int status)
 {
     struct worker_pool *pool = worker->pool;
-    bool sent = false;
-    if (worker->answer.failed)
-        request_drop(&connection->request);
-    else
-        sent = request_answer(&connection->request, connection->fd, worker->answer.bytes,
-                              worker->answer.length) == 0;
+    bool sent = send_answer(worker, connection);
     if (sent)
         metrics_count_answer(pool->metrics, status, connection->weighs);
     else
@@ -134,16 +139,6 @@ static void settle_held(struct worker *worker)
         worker->look_ms = first->held_until_ms;
 }
 
-/* Tells the shipper of the last entry that the batch has added to the journal. */
-static void note_entries(struct shipper *shipper, struct record *const *records, size_t count)
-{
-    int64_t last = 0;
-    for (size_t i = 0; i < count; i++)
-        if (records[i]->entry > last)
-            last = records[i]->entry;
-    shipper_note(shipper, last);
-}
-
 /* Keeps the batch, and answers it, or holds the answers. */
 static void keep_batch(struct worker *worker)
 {
@@ -159,8 +154,11 @@ static void keep_batch(struct worker *worker)
     worker->batch_length = worker->batch_bytes = 0;
     bool kept = intake_keep(worker->pool->intake, records, count, &fault) == 0;
     bool books = worker->pool->shipper != NULL;
+    int64_t last = 0; /* entry that the batch has added to the journal */
+    for (size_t i = 0; books && i < count; i++)
+        last = records[i]->entry > last ? records[i]->entry : last;
     if (kept && books)
-        note_entries(worker->pool->shipper, records, count);
+        shipper_note(worker->pool->shipper, last);
     while ((connection = connection_line_take(&worker->batch)) != NULL)
         if (!kept)
             reject(worker, connection, 503, "the notification could not be kept");
@@ -189,6 +187,7 @@ static void log_near_miss(struct worker_pool *pool, const struct request *reques
                           const char *callback)
 {
     long long now_ms = clock_monotonic_ms(), last_ms = atomic_load(&pool->near_miss_ms);
+    metrics_add(pool->metrics, METRIC_near_misses, 1);
     atomic_fetch_add(&pool->near_misses, 1);
     if ((last_ms != 0 && now_ms - last_ms < WORKER_NEAR_MISS_MS) ||
         !atomic_compare_exchange_strong(&pool->near_miss_ms, &last_ms, now_ms))
@@ -200,16 +199,6 @@ static void log_near_miss(struct worker_pool *pool, const struct request *reques
     json_add_string(&line, "callback", callback);
     buffer_addf(&line, ",\"count\":%zu", atomic_exchange(&pool->near_misses, 0));
     log_line(pool->log, &line);
-}
-
-static void count_misdirected(struct worker_pool *pool, const struct request *request,
-                              const struct route *route)
-{
-    metrics_add(pool->metrics, METRIC_misdirected, 1);
-    if (route->near_miss == NULL)
-        return;
-    metrics_add(pool->metrics, METRIC_near_misses, 1);
-    log_near_miss(pool, request, route->near_miss);
 }
 
 /* A notification: reads its body, and puts it into the batch. */
@@ -233,30 +222,6 @@ static void take_in(struct worker *worker, struct connection *connection)
         keep_batch(worker);
 }
 
-/* Whether the request on a callback path is the operator's question whether it leads here. That
- * needs no signature: the nonce is in the state folder. */
-static bool is_question(const struct worker_pool *pool, const struct connection *connection,
-                        const struct route *route)
-{
-    const struct buffer *body = &connection->reader.body;
-    return (route->to == ROUTE_INTAKE || (route->to == ROUTE_BACK && route->status == 401)) &&
-           callback_check_is(pool->options->state, body->bytes, body->length);
-}
-
-/* Answers that question. Nothing is kept, and no counter changes. */
-static void answer_question(struct worker *worker, struct connection *connection)
-{
-    buffer_clear(&worker->answer);
-    answer_add_here(&worker->answer);
-    bool sent = false;
-    if (worker->answer.failed)
-        request_drop(&connection->request);
-    else
-        sent = request_answer(&connection->request, connection->fd, worker->answer.bytes,
-                              worker->answer.length) == 0;
-    pool_conclude(worker, connection, sent);
-}
-
 /* Hands a whole request to its destination. */
 static void handle(struct worker *worker, struct connection *connection)
 {
@@ -273,8 +238,14 @@ static void handle(struct worker *worker, struct connection *connection)
     const struct route route = route_find(pool->options, pool->auth, &connection->request);
     connection->weighs = route.is_signed;
     connection->record = (struct record){.seq = 0};
-    if (is_question(pool, connection, &route)) {
-        answer_question(worker, connection);
+    /* Does the operator ask whether a callback path leads here? That needs no signature, for the
+     * nonce is in the state folder. Nothing is kept, and no counter changes. */
+    const struct buffer *body = &connection->reader.body;
+    if ((route.to == ROUTE_INTAKE || (route.to == ROUTE_BACK && route.status == 401)) &&
+        callback_check_is(pool->options->state, body->bytes, body->length)) {
+        buffer_clear(&worker->answer);
+        answer_add_here(&worker->answer);
+        pool_conclude(worker, connection, send_answer(worker, connection));
         return;
     }
     metrics_add(pool->metrics, METRIC_requests, 1);
@@ -297,7 +268,9 @@ static void handle(struct worker *worker, struct connection *connection)
         if (route.logged)
             log_rejected(pool, &route);
         if (route.misdirected)
-            count_misdirected(pool, &connection->request, &route);
+            metrics_add(pool->metrics, METRIC_misdirected, 1);
+        if (route.near_miss != NULL)
+            log_near_miss(pool, &connection->request, route.near_miss);
         reject(worker, connection, route.status, route.detail);
         break;
     }
@@ -368,17 +341,6 @@ static void take_step(struct worker *worker, struct connection *connection, enum
     }
 }
 
-/* The connection ended, or failed, or has nothing to say now. */
-static enum step see_end(struct worker_pool *pool, const struct connection *connection,
-                         ssize_t received)
-{
-    if (received < 0 && (errno == EAGAIN || errno == EINTR))
-        return STEP_AWAIT;
-    if (fcgi_reader_has_begun(&connection->reader))
-        pool_log_broken(pool, "the connection ended within a request");
-    return STEP_DROP;
-}
-
 /* Takes the bytes that have arrived, unless earlier ones still wait in the queue. */
 static void read_some(struct worker *worker, struct connection *connection)
 {
@@ -390,9 +352,14 @@ static void read_some(struct worker *worker, struct connection *connection)
     }
     size_t most = connection->reader.body_begun ? POOL_READ_SIZE : READ_HEAD_SIZE;
     ssize_t received = recv(connection->fd, worker->bytes, most, MSG_DONTWAIT);
-    take_step(worker, connection,
-              received > 0 ? feed(worker, connection, worker->bytes, (size_t)received)
-                           : see_end(worker->pool, connection, received));
+    enum step step = STEP_DROP; /* the connection ended, or failed */
+    if (received > 0)
+        step = feed(worker, connection, worker->bytes, (size_t)received);
+    else if (received < 0 && (errno == EAGAIN || errno == EINTR))
+        step = STEP_AWAIT;
+    else if (fcgi_reader_has_begun(&connection->reader))
+        pool_log_broken(worker->pool, "the connection ended within a request");
+    take_step(worker, connection, step);
 }
 
 /* Takes the bytes that were read before. Connections that join the queue meanwhile are for the next

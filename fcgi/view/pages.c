@@ -152,13 +152,8 @@ void view_add_operation_members(struct buffer *out, const struct store_operation
     view_add_text(out, "operationId", row->operation_id, VIEW_ID_MAX);
     add_upgrades(out, row->in_progress, row->success, row->fail, row->contradictory);
     json_add_share(out, "failureShare", row->fail, row->success + row->fail);
-    if (row->heard) {
-        json_add_time(out, "firstAt", row->first_ms);
-        json_add_time(out, "lastAt", row->last_ms);
-    } else {
-        json_add_null(out, "firstAt");
-        json_add_null(out, "lastAt");
-    }
+    json_add_time_or_null(out, "firstAt", row->heard ? row->first_ms : 0);
+    json_add_time_or_null(out, "lastAt", row->heard ? row->last_ms : 0);
     json_add_bool(out, "pruned", row->pruned);
 }
 
