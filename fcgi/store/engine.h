@@ -186,7 +186,7 @@ sqlite3_stmt *store_reader_prepare(struct store_reader *reader, const char *sql,
 int store_reader_finish(struct store_reader *reader, sqlite3_stmt *statement, int step,
                         struct fault *fault);
 
-/* lists.c: for all lists. Opens the reader, prepares SQL and binds COUNT numbers to its first
+/* For all lists. Opens the reader, prepares SQL and binds COUNT numbers to its first
  * parameters. Returns NULL on failure. */
 sqlite3_stmt *store_query_prepare(struct store_reader *reader, const char *sql,
                                   const int64_t numbers[], int count, struct fault *fault);
