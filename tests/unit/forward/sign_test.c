@@ -84,6 +84,11 @@ static void a_file_of_secrets_is_not_for_others(void **state)
     assert_int_equal(read_file(&sign, "# nothing\n", 0400, &fault), -1);
     assert_int_equal(read_file(&sign, SECRET "\nwhsec_x\n", 0400, &fault), -1);
     assert_non_null(strstr(fault.text, "line 2"));
+    char much[5000];
+    memset(much, '#', sizeof much - 1);
+    much[sizeof much - 1] = '\0';
+    assert_int_equal(read_file(&sign, much, 0400, &fault), -1);
+    assert_non_null(strstr(fault.text, "longer than"));
     assert_int_equal(
         read_file(&sign, SECRET "\n" SECRET "\n" SECRET "\n" SECRET "\n" SECRET, 0400, &fault), -1);
 }
