@@ -5,6 +5,7 @@
 #   $BATS_FILE_TMPDIR/base    Debian, and in apt's cache all packages that the blocks name
 #   $BATS_FILE_TMPDIR/nginx   the same after the Install block of README.md
 #   $BATS_FILE_TMPDIR/built   the same after the Install blocks of nginx/README.md
+#   $BATS_FILE_TMPDIR/packages, .../newer   the Debian packages, and two of them with a later version
 #   $M                        the machine of the test, a copy of one of them
 #
 # bats file_tags=full
@@ -43,7 +44,7 @@ make_base() {
     local packages out=$BATS_FILE_TMPDIR/out
     mapfile -t packages < <(
         sed 's/#.*//' "$SOURCE"/nginx/packages.{build,run} | grep -o '[^ ]*'
-        printf '%s\n' apache2 libapache2-mod-fcgid lighttpd lighttpd-mod-openssl prometheus
+        printf '%s\n' apache2 libapache2-mod-fcgid lighttpd lighttpd-mod-openssl prometheus postgresql libpq5
     )
     if "$MACHINE" make "$BATS_FILE_TMPDIR/base" "${packages[@]}" >"$out" 2>&1; then return; fi
     WHY_NOT=$(grep -m 1 -oE '(Could not (resolve|connect)|Unable to connect|Temporary failure) .*' "$out") ||
@@ -152,10 +153,12 @@ block() {
         END { if (!found) print "there is no block", number, "below", beginning >"/dev/stderr" }' "$1"
 }
 
-# paste_in FOLDER BLOCK: as an operator would, who looks at what each line says. What it says is in $pasted.
+# paste_in FOLDER BLOCK: as an operator would, who looks at what each line says, and types $typed if it is asked for.
+# What it says is in $pasted.
 paste_in() {
     [[ -n $2 ]] || fail "nothing to run" || return
-    pasted=$("$MACHINE" run "$M" bash -ec "cd $1 && $2" 2>&1 </dev/null) || fail "$2"$'\n'"$(tail -n 30 <<<"$pasted")"
+    pasted=$("$MACHINE" run "$M" bash -ec "cd $1 && $2" 2>&1 < <(printf '%s' "${typed:-}")) ||
+        fail "$2"$'\n'"$(tail -n 30 <<<"$pasted")"
 }
 
 # follow_manual BEGINNING [NUMBER]: the block of nginx/README.md.
@@ -356,21 +359,149 @@ reboots_without_loss() {
     reboots_without_loss
 }
 
+# --- what speaks to others ------------------------------------------------------------------------
+
+# name_others NAME...: these are this machine, as servers have them for which $T/others.pem and $T/others.key are.
+name_others() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=others \
+        -addext "subjectAltName=$(printf 'DNS:%s\n' "$@" | paste -sd ,)" \
+        -keyout "$T/others.key" -out "$T/others.pem" 2>"$T/openssl" || fail "$(<"$T/openssl")" || return
+    printf '127.0.0.1 %s\n' "$@" >>"$("$MACHINE" file "$M" /etc/hosts)"
+}
+
+# give FILE PATH: a copy of it is on the machine, which everybody may read.
+give() {
+    install -m 0644 "$1" "$("$MACHINE" file "$M" "$2")"
+}
+
+# other NAME PROGRAM OPTION...: a server of the tests on the machine, which shows that certificate. It writes $T/NAME.port.
+other() {
+    rm -f "$T/$1.port"
+    background "$1" "$MACHINE" in-network "$M" "$PYTHON" -B "$TESTS/tool/$2" --certificate "$T/others.pem" \
+        --key "$T/others.key" "${@:3}"
+    wait_for "$PATIENCE" test -s "$T/$1.port" || fail "$(<"$T/$1.out")"
+}
+
+hooks_start() {
+    other hooks webhook.py "$T/hooks.port" "$T/hooks" --whole --port 9443 --secret "$("$MACHINE" file "$M" /etc/upgrade-forward.secret)"
+}
+
+# forwarded DEVICE: the server has the notification, with a good signature.
+forwarded() {
+    jq -es --arg device "$1" 'any(.signed and .status == 200 and (.body | contains("\"\($device)\"")))' "$T/hooks" >/dev/null
+}
+
+# forwards: after its block, what comes is sent to a server that the system trusts.
+forwards() {
+    local text
+    text=$(block "$MANUAL" '## Forwarding')
+    give "$T/others.pem" /usr/local/share/ca-certificates/others.crt
+    "$MACHINE" run "$M" update-ca-certificates >"$T/trust.out" 2>&1
+    paste_in "$EXAMPLES" "${text/'# and put your URL into it'/'&& sed -i s,com/upgrades,com:9443/upgrades, /etc/default/upgrade-forward'}" || return
+    hooks_start || return
+    serves forwarded || return
+    wait_for 60 forwarded forwarded || fail "$("$MACHINE" run "$M" journalctl -u upgrade-forward --no-pager -n 20)" || return
+    equal "upgrade-forward" "$("$MACHINE" run "$M" systemctl is-active upgrade-forward)" active || return
+    equal "its restarts" "$("$MACHINE" run "$M" systemctl show -P NRestarts upgrade-forward)" 0
+}
+
+# asks_back: after its block, the callback leads here, and the timer's service asks the platform for a campaign of which
+# pushes were lost. The page's documents then tell what is missing.
+asks_back() {
+    local text operation
+    "$MACHINE" in-network "$M" "$PYTHON" -B "$TESTS/tool/play_platform.py" --url "$URL$CALLBACK" --cacert "$CERTIFICATE" \
+        --no-broken --no-news --devices 40 --operations 1 --lose 5 --began "$EPOCHSECONDS" --books "$T/books" >"$T/played" 2>&1 ||
+        fail "$(<"$T/played")" || return
+    operation=$(jq -r '.operations[0].operationId' "$T/books")
+    other platform platform_api.py --port-file "$T/platform.port" --log "$T/platform" --books "$T/books" || return
+    text=$(block "$MANUAL" '## Asking the platform')
+    text=${text//YOUR_APP_ID/Zk3vXq7LmP0aT9sRwE2bYc5uHd8N}
+    typed='se cret&+=' paste_in / "${text//:8743/:$(<"$T/platform.port")}" || return
+    give "$T/others.pem" /etc/upgrade-receiver/platform-ca.pem
+    paste_in / "upgrade-platform check --callback $URL:443$CALLBACK --ca /etc/ssl/upgrade-receiver/fullchain.pem" || return
+    paste_in / 'systemctl enable --now upgrade-platform-reconcile.timer && systemctl start upgrade-platform-reconcile.service' ||
+        fail "$("$MACHINE" run "$M" journalctl -u upgrade-platform-reconcile --no-pager -n 20)" || return
+    "$MACHINE" run "$M" upgrade-status operation "$operation" --json >"$T/operation"
+    equal "planned" "$(jq .planned "$T/operation")" "$(jq '.operations[0].devices | length' "$T/books")" || return
+    jq -e '.missing > 0' "$T/operation" || fail "$(<"$T/operation")" || return
+    # Root and the service have one login between them.
+    equal "logins" "$(grep -c '/login"' "$T/platform")" 1
+}
+
+@test "nginx/README.md: forwarding, and asking the platform, as built from source" {
+    # The units of their sandboxes do what their blocks promise, and forwarding goes on after a reboot.
+    machine_from built
+    follow_manual '**systemd.**'
+    follow_manual '**nginx.**'
+    name_others hooks.example.com platform.example.com
+    forwards
+    asks_back
+    reboot
+    hooks_start
+    serves again
+    wait_for 60 forwarded again || fail "$("$MACHINE" run "$M" journalctl -b -u upgrade-forward --no-pager -n 20)"
+}
+
+# as_postgres WORD...
+as_postgres() {
+    "$MACHINE" run "$M" runuser -u postgres -- "$@"
+}
+
+# postgres_starts: Debian's server, with a certificate for its name.
+postgres_starts() {
+    "$MACHINE" run "$M" apt-get install postgresql >"$T/apt.out" 2>&1 || fail "$(<"$T/apt.out")" || return
+    give "$T/others.pem" /var/lib/postgresql/others.pem
+    give "$T/others.key" /var/lib/postgresql/others.key
+    paste_in /etc/postgresql "chown postgres /var/lib/postgresql/others.key && chmod 0600 /var/lib/postgresql/others.key
+        printf \"%s = '/var/lib/postgresql/others.%s'\n\" ssl_cert_file pem ssl_key_file key >\$(echo */main/conf.d)/others.conf
+        systemctl restart postgresql"
+}
+
+# shares_books: after their blocks, the receiver's answers wait for the books on that server, by its name.
+shares_books() {
+    local text
+    text=$(block "$MANUAL" '**Make the books**')
+    paste_in / "${text//"'...'"/"'open sesame'"}" || return
+    "$MACHINE" run "$M" install -d /etc/upgrade-receiver
+    block "$MANUAL" '**Credentials.**' >"$T/pg_service.conf"
+    give "$T/pg_service.conf" /etc/upgrade-receiver/pg_service.conf
+    give "$T/others.pem" /etc/upgrade-receiver/books-ca.pem
+    paste_in /etc/upgrade-receiver 'install -o upgrade-receiver -m 0600 /dev/null books.pass
+        echo "*:*:upgrades:receiver_a:open sesame" >books.pass' || return
+    follow_manual '**Each receiver.**'
+}
+
+# in_books COUNT: whether PostgreSQL has so many notifications.
+in_books() {
+    [[ $(as_postgres psql upgrades -Atc 'SELECT count(*) FROM upgrade_books.notifications') == "$1" ]]
+}
+
+follow_books() {
+    "$MACHINE" run "$M" env PGSERVICEFILE=/etc/upgrade-receiver/pg_service.conf upgrade-status --books service=upgrades "$@"
+}
+
 # --- the Debian packages ----------------------------------------------------------------------------
 
-# make_packages: in $T/packages, and in $T/newer the same with a later version.
-make_packages() {
-    local package
+# give_packages: on the machine, packages are in /usr/src/packages, and the same with a later version in /usr/src/newer.
+give_packages() {
     command -v dh >/dev/null || skip "debhelper is not installed"
-    mkdir "$T/packages" "$T/newer"
-    DEB_BUILD_OPTIONS=nocheck "$SOURCE/nginx/package" "$T/packages" >"$T/package.out" 2>&1 || fail "$(<"$T/package.out")" || return
+    if [[ ! -d $BATS_FILE_TMPDIR/newer ]]; then make_packages || return; fi
+    cp -r "$BATS_FILE_TMPDIR"/{packages,newer} "$("$MACHINE" file "$M" /usr/src)"
+    EXAMPLES=/usr/share/doc/upgrade-receiver/examples
+}
+
+make_packages() {
+    local package newer=$T/newer
+    DEB_BUILD_OPTIONS=nocheck "$SOURCE/nginx/package" "$BATS_FILE_TMPDIR/packages" >"$T/package.out" 2>&1 ||
+        fail "$(<"$T/package.out")" || return
+    mkdir "$newer"
     for package in upgrade-receiver upgrade-status; do
-        dpkg-deb --raw-extract "$T/packages/${package}"_*.deb "$T/newer/tree"
-        sed -i 's/^Version: .*/&+later/' "$T/newer/tree/DEBIAN/control"
-        dpkg-deb --root-owner-group --build "$T/newer/tree" "$T/newer/${package}_later.deb" >/dev/null
-        rm -r "$T/newer/tree"
+        dpkg-deb --raw-extract "$BATS_FILE_TMPDIR/packages/${package}"_*.deb "$newer/tree"
+        sed -i 's/^Version: .*/&+later/' "$newer/tree/DEBIAN/control"
+        dpkg-deb --root-owner-group --build "$newer/tree" "$newer/${package}_later.deb" >/dev/null
+        rm -r "$newer/tree"
     done
-    cp -r "$T/packages" "$T/newer" "$("$MACHINE" file "$M" /usr/src)"
+    mv "$newer" "$BATS_FILE_TMPDIR"
 }
 
 # install_packages FOLDER: the packages that are there; the receiver is then another process of that version.
@@ -386,8 +517,7 @@ install_packages() {
     # apt replaces the package four times while notifications come, and the old process each time; all are answered 200, and kept over a reboot and a purge.
     local i
     machine_from base
-    make_packages
-    EXAMPLES=/usr/share/doc/upgrade-receiver/examples
+    give_packages
     install_packages packages
     follow_manual '**The certificate**'
     follow_manual '**nginx.**'
@@ -404,4 +534,61 @@ install_packages() {
     "$MACHINE" run "$M" apt-get purge upgrade-receiver >"$T/apt.out" 2>&1
     "$MACHINE" run "$M" bash -c 'apt-get install /usr/src/packages/upgrade-receiver_*.deb' >"$T/apt.out" 2>&1
     reboots_without_loss
+}
+
+# units_are_as_installed: systemd finds no fault in a unit of ours, and none of those that speak to others was enabled.
+units_are_as_installed() {
+    local said
+    said=$("$MACHINE" run "$M" bash -c 'systemd-analyze verify --man=no /lib/systemd/system/upgrade-*' 2>&1) || fail "$said" || return
+    equal "systemd-analyze verify" "$said" '' || return
+    equal "enabled" "$("$MACHINE" run "$M" systemctl list-unit-files --state=enabled --no-legend 'upgrade-*' | awk '{ print $1 }' | paste -sd ' ')" \
+        "upgrade-receiver.service upgrade-receiver.socket" || return
+    equal "active" "$("$MACHINE" run "$M" systemctl list-units --state=active --no-legend --plain 'upgrade-*' | awk '{ print $1 }' | paste -sd ' ')" \
+        "upgrade-receiver.service upgrade-receiver.socket"
+}
+
+# rated UNIT: by `systemd-analyze security`.
+rated() {
+    "$MACHINE" run "$M" systemd-analyze security --no-pager "$1" | sed -nE 's/.*Overall exposure level.*: ([0-9.]+) .*/\1/p'
+}
+
+@test "the Debian packages: forwarding, asking the platform, and shared books in Debian's PostgreSQL" {
+    # Nothing of it is enabled by the install. After the blocks of nginx/README.md, all three work, also when PostgreSQL was away, and over a reboot; a purge keeps the results.
+    local kept
+    machine_from base
+    give_packages
+    install_packages packages
+    "$MACHINE" run "$M" bash -c 'apt-get install /usr/src/packages/upgrade-{forward,platform}_*.deb curl openssl' >"$T/apt.out" 2>&1 ||
+        fail "$(<"$T/apt.out")"
+    units_are_as_installed
+    follow_manual '**The certificate**'
+    follow_manual '**nginx.**'
+    name_others hooks.example.com platform.example.com db1.example.org
+    forwards
+    asks_back
+
+    postgres_starts
+    shares_books
+    kept=$("$MACHINE" run "$M" upgrade-status --json | jq .totals.notifications)
+    serves shared
+    wait_for 60 in_books $((kept + 1)) || fail "$("$MACHINE" run "$M" journalctl -u upgrade-receiver -o cat -n 20 | cut -c 1-300)"
+    equal "by upgrade-status" "$(follow_books --json | jq .totals.notifications)" $((kept + 1))
+    equal "devices" "$(follow_books device shared --json | jq '.history | length')" 1
+    equal "receivers" "$(as_postgres psql upgrades -Atc 'SELECT count(*) FROM upgrade_books.receivers')" 1
+    shows_pages
+    "$MACHINE" run "$M" systemctl stop postgresql
+    serves away
+    "$MACHINE" run "$M" systemctl start postgresql
+    wait_for 60 in_books $((kept + 2))
+    wait_for 60 forwarded away
+    equal "ratings" "$(rated upgrade-receiver) $(rated upgrade-forward) $(rated upgrade-platform-reconcile)" "1.1 1.1 1.7"
+
+    reboot
+    hooks_start
+    serves later
+    wait_for 60 in_books $((kept + 3))
+    wait_for 60 forwarded later
+    "$MACHINE" run "$M" apt-get purge upgrade-forward upgrade-platform upgrade-status upgrade-receiver >"$T/apt.out" 2>&1
+    "$MACHINE" run "$M" test -s /var/lib/upgrade-receiver/upgrades.db
+    equal "left enabled" "$("$MACHINE" run "$M" bash -c 'find /etc/systemd -type l -name "upgrade-*"')" ''
 }
