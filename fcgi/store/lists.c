@@ -248,15 +248,3 @@ struct store_rows store_list_reasons(struct store_reader *reader, size_t most, s
     return store_rows_begin(reader, store_text(STORE_TEXT_quarantined_reasons), NULL, 0, 0, NULL,
                             most, fault);
 }
-
-int store_read_version(struct store_reader *reader, int64_t *version, struct fault *fault)
-{
-    struct store_rows rows = store_rows_begin(reader, "PRAGMA data_version", NULL, 0, 0, NULL, 1,
-                                              fault);
-    sqlite3_stmt *read = store_rows_next(&rows);
-    int64_t number = read != NULL ? sqlite3_column_int64(read, 0) : 0;
-    if (store_rows_end(&rows, NULL) != 0)
-        return -1;
-    *version = reader->opened << 32 | number;
-    return 0;
-}

@@ -235,6 +235,18 @@ void store_read_end(struct store_reader *reader)
     sqlite3_exec(reader->db, "COMMIT", NULL, NULL, NULL);
 }
 
+int store_read_version(struct store_reader *reader, int64_t *version, struct fault *fault)
+{
+    struct store_rows rows = store_rows_begin(reader, "PRAGMA data_version", NULL, 0, 0, NULL, 1,
+                                              fault);
+    sqlite3_stmt *read = store_rows_next(&rows);
+    int64_t number = read != NULL ? sqlite3_column_int64(read, 0) : 0;
+    if (store_rows_end(&rows, NULL) != 0)
+        return -1;
+    *version = reader->opened << 32 | number;
+    return 0;
+}
+
 int store_read_size(struct store_reader *reader, int64_t *bytes, struct fault *fault)
 {
     struct stat db, wal;
