@@ -199,13 +199,15 @@ copy_has_grown() {
     cmp "$T/one" "$T/two"
 }
 
-# second_start: the receiver of $T/second, whose socket nobody calls. It ships; $second_pid is its process.
+# second_start: the receiver of $T/second, whose socket nobody calls. It ships; $second_pid is its process, and
+# $second_holder the one that holds its socket and stays if it is killed.
 second_start() {
     rm -f "$T/second.pid"
     background second "$HOLD" "$T/second.socket" "$T/second.pid" -- "$RECEIVER_BIN" --state "$T/second" \
         --log "$T/second.log" --books "$BOOKS"
     wait_for "$PATIENCE" test -s "$T/second.pid"
     second_pid=$(<"$T/second.pid")
+    second_holder=$background_pid
 }
 
 # books_wait_in_list: the server is in the middle of a batch that has pieces of a list.
@@ -273,7 +275,7 @@ plan_is() {
     status "$T/second" expect --save "$operation" "$T/list" >"$T/saved"
     grep -q '^Saved: 30000 devices, 29999 missing' "$T/saved"
     wait_for "$PATIENCE" books_wait_in_list
-    kill -s KILL "$second_pid"
+    kill -s KILL "$second_pid" "$second_holder"
     books_sql postgres --command="SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'" >/dev/null
     books_sql "$DATABASE" --command='DROP TRIGGER hold ON upgrade_books.log'
     (($(entries_of_lists) < 30))
