@@ -201,7 +201,7 @@ serves() {
 
 # press NAME OPTION...: the pusher, in the background.
 press() {
-    background "$1" "$PUSHER" --url "$URL$CALLBACK" --cacert "$CERTIFICATE" --ledger "$T/$1.ledger" "${@:2}"
+    background "$1" "$PUSHER" --url "$URL$CALLBACK" --cacert "$CERTIFICATE" --ledger "$T/$1.ledger" --connections 8 "${@:2}"
     echo "$background_pid" >"$T/$1.pid"
 }
 
@@ -335,7 +335,7 @@ clock_is_told() {
     RECEIVER_WRAP=()
     at b site_start
     at a wait_for 20 clock_is_told '3(600|599) s behind' 1
-    for i in a b; do at "$i" press steps --count 1500 --rate 150 --connections 8; done
+    for i in a b; do at "$i" press steps --count 1500 --rate 150; done
     for off in 0 3600 0 -3600 0; do
         at a step_to "$off"
         i=$(say one 'SELECT coalesce(max(number), 0) FROM upgrade_books.log')
