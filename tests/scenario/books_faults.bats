@@ -143,9 +143,9 @@ answered_200() {
     for site in a b; do at "$site" site_start; done
     for round in 1 2 3 4 5; do
         # Each receiver has a campaign of its own, and both have a third one.
-        at a play "play-$round" --seed "$((round * 10))" --devices 300 --seconds 12
-        at b play "play-$round" --seed "$((round * 10 + 1))" --devices 300 --seconds 12
-        for site in a b; do at "$site" play "play-both-$round" --seed "$((round * 10 + 2))" --devices 200 --seconds 12; done
+        at a play "play-$round" --seed "$((round * 10))" --devices 300 --seconds 30
+        at b play "play-$round" --seed "$((round * 10 + 1))" --devices 300 --seconds 30
+        for site in a b; do at "$site" play "play-both-$round" --seed "$((round * 10 + 2))" --devices 200 --seconds 30; done
         found=$(say "$primary" 'SELECT max(number) FROM upgrade_books.log')
         wait_for 60 log_is_longer "$primary" $((${found:-0} + 500))
         server kill "$primary"
