@@ -143,4 +143,9 @@ also_serve() {
     check 2
     check 2 --no "$URL"
     check 2 --ca "$T/nowhere" "$URL"
+    # Without a program that it needs it judges nothing.
+    mkdir "$T/few"
+    ln -s "$(command -v bash)" "$(command -v openssl)" "$T/few"
+    PATH=$T/few check 2 "$URL$CALLBACK"
+    [[ $output == *"needs curl"* && $output != *FAILED* ]] || fail "$output"
 }

@@ -435,6 +435,8 @@ asks_back() {
     follow_manual '**nginx.**'
     name_others hooks.example.com platform.example.com
     forwards
+    # check-callback needs it.
+    "$MACHINE" run "$M" apt-get install curl >"$T/apt.out" 2>&1
     asks_back
     reboot
     hooks_start
