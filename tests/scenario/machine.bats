@@ -377,6 +377,8 @@ give() {
 # other NAME PROGRAM OPTION...: a server of the tests on the machine, which shows that certificate. It writes $T/NAME.port.
 other() {
     rm -f "$T/$1.port"
+    # After a reboot the earlier one is in a network that is gone.
+    if [[ -f $T/background/$1 ]]; then stop_process "$(<"$T/background/$1")" TERM; fi
     background "$1" "$MACHINE" in-network "$M" "$PYTHON" -B "$TESTS/tool/$2" --certificate "$T/others.pem" \
         --key "$T/others.key" "${@:3}"
     wait_for "$PATIENCE" test -s "$T/$1.port" || fail "$(<"$T/$1.out")"
