@@ -47,6 +47,16 @@ servers_teardown() {
     done
 }
 
+# at SITE COMMAND...: runs it for a receiver that has a folder, a store and an nginx of its own.
+at() {
+    local T=$T/$1
+    # shellcheck disable=SC2034 # of lib.bash
+    local LOG=$T/log URL=''
+    if [[ -f $T/url ]]; then URL=$(<"$T/url"); fi
+    shift
+    "$@"
+}
+
 # status STATE|--books [ARGUMENT]...: upgrade-status of a state folder, or of the shared books.
 status() {
     local from=(--state "$1")

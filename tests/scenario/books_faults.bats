@@ -24,16 +24,6 @@ teardown() {
     scenario_teardown
 }
 
-# at SITE COMMAND...: runs it for a receiver that has a folder, a store and an nginx of its own.
-at() {
-    local T=$T/$1
-    # shellcheck disable=SC2034 # of lib.bash
-    local LOG=$T/log URL=''
-    if [[ -f $T/url ]]; then URL=$(<"$T/url"); fi
-    shift
-    "$@"
-}
-
 # site_start [OPTION]...: the receiver, with $BOOKS, and nginx if it does not run.
 site_start() {
     mkdir -p "$T/state" "$T/background"
