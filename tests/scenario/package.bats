@@ -56,6 +56,7 @@ usr/share/man/man8/upgrade-receiver.8.gz"
         "README.md apache-cgi.conf apache-fcgid.conf apache-proxy-fcgi.conf apache-unavailable.asis apache.conf check-callback forward-to-command keep-running lighttpd.conf monitoring/alerts.yml monitoring/dashboard.json monitoring/prometheus.yml upgrade-forward.default upgrade-receiver-books.conf upgrade-receiver-status.params upgrade-receiver.conf upgrade-receiver.default upgrade-receiver.params"
     equal upgrade-forward "$(files_of upgrade-forward)" "lib/systemd/system/upgrade-forward.service
 usr/bin/upgrade-forward
+usr/share/bash-completion/completions/upgrade-forward
 usr/share/doc/upgrade-forward/changelog.gz
 usr/share/doc/upgrade-forward/copyright
 usr/share/lintian/overrides/upgrade-forward
@@ -63,6 +64,7 @@ usr/share/man/man8/upgrade-forward.8.gz"
     equal upgrade-platform "$(files_of upgrade-platform)" "lib/systemd/system/upgrade-platform-reconcile.service
 lib/systemd/system/upgrade-platform-reconcile.timer
 usr/bin/upgrade-platform
+usr/share/bash-completion/completions/upgrade-platform
 usr/share/doc/upgrade-platform/changelog.gz
 usr/share/doc/upgrade-platform/copyright
 usr/share/man/man8/upgrade-platform.8.gz"
