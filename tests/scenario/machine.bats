@@ -272,6 +272,11 @@ prometheus_says() {
     equal "$1" "$(curl -q -s --get --data-urlencode "query=$1" localhost:9090/api/v1/query | jq -r '.data.result[0].value[1]')" "$2"
 }
 
+rules_are_well() {
+    curl -q -s localhost:9090/api/v1/rules |
+        jq -e '[.data.groups[].rules[]] | length > 0 and all(.health == "ok")' >/dev/null
+}
+
 @test "nginx/README.md: Prometheus" {
     # As it is installed, it reads the receiver and evaluates every alert.
     machine_from built
@@ -281,7 +286,8 @@ prometheus_says() {
     serves first
     wait_for 60 prometheus_says "max(upgrade_receiver_operation_upgrades)" 1 ||
         fail "$(curl -q -s localhost:9090/api/v1/targets | jq -c '.data.activeTargets[] | {health, lastError, scrapeUrl}')"
-    curl -q -s localhost:9090/api/v1/rules | jq -e '[.data.groups[].rules[]] | length > 0 and all(.health == "ok")'
+    # "unknown" until it was evaluated for the first time
+    wait_for 150 rules_are_well || fail "$(curl -q -s localhost:9090/api/v1/rules)"
 }
 
 # --- what happens to a machine --------------------------------------------------------------------
