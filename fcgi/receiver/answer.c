@@ -56,14 +56,19 @@ const char *answer_title(int status)
     return statuses[find_status(status)].title;
 }
 
-void answer_add_problem_body(struct buffer *body, int status, const char *detail,
-                             const char *pointer)
+void answer_begin_problem_body(struct buffer *body, int status, const char *detail)
 {
     json_open(body, NULL, '{');
     json_add_string(body, "type", "about:blank");
     json_add_string(body, "title", answer_title(status));
     json_add_number(body, "status", status);
     json_add_string(body, "detail", detail);
+}
+
+void answer_add_problem_body(struct buffer *body, int status, const char *detail,
+                             const char *pointer)
+{
+    answer_begin_problem_body(body, status, detail);
     if (pointer[0] != '\0')
         json_add_string(body, "pointer", pointer);
     json_close(body, '}');

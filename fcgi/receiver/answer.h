@@ -15,7 +15,9 @@
 const char *answer_title(int status);
 
 /* Appends a problem (RFC 9457) as JSON, and as a response. answer.c must know the HTTP STATUS.
- * POINTER is the place in the body that DETAIL is about, "" if there is none. */
+ * POINTER is the place in the body that DETAIL is about, "" if there is none. The first leaves the
+ * object open for more members. */
+void answer_begin_problem_body(struct buffer *body, int status, const char *detail);
 void answer_add_problem_body(struct buffer *body, int status, const char *detail,
                              const char *pointer);
 void answer_add_problem(struct buffer *text, int status, const char *detail, const char *pointer);

@@ -187,11 +187,7 @@ static void set_copy_problem(const struct site *site, struct reply *reply)
     buffer_add(&detail, "", 1);
     set_problem(reply, 503, "");
     buffer_clear(&reply->body);
-    json_open(&reply->body, NULL, '{');
-    json_add_string(&reply->body, "type", "about:blank");
-    json_add_string(&reply->body, "title", answer_title(503));
-    json_add_number(&reply->body, "status", 503);
-    json_add_string(&reply->body, "detail", detail.failed ? "" : detail.bytes);
+    answer_begin_problem_body(&reply->body, 503, detail.failed ? "" : detail.bytes);
     json_open(&reply->body, "copy", '{');
     json_add_number(&reply->body, "entries", status.copied);
     json_add_number(&reply->body, "of", status.head);

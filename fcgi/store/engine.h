@@ -323,6 +323,11 @@ int store_plan_run(struct store *store, enum store_text text,
                    const struct store_plan_values *values, int64_t *found, int columns,
                    struct fault *fault);
 
+/* plan_journal.c: adds an operation that nothing has named yet, as of AT_MS, and sets *OPERATION to
+ * its id. */
+int store_plan_add(struct store *store, const char *app_id, const char *operation_id, int64_t at_ms,
+                   int64_t *operation, struct fault *fault);
+
 /* plan_journal.c: adds a device to the list of OPERATION. EXPECT is the statement plan_expect. */
 int store_plan_expect(struct store *store, sqlite3_stmt *expect, int64_t operation, const char *id,
                       const char *told, struct fault *fault);

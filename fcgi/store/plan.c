@@ -56,8 +56,6 @@ static bool is_id(const char *text)
 static int add_operation(struct store *store, struct planning *planning, struct fault *fault)
 {
     const struct store_named *named = planning->named;
-    sqlite3_stmt *add = NULL;
-    int step = SQLITE_ERROR;
     if (!is_id(named->operation_id) || (named->app_id != NULL && !is_id(named->app_id))) {
         fault_set(fault, "an id is UTF-8 of 1 to %d bytes", STORE_NAMED_MAX);
         return misuse(fault);
@@ -68,19 +66,8 @@ static int add_operation(struct store *store, struct planning *planning, struct 
                   named->operation_id);
         return misuse(fault);
     }
-    if (sqlite3_prepare_v2(store->db, store_text(STORE_TEXT_plan_add), -1, &add, NULL) ==
-        SQLITE_OK) {
-        sqlite3_bind_text(add, 1, named->operation_id, -1, SQLITE_STATIC);
-        sqlite3_bind_text(add, 2, named->app_id, -1, SQLITE_STATIC);
-        sqlite3_bind_int64(add, 3, named->now_ms);
-        sqlite3_bind_int64(add, 4, store->ledger.totals.seq);
-        step = sqlite3_step(add);
-    }
-    if (step != SQLITE_DONE)
-        store_fault(store->db, fault, "cannot add an operation");
-    sqlite3_finalize(add);
-    planning->operation = sqlite3_last_insert_rowid(store->db);
-    return step == SQLITE_DONE ? 0 : -1;
+    return store_plan_add(store, named->app_id, named->operation_id, named->now_ms,
+                          &planning->operation, fault);
 }
 
 /* Finds the operation, or adds it. */

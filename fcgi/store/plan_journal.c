@@ -196,27 +196,33 @@ static int find_operation(struct store *store, struct entry *entry, struct fault
     return 0;
 }
 
-/* Adds the operation, unless it is there. */
-static int make_operation(struct store *store, const struct record *record, struct entry *entry,
-                          struct fault *fault)
+int store_plan_add(struct store *store, const char *app_id, const char *operation_id, int64_t at_ms,
+                   int64_t *operation, struct fault *fault)
 {
     sqlite3_stmt *make = NULL;
     int result = -1;
-    if (entry->operation != 0)
-        return 0;
     if (sqlite3_prepare_v2(store->db, store_text(STORE_TEXT_plan_add), -1, &make, NULL) !=
         SQLITE_OK) {
         store_fault(store->db, fault, "cannot add an operation");
     } else {
-        sqlite3_bind_text(make, 1, entry->operation_id, -1, SQLITE_STATIC);
-        sqlite3_bind_text(make, 2, entry->app_id, -1, SQLITE_STATIC);
-        sqlite3_bind_int64(make, 3, record->received_ms);
+        store_bind_text(make, 1, operation_id);
+        store_bind_text(make, 2, app_id);
+        sqlite3_bind_int64(make, 3, at_ms);
         sqlite3_bind_int64(make, 4, store->ledger.totals.seq);
         result = store_run(store, make, "cannot add an operation", fault);
     }
     sqlite3_finalize(make);
-    entry->operation = sqlite3_last_insert_rowid(store->db);
+    *operation = sqlite3_last_insert_rowid(store->db);
     return result;
+}
+
+/* Adds the operation, unless it is there. */
+static int make_operation(struct store *store, const struct record *record, struct entry *entry,
+                          struct fault *fault)
+{
+    return entry->operation != 0 ? 0
+                                 : store_plan_add(store, entry->app_id, entry->operation_id,
+                                                  record->received_ms, &entry->operation, fault);
 }
 
 static int follow_note(struct store *store, const struct record *record, struct entry *entry,

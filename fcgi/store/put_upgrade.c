@@ -238,21 +238,15 @@ int store_upgrade_put(struct store *store, const struct record *record, struct s
 static int set_earlier(struct store *store, const struct record *record, int64_t kept_ms,
                        int64_t operation, struct fault *fault)
 {
-    sqlite3_stmt *receive = store_statement(store, STORE_receive_earlier);
-    sqlite3_stmt *widen = store_statement(store, STORE_widen_time_index);
-    sqlite3_stmt *begin = store_statement(store, STORE_begin_operation_earlier);
-    sqlite3_bind_int64(receive, 1, record->seq);
-    sqlite3_bind_int64(receive, 2, record->received_ms);
-    sqlite3_bind_int64(widen, 1, record->seq >> STORE_TIME_INDEX_BITS);
-    sqlite3_bind_int64(widen, 2, record->received_ms);
-    sqlite3_bind_int64(widen, 3, record->received_ms);
-    sqlite3_bind_int64(begin, 1, operation);
-    sqlite3_bind_int64(begin, 2, record->received_ms);
-    sqlite3_bind_int64(begin, 3, record->seq);
-    sqlite3_bind_int64(begin, 4, kept_ms);
-    return store_run(store, receive, "cannot set when a notification was received", fault) != 0 ||
-                   store_run(store, widen, "cannot note a time", fault) != 0 ||
-                   store_run(store, begin, "cannot set an operation's beginning", fault) != 0
+    return store_write(store, STORE_receive_earlier, "cannot set when a notification was received",
+                       fault, STORE_NUMBERS(record->seq, record->received_ms)) != 0 ||
+                   store_write(store, STORE_widen_time_index, "cannot note a time", fault,
+                               STORE_NUMBERS(record->seq >> STORE_TIME_INDEX_BITS,
+                                             record->received_ms, record->received_ms)) != 0 ||
+                   store_write(
+                       store, STORE_begin_operation_earlier, "cannot set an operation's beginning",
+                       fault,
+                       STORE_NUMBERS(operation, record->received_ms, record->seq, kept_ms)) != 0
                ? -1
                : 0;
 }
