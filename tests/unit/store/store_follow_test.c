@@ -421,6 +421,18 @@ static void copies_of_one_log_are_equal_however_they_follow(void **state)
     assert_equal(world, world->copies[0], world->copies[1]);
 }
 
+/* Adds all of both receivers to the log, that of FIRST first, and has the copy FIRST follow that
+ * alone. Returns the copy. */
+static const struct books *ship_and_follow(struct world *world, size_t first)
+{
+    world->shipped[0] = world->shipped[1] = 0;
+    world->followed[first] = world->log_length;
+    ship(world, first, 100);
+    ship(world, 1 - first, 100);
+    follow_all(world, first, 1);
+    return world->copies[first];
+}
+
 /* The journal of the second receiver comes late as a whole, and ends the same but for the order of
  * what the copy keeps. */
 static void an_outages_backlog_undoes_nothing(void **state)
@@ -440,13 +452,7 @@ static void an_outages_backlog_undoes_nothing(void **state)
                      &(struct support_result){
                          .device = "c", .result = "FAIL", .error_code = "7", .received_ms = 8000});
     for (size_t first = 0; first < 2; first++) {
-        world->shipped[0] = world->shipped[1] = 0;
-        size_t begin = world->log_length;
-        ship(world, first, 100);
-        ship(world, 1 - first, 100);
-        world->followed[first] = begin;
-        follow_all(world, first, 1);
-        const struct books *copy = world->copies[first];
+        const struct books *copy = ship_and_follow(world, first);
         books_assert(copy, "SELECT deviceId, state FROM upgrades ORDER BY 1",
                      "a|SUCCESS\nb|SUCCESS\nc|SUCCESS");
         books_assert(copy, "SELECT success, fail, lastAt FROM operations",
@@ -478,13 +484,7 @@ static void of_what_both_receivers_got_the_first_time_counts(void **state)
                                      .error_code = results[i].result[0] == 'F' ? "7" : NULL,
                                      .received_ms = results[i].received_ms});
     for (size_t first = 0; first < 2; first++) {
-        world->shipped[0] = world->shipped[1] = 0;
-        size_t begin = world->log_length;
-        ship(world, first, 100);
-        ship(world, 1 - first, 100);
-        world->followed[first] = begin;
-        follow_all(world, first, 1);
-        const struct books *copy = world->copies[first];
+        const struct books *copy = ship_and_follow(world, first);
         books_assert(copy, "SELECT deviceId, state FROM upgrades ORDER BY 1", "a|SUCCESS\nb|FAIL");
         books_assert(copy, "SELECT success, fail, firstAt FROM operations",
                      "1|1|1970-01-01T00:00:01.000Z");
